@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Whether a system fits a board, found by running the loader's planner on the untypeds that the board's kernel would give.
+
+The untypeds are nominal: what the kernel, the boot shim and the device tree take is a bound and not the exact place, and firmware may
+take more. The loader decides with the real ones.
+"""
+
+import subprocess
+from pathlib import Path
+
+import libfdt
+
+from ..devicetree import Board, DeviceProblem, join
+from ..diagnostics import CapdlError
+
+PAGE_BYTES = 4096
+# Kernel image, boot information, device tree and page tables: taken from the start of memory.
+BOOT_BYTES = 8 << 20
+# Devices are below this address on the boards that there are.
+DEVICE_TOP = 1 << 40
+SMALLEST_BITS, LARGEST_BITS = 12, 47
+
+
+def memory_ranges(board):
+    """(start, end) of each range of memory that a devicetree.Board has, ascending."""
+    ranges = []
+    node = board.tree.first_subnode(0, (libfdt.NOTFOUND,))
+    address_cells, size_cells = board.cell(0, "#address-cells", 2), board.cell(0, "#size-cells", 1)
+    while node >= 0:
+        if board.text(node, "device_type") == "memory":
+            reg = board.cells(node, "reg") or []
+            step = address_cells + size_cells
+            for at in range(0, len(reg) - step + 1, step):
+                start, size = join(reg[at:at + address_cells]), join(reg[at + address_cells:at + step])
+                if size:
+                    ranges.append((start, start + size))
+        node = board.tree.next_subnode(node, (libfdt.NOTFOUND,))
+    return sorted(ranges)
+
+
+def blocks(start, end):
+    """A range of addresses as blocks that are aligned to their size: (address, log2 of bytes)."""
+    start, end = -(-start // PAGE_BYTES) * PAGE_BYTES, end // PAGE_BYTES * PAGE_BYTES
+    while start < end:
+        bits = min((end - start).bit_length() - 1, LARGEST_BITS)
+        if start:
+            bits = min(bits, (start & -start).bit_length() - 1)
+        yield start, bits
+        start += 1 << bits
+
+
+def nominal_untypeds(memory, taken):
+    """Lines of input for capdl-plan. memory: ranges of the board. taken: bytes that are in use when the loader starts."""
+    lines = []
+    for start, end in memory:
+        used = min(taken, end - start)
+        taken -= used
+        lines += [f"untyped {address:#x} {bits} memory" for address, bits in blocks(start + used, end)]
+    below = 0
+    for start, end in [*memory, (DEVICE_TOP, DEVICE_TOP)]:
+        lines += [f"untyped {address:#x} {bits} device" for address, bits in blocks(below, start)]
+        below = end
+    return lines
+
+
+def object_lines(tables):
+    """Lines of input for capdl-plan: the objects that are placed in the kernel's untypeds."""
+    group = tables.groups[0]
+    for item in tables.objects[group.first:group.first + group.count]:
+        yield f"object {item.type} {item.bits} {'-' if item.paddr is None else f'{item.paddr:#x}'} {item.name.replace(' ', '_')}"
+
+
+def check_fit(tables, machine, dtb, root_elf, build_dir):
+    """Raise CapdlError, which names an object, when the objects of lower.LoaderTables do not fit a board.
+
+    machine: the board's name, for messages. dtb: its device tree; None checks nothing. root_elf: the root task, whose image takes memory.
+    build_dir: the build folder with the planner.
+    """
+    if dtb is None:
+        return
+    try:
+        memory = memory_ranges(Board(Path(dtb)))
+    except DeviceProblem as problem:
+        raise CapdlError(f"capdl: error: {problem}\n") from problem
+    if not memory:
+        raise CapdlError(f"capdl: error: {dtb}: the device tree has no memory (give the machine's own)\n")
+    lines = nominal_untypeds(memory, BOOT_BYTES + Path(root_elf).stat().st_size) + list(object_lines(tables))
+    planner = build_dir / "capdl" / "capdl-plan"
+    try:
+        done = subprocess.run([str(planner)], input="\n".join(lines) + "\n", capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise CapdlError(f"capdl: error: {planner}: {error.strerror} (build the project first)\n") from error
+    if done.returncode != 0:
+        raise CapdlError(f"capdl: error: {tables.name} on {machine}: {done.stderr.removeprefix('capdl-plan: ')}")

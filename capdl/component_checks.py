@@ -1,0 +1,310 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Checks of the component level, before anything is generated. Each is one function, registered in COMPONENT_CHECKS with a name.
+
+A check is called with the System and yields (place, message).
+"""
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+
+from . import syntax
+from .checks import CORES, LARGEST_PERIOD_US, MAX_PRIORITY, Check
+
+PAGE = 4096
+MESSAGE_WORDS = 120
+NOTIFICATION_BITS = 64
+LOW_BADGE_BITS = 48
+MAX_STACK = 16 << 20
+MAX_HEAP = 16 << 20
+REGION_SPACE = 0x600_0000
+
+COMPONENT_CHECKS = []
+
+
+@dataclass
+class System:
+    """The component level of a description and its includes. interfaces, components: by name, the first of equal names.
+    all_interfaces, all_components: as written."""
+
+    all_interfaces: list[syntax.Interface] = field(default_factory=list)
+    all_components: list[syntax.Component] = field(default_factory=list)
+    connections: list[syntax.Connection] = field(default_factory=list)
+
+    def __post_init__(self):
+        self.interfaces = {item.name: item for item in reversed(self.all_interfaces)}
+        self.components = {item.name: item for item in reversed(self.all_components)}
+
+    def port(self, end, kind):
+        """The port of `kind` at an end of a connection, or None."""
+        component = self.components.get(end.component)
+        return component and find(component.ports, end.port, kind)
+
+    def setting(self, component, name, default=None):
+        """The value of a component's setting."""
+        return next((item.value for item in component.settings if item.name == name), default)
+
+
+def find(ports, name, kind):
+    """The port called `name` of `kind`, or None."""
+    return next((port for port in ports if port.kind == kind and port.name == name), None)
+
+
+def check(name):
+    """Register the decorated function under `name`."""
+    def register(function):
+        COMPONENT_CHECKS.append(Check(name, "always", function))
+        return function
+    return register
+
+
+def run(system, diagnostics):
+    """Run all checks of the component level."""
+    for item in COMPONENT_CHECKS:
+        for place, message in item.function(system):
+            diagnostics.error(place, message, item.name)
+
+
+def hint(name, known):
+    """The nearest known name, as a remedy."""
+    near = get_close_matches(name, known, 1)
+    if near:
+        return f" (did you mean '{near[0]}'?)"
+    return f" (known: {', '.join(sorted(known))})" if known and len(known) <= 12 else ""
+
+
+def repeated(items, key):
+    """(item, first item of the same key) for each repetition."""
+    seen = {}
+    for item in items:
+        first = seen.setdefault(key(item), item)
+        if first is not item:
+            yield item, first
+
+
+# Interfaces -----------------------------------------------------------------------------------------------------------------------------
+
+@check("interface-names")
+def interface_names(system):
+    """Interfaces, methods and parameters of the same name."""
+    for item, first in repeated(system.all_interfaces, lambda item: item.name):
+        yield item.place, f"the interface '{item.name}' is declared twice, first at {first.place} (rename one)"
+    for interface in system.all_interfaces:
+        for method, _ in repeated(interface.methods, lambda item: item.name):
+            yield method.place, f"'{interface.name}' has two methods '{method.name}' (rename one)"
+        for method in interface.methods:
+            for parameter, _ in repeated(method.parameters, lambda item: item.name):
+                yield parameter.place, f"'{method.name}' has two parameters '{parameter.name}' (rename one)"
+
+
+def message_words(types):
+    """Words that values of the types need at most."""
+    return sum(1 + (kind.size + 7) // 8 if kind.is_bytes else 1 for kind in types)
+
+
+@check("message-length")
+def message_lengths(system):
+    """Messages that are too long."""
+    for interface in system.all_interfaces:
+        for method in interface.methods:
+            request = message_words(item.type for item in method.parameters if item.direction != "out")
+            reply = message_words(item.type for item in method.parameters if item.direction != "in") + (method.returns is not None)
+            for what, words in (("request", request), ("reply", reply)):
+                if words > MESSAGE_WORDS:
+                    yield method.place, (f"the {what} of '{interface.name}.{method.name}' takes {words} words; a message has at most "
+                                         f"{MESSAGE_WORDS} (use a shared region)")
+
+
+# Components -----------------------------------------------------------------------------------------------------------------------------
+
+@check("component-names")
+def component_names(system):
+    """Components, and items of one, of the same name."""
+    for item, first in repeated(system.all_components, lambda item: item.name):
+        yield item.place, f"the component '{item.name}' is declared twice, first at {first.place} (rename one)"
+    for component in system.all_components:
+        for items, what in ((component.devices, "devices"), (component.irqs, "interrupts"), (component.arguments, "arguments")):
+            for item, _ in repeated(items, lambda item: item.name):
+                yield item.place, f"'{component.name}' has two {what} '{item.name}' (rename one)"
+        for item, _ in repeated(component.ports, lambda item: (item.kind, item.name)):
+            yield item.place, f"'{component.name}' has '{item.kind} {item.name}' twice (rename one)"
+        for item, _ in repeated(component.settings, lambda item: item.name):
+            yield item.place, f"'{component.name}' has '{item.name}' twice (remove one)"
+
+
+@check("component-settings")
+def missing_settings(system):
+    """What every component must say."""
+    for component in system.all_components:
+        given = {item.name: item for item in component.settings}
+        if "elf" not in given:
+            yield component.place, f"'{component.name}' has no program (add: elf \"{component.name}.elf\")"
+        if "prio" not in given:
+            yield component.place, f"'{component.name}' has no priority (add: prio 100)"
+        if "budget" not in given and "passive" not in given:
+            yield component.place, f"'{component.name}' has no budget (add: budget 1ms/10ms)"
+        if "budget" in given and "passive" in given:
+            yield given["passive"].place, f"'{component.name}' is passive and has a budget (remove one)"
+        if "passive" in given and not any(port.kind == "provides" for port in component.ports):
+            yield given["passive"].place, f"'{component.name}' is passive but provides nothing, so it would never run (give it a budget)"
+
+
+@check("component-passive")
+def passive_components(system):
+    """A passive server needs processor time until its first receive, and nothing lends it any yet."""
+    for component in system.all_components:
+        for item in component.settings:
+            if item.name == "passive":
+                yield item.place, f"'{component.name}': passive components cannot be started yet (replace 'passive' by a budget)"
+
+
+@check("component-ranges")
+def setting_ranges(system):
+    """Settings out of range."""
+    for component in system.all_components:
+        for item in component.settings:
+            message = setting_problem(item)
+            if message:
+                yield item.place, f"'{component.name}': {message}"
+
+
+def setting_problem(item):
+    """What is wrong with the value of a setting, or None."""
+    name, value = item.name, item.value
+    if name in ("prio", "max_prio") and value > MAX_PRIORITY:
+        return f"{name} {value} is above the highest priority {MAX_PRIORITY}"
+    if name == "core" and value >= CORES:
+        return f"core {value} does not exist (0 to {CORES - 1})"
+    if name == "budget":
+        budget, period = value
+        if budget == 0:
+            return "the budget is 0 (it would never run)"
+        if budget > period:
+            return f"the budget {budget} us is above the period {period} us"
+        if period > LARGEST_PERIOD_US:
+            return f"the period {period} us is above {LARGEST_PERIOD_US} us"
+    if name in ("stack", "heap"):
+        limit = MAX_STACK if name == "stack" else MAX_HEAP
+        if value % PAGE or name == "stack" and value == 0:
+            return f"{name} {value} is no multiple of {PAGE} bytes (write {max(value + PAGE - 1, PAGE) // PAGE * PAGE // 1024}k)"
+        if value > limit:
+            return f"{name} {value} is above {limit} bytes"
+    if name == "elf" and not re.fullmatch(r"[^\s/{}\"]+", value):
+        return f"\"{value}\" is no plain file name (directories are given to the tool)"
+    return None
+
+
+@check("unknown-interface")
+def interface_types(system):
+    """Interfaces that do not exist."""
+    for component in system.all_components:
+        for port in component.ports:
+            if port.type is not None and port.type not in system.interfaces:
+                yield port.place, f"unknown interface '{port.type}'{hint(port.type, system.interfaces) or ' (include its file)'}"
+
+
+@check("fault-handler")
+def fault_handlers(system):
+    """Fault handlers that do not exist."""
+    for component in system.all_components:
+        for item in component.settings:
+            if item.name != "faults":
+                continue
+            if item.value == component.name:
+                yield item.place, f"'{component.name}' cannot handle its own faults (name another component)"
+            elif item.value not in system.components:
+                yield item.place, f"unknown component '{item.value}'{hint(item.value, system.components)}"
+
+
+@check("notification-bits")
+def notification_bits(system):
+    """More signals than a notification has bits."""
+    for component in system.all_components:
+        count = sum(port.kind == "consumes" for port in component.ports) + len(component.irqs)
+        if count > NOTIFICATION_BITS:
+            yield component.place, (f"'{component.name}' consumes {count} signals and interrupts; its notification has "
+                                    f"{NOTIFICATION_BITS} bits")
+
+
+# Connections ----------------------------------------------------------------------------------------------------------------------------
+
+END_KINDS = {"call": ("uses", "provides"), "notify": ("emits", "consumes"), "shared": ("region", "region")}
+
+
+@check("connection-end")
+def connection_ends(system):
+    """Ends that do not exist."""
+    for connection in system.connections:
+        for end, kind in zip((connection.source, connection.target), END_KINDS[connection.kind]):
+            component = system.components.get(end.component)
+            if component is None:
+                yield end.place, f"unknown component '{end.component}'{hint(end.component, system.components)}"
+            elif find(component.ports, end.port, kind) is None:
+                other = next((port for port in component.ports if port.name == end.port), None)
+                if other is not None:
+                    yield end.place, (f"'{end.component}.{end.port}' is '{other.kind}', but a {connection.kind} connection goes from "
+                                      f"'{END_KINDS[connection.kind][0]}' to '{END_KINDS[connection.kind][1]}'")
+                else:
+                    known = [port.name for port in component.ports if port.kind == kind]
+                    yield end.place, f"'{end.component}' has no '{kind} {end.port}'{hint(end.port, known)}"
+
+
+@check("connection-type")
+def connection_types(system):
+    """Calls between different interfaces."""
+    for connection in system.connections:
+        if connection.kind == "call":
+            source, target = system.port(connection.source, "uses"), system.port(connection.target, "provides")
+            if source and target and source.type != target.type:
+                yield connection.place, (f"'{connection.source.component}.{source.name}' uses {source.type}, but "
+                                         f"'{connection.target.component}.{target.name}' provides {target.type}")
+
+
+@check("connected-twice")
+def connected_twice(system):
+    """Sources with two targets, and two calls with one badge."""
+    for kind in ("call", "notify"):
+        connections = [item for item in system.connections if item.kind == kind]
+        for item, first in repeated(connections, lambda item: (item.source.component, item.source.port)):
+            yield item.source.place, (f"'{item.source.component}.{item.source.port}' is connected twice, first at {first.place} "
+                                      "(remove one)")
+    badged = [(item, parameter) for item in system.connections if item.kind == "call" for parameter in item.parameters]
+    for (item, parameter), _ in repeated(badged, lambda pair: (pair[0].target.component, pair[0].target.port, pair[1].value)):
+        yield parameter.place, f"badge {parameter.value} is already that of another caller of '{item.target.component}.{item.target.port}'"
+    for item, parameter in badged:
+        if parameter.value >> LOW_BADGE_BITS or parameter.value == 0:
+            yield parameter.place, f"badge {parameter.value} is out of range (1 to 2^{LOW_BADGE_BITS} - 1)"
+
+
+@check("connection-parameters")
+def connection_parameters(system):
+    """Parameters of shared regions, and parameters given twice."""
+    for connection in system.connections:
+        counts = Counter(parameter.name for parameter in connection.parameters)
+        for name, count in counts.items():
+            if count > 1:
+                yield connection.place, f"'{name}' is given {count} times (remove {'one' if count == 2 else 'all but one'})"
+        if connection.kind != "shared":
+            continue
+        missing = [name for name in ("size", "from", "to") if name not in counts]
+        if missing:
+            yield connection.place, f"the shared region lacks '{missing[0]}' (write, for example: (4k, from: RW, to: R))"
+        for parameter in connection.parameters:
+            if parameter.name == "size" and (parameter.value == 0 or parameter.value % PAGE or parameter.value > REGION_SPACE):
+                yield parameter.place, f"a region of {parameter.value} bytes is impossible (a multiple of {PAGE}, at most {REGION_SPACE})"
+
+
+@check("unconnected")
+def unconnected(system):
+    """Ports that no connection names."""
+    used = set()
+    for connection in system.connections:
+        for end, kind in zip((connection.source, connection.target), END_KINDS[connection.kind]):
+            used.add((end.component, kind, end.port))
+    verbs = {"uses": "call", "emits": "notify", "consumes": "notify", "region": "shared"}
+    for component in system.all_components:
+        for port in component.ports:
+            if port.kind in verbs and (component.name, port.kind, port.name) not in used:
+                yield port.place, (f"'{component.name}.{port.name}' ({port.kind}) is not connected (add a '{verbs[port.kind]}' to "
+                                   "'connect', or remove it)")

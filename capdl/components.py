@@ -1,0 +1,478 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Elaboration: from checked components and connections to kernel objects.
+
+A component becomes a TCB, a CNode, an address space with its page tables and frames, a scheduling context unless it is passive, and
+what its connections need: one endpoint for everything it provides (callers differ by badge), one reply object, one notification for
+everything it consumes. The layout of its memory is the table below; ComponentInfo (userland/caprock/api/component.toml) tells it.
+"""
+
+from . import devicetree, elf
+from .component_checks import PAGE
+from .component_info import InfoPage
+from .model import (FILL_FILE, PAGE_TABLE_SHIFT, TCB_SLOTS, Cap, ComponentSummary, Fill, Object)
+
+ELF_START, ELF_END = 0x40_0000, 0x1000_0000
+INFO_ADDRESS = 0x1000_0000
+IPC_BUFFER_ADDRESS = 0x1010_0000
+HEAP_ADDRESS = 0x1100_0000
+REGION_ADDRESS, REGION_END = 0x1200_0000, 0x1800_0000
+DEVICE_ADDRESS, DEVICE_END = 0x1800_0000, 0x1f00_0000
+STACK_TOP = 0x2000_0000
+REGION_STEP = 1 << 21
+LARGE_FRAME_BITS, SMALL_FRAME_BITS = 21, 12
+DEFAULT_STACK = 16 << 10
+SC_BITS = 8
+ENDPOINT_SLOT, REPLY_SLOT, NOTIFICATION_SLOT, FIRST_FREE_SLOT = 1, 2, 3, 4
+CPTR_BITS = 64
+# What hangs below each level of an address space.
+_BELOW = {"pgd": "pud", "pud": "pd", "pd": "pt"}
+
+
+class AddressSpace:
+    """The page tables of one component; maps frames and makes the tables in between."""
+
+    def __init__(self, elaborator, component):
+        self.elaborator = elaborator
+        self.component = component
+        self.root = elaborator.add(component, "vspace", "pgd")
+
+    def map(self, vaddr, frame, rights, cached=True):
+        """Map `frame` (an Object, 4 KiB or 2 MiB) at `vaddr` with `rights` (letters of R, W, and G for executable)."""
+        leaf = "pd" if frame.size_bits == LARGE_FRAME_BITS else "pt"
+        table = self.root
+        while table.type != leaf:
+            table = self.next_table(table, vaddr)
+        slot = (vaddr >> PAGE_TABLE_SHIFT[leaf]) & 511
+        table.slots[slot] = Cap(frame.name, rights=rights, cached=cached, place=self.component.place)
+
+    def next_table(self, table, vaddr):
+        """The table below `table` on the way to `vaddr`."""
+        shift = PAGE_TABLE_SHIFT[table.type]
+        slot = (vaddr >> shift) & 511
+        if slot not in table.slots:
+            kind = _BELOW[table.type]
+            made = self.elaborator.add(self.component, f"{kind}_{vaddr >> shift << shift:x}", kind)
+            table.slots[slot] = Cap(made.name, place=self.component.place)
+        return self.elaborator.spec.objects[table.slots[slot].object]
+
+
+class Part:
+    """A component while it is elaborated: its syntax, its objects, and the next free slots and bits."""
+
+    def __init__(self, component):
+        self.component = component
+        self.name = component.name
+        self.place = component.place
+        self.tcb = self.cnode = self.space = self.info = None
+        self.endpoint = self.reply = self.notification = self.sched_context = None
+        self.entry = 0
+        self.next_slot = FIRST_FREE_SLOT
+        self.bits = {}               # ("consumes" or "irq", name) -> mask in its notification
+
+    def slot(self):
+        """Take a free slot of its CNode."""
+        self.next_slot += 1
+        return self.next_slot - 1
+
+
+class Elaborator:
+    """Adds the objects of a component_checks.System, which passed its checks, to a Spec."""
+
+    def __init__(self, spec, system, diagnostics, elf_dirs, board, api_hash, partial):
+        """elf_dirs: directories (Path) with the components' ELF files. board: devicetree.Board or None. api_hash: 8 bytes.
+        partial: leave out programs when there are no elf_dirs, and devices when there is no board, instead of reporting."""
+        self.spec, self.system, self.diagnostics = spec, system, diagnostics
+        self.elf_dirs, self.board, self.api_hash, self.partial = elf_dirs, board, api_hash, partial
+        self.parts = {}
+        self.images = {}
+        self.device_pages = {}       # physical page -> name of the component that maps it
+        self.info_pages = {}         # name of the file -> content
+
+    def error(self, place, message, check):
+        """Record an error."""
+        self.diagnostics.error(place, message, check)
+
+    def add(self, component, suffix, kind, **values):
+        """Create the object NAME_suffix of a component (anything with name and place)."""
+        name = f"{component.name}_{suffix}"
+        if name in self.spec.objects or name in self.spec.arrays:
+            self.error(component.place, f"the generated object '{name}' has the name of another object (rename the component or the "
+                       "object)", "generated-name")
+        made = Object(name, kind, component.place, name, component=component.name, **values)
+        self.spec.objects[name] = made
+        return made
+
+    def elaborate(self):
+        """All components, then their connections."""
+        for component in self.system.all_components:
+            part = self.parts[component.name] = Part(component)
+            self.make_objects(part)
+            self.make_memory(part)
+        for part in self.parts.values():
+            self.make_devices(part)
+            self.make_irqs(part)
+        self.connect_calls()
+        self.connect_signals()
+        self.connect_regions()
+        self.connect_faults()
+        for part in self.parts.values():
+            self.finish(part)
+
+    # Objects ----------------------------------------------------------------------------------------------------------------------------
+
+    def setting(self, part, name, default=None):
+        """The value of a setting."""
+        return self.system.setting(part.component, name, default)
+
+    def handles_faults(self, name):
+        """True when some component's faults go to the component `name`."""
+        return any(self.system.setting(component, "faults") == name for component in self.system.all_components)
+
+    def make_objects(self, part):
+        """TCB, CNode, endpoint, reply, notification and scheduling context."""
+        component = part.component
+        part.tcb = self.add(component, "tcb", "tcb")
+        part.cnode = self.add(component, "cnode", "cnode")
+        if any(port.kind == "provides" for port in component.ports) or self.handles_faults(part.name):
+            part.endpoint = self.add(component, "ep", "ep")
+            part.reply = self.add(component, "reply", "rtreply")
+            part.cnode.slots[ENDPOINT_SLOT] = Cap(part.endpoint.name, rights="R", place=part.place)
+            part.cnode.slots[REPLY_SLOT] = Cap(part.reply.name, place=part.place)
+        signals = [("consumes", port.name) for port in component.ports if port.kind == "consumes"]
+        signals += [("irq", item.name) for item in component.irqs]
+        if signals:
+            part.notification = self.add(component, "ntfn", "notification")
+            part.cnode.slots[NOTIFICATION_SLOT] = Cap(part.notification.name, rights="R", place=part.place)
+            part.bits = {signal: 1 << bit for bit, signal in enumerate(signals)}
+            if part.endpoint:
+                part.tcb.slots[TCB_SLOTS["bound_notification"]] = Cap(part.notification.name, rights="R", place=part.place)
+        budget = self.setting(part, "budget")
+        if budget is not None:
+            part.sched_context = self.add(component, "sc", "sc", size_bits=SC_BITS, params={"period": budget[1], "budget": budget[0]})
+            part.tcb.slots[TCB_SLOTS["sc_slot"]] = Cap(part.sched_context.name, place=part.place)
+
+    def make_memory(self, part):
+        """Address space, program, stack, heap and IPC buffer."""
+        component = part.component
+        part.info = InfoPage(part.name)
+        part.space = AddressSpace(self, component)
+        self.make_program(part)
+        self.map_zeroed(part, STACK_TOP - self.setting(part, "stack", DEFAULT_STACK), STACK_TOP)
+        heap = self.setting(part, "heap", 0)
+        self.map_zeroed(part, HEAP_ADDRESS, HEAP_ADDRESS + heap)
+        part.info.head(heap_start=HEAP_ADDRESS if heap else 0, heap_size=heap, ipc_buffer=IPC_BUFFER_ADDRESS)
+        buffer = self.add(component, f"frame_{IPC_BUFFER_ADDRESS:x}", "frame", size_bits=SMALL_FRAME_BITS)
+        part.space.map(IPC_BUFFER_ADDRESS, buffer, "RW")
+        part.tcb.slots[TCB_SLOTS["ipc_buffer_slot"]] = Cap(buffer.name, rights="RW", place=part.place)
+
+    def map_zeroed(self, part, start, end):
+        """Map zeroed read-write memory at [start, end), in large frames where whole ones fit."""
+        vaddr = start
+        while vaddr < end:
+            bits = SMALL_FRAME_BITS
+            if vaddr % (1 << LARGE_FRAME_BITS) == 0 and end - vaddr >= 1 << LARGE_FRAME_BITS:
+                bits = LARGE_FRAME_BITS
+            part.space.map(vaddr, self.add(part.component, f"frame_{vaddr:x}", "frame", size_bits=bits), "RW")
+            vaddr += 1 << bits
+
+    # Programs ---------------------------------------------------------------------------------------------------------------------------
+
+    def image(self, part):
+        """The elf.Image of a component's program, or None (then reported unless partial)."""
+        setting = next(item for item in part.component.settings if item.name == "elf")
+        if setting.value in self.images:
+            return self.images[setting.value]
+        self.images[setting.value] = None
+        if not self.elf_dirs:
+            if not self.partial:
+                self.error(setting.place, f"\"{setting.value}\" cannot be looked for (give its directory with --elf-dir)", "elf-missing")
+            return None
+        path = next((folder / setting.value for folder in self.elf_dirs if (folder / setting.value).is_file()), None)
+        if path is None:
+            searched = ", ".join(str(folder) for folder in self.elf_dirs)
+            self.error(setting.place, f"the program \"{setting.value}\" does not exist in {searched} (build it: ./caprock build)",
+                       "elf-missing")
+            return None
+        try:
+            image = elf.read(path)
+        except elf.ElfProblem as problem:
+            self.error(setting.place, f"the program \"{setting.value}\" {problem}", "elf-form")
+            return None
+        if image.api_hash != self.api_hash:
+            self.error(setting.place, f"the program \"{setting.value}\" was built for another kernel interface (API hash "
+                       f"{image.api_hash.hex()}, this tool's is {self.api_hash.hex()}; build it again: ./caprock build)", "elf-api-hash")
+            return None
+        self.spec.files[setting.value] = path
+        self.images[setting.value] = image
+        return image
+
+    def make_program(self, part):
+        """Map the segments of a component's ELF file."""
+        image = self.image(part)
+        if image is None:
+            return
+        setting = next(item for item in part.component.settings if item.name == "elf")
+        part.entry = image.entry
+        if not any(segment.executable and segment.vaddr <= image.entry < segment.vaddr + segment.size for segment in image.segments):
+            self.error(setting.place, f"\"{setting.value}\": the entry {image.entry:#x} is in no executable segment", "elf-layout")
+        last_page = 0
+        for segment in image.segments:
+            problem = segment_problem(segment, last_page)
+            if problem:
+                self.error(setting.place, f"\"{setting.value}\": the segment at {segment.vaddr:#x} {problem}", "elf-layout")
+                return
+            last_page = (segment.vaddr + segment.size - 1) // PAGE * PAGE
+            self.map_segment(part, setting.value, segment)
+
+    def map_segment(self, part, file, segment):
+        """Frames for one segment, page by page, filled from the file."""
+        rights = "R" + ("W" if segment.writable else "") + ("G" if segment.executable else "")
+        for page in range(segment.vaddr // PAGE * PAGE, segment.vaddr + segment.size, PAGE):
+            first = max(page, segment.vaddr)
+            last = min(page + PAGE, segment.vaddr + segment.file_size)
+            fills = ()
+            if last > first:
+                fills = (Fill(first - page, last - first, FILL_FILE, file, segment.offset + first - segment.vaddr),)
+            frame = self.add(part.component, f"frame_{page:x}", "frame", size_bits=SMALL_FRAME_BITS, fills=fills)
+            part.space.map(page, frame, rights)
+
+    # Devices and interrupts -------------------------------------------------------------------------------------------------------------
+
+    def have_board(self, place):
+        """True when there is a device tree; reports its absence unless partial."""
+        if self.board is None and not self.partial:
+            self.error(place, "devices need a board's device tree (give it with --dtb)", "device-tree")
+        return self.board is not None
+
+    def make_devices(self, part):
+        """Map device registers."""
+        next_address = DEVICE_ADDRESS
+        mapped = {}
+        for item in part.component.devices:
+            if not self.have_board(item.place):
+                continue
+            try:
+                registers = self.board.registers(item.node)
+            except devicetree.DeviceProblem as problem:
+                self.error(item.place, str(problem), "device-tree")
+                continue
+            first_page = registers.address // PAGE * PAGE
+            end = registers.address + registers.size
+            if first_page not in mapped:
+                size = (end + PAGE - 1) // PAGE * PAGE - first_page
+                if next_address + size > DEVICE_END:
+                    self.error(item.place, f"the device registers of '{part.name}' exceed {DEVICE_END - DEVICE_ADDRESS:#x} bytes",
+                               "device-size")
+                    continue
+                self.map_device(part, item, first_page, size, next_address, mapped)
+                next_address += size + PAGE
+            address = mapped[first_page] + registers.address - first_page
+            part.info.entry("Device", item.name, value=address, size=registers.size, text=registers.compatible)
+
+    def map_device(self, part, item, first_page, size, vaddr, mapped):
+        """Map the pages of one device."""
+        for offset in range(0, size, PAGE):
+            page = first_page + offset
+            holder = self.device_pages.setdefault(page, part.name)
+            if holder != part.name:
+                self.error(item.place, f"the page {page:#x} of the device '{item.node}' is already mapped by '{holder}', and a page "
+                           "cannot be divided (let one component drive both devices)", "device-shared")
+                mapped.setdefault(first_page, vaddr)
+                return
+            if page in mapped:
+                frame = self.spec.objects[f"{part.name}_device_{page:x}"]
+            else:
+                frame = self.add(part.component, f"device_{page:x}", "frame", size_bits=SMALL_FRAME_BITS, paddr=page)
+            mapped[page] = vaddr + offset
+            part.space.map(vaddr + offset, frame, "RW", cached=False)
+
+    def make_irqs(self, part):
+        """Interrupt handlers, bound to the component's notification."""
+        for item in part.component.irqs:
+            if not self.have_board(item.place):
+                continue
+            try:
+                number, trigger = self.board.interrupt(item.node, item.index)
+            except devicetree.DeviceProblem as problem:
+                self.error(item.place, str(problem), "device-tree")
+                continue
+            if number in self.spec.irqs:
+                self.error(item.place, f"interrupt {number} already belongs to '{self.spec.irqs[number]}' (one component handles it)",
+                           "irq-twice")
+                continue
+            mask = part.bits["irq", item.name]
+            handler = self.add(part.component, f"irq_{item.name}", "arm_irq", params={"trigger": trigger, "target": 0})
+            handler.slots[0] = Cap(part.notification.name, rights="W", badge=mask, place=item.place)
+            self.spec.irqs[number], self.spec.irq_places[number] = handler.name, item.place
+            slot = part.slot()
+            part.cnode.slots[slot] = Cap(handler.name, place=item.place)
+            part.info.entry("Irq", item.name, value=slot, badge=mask)
+
+    # Connections ------------------------------------------------------------------------------------------------------------------------
+
+    def connect_calls(self):
+        """Endpoint capabilities of callers, each with its badge."""
+        constants = InfoPage.constants()
+        for part in self.parts.values():
+            provides = [port for port in part.component.ports if port.kind == "provides"]
+            for index, port in enumerate(provides, 1):
+                part.info.entry("Provides", port.name, value=index)
+        calls = [item for item in self.system.connections if item.kind == "call"]
+        given = {(item.target.component, item.target.port, parameter.value) for item in calls for parameter in item.parameters}
+        for connection in calls:
+            client, server = self.parts[connection.source.component], self.parts[connection.target.component]
+            index = 1 + [port.name for port in server.component.ports if port.kind == "provides"].index(connection.target.port)
+            low = next((parameter.value for parameter in connection.parameters), None)
+            if low is None:
+                low = 1
+                while (connection.target.component, connection.target.port, low) in given:
+                    low += 1
+                given.add((connection.target.component, connection.target.port, low))
+            badge = index << constants["badge_provide_shift"] | low
+            slot = client.slot()
+            client.cnode.slots[slot] = Cap(server.endpoint.name, rights="WP", badge=badge, place=connection.place)
+            client.info.entry("Uses", connection.source.port, value=slot)
+            server.info.entry("Client", client.name, badge=badge)
+
+    def connect_signals(self):
+        """Notification capabilities of those that signal."""
+        for part in self.parts.values():
+            for (kind, name), mask in part.bits.items():
+                if kind == "consumes":
+                    part.info.entry("Consumes", name, value=mask)
+        for connection in self.system.connections:
+            if connection.kind != "notify":
+                continue
+            source, target = self.parts[connection.source.component], self.parts[connection.target.component]
+            mask = target.bits["consumes", connection.target.port]
+            slot = source.slot()
+            source.cnode.slots[slot] = Cap(target.notification.name, rights="W", badge=mask, place=connection.place)
+            source.info.entry("Emits", connection.source.port, value=slot)
+
+    def connect_regions(self):
+        """Shared memory. Connections that have an end in common share one region."""
+        regions = {}                 # (component, port) -> (frames, rights)
+        next_address = dict.fromkeys(self.parts, REGION_ADDRESS)
+        for connection in self.system.connections:
+            if connection.kind != "shared":
+                continue
+            values = {parameter.name: parameter.value for parameter in connection.parameters}
+            ends = [((connection.source.component, connection.source.port), values["from"]),
+                    ((connection.target.component, connection.target.port), values["to"])]
+            known = [regions[key] for key, _ in ends if key in regions]
+            if not self.region_fits(connection, values, known, regions, ends):
+                continue
+            frames = known[0][0] if known else self.region_frames(connection, values["size"])
+            for key, rights in ends:
+                if key not in regions:
+                    regions[key] = (frames, rights)
+                    self.map_region(connection, key, frames, rights, next_address)
+
+    def region_fits(self, connection, values, known, regions, ends):
+        """True when a connection agrees with earlier ones on the same region."""
+        if len(known) == 2 and known[0][0] is not known[1][0]:
+            self.error(connection.place, "both ends already belong to different regions (connect them to one of them)", "region")
+            return False
+        for frames, _ in known:
+            if sum(1 << frame.size_bits for frame in frames) != values["size"]:
+                self.error(connection.place, f"the region has another size in an earlier connection than {values['size']} bytes", "region")
+                return False
+        for key, rights in ends:
+            if key in regions and regions[key][1] != rights:
+                self.error(connection.place, f"'{key[0]}.{key[1]}' has the rights {regions[key][1]} in an earlier connection (write "
+                           "the same)", "region")
+                return False
+        return True
+
+    def region_frames(self, connection, size):
+        """The frames of a region, named after its first end."""
+        component = self.parts[connection.source.component].component
+        return [self.add(component, f"{connection.source.port}_region_{offset:x}", "frame", size_bits=SMALL_FRAME_BITS)
+                for offset in range(0, size, PAGE)]
+
+    def map_region(self, connection, key, frames, rights, next_address):
+        """Map a region into one component."""
+        part = self.parts[key[0]]
+        vaddr = next_address[key[0]]
+        size = len(frames) * PAGE
+        if vaddr + size > REGION_END:
+            self.error(connection.place, f"the regions of '{part.name}' exceed {REGION_END - REGION_ADDRESS:#x} bytes of addresses",
+                       "region")
+            return
+        for index, frame in enumerate(frames):
+            part.space.map(vaddr + index * PAGE, frame, rights)
+        next_address[key[0]] = vaddr + (size + REGION_STEP - 1) // REGION_STEP * REGION_STEP
+        part.info.entry("Region", key[1], value=vaddr, size=size)
+
+    def connect_faults(self):
+        """Fault handlers: endpoint capabilities in TCB slots, and TCB capabilities of the handled for the handler."""
+        constants = InfoPage.constants()
+        numbers = dict.fromkeys(self.parts, 0)
+        for part in self.parts.values():
+            setting = next((item for item in part.component.settings if item.name == "faults"), None)
+            if setting is None:
+                continue
+            handler = self.parts[setting.value]
+            numbers[handler.name] += 1
+            badge = constants["badge_fault_provide"] << constants["badge_provide_shift"] | numbers[handler.name]
+            for slot_name in ("fault_ep_slot", "temp_fault_ep_slot"):
+                part.tcb.slots[TCB_SLOTS[slot_name]] = Cap(handler.endpoint.name, rights="WG", badge=badge, place=setting.place)
+            if part.sched_context:
+                part.sched_context.params["data"] = numbers[handler.name]
+            slot = handler.slot()
+            handler.cnode.slots[slot] = Cap(part.tcb.name, place=setting.place)
+            handler.info.entry("Faults", part.name, value=slot, badge=badge)
+
+    # Completion -------------------------------------------------------------------------------------------------------------------------
+
+    def finish(self, part):
+        """What depends on everything else: sizes, the thread's start, and the ComponentInfo pages."""
+        component = part.component
+        for argument in component.arguments:
+            is_number = isinstance(argument.value, int)
+            part.info.entry("Argument", argument.name, value=argument.value if is_number else 0, text=str(argument.value))
+        part.cnode.size_bits = max((part.next_slot - 1).bit_length(), 1)
+        part.tcb.params.update(addr=IPC_BUFFER_ADDRESS, ip=part.entry, sp=STACK_TOP, prio=self.setting(part, "prio"),
+                               max_prio=self.setting(part, "max_prio", 0), affinity=self.setting(part, "core", 0), init=(INFO_ADDRESS,))
+        part.tcb.slots[TCB_SLOTS["cspace"]] = Cap(part.cnode.name, guard_size=CPTR_BITS - part.cnode.size_bits, place=part.place)
+        part.tcb.slots[TCB_SLOTS["vspace"]] = Cap(part.space.root.name, place=part.place)
+        part.info.head(endpoint=ENDPOINT_SLOT if part.endpoint else 0, reply=REPLY_SLOT if part.reply else 0,
+                       notification=NOTIFICATION_SLOT if part.notification else 0)
+        self.map_info(part)
+        self.spec.components[part.name] = self.summary(part)
+
+    def map_info(self, part):
+        """The ComponentInfo pages, read-only, filled from a generated file."""
+        file = f"{part.name}.info"
+        content = part.info.content(self.api_hash)
+        self.info_pages[file] = content
+        if INFO_ADDRESS + len(content) > IPC_BUFFER_ADDRESS:
+            self.error(part.place, f"'{part.name}' has too many connections for its ComponentInfo pages", "component-info")
+            return
+        for offset in range(0, len(content), PAGE):
+            length = min(PAGE, len(content) - offset)
+            frame = self.add(part.component, f"frame_{INFO_ADDRESS + offset:x}", "frame", size_bits=SMALL_FRAME_BITS,
+                             fills=(Fill(0, length, FILL_FILE, file, offset),))
+            part.space.map(INFO_ADDRESS + offset, frame, "R")
+
+    def summary(self, part):
+        """What tools want to know of a component."""
+        def name(item):
+            return None if item is None else item.name
+        ports = part.component.ports
+        return ComponentSummary(part.name, self.setting(part, "elf"), part.tcb.name, part.cnode.name, part.space.root.name,
+                                name(part.sched_context), name(part.endpoint), name(part.notification), name(part.reply),
+                                f"{part.name}.info", part.entry, STACK_TOP,
+                                {port.name: port.type for port in ports if port.kind == "provides"},
+                                {port.name: port.type for port in ports if port.kind == "uses"}, part.place)
+
+
+def segment_problem(segment, last_page):
+    """Why a segment cannot be mapped, or None. last_page: the last page of the segment before."""
+    if segment.writable and segment.executable:
+        return "is writable and executable (separate code from data)"
+    if segment.vaddr < ELF_START or segment.vaddr + segment.size > ELF_END:
+        return f"is outside {ELF_START:#x} to {ELF_END:#x} (link with the SDK's linker script)"
+    if segment.vaddr // PAGE * PAGE <= last_page:
+        return "shares a page with the segment before (align segments to 4096 bytes)"
+    return None

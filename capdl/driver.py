@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""From a file to a checked system: reads it and what it includes, and runs the phases in order.
+
+Each phase starts when the ones before found no error: parse, check components, elaborate, resolve, check objects.
+"""
+
+from pathlib import Path
+
+from . import checks, component_checks
+from .component_checks import System
+from .diagnostics import Diagnostics, Source
+from .model import FILL_FILE, Spec
+from .parser import parse
+from .resolve import Resolver
+
+ROOT = Path(__file__).resolve().parent.parent
+INTERFACE_DIR = ROOT / "userland" / "interfaces"
+MAX_INCLUDES = 256
+
+
+class Reader:
+    """Reads a file and, depth first, what it includes. modules: (syntax.Module) in that order, each file once."""
+
+    def __init__(self, diagnostics, strict):
+        self.diagnostics = diagnostics
+        self.strict = strict
+        self.modules = []
+        self.finished = set()
+
+    def read(self, path, name, place, chain):
+        """path: the file. name: as messages call it. place: of the include, or None. chain: resolved paths of the including files."""
+        resolved = path.resolve()
+        if resolved in chain:
+            self.diagnostics.error(place, f"\"{name}\" includes itself, directly or through others (remove one include)", "include")
+            return
+        if resolved in self.finished:
+            return
+        self.finished.add(resolved)
+        if len(self.finished) > MAX_INCLUDES:
+            self.diagnostics.error(place, f"more than {MAX_INCLUDES} files are included", "include")
+            return
+        try:
+            text = resolved.read_text(encoding="utf-8")
+        except OSError as error:
+            self.diagnostics.error(place, f"{name}: cannot be read: {error.strerror}", "include")
+            return
+        except UnicodeDecodeError:
+            self.diagnostics.error(place, f"{name}: is no UTF-8 text", "include")
+            return
+        module = parse(Source(name, text, resolved), self.diagnostics, self.strict)
+        for include in module.includes:
+            self.include(include, path, name, (*chain, resolved))
+        self.modules.append(module)
+
+    def include(self, include, path, name, chain):
+        """Read an included file: one of the project's interfaces if the path is a mere name of one, else relative to the including file.
+        "./NAME" always means the file beside the including one."""
+        candidates = [(path.parent / include.path, str(Path(name).parent / include.path))]
+        if "/" not in include.path:
+            candidates.insert(0, (INTERFACE_DIR / include.path, f"userland/interfaces/{include.path}"))
+        for candidate, candidate_name in candidates:
+            if candidate.is_file():
+                self.read(candidate, candidate_name, include.place, chain)
+                return
+        self.diagnostics.error(include.place, f"\"{include.path}\" does not exist beside this file (or, as a mere name, in "
+                               "userland/interfaces)", "include")
+
+
+def read_modules(path, diagnostics, strict=True):
+    """Parse `path` and its includes: the modules, included ones first."""
+    reader = Reader(diagnostics, strict)
+    reader.read(Path(path), str(path), None, ())
+    return reader.modules
+
+
+def read_file(path, diagnostics):
+    """Parse one file for its syntax alone: included files are not read. Gives the syntax.Module."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        diagnostics.error(None, f"{path}: is no UTF-8 text", "include")
+        return None
+    return parse(Source(str(path), text, Path(path)), diagnostics)
+
+
+def make_system(modules):
+    """The component level of parsed modules."""
+    return System([item for module in modules for item in module.interfaces], [item for module in modules for item in module.components],
+                  [item for module in modules for item in module.connections])
+
+
+def load_interfaces(path):
+    """The interfaces (syntax.Interface) of `path` and its includes, and the Diagnostics. Only what concerns interfaces is checked."""
+    diagnostics = Diagnostics()
+    modules = read_modules(path, diagnostics)
+    system = make_system(modules)
+    for item in component_checks.COMPONENT_CHECKS:
+        if item.name in ("interface-names", "message-length"):
+            for place, message in item.function(system):
+                diagnostics.error(place, message, item.name)
+    return list(system.interfaces.values())[::-1], diagnostics
+
+
+def set_architecture(spec, modules, diagnostics):
+    """The architecture that the modules agree on; aarch64 when none says."""
+    given = [module for module in modules if module.arch]
+    spec.arch = given[-1].arch if given else "aarch64"
+    for module in given:
+        if module.arch != spec.arch:
+            diagnostics.error(module.arch_place, f"'{module.arch}' differs from '{spec.arch}' of the including file", "architecture")
+
+
+def elaborate_components(spec, system, diagnostics, elf_dirs, dtb, out_dir, partial):
+    """Elaborate the component level into `spec`, and write ComponentInfo pages to `out_dir`."""
+    # Imported here, as a system without components needs neither libfdt nor the API description.
+    from kernel.api.description import DescriptionError
+
+    from .component_info import layout
+    from .components import Elaborator
+    from .devicetree import Board, DeviceProblem
+    board = None
+    try:
+        api_hash = layout().api_hash().to_bytes(8, "little")
+    except DescriptionError as problem:
+        diagnostics.error(None, f"the API description is wrong:\n{problem}", "api-description")
+        return
+    if dtb is not None:
+        try:
+            board = Board(Path(dtb))
+        except DeviceProblem as problem:
+            diagnostics.error(None, str(problem), "device-tree")
+            return
+    elaborator = Elaborator(spec, system, diagnostics, elf_dirs, board, api_hash, partial)
+    elaborator.elaborate()
+    if out_dir is not None and diagnostics.ok:
+        Path(out_dir).mkdir(parents=True, exist_ok=True)
+        for name, content in elaborator.info_pages.items():
+            spec.files[name] = Path(out_dir) / name
+            spec.files[name].write_bytes(content)
+
+
+def find_fill_files(spec, diagnostics, folders, generated):
+    """Fill Spec.files for the files that fills name; generated: names that need not exist."""
+    missing = {}
+    for item in spec.objects.values():
+        for fill in item.fills:
+            if fill.kind == FILL_FILE and fill.file not in spec.files and fill.file not in generated:
+                missing.setdefault(fill.file, item)
+    for name, item in missing.items():
+        path = next((folder / name for folder in folders if (folder / name).is_file()), None)
+        if path is None:
+            searched = ", ".join(str(folder) for folder in folders)
+            diagnostics.error(item.place, f"the file \"{name}\" that fills '{item.name}' does not exist in {searched}", "fill-file")
+        else:
+            spec.files[name] = path
+
+
+def load(path, *, elf_dirs=(), dtb=None, out_dir=None, loadable=True, partial=False, strict=True):
+    """Read, elaborate and check a description.
+
+    path: the file. elf_dirs: directories with the components' ELF files and with files that fills name; the description's own directory
+    is searched last. dtb: flattened device tree blob of the board, needed when components have devices or interrupts. out_dir: where the
+    ComponentInfo pages are written (NAME.info), created when missing; None: they are not written, and Spec.files lacks them.
+    loadable: check also that a Caprock kernel can hold the system. partial: without elf_dirs leave programs out, and without dtb
+    devices, instead of reporting them. strict: findings of strict checks are errors.
+
+    Returns (model.Spec, Diagnostics). The Spec is complete only when `diagnostics.ok`.
+    """
+    path = Path(path)
+    diagnostics = Diagnostics()
+    spec = Spec(name=path.stem)
+    modules = read_modules(path, diagnostics, strict)
+    if not diagnostics.ok:
+        return spec, diagnostics
+    set_architecture(spec, modules, diagnostics)
+    folders = [Path(folder) for folder in elf_dirs]
+    if folders or not partial:
+        folders.append(path.parent)
+    system = make_system(modules)
+    component_checks.run(system, diagnostics)
+    if not diagnostics.ok:
+        return spec, diagnostics
+    resolver = Resolver(spec, diagnostics, strict)
+    resolver.resolve(modules)
+    if system.all_components and diagnostics.ok:
+        if spec.arch != "aarch64":
+            diagnostics.error(system.all_components[0].place, f"components run on aarch64 only, not on {spec.arch}", "architecture")
+            return spec, diagnostics
+        elaborate_components(spec, system, diagnostics, folders, dtb, out_dir, partial)
+    if not diagnostics.ok:
+        return spec, diagnostics
+    if folders:
+        find_fill_files(spec, diagnostics, folders, {component.info for component in spec.components.values()})
+    checks.run(spec, diagnostics, strict, loadable)
+    return spec, diagnostics
+
+
+def load_text(text, name="<text>", **options):
+    """As `load` for plain capDL in memory; options: strict, loadable. Files that fills name are not looked for."""
+    diagnostics = Diagnostics()
+    spec = Spec(name=name)
+    modules = [parse(Source(name, text), diagnostics, options.get("strict", True))]
+    set_architecture(spec, modules, diagnostics)
+    if diagnostics.ok:
+        Resolver(spec, diagnostics, options.get("strict", True)).resolve(modules)
+    if diagnostics.ok:
+        checks.run(spec, diagnostics, options.get("strict", True), options.get("loadable", False))
+    return spec, diagnostics

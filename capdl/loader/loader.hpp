@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The root task: makes the system of its tables out of what the kernel gave it, starts it, and gives all its authority up.
+//
+// Steps, in this order: create every object where the planner says; fill frames; build address spaces; place capabilities; configure
+// and bind threads; print one line; resume; release. Whatever goes wrong halts the system with a line that names the object.
+//
+// Slots of its CNode: the kernel's come first, then one for capabilities that live for one call, some for the console's way, and from
+// first_object_slot on what the system consists of, in order of creation.
+#pragma once
+
+#include "capdl/loader/boot_info.hpp"
+#include "capdl/loader/tables.hpp"
+#include "capdl/loader/text.hpp"
+#include "caprock/objects.hpp"
+
+namespace caprock::loader {
+
+inline constexpr uint64_t init_slot(abi::InitSlot slot) { return static_cast<uint64_t>(slot); }
+
+/// The loader's own capabilities.
+inline constexpr Cap<CNode> root_cnode{init_slot(abi::InitSlot::CNode)};
+inline constexpr Cap<VSpace> root_vspace{init_slot(abi::InitSlot::VSpace)};
+inline constexpr Cap<TCB> root_tcb{init_slot(abi::InitSlot::TCB)};
+
+/// Bits of a capability address: the depth of every slot of the loader's CNode.
+inline constexpr uint64_t address_bits = 64;
+
+inline constexpr abi::CapRights all_rights = abi::CapRights::make(1, 1, 1, 1);
+inline constexpr abi::CapRights read_write = abi::CapRights::make(1, 1, 0, 0);
+
+/// Steps and slots of the console's way: paddings to its page, and the frame.
+inline constexpr size_t console_slots = alloc::paddings_per_run + 1;
+
+/// What the steps share.
+struct Loader {
+    BootView boot;
+    uint64_t scratch_slot = 0;    // empty between two calls
+    uint64_t console_slot = 0;    // first of console_slots
+    uint64_t next_slot = 0;       // first one that was never used
+
+    const char* name_of(uint32_t object) const { return system.object_names[object]; }
+    uint32_t slot_of(uint32_t object) const { return buffers.object_slots[object]; }
+    /// Slot of an object's capability, or the null capability's.
+    uint64_t slot_or_null(uint32_t object) const { return object == none ? 0 : slot_of(object); }
+    /// Bits of an index into a CNode of the system.
+    uint64_t radix_of(uint32_t cnode) const { return system.objects[cnode].size_bits - abi::slot_bits; }
+    /// A slot that was never used. Halts when the CNode is full.
+    uint32_t take_slots(uint64_t count);
+    void delete_slot(uint64_t slot) const;
+};
+
+/// Creates every object, pool and interrupt handler (create.cc).
+void create_objects(Loader& loader);
+/// Writes the initial content of frames (fill.cc).
+void fill_frames(Loader& loader);
+/// Gives ASIDs, maps page tables and frames (map.cc).
+void map_memory(Loader& loader);
+/// Places the capabilities of CNodes (install.cc).
+void install_capabilities(Loader& loader);
+/// Configures scheduling contexts and threads, and binds interrupts (threads.cc).
+void configure_threads(Loader& loader);
+void resume_threads(Loader& loader);
+/// Deletes every capability that the loader has, and ends (release.cc).
+[[noreturn]] void release(Loader& loader);
+
+}  // namespace caprock::loader

@@ -1,0 +1,507 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""From a Spec to what the loader executes: indices for names, and lists in the order of the loader's steps.
+
+`lower` gives a LoaderTables, whose lists correspond to the structures of capdl/loader/tables.hpp. What a description can say and the
+loader cannot do is refused here, by place and reason.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from .diagnostics import CapdlError, Diagnostics
+from .model import FILL_BOOT_INFO, FILL_FILE, PAGE_TABLE_SHIFT, SLOT_BITS, TCB_SLOTS
+
+# Names of abi::ObjectType by the language's types; frames by their size.
+OBJECT_TYPES = {"ep": "Endpoint", "notification": "Notification", "tcb": "TCB", "cnode": "CNode", "ut": "Untyped", "asid_pool": "Untyped",
+                "pgd": "VSpace", "pud": "PageTable", "pd": "PageTable", "pt": "PageTable", "sc": "SchedContext", "rtreply": "Reply"}
+FRAME_TYPES = {12: "SmallPage", 21: "LargePage", 30: "HugePage"}
+IRQ_TYPES = ("irq", "arm_irq")
+TABLE_TYPES = ("pud", "pd", "pt")
+# Built-in capabilities that the loader holds, as CapSource spells them; and the one that cannot be copied.
+BUILT_IN_SOURCES = {"irq_control": "IRQControl", "asid_control": "ASIDControl", "domain": "Domain", "sched_control": "SchedControl"}
+RIGHTS_BITS = {"W": 1, "R": 2, "G": 4, "P": 8}
+ALL_RIGHTS = 15
+READ_WRITE = 3
+TYPES_WITH_RIGHTS = ("ep", "notification", "frame")
+
+USER_TOP = 1 << 47
+ASID_POOL_ENTRIES = 512
+# ASID 0 is nobody's, and the loader's own address space takes one.
+LOADER_POOL_FREE = ASID_POOL_ENTRIES - 2
+ROOT_MAX_UNTYPEDS = 230
+PADDINGS_PER_RUN = 96
+CONSOLE_SLOTS = PADDINGS_PER_RUN + 1
+NONE = 0xffff_ffff
+DEVICE_TREE = "CDL_FrameFill_BootInfo_FDT"
+CONSOLE_NAME = "the loader's console page"
+VAULT_NAME = "the loader's vault"
+
+
+@dataclass(slots=True)
+class MemoryObject:
+    """An object with memory. type: of abi::ObjectType. bits: log2 of its bytes. paddr: or None."""
+
+    name: str
+    type: str
+    bits: int
+    paddr: int | None
+
+
+@dataclass(slots=True)
+class Group:
+    """Objects [first, first + count) that are placed in untyped object `parent`; NONE for the kernel's untypeds."""
+
+    parent: int
+    first: int
+    count: int
+
+
+@dataclass(slots=True)
+class LoweredFill:
+    """source: "Embedded" (from `file`) or "DeviceTree"; file_offset: in either."""
+
+    frame: int
+    offset: int
+    length: int
+    source: str
+    executable: bool
+    uncached: bool
+    file: str
+    file_offset: int
+
+
+@dataclass(slots=True)
+class FrameMapping:
+    """rights: RIGHTS_BITS of the mapping; cap_rights: of the copy that maps, when is_copy."""
+
+    vspace: int
+    frame: int
+    address: int
+    rights: int
+    cached: bool
+    execute_never: bool
+    is_copy: bool
+    cap_rights: int
+
+
+@dataclass(slots=True)
+class CapEntry:
+    """A capability of a CNode. source: of CapSource. action: of CapAction."""
+
+    cnode: int
+    slot: int
+    source: str
+    index: int
+    action: str
+    rights: int
+    data: int
+    parent_cnode: int
+    parent_slot: int
+
+
+@dataclass(slots=True)
+class Handler:
+    """A fault or timeout handler; endpoint NONE for none."""
+
+    endpoint: int = NONE
+    badge: int = 0
+    rights: int = 0
+
+
+@dataclass(slots=True)
+class Thread:
+    """A TCB with what it is bound to; indices NONE for what it has not. cspace_data: CNodeCapData."""
+
+    tcb: int
+    cspace: int
+    cspace_data: int
+    vspace: int
+    buffer_frame: int
+    buffer_address: int
+    sched_context: int
+    notification: int
+    fault: Handler
+    timeout: Handler
+    ip: int
+    sp: int
+    arguments: tuple[int, ...]
+    priority: int
+    max_priority: int
+    resume: bool
+
+
+@dataclass(slots=True)
+class LoaderTables:
+    """Everything that the emitter writes. Indices count objects first, then the loader's console page, then interrupts: `names`."""
+
+    name: str
+    names: list[str] = field(default_factory=list)
+    objects: list[MemoryObject] = field(default_factory=list)
+    groups: list[Group] = field(default_factory=list)
+    asid_pools: list[int] = field(default_factory=list)
+    interrupts: list[tuple[int, int, str, int, int]] = field(default_factory=list)  # object, number, trigger, notification, badge
+    fills: list[LoweredFill] = field(default_factory=list)
+    address_spaces: list[tuple[int, int]] = field(default_factory=list)             # vspace, pool
+    table_mappings: list[tuple[int, int, int]] = field(default_factory=list)        # vspace, table, address
+    frame_mappings: list[FrameMapping] = field(default_factory=list)
+    caps: list[CapEntry] = field(default_factory=list)
+    schedules: list[tuple[int, int, int, int, int]] = field(default_factory=list)   # sc, core, budget, period, badge
+    threads: list[Thread] = field(default_factory=list)
+    vault: int = NONE
+    object_count: int = 0
+    capability_count: int = 0
+
+    def largest_group(self):
+        """Objects of the largest group, the loader's console page included."""
+        return max([self.groups[0].count + 1, *(group.count for group in self.groups[1:])])
+
+    def padding_limit(self):
+        """Most paddings that the planner can make for any one group."""
+        return max(PADDINGS_PER_RUN * (fixed_runs(self.objects[group.first:group.first + group.count]) + (group.parent == NONE))
+                   for group in self.groups)
+
+    def piece_limit(self):
+        """Most pieces of memory that the planner can handle for any one group."""
+        return ROOT_MAX_UNTYPEDS + self.padding_limit()
+
+    def slots_needed(self):
+        """Slots of the root CNode that the loader takes at most, beside those that the kernel fills."""
+        paddings = sum(PADDINGS_PER_RUN * (fixed_runs(self.objects[group.first:group.first + group.count]) + 1) for group in self.groups)
+        copies = sum(mapping.is_copy for mapping in self.frame_mappings)
+        return 1 + CONSOLE_SLOTS + len(self.names) + len(self.asid_pools) + paddings + copies
+
+
+def fixed_runs(objects):
+    """Runs of adjacent objects at fixed addresses: each needs paddings before and after it."""
+    fixed = sorted((item.paddr, item.bits) for item in objects if item.paddr is not None)
+    ends = [None] + [paddr + (1 << bits) for paddr, bits in fixed]
+    return sum(end != paddr for end, (paddr, _) in zip(ends, fixed))
+
+
+def rights_bits(letters):
+    """The bits of abi::CapRights for letters of RIGHTS."""
+    return sum(RIGHTS_BITS[letter] for letter in letters)
+
+
+def guard_data(cap):
+    """abi::CNodeCapData of a CNode capability."""
+    return cap.guard << 6 | cap.guard_size
+
+
+def lower(spec):
+    """The LoaderTables of a checked model.Spec. Raises CapdlError with all findings when the loader cannot make the system."""
+    lowering = _Lowering(spec)
+    tables = lowering.run()
+    if not lowering.diagnostics.ok:
+        raise CapdlError(lowering.diagnostics.render())
+    return tables
+
+
+class _Lowering:
+    """The state of one call of lower."""
+
+    def __init__(self, spec):
+        self.spec = spec
+        self.diagnostics = Diagnostics()
+        self.tables = LoaderTables(spec.name)
+        self.index = {}                         # name of an object -> its index
+        self.mapped_tables = set()              # names of page tables that are in an address space
+        self.mapping_of = {}                    # (container, slot) -> index of the frame mapping that it describes
+        self.controls = self.find_controls()
+
+    def run(self):
+        self.number_objects()
+        self.lower_interrupts()
+        self.lower_address_spaces()
+        self.lower_fills()
+        self.lower_caps()
+        self.lower_schedules()
+        self.lower_threads()
+        self.size_vault()
+        self.tables.object_count = len(self.index)
+        self.tables.capability_count = sum(len(item.slots) for item in self.spec.objects.values())
+        return self.tables
+
+    def error(self, place, message):
+        self.diagnostics.error(place, message, "emit")
+
+    # Objects ----------------------------------------------------------------------------------------------------------------------------
+
+    def number_objects(self):
+        """Lay out the objects by group, the kernel's untypeds last, and number them."""
+        members = self.group_members()
+        tables = self.tables
+        order = [name for name in members if name is not None] + [None]
+        for owner in order:
+            for name in members.get(owner, ()):
+                self.index[name] = len(tables.objects)
+                tables.objects.append(self.memory_object(self.spec.objects[name]))
+        tables.vault = len(tables.objects)
+        tables.objects.append(MemoryObject(VAULT_NAME, "CNode", 0, None))
+        first = {owner: self.index[members[owner][0]] for owner in order if members.get(owner)}
+        kernel_count = len(members.get(None, ())) + 1
+        tables.groups.append(Group(NONE, tables.vault + 1 - kernel_count, kernel_count))
+        tables.groups += [Group(self.index[owner], first[owner], len(members[owner])) for owner in self.by_depth(members)]
+        tables.names = [item.name for item in tables.objects] + [CONSOLE_NAME]
+
+    def group_members(self):
+        """The untyped that holds them (None: the kernel's) -> names of objects with memory. Untypeds that nobody holds are only the
+        description's way to say where things came from: what they cover is placed with their parent."""
+        held = {cap.object for item in self.spec.objects.values() for cap in item.slots.values() if cap.object is not None}
+        parents = self.spec.parents()
+        members = defaultdict(list)
+        for item in self.spec.objects.values():
+            if item.type in IRQ_TYPES or (item.type == "ut" and item.name not in held):
+                continue
+            owner = parents.get(item.name)
+            while owner is not None and owner not in held:
+                owner = parents.get(owner)
+            members[owner].append(item.name)
+        return members
+
+    def by_depth(self, members):
+        """Untypeds that hold something, outer ones first."""
+        parents = self.spec.parents()
+
+        def depth(name):
+            count = 0
+            while (name := parents.get(name)) is not None:
+                count += 1
+            return count
+        return sorted((name for name in members if name is not None), key=lambda name: (depth(name), self.index[name]))
+
+    def memory_object(self, item):
+        kind = FRAME_TYPES.get(item.size_bits) if item.type == "frame" else OBJECT_TYPES.get(item.type)
+        if kind is None:
+            self.error(item.place, f"'{item.name}' ({item.type}) is no object that the loader can create")
+        return MemoryObject(item.name, kind, item.memory_bits(), item.paddr)
+
+    def size_vault(self):
+        """The vault holds one capability per object and mapping, the loader's ASID pool, and itself."""
+        count = len(self.tables.names) + len(self.tables.frame_mappings) + 2
+        self.tables.objects[self.tables.vault].bits = max(1, (count - 1).bit_length()) + SLOT_BITS
+
+    # Interrupts -------------------------------------------------------------------------------------------------------------------------
+
+    def lower_interrupts(self):
+        for number, name in sorted(self.spec.irqs.items()):
+            item = self.spec.objects[name]
+            self.index[name] = len(self.tables.names)
+            self.tables.names.append(name)
+            trigger = {"edge": "Edge"}.get(item.params.get("trigger"), "Level")
+            cap = item.slots.get(0)
+            notification = NONE if cap is None else self.index[cap.object]
+            self.tables.interrupts.append((self.index[name], number, trigger, notification, 0 if cap is None else cap.badge))
+
+    # Memory -----------------------------------------------------------------------------------------------------------------------------
+
+    def find_controls(self):
+        """(page table, slot) -> (CNode, slot) of the capability that controls the mapping."""
+        return {cap.mapping: (item.name, slot) for item in self.spec.objects.values() if item.type == "cnode"
+                for slot, cap in item.slots.items() if cap.mapping is not None}
+
+    def lower_address_spaces(self):
+        pools = {}
+        for item in self.spec.objects.values():
+            if item.type == "asid_pool":
+                self.tables.asid_pools.append(self.index[item.name])
+                for cap in item.slots.values():
+                    pools[cap.object] = self.index[item.name]
+        used_frames = set()
+        for item in self.spec.objects.values():
+            if item.type == "pgd":
+                self.tables.address_spaces.append((self.index[item.name], pools.get(item.name, NONE)))
+                self.lower_tables(item, used_frames)
+        own = sum(pool == NONE for _, pool in self.tables.address_spaces)
+        if own > LOADER_POOL_FREE:
+            self.error(None, f"{own} address spaces are in no ASID pool, and the loader's has room for {LOADER_POOL_FREE} "
+                             "(put the others into an asid_pool)")
+
+    def lower_tables(self, pgd, used_frames):
+        """Page tables of one address space level by level, then its frames."""
+        level = [(pgd, 0)]
+        frames = []
+        while level:
+            below = []
+            for table, base in level:
+                for slot, cap in sorted(table.slots.items()):
+                    address = base + (slot << PAGE_TABLE_SHIFT[table.type])
+                    child = self.spec.objects[cap.object]
+                    size = 1 << child.size_bits if child.type == "frame" else 1
+                    if address + size > USER_TOP:
+                        self.error(cap.place, f"'{child.name}' at {address:#x} is above user addresses, which end at {USER_TOP:#x}")
+                    elif child.type == "frame":
+                        frames.append((table, slot, cap, address))
+                    elif child.name in self.mapped_tables:
+                        self.error(cap.place, f"'{child.name}' is in two address spaces (a page table is in one)")
+                    else:
+                        self.mapped_tables.add(child.name)
+                        self.tables.table_mappings.append((self.index[pgd.name], self.index[child.name], address))
+                        below.append((child, address))
+            level = below
+        for table, slot, cap, address in frames:
+            self.lower_mapping(pgd, table, slot, cap, address, used_frames)
+
+    def lower_mapping(self, pgd, table, slot, cap, address, used_frames):
+        """One frame in an address space. The first mapping uses the frame's own capability, all others and those that a CNode's
+        capability controls use a copy."""
+        control = self.controls.get((table.name, slot))
+        is_copy = control is not None or cap.object in used_frames
+        cap_rights = ALL_RIGHTS
+        if control is not None:
+            cap_rights = rights_bits(self.spec.objects[control[0]].slots[control[1]].rights)
+        if not is_copy:
+            used_frames.add(cap.object)
+        self.mapping_of[table.name, slot] = len(self.tables.frame_mappings)
+        self.tables.frame_mappings.append(FrameMapping(
+            self.index[pgd.name], self.index[cap.object], address, rights_bits(cap.rights) & READ_WRITE, cap.cached, "G" not in cap.rights,
+            is_copy, cap_rights))
+
+    def lower_fills(self):
+        executable = {mapping.frame for mapping in self.tables.frame_mappings if not mapping.execute_never}
+        uncached = {mapping.frame for mapping in self.tables.frame_mappings if not mapping.cached}
+        for item in self.spec.objects.values():
+            if item.fills and item.size_bits > 21:
+                self.error(item.place, f"'{item.name}' has a fill; the loader fills frames of 4k and 2M (divide it)")
+                continue
+            frame = self.index[item.name] if item.fills else NONE
+            for fill in item.fills:
+                if fill.kind == FILL_FILE:
+                    source = "Embedded"
+                elif fill.kind == FILL_BOOT_INFO and fill.file == DEVICE_TREE:
+                    source = "DeviceTree"
+                else:
+                    self.error(item.place, f"'{item.name}': the loader has no '{fill.file}' to fill it with (only {DEVICE_TREE})")
+                    continue
+                if fill.length > 0:
+                    self.tables.fills.append(LoweredFill(frame, fill.offset, fill.length, source, frame in executable, frame in uncached,
+                                                         fill.file, fill.file_offset))
+
+    # Capabilities -----------------------------------------------------------------------------------------------------------------------
+
+    def lower_caps(self):
+        """All capabilities of CNodes, each behind the one that it is derived from."""
+        waiting = defaultdict(list)
+        ready = []
+        for item in self.spec.objects.values():
+            if item.type != "cnode":
+                continue
+            for slot, cap in sorted(item.slots.items()):
+                parent = self.derivation_parent(item, slot, cap)
+                if parent is None:
+                    ready.append((item, slot, cap, None))
+                else:
+                    waiting[parent].append((item, slot, cap, parent))
+        moved = {}
+        for item, slot, cap, parent in ready:
+            self.tables.caps.append(self.cap_entry(item, slot, cap, parent, moved))
+            ready += waiting.pop((item.name, slot), ())
+        for item, slot, cap, _ in (entry for entries in waiting.values() for entry in entries):
+            self.error(cap.place, f"slot {slot:#x} of '{item.name}' is derived from itself, directly or through others")
+
+    def derivation_parent(self, item, slot, cap):
+        """The CNode slot that a capability is derived from, or None when it comes from the loader's own."""
+        parent = self.spec.cdt.get((item.name, slot))
+        if parent is None:
+            return None
+        container = self.spec.objects[parent[0]]
+        origin = container.slots.get(parent[1])
+        if origin is None or (origin.object, origin.built_in) != (cap.object, cap.built_in):
+            # Derived from the untyped that the object was made of, which the loader's own capabilities are by nature.
+            return None
+        if container.type != "cnode":
+            self.error(cap.place, f"slot {slot:#x} of '{item.name}' is derived from a slot of '{container.name}' ({container.type}); the "
+                                  "loader can derive from slots of CNodes only")
+            return None
+        return parent
+
+    def cap_entry(self, item, slot, cap, parent, moved):
+        source, index = self.cap_source(cap)
+        kind = None if cap.object is None else self.spec.objects[cap.object].type
+        rights = rights_bits(cap.rights) if kind in TYPES_WITH_RIGHTS else ALL_RIGHTS
+        data = guard_data(cap) if kind == "cnode" else cap.badge
+        inherited = 0
+        if parent is not None:
+            origin = self.spec.objects[parent[0]].slots[parent[1]]
+            inherited = guard_data(origin) if kind == "cnode" else origin.badge
+        action = "Copy" if data == inherited else "Mint"
+        if source == "Mapping" or self.only_moves(cap, kind):
+            action = "Move"
+            self.check_moved(item, slot, cap, parent, source, index, moved)
+        parent_cnode, parent_slot = (NONE, 0) if parent is None else (self.index[parent[0]], parent[1])
+        return CapEntry(self.index[item.name], slot, source, index, action, rights, data if action == "Mint" else 0, parent_cnode, parent_slot)
+
+    def cap_source(self, cap):
+        """CapSource and its index."""
+        if cap.object is None:
+            if cap.built_in not in BUILT_IN_SOURCES:
+                self.error(cap.place, f"'{cap.built_in}' is a capability that this kernel does not have")
+            return BUILT_IN_SOURCES.get(cap.built_in, ""), cap.core or 0
+        if cap.mapping is not None:
+            if cap.mapping in self.mapping_of:
+                return "Mapping", self.mapping_of[cap.mapping]
+            self.error(cap.place, f"the mapping ({cap.mapping[0]}, {cap.mapping[1]:#x}) is in no address space")
+        if cap.object not in self.index:
+            self.error(cap.place, f"the interrupt '{cap.object}' is not in 'irq maps'")
+        return "Object", self.index.get(cap.object, NONE)
+
+    def only_moves(self, cap, kind):
+        """Whether the kernel refuses copies: of untypeds, unmapped page tables, and the right to make interrupt handlers."""
+        return kind == "ut" or (kind in TABLE_TYPES and cap.object not in self.mapped_tables) or cap.built_in == "irq_control"
+
+    def check_moved(self, item, slot, cap, parent, source, index, moved):
+        """What is moved is in one slot only."""
+        what = cap.object or cap.built_in
+        first = moved.setdefault((source, index), (item.name, slot))
+        if first != (item.name, slot):
+            self.error(cap.place, f"'{what}' is in slot {first[1]:#x} of '{first[0]}' and in slot {slot:#x} of '{item.name}'; the kernel does "
+                                  "not copy such a capability (give it to one only)")
+        elif parent is not None:
+            self.error(cap.place, f"'{what}' cannot be derived from another capability: the kernel does not copy it")
+
+    # Threads ----------------------------------------------------------------------------------------------------------------------------
+
+    def lower_schedules(self):
+        cores = {}
+        for item in self.spec.objects.values():
+            cap = item.slots.get(TCB_SLOTS["sc_slot"]) if item.type == "tcb" else None
+            if cap is not None:
+                cores[cap.object] = item.params.get("affinity", 0)
+        for item in self.spec.objects.values():
+            if item.type == "sc" and "budget" in item.params:
+                self.tables.schedules.append((self.index[item.name], cores.get(item.name, 0), item.params["budget"], item.params["period"],
+                                              item.params.get("data", 0)))
+
+    def lower_threads(self):
+        """Threads in the order in which they start: components as they are declared, then all others."""
+        names = [component.tcb for component in self.spec.components.values() if component.tcb is not None]
+        names += [item.name for item in self.spec.objects.values() if item.type == "tcb"]
+        for name in dict.fromkeys(names):
+            self.tables.threads.append(self.thread(self.spec.objects[name]))
+
+    def thread(self, item):
+        caps = {name: item.slots.get(number) for name, number in TCB_SLOTS.items()}
+        for slot in ("reply_slot", "caller_slot", "bound_vcpu"):
+            if caps[slot] is not None:
+                self.error(caps[slot].place, f"'{item.name}' has a {slot}, which this kernel's threads do not have (remove it)")
+        cspace, vspace, frame = caps["cspace"], caps["vspace"], caps["ipc_buffer_slot"]
+        if (cspace is None) != (vspace is None):
+            self.error(item.place, f"'{item.name}' has only one of cspace and vspace (give it both or none)")
+        if frame is None and item.params.get("addr", 0):
+            self.error(item.place, f"'{item.name}' has an address for an IPC buffer but no frame for it (add ipc_buffer_slot)")
+        resume = item.params.get("resume", "ip" in item.params)
+        if resume and (cspace is None or vspace is None):
+            self.error(item.place, f"'{item.name}' shall start but has no cspace and vspace (add them, or resume: False)")
+        return Thread(
+            tcb=self.index[item.name], cspace=self.target(cspace), cspace_data=0 if cspace is None else guard_data(cspace),
+            vspace=self.target(vspace), buffer_frame=self.target(frame), buffer_address=0 if frame is None else item.params.get("addr", 0),
+            sched_context=self.target(caps["sc_slot"]), notification=self.target(caps["bound_notification"]),
+            fault=self.handler(caps["fault_ep_slot"]), timeout=self.handler(caps["temp_fault_ep_slot"]),
+            ip=item.params.get("ip", 0), sp=item.params.get("sp", 0), arguments=tuple(item.params.get("init", ())),
+            priority=item.params.get("prio", 0), max_priority=item.params.get("max_prio", 0), resume=resume)
+
+    def target(self, cap):
+        return NONE if cap is None else self.index[cap.object]
+
+    def handler(self, cap):
+        return Handler() if cap is None else Handler(self.index[cap.object], cap.badge, rights_bits(cap.rights))

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The seam's hot names, inline. arch/seam.hpp includes this file by a name that the include path resolves: here for AArch64, in tests/unit
+// for the host.
+#pragma once
+
+#include "layout.h"
+#include "sysreg.hpp"
+
+extern "C" void fpu_save_registers(caprock::FpuContext*);
+extern "C" void fpu_restore_registers(const caprock::FpuContext*);
+
+namespace caprock::arch {
+
+inline KernAddr to_kernel(PhysAddr address) { return KernAddr(address.raw + DIRECT_MAP_BASE); }
+inline PhysAddr to_physical(KernAddr address) { return PhysAddr(address.raw - DIRECT_MAP_BASE); }
+
+// A new mapping needs no TLB invalidation, but walkers must see it before the next access through it: dsb ishst; the isb is the exception
+// return's (Arm ARM D5.10.2).
+inline void write_entry(Pte* slot, Pte entry) {
+    __atomic_store_n(slot, entry, __ATOMIC_RELAXED);
+    dsb_ishst();
+}
+
+// TCR_EL1.A1 is 0: root and ASID change together in one write, so no invalidation and one isb.
+inline void set_address_space(PhysAddr root, Asid asid) {
+    TTBR0_EL1::write(root.raw | Word{asid.raw} << 48);
+    isb();
+}
+
+inline bool irq_pending() { return (ISR_EL1::read() & ISR_EL1::I) != 0; }
+
+// Without an isb the counter may be read a few instructions early; the kernel reads it after an exception, which synchronises.
+inline Ticks now() { return Ticks(CNTVCT_EL0::read()); }
+
+// The comparator may act late, never early: the interrupt comes once the counter reaches CVAL.
+inline void set_deadline(Ticks instant) { CNTV_CVAL_EL0::write(instant.raw); }
+
+// Takes effect at the exception return at the latest, before any instruction of user level.
+inline void fpu_enable(bool enable) { CPACR_EL1::write(enable ? CPACR_EL1::FPEN_no_trap : CPACR_EL1::FPEN_trap_EL0); }
+inline void fpu_save(FpuContext& context) { fpu_save_registers(&context); }
+inline void fpu_restore(const FpuContext& context) { fpu_restore_registers(&context); }
+
+// EL0t with D, A and I open. FIQ stays masked: no interrupt is of that kind, and its vector is fatal.
+inline Word initial_spsr() { return SPSR_EL1::F; }
+inline Word sanitise_spsr(Word spsr) { return (spsr & SPSR_EL1::NZCV) | initial_spsr(); }
+
+inline void load_thread_pointers(const Context& context) {
+    TPIDR_EL0::write(context.tpidr);
+    TPIDRRO_EL0::write(context.tpidrro);
+}
+inline void save_thread_pointers(Context& context) {
+    context.tpidr = TPIDR_EL0::read();
+    context.tpidrro = TPIDRRO_EL0::read();
+}
+
+}  // namespace caprock::arch

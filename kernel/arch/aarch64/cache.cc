@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Cache maintenance and clearing by range (Arm ARM D7.5). Line sizes are the smallest of any cache, as CTR_EL0 gives them.
+#include "arch/seam.hpp"
+
+namespace caprock::arch {
+namespace {
+
+void zero_by_stores(Word start, Word end) {
+    for (Word address = start; address < end; address += 16)
+        asm volatile("stp xzr, xzr, [%0]" : : "r"(address) : "memory");
+}
+
+}  // namespace
+
+// dc zva never touches device memory here: the range is in the direct map, which is Normal.
+void clear_memory(KernAddr start, Word bytes) {
+    const Word dczid = DCZID_EL0::read();
+    const Word block = DCZID_EL0::block(dczid);
+    const Word end = start.raw + bytes;
+    if ((dczid & DCZID_EL0::DZP) != 0 || !is_aligned(start.raw | bytes, block)) {
+        zero_by_stores(start.raw, end);
+        return;
+    }
+    for (Word address = start.raw; address < end; address += block)
+        asm volatile("dc zva, %0" : : "r"(address) : "memory");
+}
+
+void clean_data(KernAddr start, Word bytes) {
+    const Word line = CTR_EL0::data_line(CTR_EL0::read());
+    for (Word address = align_down(start.raw, line); address < start.raw + bytes; address += line)
+        asm volatile("dc cvac, %0" : : "r"(address) : "memory");
+    dsb_sy();  // the observers are devices, outside the inner-shareable domain
+}
+
+void clean_invalidate_data(KernAddr start, Word bytes) {
+    const Word line = CTR_EL0::data_line(CTR_EL0::read());
+    for (Word address = align_down(start.raw, line); address < start.raw + bytes; address += line)
+        asm volatile("dc civac, %0" : : "r"(address) : "memory");
+    dsb_sy();
+}
+
+void unify_instruction(KernAddr start, Word bytes) {
+    const Word ctr = CTR_EL0::read();
+    const Word end = start.raw + bytes;
+    const Word data_line = CTR_EL0::data_line(ctr);
+    for (Word address = align_down(start.raw, data_line); address < end; address += data_line)
+        asm volatile("dc cvau, %0" : : "r"(address) : "memory");
+    dsb_ish();  // the data must be there before an instruction fetch can miss
+    if (!CTR_EL0::physically_indexed(ctr)) {
+        asm volatile("ic ialluis" : : : "memory");  // user level's alias may have another index than the direct map's address
+    } else {
+        const Word line = CTR_EL0::instruction_line(ctr);
+        for (Word address = align_down(start.raw, line); address < end; address += line)
+            asm volatile("ic ivau, %0" : : "r"(address) : "memory");
+    }
+    dsb_ish();
+    isb();
+}
+
+}  // namespace caprock::arch

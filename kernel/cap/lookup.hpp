@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Resolution of capability addresses: from a CNode down, guard by guard, until the bits are used up or something other than a CNode is reached.
+#pragma once
+
+#include "cap/slot.hpp"
+#include "core/result.hpp"
+
+namespace caprock {
+
+struct Tcb;
+
+struct Resolved {
+    Slot* slot;
+    unsigned bits_left;   // bits of the address that the slot did not need
+};
+
+using Lookup = Result<Resolved, LookupFault>;
+
+// Resolves `depth` bits (1 to 64) of `address` from `root`.
+Lookup resolve(const Cap& root, CPtr address, unsigned depth);
+
+// The slot that `address` names in a thread's CSpace, or null; `lookup_fault` says why.
+Slot* find_slot(const Tcb& thread, CPtr address);
+LookupFault lookup_fault(const Tcb& thread, CPtr address);
+
+// A slot for a CNode operation: all `depth` bits must be used up exactly. `source` only colours the failure.
+Result<Slot*> find_slot_at(const Cap& root, CPtr index, Word depth, bool source);
+
+}  // namespace caprock

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Capability slots and the derivation tree.
+//
+// All occupied slots stand in one doubly linked list, in preorder of the derivation tree: the descendants of a capability follow it without a
+// gap. No depth is stored. Whether a capability is an ancestor of a later one follows from the two capabilities and two marks: `revocable`
+// (it can have children) and `first_badged` (it got its badge from an unbadged one, so it is no child of an equal badge before it). This is
+// the scheme of the seL4 manual's chapter on capability derivation; it makes Revoke a walk to the right and finality a look at two neighbours.
+#pragma once
+
+#include "cap/cap.hpp"
+
+namespace caprock {
+
+struct Slot {
+    Cap cap;
+
+    Slot* next() const { return reinterpret_cast<Slot*>(next_ & ~marks); }
+    Slot* prev() const { return reinterpret_cast<Slot*>(prev_); }
+    bool revocable() const { return (next_ & revocable_mark) != 0; }
+    bool first_badged() const { return (next_ & first_badged_mark) != 0; }
+    bool empty() const { return cap.is_null(); }
+
+    void set_next(Slot* slot) { next_ = reinterpret_cast<Word>(slot) | (next_ & marks); }
+    void set_prev(Slot* slot) { prev_ = reinterpret_cast<Word>(slot); }
+    void set_marks(bool revocable, bool first_badged) {
+        next_ = (next_ & ~marks) | (revocable ? revocable_mark : 0) | (first_badged ? first_badged_mark : 0);
+    }
+    void clear() { *this = Slot{}; }
+
+private:
+    static constexpr Word revocable_mark = 1;
+    static constexpr Word first_badged_mark = 2;
+    static constexpr Word marks = revocable_mark | first_badged_mark;
+    Word next_ = 0;
+    Word prev_ = 0;
+};
+static_assert(sizeof(Slot) == Word{1} << abi::slot_bits);
+
+// -- Questions about capabilities.
+
+// Both name the same object, or b names a part of a's region or of what a controls.
+bool same_region(const Cap& a, const Cap& b);
+// Both name the same object (of untypeds: never, as each stands for its region).
+bool same_object(const Cap& a, const Cap& b);
+// `child`, somewhere behind `parent` in the list with only its descendants between, is derived from it.
+bool is_parent(const Slot& parent, const Slot& child);
+bool has_children(const Slot& slot);
+// No other capability names the object.
+bool is_final(const Slot& slot);
+// A copy of `source` that is changed to `copy` can itself have children (abi: Mint of a badge, untypeds, interrupt handlers).
+bool is_revocable(const Cap& copy, const Cap& source);
+
+// -- Changes. All are O(1).
+
+// Puts a capability made from `parent`'s into an empty slot, directly behind the parent.
+void insert_derived(const Cap& cap, Slot& parent, Slot& slot);
+// Puts the capability of a new object, child of the untyped in `parent`, into an empty slot.
+void insert_object(const Cap& cap, Slot& parent, Slot& slot);
+// Puts a capability without ancestors (at boot) into an empty slot.
+void insert_root(const Cap& cap, Slot& slot);
+// Moves to an empty slot, as `cap`, which is the same capability or a mutation of it.
+void move_slot(const Cap& cap, Slot& from, Slot& to);
+// Exchanges the capabilities of two slots; either may be empty.
+void swap_slots(Slot& a, Slot& b);
+// Takes the capability out of the list and empties the slot.
+void unlink_slot(Slot& slot);
+
+}  // namespace caprock

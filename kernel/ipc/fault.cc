@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "ipc/fault.hpp"
+
+#include "ipc/ipc.hpp"
+#include "ipc/message.hpp"
+#include "sched/scheduler.hpp"
+
+namespace caprock {
+
+namespace {
+
+using abi::FaultLabel;
+
+bool usable_handler(const Cap& cap) {
+    if (!cap.is(CapType::Endpoint)) return false;
+    const EndpointCap& endpoint = as<EndpointCap>(cap);
+    return endpoint.can_send() && (endpoint.can_grant() || endpoint.can_grant_reply());
+}
+
+void call_handler(Core& core, Tcb& thread, const Cap& cap, bool donate) {
+    const EndpointCap& handler = as<EndpointCap>(cap);
+    SendOptions options{.blocking = true, .call = true, .grant = handler.can_grant(), .grant_reply = handler.can_grant_reply(), .donate = donate};
+    send_ipc(core, thread, handler.as_object<Endpoint>(), handler.badge(), options);
+}
+
+// Writes words of a message in order, into registers and then into the receiver's buffer.
+class MessageWriter {
+public:
+    explicit MessageWriter(Tcb& receiver) : receiver_(receiver), buffer_(writable_buffer(receiver)) {}
+    void put(Word word) {
+        if (length_ < register_words) {
+            receiver_.context.x[reg::word(length_++)] = word;
+        } else if (buffer_ != nullptr) {
+            buffer_->msg[length_++] = word;
+        }
+    }
+    void finish(Badge badge, FaultLabel label) {
+        for (unsigned i = length_; i < register_words; ++i) receiver_.context.x[reg::word(i)] = 0;
+        set_received(receiver_, badge, MessageInfo::make(length_, 0, 0, static_cast<Word>(label)));
+    }
+
+private:
+    Tcb& receiver_;
+    IPCBuffer* buffer_;
+    unsigned length_ = 0;
+};
+
+void put_cap_fault(MessageWriter& message, const Tcb& thread) {
+    const LookupFault& lookup = thread.fault.lookup;
+    message.put(thread.context.pc);
+    message.put(thread.fault.words[0]);
+    message.put(thread.fault.flag);
+    message.put(lookup.type);
+    message.put(lookup.bits_left);
+    message.put(lookup.detail1);
+    message.put(lookup.guard_size);
+}
+
+void put_unknown_syscall(MessageWriter& message, const Tcb& thread) {
+    const Context& context = thread.context;
+    for (unsigned i = 0; i < 8; ++i) message.put(context.x[i]);
+    message.put(context.pc);
+    message.put(context.sp);
+    message.put(context.x[30]);
+    message.put(context.spsr);
+    message.put(thread.fault.words[0]);
+}
+
+void put_vm_fault(MessageWriter& message, const Tcb& thread) {
+    message.put(thread.context.pc);
+    message.put(thread.fault.words[0]);
+    message.put(thread.fault.flag);
+    message.put(thread.fault.words[1]);
+}
+
+void put_user_exception(MessageWriter& message, const Tcb& thread) {
+    message.put(thread.context.pc);
+    message.put(thread.context.sp);
+    message.put(thread.context.spsr);
+    message.put(thread.fault.words[0]);
+    message.put(thread.fault.words[1]);
+}
+
+void put_timeout(MessageWriter& message, const Tcb& thread) {
+    message.put(thread.fault.words[0]);
+    message.put(thread.fault.words[1]);
+}
+
+}  // namespace
+
+void send_fault(Core& core, Tcb& thread, const Fault& fault) {
+    const Cap& handler = thread.cap(TcbSlot::FaultHandler);
+    if (!usable_handler(handler)) {
+        thread.state = ThreadState::Inactive;
+        return;
+    }
+    thread.fault = fault;
+    call_handler(core, thread, handler, thread.sched_context != nullptr);
+}
+
+void send_timeout_fault(Core& core, Tcb& thread) {
+    SchedContext& context = *thread.sched_context;
+    thread.fault = {.label = FaultLabel::Timeout, .flag = false, .words = {context.badge.raw, micros_down(context.consumed).raw}, .lookup = {}};
+    context.consumed = Ticks(0);
+    call_handler(core, thread, thread.cap(TcbSlot::TimeoutHandler), false);
+}
+
+bool has_timeout_handler(const Tcb& thread) { return !thread.faulted() && usable_handler(thread.cap(TcbSlot::TimeoutHandler)); }
+
+void transfer_fault(Tcb& faulter, Tcb& receiver, Badge badge) {
+    MessageWriter message(receiver);
+    switch (faulter.fault.label) {
+        case FaultLabel::CapFault: put_cap_fault(message, faulter); break;
+        case FaultLabel::UnknownSyscall: put_unknown_syscall(message, faulter); break;
+        case FaultLabel::UserException: put_user_exception(message, faulter); break;
+        case FaultLabel::Timeout: put_timeout(message, faulter); break;
+        case FaultLabel::VMFault: put_vm_fault(message, faulter); break;
+        case FaultLabel::NullFault:
+        case FaultLabel::DebugException: break;
+    }
+    message.finish(badge, faulter.fault.label);
+}
+
+bool apply_fault_reply(Tcb& faulter, const Tcb& handler) {
+    SentMessage reply(handler);
+    unsigned length = static_cast<unsigned>(reply.info().length());
+    Context& context = faulter.context;
+    switch (faulter.fault.label) {
+        case FaultLabel::UnknownSyscall: {
+            Word* const targets[] = {&context.x[0], &context.x[1], &context.x[2], &context.x[3], &context.x[4], &context.x[5],
+                                     &context.x[6], &context.x[7], &context.pc,   &context.sp,   &context.x[30]};
+            for (unsigned i = 0; i < length && i < 11; ++i) *targets[i] = reply.word(i);
+            if (length > 11) context.spsr = arch::sanitise_spsr(reply.word(11));
+            return reply.info().label() == 0;
+        }
+        case FaultLabel::UserException:
+            if (length > 0) context.pc = reply.word(0);
+            if (length > 1) context.sp = reply.word(1);
+            if (length > 2) context.spsr = arch::sanitise_spsr(reply.word(2));
+            return reply.info().label() == 0;
+        case FaultLabel::Timeout: return reply.info().label() == 0;
+        default: return true;
+    }
+}
+
+}  // namespace caprock

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Faults: a thread that cannot go on calls its fault handler in the kernel's words. The handler's reply restarts it, or not.
+#pragma once
+
+#include "sched/core.hpp"
+
+namespace caprock {
+
+// The current thread cannot go on. Its fault handler gets a message; without one the thread stops.
+void send_fault(Core& core, Tcb& thread, const Fault& fault);
+bool has_timeout_handler(const Tcb& thread);
+void send_timeout_fault(Core& core, Tcb& thread);
+
+// Writes the fault message of `faulter` as if it had been sent to `receiver`.
+void transfer_fault(Tcb& faulter, Tcb& receiver, Badge badge);
+// Applies the handler's reply (in `handler`'s registers) to the faulter; true if the faulter continues.
+bool apply_fault_reply(Tcb& faulter, const Tcb& handler);
+
+}  // namespace caprock

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "ipc/message.hpp"
+
+namespace caprock {
+
+namespace {
+void set_words(Tcb& thread, Word label, const Word* words, unsigned length) {
+    for (unsigned i = 0; i < register_words; ++i) thread.context.x[reg::word(i)] = i < length ? words[i] : 0;
+    set_received(thread, Badge(0), MessageInfo::make(length, 0, 0, label));
+}
+}  // namespace
+
+void set_result(Tcb& thread, Word word) { set_words(thread, 0, &word, 1); }
+
+void set_result(Tcb& thread, const Failure& failure) {
+    Word words[Failure::most_words];
+    unsigned length = failure.words(words);
+    set_words(thread, failure.code, words, length);
+}
+
+}  // namespace caprock

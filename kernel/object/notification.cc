@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "object/notification.hpp"
+
+#include "ipc/ipc.hpp"
+#include "ipc/message.hpp"
+#include "sched/scheduler.hpp"
+
+namespace caprock {
+
+namespace {
+
+void hand_over(Core& core, Notification& notification, Tcb& thread, Badge badge) {
+    set_received(thread, badge, MessageInfo{abi::notification_message_info});
+    for (unsigned i = 0; i < register_words; ++i) thread.context.x[reg::word(i)] = 0;
+    lend_from_notification(core, notification, thread);
+}
+
+void wake(Core& core, Notification& notification, Tcb& thread, Badge badge) {
+    hand_over(core, notification, thread, badge);
+    thread.state = ThreadState::Running;
+    resume_with_budget(core, thread);
+}
+
+void take(Core& core, Tcb& thread, Notification& notification) {
+    Badge badge(notification.word);
+    notification.word = 0;
+    notification.state = Notification::State::Idle;
+    hand_over(core, notification, thread, badge);
+}
+
+void remove_waiter(Notification& notification, Tcb& thread) {
+    notification.queue.remove(thread);
+    thread.notification = nullptr;
+    if (notification.queue.empty()) notification.state = Notification::State::Idle;
+}
+
+}  // namespace
+
+void signal(Core& core, Notification& notification, Badge badge) {
+    switch (notification.state) {
+        case Notification::State::Waiting: {
+            Tcb& thread = *notification.queue.head;
+            remove_waiter(notification, thread);
+            return wake(core, notification, thread, badge);
+        }
+        case Notification::State::Active: notification.word |= badge.raw; return;
+        case Notification::State::Idle: break;
+    }
+    Tcb* bound = notification.bound_tcb;
+    if (bound != nullptr && bound->state == ThreadState::BlockedOnReceive) {
+        leave_endpoint(*bound);
+        return wake(core, notification, *bound, badge);
+    }
+    notification.word = badge.raw;
+    notification.state = Notification::State::Active;
+}
+
+void wait(Core& core, Tcb& thread, Notification& notification, bool blocking) {
+    if (notification.state == Notification::State::Active) return take(core, thread, notification);
+    if (!blocking) return set_received(thread, Badge(0), MessageInfo{0});
+    return_to_notification(core, notification, thread);
+    thread.state = ThreadState::BlockedOnNotification;
+    thread.notification = &notification;
+    notification.state = Notification::State::Waiting;
+    notification.queue.insert(thread);
+}
+
+bool take_bound_notification(Core& core, Tcb& thread) {
+    Notification* notification = thread.bound_notification;
+    if (notification == nullptr || notification->state != Notification::State::Active) return false;
+    take(core, thread, *notification);
+    return true;
+}
+
+bool cancel_all_waiters(Core& core, Notification& notification) {
+    while (Tcb* thread = notification.queue.head) {
+        remove_waiter(notification, *thread);
+        restart_syscall(*thread);
+        thread->state = ThreadState::Running;
+        resume_with_budget(core, *thread);
+        // Preemption point: the queue holds exactly the threads that are still blocked, so the deletion goes on with the rest.
+        if (!notification.queue.empty() && arch::irq_pending()) return false;
+    }
+    return true;
+}
+
+void bind_notification(Tcb& thread, Notification& notification) {
+    thread.bound_notification = &notification;
+    notification.bound_tcb = &thread;
+}
+
+void unbind_notification(Tcb& thread) {
+    if (thread.bound_notification == nullptr) return;
+    thread.bound_notification->bound_tcb = nullptr;
+    thread.bound_notification = nullptr;
+}
+
+}  // namespace caprock

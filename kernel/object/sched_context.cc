@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "object/sched_context.hpp"
+
+#include "object/notification.hpp"
+#include "sched/scheduler.hpp"
+
+namespace caprock {
+
+void bind_sched_context(Core& core, SchedContext& context, Tcb& thread) {
+    context.tcb = &thread;
+    thread.sched_context = &context;
+    resume_with_budget(core, thread);
+}
+
+void unbind_sched_context_tcb(Core& core, SchedContext& context) {
+    Tcb* thread = context.tcb;
+    if (thread == nullptr) return;
+    dequeue(core, *thread);
+    thread->sched_context = nullptr;
+    context.tcb = nullptr;
+}
+
+void unbind_sched_context_notification(SchedContext& context) {
+    if (context.notification == nullptr) return;
+    context.notification->sched_context = nullptr;
+    context.notification = nullptr;
+}
+
+void donate(Core& core, SchedContext& context, Tcb& thread) {
+    unbind_sched_context_tcb(core, context);
+    context.tcb = &thread;
+    thread.sched_context = &context;
+}
+
+void lend_from_notification(Core& core, Notification& notification, Tcb& thread) {
+    SchedContext* context = notification.sched_context;
+    if (thread.sched_context != nullptr || context == nullptr || context->tcb != nullptr) return;
+    donate(core, *context, thread);
+}
+
+void return_to_notification(Core& core, Notification& notification, Tcb& thread) {
+    if (thread.sched_context == nullptr || thread.sched_context != notification.sched_context) return;
+    unbind_sched_context_tcb(core, *thread.sched_context);
+}
+
+}  // namespace caprock

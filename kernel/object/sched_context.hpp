@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// SchedContext: a budget of processor time per period, replenished as a sporadic server (B. Sprunt et al., 1989; M. Stanovich et al., 2010).
+// Time that was used comes back one period after it was used; up to `refill_max` pieces are remembered, in a ring ordered by time.
+#pragma once
+
+#include "caprock/abi.hpp"
+#include "core/types.hpp"
+
+namespace caprock {
+
+struct Core;
+struct Notification;
+struct Reply;
+struct Tcb;
+
+struct Refill {
+    Ticks time;     // usable from this instant on
+    Ticks amount;
+};
+static_assert(sizeof(Refill) == abi::refill_bytes);
+
+struct SchedContext {
+    Ticks period;                           // 0: round robin, the whole budget at once and always
+    Ticks budget;
+    Ticks consumed;                         // since the last report
+    Tcb* tcb = nullptr;                     // the thread that runs on it now
+    Notification* notification = nullptr;   // the one that lends it
+    Reply* reply = nullptr;                 // newest call that carried it along
+    Tcb* yield_from = nullptr;
+    Badge badge;                            // told in timeout faults
+    uint16_t refill_max = 0;                // 0: not configured
+    uint16_t head = 0;
+    uint16_t count = 0;
+    CoreId core;
+    bool sporadic = false;
+    Word reserved[3] = {};
+
+    bool configured() const { return refill_max != 0; }
+    bool round_robin() const { return period == Ticks(0); }
+    Refill* refills() { return reinterpret_cast<Refill*>(this + 1); }
+    Refill& refill(unsigned i) {
+        unsigned index = head + i;
+        return refills()[index < refill_max ? index : index - refill_max];
+    }
+    Refill& first() { return refills()[head]; }
+    Refill& last() { return refill(count - 1u); }
+};
+static_assert(sizeof(SchedContext) == abi::sched_context_core_bytes);
+static_assert(sizeof(SchedContext) + 2 * sizeof(Refill) <= Word{1} << abi::min_sched_context_bits);
+
+// -- Refills (sched/refill.cc).
+
+// Gives the context a fresh budget, usable from `now` on.
+void refill_new(SchedContext& context, unsigned max, Ticks budget, Ticks period, Ticks now);
+// Changes the parameters of a context in use: at most the new budget is usable at once.
+void refill_update(SchedContext& context, unsigned max, Ticks budget, Ticks period, Ticks now);
+// Books `used` ticks as spent and schedules their return.
+void refill_charge(SchedContext& context, Ticks used);
+// A thread starts to run on the context at `now`: budget that was available earlier is available from now on only.
+void refill_unblock(SchedContext& context, Ticks now);
+bool refill_ready(SchedContext& context, Ticks now);
+// Enough is left to enter the kernel and do something.
+bool refill_sufficient(SchedContext& context);
+
+// -- Binding.
+
+void bind_sched_context(Core& core, SchedContext& context, Tcb& thread);
+// Takes the context away from its thread, which stops running.
+void unbind_sched_context_tcb(Core& core, SchedContext& context);
+void unbind_sched_context_notification(SchedContext& context);
+// Moves the context from the thread that has it, if any, to `thread`.
+void donate(Core& core, SchedContext& context, Tcb& thread);
+// Lends the context of a notification to a woken waiter that has none, and takes it back when the waiter waits again.
+void lend_from_notification(Core& core, Notification& notification, Tcb& thread);
+void return_to_notification(Core& core, Notification& notification, Tcb& thread);
+
+}  // namespace caprock

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "object/vspace.hpp"
+
+#include "sched/core.hpp"
+
+namespace caprock {
+
+namespace {
+
+constexpr Word entries = 512;
+
+Word index(UserVirtAddr address, unsigned level) { return (address.raw >> level_shift(level)) & (entries - 1); }
+
+AsidPool* pool_of(const Kernel& kernel, Asid asid) { return kernel.asid_pools[asid.raw / abi::asid_pool_entries]; }
+
+// The current thread may run in an address space that ends: the processor must not walk its tables any more.
+void leave_address_space(Core& core, KernAddr root) {
+    if (core.current == nullptr) return;
+    const Cap& cap = core.current->cap(TcbSlot::VSpace);
+    if (cap.is(CapType::VSpace) && cap.object() == root) arch::set_no_address_space();
+}
+
+// The entry at `level` if it is what a capability to `object` mapped there, else null.
+arch::Pte* mapped_entry(const Kernel& kernel, const MappedCap& cap, unsigned level) {
+    if (!cap.is_mapped()) return nullptr;
+    KernAddr root = vspace_of(kernel, cap.asid());
+    if (root == KernAddr(0)) return nullptr;
+    Walk found = walk(root, cap.address(), level);
+    bool same = found.level == level && arch::entry_present(*found.entry) &&
+                arch::entry_address(*found.entry) == arch::to_physical(cap.object());
+    return same ? found.entry : nullptr;
+}
+
+}  // namespace
+
+KernAddr vspace_of(const Kernel& kernel, Asid asid) {
+    const AsidPool* pool = pool_of(kernel, asid);
+    return pool == nullptr ? KernAddr(0) : pool->vspace[asid.raw % abi::asid_pool_entries];
+}
+
+Walk walk(KernAddr root, UserVirtAddr address, unsigned level) {
+    arch::Pte* table = arch::pointer<arch::Pte>(root);
+    for (unsigned at = 0;; ++at) {
+        arch::Pte* entry = table + index(address, at);
+        if (at == level || !arch::entry_is_table(*entry, at)) return {entry, at};
+        table = arch::pointer<arch::Pte>(arch::to_kernel(arch::entry_address(*entry)));
+    }
+}
+
+void map_frame(arch::Pte* entry, FrameCap& cap, Asid asid, UserVirtAddr address, arch::PageAttributes attributes) {
+    if (arch::entry_present(*entry)) {
+        // Break before make (Arm ARM D8.14.1): no processor may hold the old and the new entry at once.
+        arch::write_entry(entry, 0);
+        arch::tlb_invalidate_page(asid, address);
+    }
+    cap.set_mapping(asid, address);
+    arch::write_entry(entry, arch::leaf_entry(arch::to_physical(cap.object()), cap.level(), attributes));
+}
+
+void unmap_frame(const Kernel& kernel, const FrameCap& cap) {
+    arch::Pte* entry = mapped_entry(kernel, cap, cap.level());
+    if (entry == nullptr || arch::entry_is_table(*entry, cap.level())) return;
+    arch::write_entry(entry, 0);
+    arch::tlb_invalidate_page(cap.asid(), cap.address());
+}
+
+void unmap_table(const Kernel& kernel, const PageTableCap& cap) {
+    if (cap.level() == 0) return;
+    arch::Pte* entry = mapped_entry(kernel, cap, cap.level() - 1);
+    if (entry == nullptr || !arch::entry_is_table(*entry, cap.level() - 1)) return;
+    arch::write_entry(entry, 0);
+    arch::tlb_invalidate_asid(cap.asid());
+}
+
+Word free_asid(const AsidPoolCap& cap) {
+    const AsidPool& pool = cap.as_object<AsidPool>();
+    Word limit = Word{1} << arch::asid_bits();
+    for (Word i = 0; i < abi::asid_pool_entries; ++i) {
+        Word asid = cap.number() + i;
+        if (asid != 0 && asid < limit && pool.vspace[i] == KernAddr(0)) return asid;
+    }
+    return 0;
+}
+
+void assign_asid(const AsidPoolCap& pool, Word asid, VSpaceCap& vspace) {
+    pool.as_object<AsidPool>().vspace[asid - pool.number()] = vspace.object();
+    vspace = VSpaceCap::make(vspace.object(), asid);
+}
+
+void release_asid(Core& core, const VSpaceCap& vspace) {
+    Asid asid(static_cast<uint16_t>(vspace.number()));
+    if (asid == Asid(0) || vspace_of(*core.kernel, asid) != vspace.object()) return;
+    leave_address_space(core, vspace.object());
+    pool_of(*core.kernel, asid)->vspace[asid.raw % abi::asid_pool_entries] = KernAddr(0);
+    arch::tlb_invalidate_asid(asid);
+}
+
+void remove_asid_pool(Core& core, const AsidPoolCap& cap) {
+    AsidPool& pool = cap.as_object<AsidPool>();
+    for (Word i = 0; i < abi::asid_pool_entries; ++i) {
+        if (pool.vspace[i] == KernAddr(0)) continue;
+        leave_address_space(core, pool.vspace[i]);
+        arch::tlb_invalidate_asid(Asid(static_cast<uint16_t>(cap.number() + i)));
+    }
+    core.kernel->asid_pools[cap.number() / abi::asid_pool_entries] = nullptr;
+}
+
+}  // namespace caprock

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Address spaces: a root (VSpace) and three levels of page tables below it, named by an ASID from a pool. Entries belong to hardware; the
+// capabilities of tables and frames remember where they were mapped, and whoever unmaps checks that the entry still says so.
+#pragma once
+
+#include "cap/cap.hpp"
+#include "core/result.hpp"
+
+namespace caprock {
+
+struct Core;
+struct Kernel;
+
+inline constexpr unsigned last_level = 3;
+// Bits of an address below those that select an entry at `level`: 39, 30, 21, 12.
+constexpr unsigned level_shift(unsigned level) { return 39 - 9 * level; }
+
+// The root of an address space in use, or KernAddr(0).
+KernAddr vspace_of(const Kernel& kernel, Asid asid);
+
+// Where a walk ended: at the level asked for, or earlier at an entry that leads no further.
+struct Walk {
+    arch::Pte* entry;
+    unsigned level;
+};
+Walk walk(KernAddr root, UserVirtAddr address, unsigned level);
+
+// Maps an unmapped or remaps a mapped frame: the checks are the caller's.
+void map_frame(arch::Pte* entry, FrameCap& cap, Asid asid, UserVirtAddr address, arch::PageAttributes attributes);
+// These change the address space if the capability's mapping is still what is there; the capability itself is the caller's.
+void unmap_frame(const Kernel& kernel, const FrameCap& cap);
+void unmap_table(const Kernel& kernel, const PageTableCap& cap);
+
+// ASID 0 is never given out. The pool's first free one, or 0.
+Word free_asid(const AsidPoolCap& pool);
+void assign_asid(const AsidPoolCap& pool, Word asid, VSpaceCap& vspace);
+void release_asid(Core& core, const VSpaceCap& vspace);
+void remove_asid_pool(Core& core, const AsidPoolCap& pool);
+
+}  // namespace caprock

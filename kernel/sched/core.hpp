@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// All mutable state of the kernel: one Kernel, and one Core for each processor.
+#pragma once
+
+#include "caprock/abi.hpp"
+#include "object/sched_context.hpp"
+#include "object/tcb.hpp"
+
+namespace caprock {
+
+struct Kernel;
+
+// Threads that can run and do not, by priority. Bit p of `present` (in words of 64) says that ring p is not empty.
+struct ReadyQueues {
+    static constexpr unsigned words = abi::priorities / 64;
+    Word present[words] = {};
+    Ring<Tcb, &Tcb::ready> rings[abi::priorities];
+
+    // The highest priority that has a thread, or -1.
+    int highest() const {
+        for (unsigned i = words; i-- > 0;) {
+            if (present[i] != 0) return static_cast<int>(i * 64 + 63 - leading_zeros(present[i]));
+        }
+        return -1;
+    }
+};
+
+struct EarlierRelease {
+    static bool before(const Tcb& a, const Tcb& b) { return a.sched_context->first().time < b.sched_context->first().time; }
+};
+
+struct Core {
+    Context* current_context = nullptr;      // offset 0: what the exception return restores
+    Word stack_top = 0;                      // offset 8: the kernel stack of this core
+
+    Kernel* kernel = nullptr;
+    Tcb* current = nullptr;                  // null: idle
+    Tcb* candidate = nullptr;                // likely the next to run; in no queue
+    SchedContext* current_sched_context = nullptr;
+    Ticks charged_until;                     // time before this is booked on some context
+    bool reschedule = false;                 // look at the queues, whatever the candidate
+    CoreId id;
+    Tcb* fpu_owner = nullptr;                // whose registers are in the unit
+    bool fpu_enabled = false;
+    ReadyQueues ready;
+    Heap<Tcb, &Tcb::release, EarlierRelease> release;
+    Context idle;
+};
+static_assert(offsetof(Core, current_context) == 0 && offsetof(Core, stack_top) == 8);
+
+// A pool's entries are the kernel addresses of the VSpaces of 512 consecutive ASIDs; 0 is free.
+struct AsidPool {
+    KernAddr vspace[abi::asid_pool_entries];
+};
+
+struct Kernel {
+    static constexpr unsigned max_irqs = 1020;
+
+    Core cores[abi::max_cores];
+    AsidPool* asid_pools[abi::asid_pools] = {};
+    Slot irq_notifications[max_irqs];        // the notification that each interrupt signals
+    bool irq_issued[max_irqs] = {};          // a handler exists
+};
+
+}  // namespace caprock

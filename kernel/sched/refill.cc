@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Replenishment. Invariants while a context is configured and not round robin: 1 <= count <= refill_max; the amounts sum to the budget; the
+// refills are ordered by time and do not overlap; none but the first can be smaller than the smallest budget.
+#include "sched/scheduler.hpp"
+
+namespace caprock {
+
+namespace {
+
+Refill pop_first(SchedContext& context) {
+    Refill refill = context.first();
+    context.head = static_cast<uint16_t>(context.head + 1 == context.refill_max ? 0 : context.head + 1);
+    context.count = static_cast<uint16_t>(context.count - 1);
+    return refill;
+}
+
+// Adds budget that comes back at `refill.time`. When the ring is full the last refill is delayed to meet it: budget may come late, never early.
+void schedule_return(SchedContext& context, Refill refill) {
+    Refill& last = context.last();
+    if (last.time + last.amount.raw >= refill.time) {
+        last.amount += refill.amount.raw;
+    } else if (context.count == context.refill_max) {
+        last.time = refill.time - last.amount.raw;
+        last.amount += refill.amount.raw;
+    } else {
+        context.count = static_cast<uint16_t>(context.count + 1);
+        context.last() = refill;
+    }
+}
+
+// A first refill too small to run on waits for the next one.
+void join_small_first(SchedContext& context) {
+    while (context.count > 1 && context.first().amount < min_budget()) {
+        Refill small = pop_first(context);
+        context.first().amount += small.amount.raw;
+        context.first().time = context.first().time - small.amount.raw;
+    }
+}
+
+void charge_round_robin(SchedContext& context, Ticks used) {
+    Ticks& left = context.first().amount;
+    left = used < left ? left - used.raw : Ticks(0);
+}
+
+}  // namespace
+
+void refill_new(SchedContext& context, unsigned max, Ticks budget, Ticks period, Ticks now) {
+    context.period = period;
+    context.budget = budget;
+    context.refill_max = static_cast<uint16_t>(max);
+    context.head = 0;
+    context.count = 1;
+    context.first() = {now, budget};
+}
+
+void refill_update(SchedContext& context, unsigned max, Ticks budget, Ticks period, Ticks now) {
+    Refill kept = context.first();
+    if (kept.amount > budget) kept.amount = budget;
+    if (kept.time < now) kept.time = now;
+    refill_new(context, max, budget, period, kept.time);
+    Ticks rest = budget - kept.amount.raw;
+    if (context.round_robin() || rest == Ticks(0)) return;
+    if (kept.amount < min_budget() || rest < min_budget()) {
+        context.first().time = kept.time + period.raw;
+        return;
+    }
+    context.first().amount = kept.amount;
+    schedule_return(context, {kept.time + period.raw, rest});
+}
+
+void refill_charge(SchedContext& context, Ticks used) {
+    context.consumed += used.raw;
+    if (context.round_robin()) return charge_round_robin(context, used);
+    while (used >= context.first().amount) {
+        used = used - context.first().amount.raw;
+        if (context.count == 1) {
+            context.first().time += context.period.raw;
+        } else {
+            Refill spent = pop_first(context);
+            schedule_return(context, {spent.time + context.period.raw, spent.amount});
+        }
+    }
+    if (used > Ticks(0)) {
+        Refill& first = context.first();
+        Refill spent{first.time + context.period.raw, used};
+        first.amount = first.amount - used.raw;
+        first.time += used.raw;
+        schedule_return(context, spent);
+    }
+    join_small_first(context);
+}
+
+void refill_unblock(SchedContext& context, Ticks now) {
+    if (context.round_robin() || context.first().time > now) return;
+    context.first().time = now;
+    while (context.count > 1 && context.refill(1).time <= now + context.first().amount.raw) {
+        Refill earlier = pop_first(context);
+        context.first().amount += earlier.amount.raw;
+        context.first().time = now;
+    }
+}
+
+bool refill_ready(SchedContext& context, Ticks now) { return context.first().time <= now; }
+
+bool refill_sufficient(SchedContext& context) { return context.first().amount >= min_budget(); }
+
+}  // namespace caprock

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "sched/scheduler.hpp"
+
+#include "core/panic.hpp"
+#include "ipc/fault.hpp"
+#include "object/vspace.hpp"
+
+namespace caprock {
+
+namespace {
+
+// Due threads that one timer interrupt releases. More of them leave the deadline in the past, so that the next interrupt comes at once and a
+// pending device interrupt goes first.
+constexpr unsigned release_batch = 16;
+
+constexpr Micros min_budget_us{10};
+constexpr Word micros_in_second = 1'000'000;
+constexpr Ticks far_future{~Word{0} >> 1};
+
+Ticks earlier(Ticks a, Ticks b) { return a < b ? a : b; }
+
+bool usable(SchedContext& context, Ticks now) { return refill_ready(context, now) && refill_sufficient(context); }
+
+void set_present(ReadyQueues& ready, Prio priority) { ready.present[priority.raw / 64] |= Word{1} << (priority.raw % 64); }
+
+void take_from_ready(ReadyQueues& ready, Tcb& thread) {
+    auto& ring = ready.rings[thread.priority.raw];
+    ring.remove(thread);
+    if (ring.empty()) ready.present[thread.priority.raw / 64] &= ~(Word{1} << (thread.priority.raw % 64));
+}
+
+// The current context has no budget left for `thread`, which is in no queue: report it to its timeout handler, or let it wait.
+void end_budget(Core& core, Tcb& thread) {
+    SchedContext& context = *thread.sched_context;
+    if (context.round_robin()) {
+        context.first().amount = context.budget;
+        enqueue_back(core, thread);
+    } else if (has_timeout_handler(thread)) {
+        send_timeout_fault(core, thread);
+    } else if (usable(context, core.charged_until)) {
+        enqueue_back(core, thread);
+    } else {
+        postpone(core, thread);
+    }
+}
+
+// After booking: the thread on the current context may run on only with usable budget.
+void check_budget(Core& core) {
+    SchedContext* context = core.current_sched_context;
+    if (context == nullptr || !context->configured() || usable(*context, core.charged_until)) return;
+    Tcb* thread = context->tcb;
+    if (thread == nullptr || !schedulable(*thread)) return;
+    dequeue(core, *thread);
+    end_budget(core, *thread);
+}
+
+void release_due_threads(Core& core) {
+    for (unsigned i = 0; i < release_batch; ++i) {
+        Tcb* thread = core.release.least();
+        if (thread == nullptr || !refill_ready(*thread->sched_context, core.charged_until)) return;
+        core.release.remove(*thread);
+        possible_switch(core, *thread);
+    }
+}
+
+void set_next_deadline(Core& core) {
+    Ticks deadline = far_future;
+    if (SchedContext* context = core.current_sched_context) {
+        deadline = core.charged_until + context->first().amount.raw;
+    }
+    if (Tcb* thread = core.release.least()) deadline = earlier(deadline, thread->sched_context->first().time);
+    arch::set_deadline(deadline);
+}
+
+void switch_context(Core& core, SchedContext* context) {
+    core.current_sched_context = context;
+    if (context != nullptr && !context->sporadic) refill_unblock(*context, core.charged_until);
+}
+
+// The capability's ASID may have been taken from its VSpace since (its pool was deleted): the pool is asked, never the copy.
+void enter_address_space(const Kernel& kernel, const Tcb& thread) {
+    const Cap& root = thread.cap(TcbSlot::VSpace);
+    Asid asid(static_cast<uint16_t>(root.w1));
+    if (root.is(CapType::VSpace) && asid != Asid(0) && vspace_of(kernel, asid) == root.object()) {
+        arch::set_address_space(arch::to_physical(root.object()), asid);
+    } else {
+        arch::set_no_address_space();
+    }
+}
+
+void set_fpu(Core& core, bool enabled) {
+    if (core.fpu_enabled == enabled) return;
+    core.fpu_enabled = enabled;
+    arch::fpu_enable(enabled);
+}
+
+void switch_thread(Core& core, Tcb& next) {
+    if (core.current == &next) return;
+    if (core.current != nullptr) arch::save_thread_pointers(core.current->context);
+    arch::load_thread_pointers(next.context);
+    enter_address_space(*core.kernel, next);
+    set_fpu(core, core.fpu_owner == &next);
+    core.current = &next;
+    core.current_context = &next.context;
+}
+
+void switch_to_idle(Core& core) {
+    if (core.current != nullptr) arch::save_thread_pointers(core.current->context);
+    arch::set_no_address_space();
+    core.current = nullptr;
+    core.current_context = &core.idle;
+}
+
+bool current_runs(const Core& core) {
+    return core.current != nullptr && schedulable(*core.current) && !core.current->ready.linked();
+}
+
+// The usual end of an IPC: the candidate runs on the context that it was just given, and nobody more important is ready.
+bool switch_within_context(Core& core) {
+    Tcb* next = core.candidate;
+    if (next == nullptr || core.reschedule || next->sched_context != core.current_sched_context) return false;
+    if (next->priority.raw < core.ready.highest()) return false;
+    core.candidate = nullptr;
+    switch_thread(core, *next);
+    return true;
+}
+
+void choose(Core& core) {
+    if (current_runs(core)) enqueue_front(core, *core.current);
+    if (Tcb* candidate = core.candidate) {
+        core.candidate = nullptr;
+        enqueue_front(core, *candidate);
+    }
+    core.reschedule = false;
+    int highest = core.ready.highest();
+    if (highest < 0) {
+        switch_context(core, nullptr);
+        if (core.current_context != &core.idle) switch_to_idle(core);
+        return;
+    }
+    Tcb& next = *core.ready.rings[highest].head;
+    take_from_ready(core.ready, next);
+    if (next.sched_context != core.current_sched_context) switch_context(core, next.sched_context);
+    switch_thread(core, next);
+}
+
+}  // namespace
+
+bool schedulable(const Tcb& thread) {
+    return thread.state == ThreadState::Running && thread.sched_context != nullptr && thread.sched_context->configured() &&
+           !thread.release.linked();
+}
+
+void enqueue_back(Core& core, Tcb& thread) {
+    core.ready.rings[thread.priority.raw].push_back(thread);
+    set_present(core.ready, thread.priority);
+}
+
+void enqueue_front(Core& core, Tcb& thread) {
+    core.ready.rings[thread.priority.raw].push_front(thread);
+    set_present(core.ready, thread.priority);
+}
+
+void possible_switch(Core& core, Tcb& thread) {
+    if (&thread == core.current || &thread == core.candidate || thread.ready.linked() || !schedulable(thread)) return;
+    if (core.candidate == nullptr && !core.reschedule) {
+        core.candidate = &thread;
+        return;
+    }
+    if (core.candidate != nullptr) enqueue_back(core, *core.candidate);
+    core.candidate = nullptr;
+    core.reschedule = true;
+    enqueue_back(core, thread);
+}
+
+void resume_with_budget(Core& core, Tcb& thread) {
+    if (!schedulable(thread)) return;
+    SchedContext& context = *thread.sched_context;
+    if (&context == core.current_sched_context) return possible_switch(core, thread);
+    Ticks now = arch::now();
+    if (context.sporadic) refill_unblock(context, now);
+    if (usable(context, now)) return possible_switch(core, thread);
+    dequeue(core, thread);
+    postpone(core, thread);
+}
+
+void dequeue(Core& core, Tcb& thread) {
+    if (core.candidate == &thread) core.candidate = nullptr;
+    if (thread.ready.linked()) take_from_ready(core.ready, thread);
+    if (thread.release.linked()) core.release.remove(thread);
+}
+
+void postpone(Core& core, Tcb& thread) {
+    core.release.insert(thread);
+    core.reschedule = true;
+}
+
+void charge(Core& core, Ticks now) {
+    SchedContext* context = core.current_sched_context;
+    if (context != nullptr && context->configured()) refill_charge(*context, Ticks(now - core.charged_until));
+    core.charged_until = now;
+}
+
+void handle_timer(Core& core) {
+    charge(core, arch::now());
+    core.reschedule = true;
+    check_budget(core);
+    release_due_threads(core);
+}
+
+void yield(Core& core) {
+    charge(core, arch::now());
+    SchedContext& context = *core.current_sched_context;
+    if (context.round_robin()) {
+        context.first().amount = Ticks(0);
+    } else {
+        Ticks consumed = context.consumed;
+        refill_charge(context, context.first().amount);
+        context.consumed = consumed;
+    }
+    Tcb& thread = *core.current;
+    dequeue(core, thread);
+    if (context.round_robin()) context.first().amount = context.budget;
+    if (usable(context, core.charged_until)) {
+        enqueue_back(core, thread);
+    } else {
+        postpone(core, thread);
+    }
+    core.reschedule = true;
+}
+
+void schedule(Core& core) {
+    if (core.candidate == nullptr && !core.reschedule && current_runs(core)) return;
+    if (!current_runs(core) && switch_within_context(core)) return;
+    charge(core, arch::now());
+    check_budget(core);
+    choose(core);
+    set_next_deadline(core);
+}
+
+void reload_address_space(Core& core) { enter_address_space(*core.kernel, *core.current); }
+
+Ticks ticks_down(Micros time) { return Ticks(time.raw * arch::timer_frequency() / micros_in_second); }
+
+Ticks ticks_up(Micros time) { return Ticks((time.raw * arch::timer_frequency() + micros_in_second - 1) / micros_in_second); }
+
+Micros micros_down(Ticks time) {
+    Word frequency = arch::timer_frequency();
+    return Micros(time.raw / frequency * micros_in_second + time.raw % frequency * micros_in_second / frequency);
+}
+
+Ticks min_budget() { return ticks_up(min_budget_us); }
+
+}  // namespace caprock

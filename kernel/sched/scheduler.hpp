@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Who runs. A thread runs if it is Running, has a configured scheduling context, and does not wait for a refill. The current thread and the
+// candidate are in no ready queue; every other thread that could run is in one; a thread without budget is in the release queue.
+#pragma once
+
+#include "sched/core.hpp"
+
+namespace caprock {
+
+// Could run, as far as its state and its scheduling context go.
+bool schedulable(const Tcb& thread);
+
+// The thread became schedulable: remember it as the candidate, or put it into the ready queues.
+void possible_switch(Core& core, Tcb& thread);
+// The thread may have become schedulable with a context whose budget is not looked at yet: candidate if there is budget, else release queue.
+void resume_with_budget(Core& core, Tcb& thread);
+// The thread must leave all queues: it blocks, stops, or changes its priority or context.
+void dequeue(Core& core, Tcb& thread);
+void enqueue_back(Core& core, Tcb& thread);
+void enqueue_front(Core& core, Tcb& thread);
+// Into the release queue until the first refill is usable.
+void postpone(Core& core, Tcb& thread);
+
+// Books the time since the last booking on the current context.
+void charge(Core& core, Ticks now);
+// The timer's deadline has come: books time, ends the budget of the current thread if it is used up, releases threads whose time has come.
+void handle_timer(Core& core);
+// The current thread gives up what is left of its current refill.
+void yield(Core& core);
+
+// Chooses who runs next and makes it current. Called once at the end of every kernel entry.
+void schedule(Core& core);
+
+// The current thread's VSpace capability was replaced.
+void reload_address_space(Core& core);
+
+// The smallest budget, and the least rest of one that is worth running on.
+Ticks min_budget();
+// Durations that user level gives in microseconds: budgets round down, deadlines and periods up. The caller has checked timeout_max_us.
+Ticks ticks_down(Micros time);
+Ticks ticks_up(Micros time);
+Micros micros_down(Ticks time);
+
+}  // namespace caprock

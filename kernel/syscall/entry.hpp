@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Where the processor enters portable code. Each function returns when `core.current_context` is what must run next.
+#pragma once
+
+#include "sched/core.hpp"
+
+extern "C" {
+
+void handle_syscall(caprock::Core& core);
+void handle_interrupt(caprock::Core& core);
+// esr: ESR_EL1; far: FAR_EL1.
+void handle_vm_fault(caprock::Core& core, caprock::Word esr, caprock::Word far, bool instruction_fetch);
+void handle_user_exception(caprock::Core& core, caprock::Word esr);
+void handle_fpu_trap(caprock::Core& core);
+void handle_serror(caprock::Core& core, caprock::Word esr);
+
+// Makes the first objects and the root task from what the boot shim said. cores_up: cores that came up, this one included.
+void boot_kernel(const caprock::abi::BootInfo& info, unsigned cores_up);
+
+}  // extern "C"

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// An invocation: a message sent to a capability that is not an endpoint's, asking the kernel for a method. Each object has one function
+// that decodes (checks everything, in the manual's order, and changes nothing) and then commits (cannot fail, may be preempted).
+#pragma once
+
+#include "caprock/decode.hpp"
+#include "cap/lookup.hpp"
+#include "core/result.hpp"
+#include "ipc/message.hpp"
+#include "sched/core.hpp"
+
+namespace caprock {
+
+using abi::Method;
+
+// What became of an invocation that did not fail.
+enum class Outcome : uint8_t {
+    Done,        // the result is empty
+    Answered,    // the result is in the invoker's registers already
+    Preempted,   // the invoker executes its system call again
+};
+using Invoked = Result<Outcome>;
+
+constexpr Outcome outcome(Progress progress) { return progress == Progress::Complete ? Outcome::Done : Outcome::Preempted; }
+
+struct Invocation {
+    Core& core;
+    Tcb& thread;              // the invoker
+    Slot& slot;               // of the invoked capability
+    Method method;
+    SentMessage message;
+    Slot* caps[abi::ipc_extra_caps];   // capability arguments; those that the method takes are there
+
+    const Cap& cap() const { return slot.cap; }
+    Kernel& kernel() const { return *core.kernel; }
+    template <class Args>
+    Args args() const { return Args::read(message); }
+
+    // Capability argument `number` as a capability of type View, or InvalidCapability.
+    template <class View>
+    Result<Slot*> argument(unsigned number) const {
+        if (!caps[number]->cap.is(View::cap_type)) return Failure::invalid_capability(number + 1);
+        return caps[number];
+    }
+};
+
+// One function for each kind of object.
+Invoked invoke_untyped(const Invocation& invocation);
+Invoked invoke_cnode(const Invocation& invocation);
+Invoked invoke_tcb(const Invocation& invocation);
+Invoked invoke_sched_control(const Invocation& invocation);
+Invoked invoke_sched_context(const Invocation& invocation);
+Invoked invoke_page_table(const Invocation& invocation);
+Invoked invoke_frame(const Invocation& invocation);
+Invoked invoke_asid_control(const Invocation& invocation);
+Invoked invoke_asid_pool(const Invocation& invocation);
+Invoked invoke_irq_control(const Invocation& invocation);
+Invoked invoke_irq_handler(const Invocation& invocation);
+
+// The empty slot that a method puts a new capability into: DeleteFirst if it is occupied.
+Result<Slot*> find_empty_slot(const Cap& root, CPtr index, Word depth);
+
+}  // namespace caprock

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// System calls: which send and receive phases a number stands for, and what each kind of capability does with them. The order of the checks is
+// the manual's chapter on system calls.
+#include "cap/lookup.hpp"
+#include "ipc/fault.hpp"
+#include "ipc/ipc.hpp"
+#include "ipc/message.hpp"
+#include "object/notification.hpp"
+#include "object/reply.hpp"
+#include "sched/scheduler.hpp"
+#include "syscall/debug.hpp"
+#include "syscall/entry.hpp"
+#include "syscall/invocation.hpp"
+
+namespace caprock {
+
+namespace {
+
+using abi::Syscall;
+
+// The system call cannot go on; it executes again if the fault handler replies.
+void cap_fault(Core& core, Tcb& thread, CPtr address, const LookupFault& lookup, bool receiving) {
+    restart_syscall(thread);
+    send_fault(core, thread, {.label = abi::FaultLabel::CapFault, .flag = receiving, .words = {address.raw, 0}, .lookup = lookup});
+}
+
+// The occupied slot that `address` names, or null after a fault.
+Slot* find_cap(Core& core, Tcb& thread, CPtr address, bool receiving) {
+    Slot* slot = find_slot(thread, address);
+    if (slot != nullptr && !slot->empty()) return slot;
+    cap_fault(core, thread, address, lookup_fault(thread, address), receiving);
+    return nullptr;
+}
+
+// -- Sending
+
+struct SendPhase {
+    bool blocking;
+    bool call;
+    bool donate;
+    bool answers;   // the system call ends with this phase and returns its result
+};
+
+void send_to_endpoint(Core& core, Tcb& thread, const EndpointCap& cap, const SendPhase& phase) {
+    if (!cap.can_send()) {
+        if (phase.answers) set_result(thread, Failure::invalid_capability(0));
+        return;
+    }
+    SendResult sent = send_ipc(core, thread, cap.as_object<Endpoint>(), cap.badge(),
+                               {.blocking = phase.blocking,
+                                .call = phase.call,
+                                .grant = cap.can_grant(),
+                                .grant_reply = cap.can_grant_reply(),
+                                .donate = phase.donate});
+    if (!phase.answers) return;
+    if (sent == SendResult::Refused) set_result(thread, Failure::of(Error::NoDonation));
+    if (sent == SendResult::Finished) set_done(thread);
+}
+
+void signal_notification(Core& core, Tcb& thread, const NotificationCap& cap, const SendPhase& phase) {
+    if (!cap.can_send()) {
+        if (phase.answers) set_result(thread, Failure::invalid_capability(0));
+        return;
+    }
+    signal(core, cap.as_object<Notification>(), cap.badge());
+    if (phase.answers) set_done(thread);
+}
+
+// Every capability argument must resolve, also to an empty slot: several methods take "none".
+bool find_arguments(Core& core, Tcb& thread, Invocation& invocation, const SendPhase& phase) {
+    for (unsigned i = 0; i < invocation.message.extra_caps(); ++i) {
+        CPtr address = invocation.message.cap(i);
+        invocation.caps[i] = find_slot(thread, address);
+        if (invocation.caps[i] != nullptr) continue;
+        if (phase.blocking) cap_fault(core, thread, address, lookup_fault(thread, address), false);
+        return false;
+    }
+    return true;
+}
+
+Invoked dispatch(const Invocation& invocation) {
+    switch (invocation.cap().type()) {
+        case CapType::Untyped: return invoke_untyped(invocation);
+        case CapType::CNode: return invoke_cnode(invocation);
+        case CapType::TCB: return invoke_tcb(invocation);
+        case CapType::SchedControl: return invoke_sched_control(invocation);
+        case CapType::SchedContext: return invoke_sched_context(invocation);
+        case CapType::PageTable: return invoke_page_table(invocation);
+        case CapType::Frame: return invoke_frame(invocation);
+        case CapType::ASIDControl: return invoke_asid_control(invocation);
+        case CapType::ASIDPool: return invoke_asid_pool(invocation);
+        case CapType::IRQControl: return invoke_irq_control(invocation);
+        case CapType::IRQHandler: return invoke_irq_handler(invocation);
+        default: return Failure::illegal_operation();
+    }
+}
+
+// The number, the implementation and the length of a method are looked up; the object's own function checks the rest.
+Invoked invoke(const Invocation& invocation) {
+    Word label = static_cast<Word>(invocation.method);
+    if (label >= abi::method_count) return Failure::illegal_operation();
+    const abi::MethodInfo& method = abi::method_info[label];
+    if (method.object != invocation.cap().type() || !method.implemented) return Failure::illegal_operation();
+    if (invocation.message.info().length() < method.words || invocation.message.extra_caps() < method.caps) {
+        return Failure::of(Error::TruncatedMessage);
+    }
+    return dispatch(invocation);
+}
+
+void invoke_object(Core& core, Tcb& thread, Slot& slot, const SendPhase& phase) {
+    SentMessage message(thread);
+    Invocation invocation{core, thread, slot, static_cast<Method>(message.info().label()), message, {}};
+    if (!find_arguments(core, thread, invocation, phase)) return;
+    Invoked invoked = invoke(invocation);
+    if (invoked.ok() && invoked.value() == Outcome::Preempted) return restart_syscall(thread);
+    if (!phase.answers) return;
+    if (!invoked.ok()) {
+        set_result(thread, invoked.failure());
+    } else if (invoked.value() == Outcome::Done) {
+        set_done(thread);
+    }
+}
+
+void send_through(Core& core, Tcb& thread, Slot& slot, const SendPhase& phase) {
+    switch (slot.cap.type()) {
+        case CapType::Endpoint: return send_to_endpoint(core, thread, as<EndpointCap>(slot.cap), phase);
+        case CapType::Notification: return signal_notification(core, thread, as<NotificationCap>(slot.cap), phase);
+        case CapType::Reply:
+            send_reply(core, thread, slot.cap.as_object<Reply>(), as<ReplyCap>(slot.cap).can_grant());
+            if (phase.answers) set_done(thread);
+            return;
+        default: return invoke_object(core, thread, slot, phase);
+    }
+}
+
+void send(Core& core, Tcb& thread, CPtr address, const SendPhase& phase) {
+    if (phase.blocking) {
+        if (Slot* slot = find_cap(core, thread, address, false)) send_through(core, thread, *slot, phase);
+        return;
+    }
+    Slot* slot = find_slot(thread, address);
+    if (slot != nullptr && !slot->empty()) {
+        send_through(core, thread, *slot, phase);
+    } else if (phase.answers) {
+        set_done(thread);
+    }
+}
+
+// -- Receiving
+
+struct ReceivePhase {
+    bool blocking;
+    bool with_reply;
+};
+
+// The reply object that a receive names, in `reply`; false after a fault.
+bool find_reply(Core& core, Tcb& thread, const ReceivePhase& phase, Reply*& reply) {
+    reply = nullptr;
+    if (!phase.with_reply) return true;
+    CPtr address(thread.context.x[reg::reply]);
+    Slot* slot = find_cap(core, thread, address, true);
+    if (slot == nullptr) return false;
+    if (!slot->cap.is(CapType::Reply)) {
+        cap_fault(core, thread, address, LookupFault::of(abi::LookupFailure::MissingCapability), true);
+        return false;
+    }
+    reply = &slot->cap.as_object<Reply>();
+    return true;
+}
+
+void receive(Core& core, Tcb& thread, const ReceivePhase& phase) {
+    CPtr address(thread.context.x[reg::cap]);
+    Slot* slot = find_cap(core, thread, address, true);
+    if (slot == nullptr) return;
+    if (slot->cap.is(CapType::Endpoint) && as<EndpointCap>(slot->cap).can_receive()) {
+        Reply* reply;
+        if (!find_reply(core, thread, phase, reply)) return;
+        bool requires_donation = (thread.context.x[reg::number] & abi::syscall_flag_require_donation) != 0;
+        return receive_ipc(core, thread, slot->cap.as_object<Endpoint>(), reply,
+                           {.blocking = phase.blocking, .requires_donation = requires_donation});
+    }
+    if (slot->cap.is(CapType::Notification) && as<NotificationCap>(slot->cap).can_receive()) {
+        Notification& notification = slot->cap.as_object<Notification>();
+        if (notification.bound_tcb == nullptr || notification.bound_tcb == &thread) {
+            return wait(core, thread, notification, phase.blocking);
+        }
+    }
+    cap_fault(core, thread, address, LookupFault::of(abi::LookupFailure::MissingCapability), true);
+}
+
+// From here on the system call is the plain receive: should it execute again, its send phase does not.
+void receive_after_send(Core& core, Tcb& thread, Syscall alone, const ReceivePhase& phase) {
+    Word& number = thread.context.x[reg::number];
+    number = (number & ~abi::syscall_number_mask) | static_cast<Word>(alone);
+    // A fault in the send phase, or the thread's own end, leaves nothing to receive.
+    if (thread.state == ThreadState::Running) receive(core, thread, phase);
+}
+
+void reply(Core& core, Tcb& thread) {
+    Slot* slot = find_slot(thread, CPtr(thread.context.x[reg::reply]));
+    if (slot == nullptr || !slot->cap.is(CapType::Reply)) return;
+    send_reply(core, thread, slot->cap.as_object<Reply>(), as<ReplyCap>(slot->cap).can_grant());
+}
+
+void unknown_syscall(Core& core, Tcb& thread) {
+    Word number = thread.context.x[reg::number];
+    if (debug_syscall(thread, number)) return;
+    restart_syscall(thread);
+    send_fault(core, thread, {.label = abi::FaultLabel::UnknownSyscall, .flag = false, .words = {number, 0}, .lookup = {}});
+}
+
+constexpr SendPhase call_phase{.blocking = true, .call = true, .donate = true, .answers = true};
+constexpr SendPhase send_phase{.blocking = true, .call = false, .donate = false, .answers = true};
+constexpr SendPhase nb_send_phase{.blocking = false, .call = false, .donate = false, .answers = true};
+constexpr SendPhase first_phase{.blocking = false, .call = false, .donate = true, .answers = false};
+
+void perform(Core& core, Tcb& thread) {
+    Context& context = thread.context;
+    CPtr cap(context.x[reg::cap]);
+    CPtr destination(context.x[reg::destination]);
+    switch (static_cast<Syscall>(context.x[reg::number] & abi::syscall_number_mask)) {
+        case Syscall::Call: return send(core, thread, cap, call_phase);
+        case Syscall::ReplyRecv:
+            reply(core, thread);
+            return receive_after_send(core, thread, Syscall::Recv, {.blocking = true, .with_reply = true});
+        case Syscall::Send: return send(core, thread, cap, send_phase);
+        case Syscall::NBSend: return send(core, thread, cap, nb_send_phase);
+        case Syscall::Recv: return receive(core, thread, {.blocking = true, .with_reply = true});
+        case Syscall::NBRecv: return receive(core, thread, {.blocking = false, .with_reply = true});
+        case Syscall::Wait: return receive(core, thread, {.blocking = true, .with_reply = false});
+        case Syscall::NBWait: return receive(core, thread, {.blocking = false, .with_reply = false});
+        case Syscall::NBSendRecv:
+            send(core, thread, destination, first_phase);
+            return receive_after_send(core, thread, Syscall::Recv, {.blocking = true, .with_reply = true});
+        case Syscall::NBSendWait:
+            send(core, thread, destination, first_phase);
+            return receive_after_send(core, thread, Syscall::Wait, {.blocking = true, .with_reply = false});
+        case Syscall::Yield: return yield(core);
+        default: return unknown_syscall(core, thread);
+    }
+}
+
+}  // namespace
+}  // namespace caprock
+
+using namespace caprock;
+
+extern "C" void handle_syscall(Core& core) {
+    perform(core, *core.current);
+    schedule(core);
+}

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The verbs of ./caprock, their options, and how errors leave the command: one line, status 1 for a finding and 2 for wrong usage."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from . import ROOT, version
+from .errors import Finding, Usage
+
+PROGRAM = "./caprock"
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that reports wrong usage in one line, as everything else is reported."""
+
+    def error(self, message: str):
+        verb = self.prog.removeprefix(PROGRAM).strip()
+        raise Usage(f"{message} (`{PROGRAM} help{' ' + verb if verb else ''}` shows what there is)")
+
+
+def main(arguments: list[str]) -> int:
+    """Runs one verb and returns the exit status."""
+    try:
+        parser, verbs = make_parser()
+        if not arguments:
+            raise Usage(f"no verb given: one of {', '.join(verbs)} (`{PROGRAM} help` explains them)")
+        options, rest = parser.parse_known_args(arguments)
+        if rest:
+            verbs[options.verb].error(f"unknown option or argument {rest[0]}")
+        return options.function(options) or 0
+    except Finding as error:
+        sys.stdout.flush()
+        print(f"caprock: error: {error}", file=sys.stderr)
+        return error.status
+    except KeyboardInterrupt:
+        print("caprock: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+
+
+def make_parser() -> tuple[Parser, dict[str, Parser]]:
+    """The command's parser, and that of each verb."""
+    parser = Parser(prog=PROGRAM, add_help=False, allow_abbrev=False,
+                    description="Builds, runs and tests Caprock systems. Each verb installs what it lacks, unless --no-install is given.")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the project's version")
+    parser.add_argument("--help", "-h", action=_Help, nargs=0, help=argparse.SUPPRESS)
+    group = parser.add_subparsers(dest="verb", metavar="VERB", title="verbs", parser_class=Parser)
+    verbs = {}
+
+    def verb(name: str, function, summary: str, installs: bool = True) -> Parser:
+        verbs[name] = group.add_parser(name, help=summary, description=summary, add_help=False, allow_abbrev=False)
+        verbs[name].set_defaults(function=function)
+        verbs[name].add_argument("--help", "-h", action=_Help, nargs=0, help=argparse.SUPPRESS)
+        if installs:
+            verbs[name].add_argument("--no-install", action="store_true", help="never install anything; fail if something is missing")
+        return verbs[name]
+
+    _system(verb("run", _run, "build a system and run it on QEMU; the exit status is the system's own"), optional=True)
+    test = verb("test", _test, "run the tests; the last line is `N passed, N failed`, with `, N skipped` where something is missing")
+    test.add_argument("--quick", action="store_true", help="only what takes less than five minutes")
+    test.add_argument("names", nargs="*", metavar="NAME", help="only these tests (`meson test --list` names them)")
+    verb("build", _build, "compile everything").add_argument("-j", dest="jobs", type=_number(1, 64), metavar="N", help="processes (1..64)")
+    image = verb("image", _image, "make a bootable disk or SD-card image of a system, and its bill of materials (FILE.spdx.json)")
+    image.add_argument("system", type=_existing, metavar="SYSTEM.cdl")
+    image.add_argument("--machine", choices=("virt", "raspi4b"), default="virt")
+    image.add_argument("--debug", action="store_true", help="with the debug kernel")
+    image.add_argument("-o", dest="output", type=Path, required=True, metavar="FILE", help="the image to write")
+    gdb = _system(verb("gdb", _gdb, "run a system under gdb-multiarch, stopped at the kernel's entry, with symbols of kernel and components"))
+    gdb.add_argument("--command", action="append", default=[], metavar="COMMAND",
+                     help="run this debugger command and leave at the end of the last one (may repeat)")
+    for name, summary in (("check", "check a system description"), ("elaborate", "print a description as plain capDL"),
+                          ("fmt", "print a description in the usual layout")):
+        sub = verb(name, _describe, summary, installs=name != "fmt")
+        sub.add_argument("system", type=_existing, metavar="FILE")
+        if name != "fmt":
+            sub.add_argument("--machine", choices=("virt", "raspi4b"), help="the board that it is for" + (
+                ": check devices and programs too" if name == "check" else " (default: virt)"))
+        if name == "elaborate":
+            sub.add_argument("-o", dest="output", type=Path, metavar="FILE", help="write to FILE instead")
+    verb("new", _new, "make a component and a system around it in a new folder", installs=False).add_argument("name", metavar="NAME")
+    setup = verb("setup", _setup, "install a tier: run (QEMU, compilers; the default), dev (tests, debugger, clang), proofs (Coq, OCaml, z3), all")
+    setup.add_argument("tier", nargs="?", choices=("run", "dev", "proofs", "all"), default="run")
+    verb("doctor", _doctor, "say what is there, missing or of another version", installs=False)
+    verb("size", _size, "print the kernel's lines and bytes beside their limits")
+    helper = verb("help", _help, "explain the command, or one verb", installs=False)
+    helper.add_argument("topic", nargs="?", metavar="VERB")
+    helper.set_defaults(parser=parser, verbs=verbs)
+    return parser, verbs
+
+
+def _system(parser: Parser, optional: bool = False) -> Parser:
+    """Adds the options of verbs that start a system on a machine."""
+    parser.add_argument("system", type=_existing, nargs="?" if optional else None, metavar="SYSTEM.cdl", default=ROOT / "systems" / "hello.cdl",
+                        help="the system's description" + (" (default: systems/hello.cdl)" if optional else ""))
+    parser.add_argument("--machine", choices=("virt", "raspi4b"), default="virt", help="the board (default: virt)")
+    parser.add_argument("--via", choices=("kernel", "uboot"), default="kernel", help="start it directly (default) or through U-Boot")
+    parser.add_argument("--gic", type=int, choices=(2, 3), help="virt's interrupt controller (default: 2)")
+    parser.add_argument("--el", type=int, choices=(1, 2), help="virt's exception level at boot (default: 2)")
+    parser.add_argument("--cores", type=_number(1, 8), metavar="N", help="1..8 cores, raspi4b: 4 (default: 4)")
+    parser.add_argument("--timeout", type=_number(1, 86400), default=60, metavar="S", help="give up after S seconds (default: 60)")
+    parser.add_argument("--debug", action="store_true", help="with the debug kernel (assertions, debug system calls)")
+    return parser
+
+
+class _Version(argparse.Action):
+    """--version."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        print(f"caprock {version()}")
+        parser.exit()
+
+
+class _Help(argparse.Action):
+    """--help, which `help VERB` stands for."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        parser.print_help()
+        parser.exit()
+
+
+def _number(low: int, high: int):
+    """A converter for options that take a number from `low` to `high`."""
+    def convert(text: str) -> int:
+        if not text.isdecimal() or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"{text} is not a number from {low} to {high}")
+        return int(text)
+    return convert
+
+
+def _existing(text: str) -> Path:
+    """A converter for files that must be there."""
+    path = Path(text)
+    if not path.is_file():
+        raise Usage(f"{text}: {'is a folder' if path.is_dir() else 'no such file'} (give the path of a system description)")
+    return path.resolve()
+
+
+def _run(options) -> int:
+    from . import systems
+    return systems.run(options)
+
+
+def _image(options) -> int:
+    from . import systems
+    return systems.image(options)
+
+
+def _gdb(options) -> int:
+    from . import systems
+    return systems.gdb(options)
+
+
+def _describe(options) -> int:
+    from . import systems
+    return systems.describe(options)
+
+
+def _test(options) -> int:
+    from . import testing
+    return testing.test(options.quick, options.names, not options.no_install)
+
+
+def _build(options) -> int:
+    from . import systems
+    systems.prepare(not options.no_install, jobs=options.jobs, quiet=False)
+    return 0
+
+
+def _new(options) -> int:
+    from . import skeleton
+    return skeleton.create(options.name, Path.cwd())
+
+
+def _setup(options) -> int:
+    from . import systems
+    systems.set_up(options.tier, not options.no_install)
+    print(f"caprock: tier {options.tier} is complete")
+    return 0
+
+
+def _doctor(_options) -> int:
+    from . import setup
+    return setup.doctor()
+
+
+def _size(options) -> int:
+    from . import size, systems
+    systems.prepare(not options.no_install)
+    return size.report()
+
+
+def _help(options) -> int:
+    if options.topic is None:
+        options.parser.print_help()
+    elif options.topic in options.verbs:
+        options.verbs[options.topic].print_help()
+    else:
+        raise Usage(f"unknown verb {options.topic}: one of {', '.join(options.verbs)}")
+    return 0

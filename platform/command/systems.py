@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The verbs that take a system description: run it, make an image of it, debug it, check and print it.
+
+The boot helpers in platform/ and the tool in capdl/ do the work; here they get the build folder's files and their errors become findings.
+"""
+
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import BUILD, ROOT, building, outside, setup
+from .errors import Finding, Usage, say
+from .requirements import NEEDED_TIERS
+
+KERNEL_ENTRY = "kernel_start"
+"""The kernel's first function that runs at its own addresses: before it no symbol of the kernel's means anything to a debugger."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """A system that is ready to start: the boot shim's Image with the kernel in it, the payload, and the ELF files of its components."""
+
+    image: Path
+    payload: Path
+    elfs: tuple[Path, ...]
+
+
+def set_up(tier: str, may_install: bool) -> None:
+    """Installs a tier, and fetches what it takes from packages of the target's architecture."""
+    setup.install(tier, may_install)
+    for needed in NEEDED_TIERS[tier]:
+        for name in setup.FETCHED.get(needed, {}):
+            setup.fetch(name, may_install)
+
+
+def prepare(may_install: bool, tier: str = "run", jobs: int | None = None, quiet: bool = True) -> None:
+    """Makes everything that a verb needs present and up to date: the tier's tools, and the build."""
+    set_up(tier, may_install)
+    building.build(quiet, jobs)
+
+
+def run(options) -> int:
+    """Runs a system on QEMU and returns its own status."""
+    import machines
+
+    setting = _setting(options)
+    prepare(not options.no_install)
+    with built(options.system, setting, options.debug, options.no_install or None) as ready:
+        outcome = _in_one_line(machines.run, setting, timeout=options.timeout, image=ready.image, payload=ready.payload,
+                               offline=options.no_install or None)
+    sys.stdout.flush()
+    if outcome.status != 0:
+        say(outcome.reason)
+    return outcome.status
+
+
+def image(options) -> int:
+    """Writes a bootable image of a system, and its bill of materials beside it."""
+    import images
+    import machines
+
+    output = options.output.resolve()
+    if not output.parent.is_dir():
+        raise Usage(f"{output.parent}: no such folder (make it first)")
+    setting = machines.Setting(options.machine).checked()
+    prepare(not options.no_install)
+    with built(options.system, setting, options.debug, options.no_install or None) as ready:
+        bill = _in_one_line(images.make_image, options.machine, output, ready.image, ready.payload, offline=options.no_install or None)
+    say(f"wrote {output} and {bill}")
+    return 0
+
+
+def gdb(options) -> int:
+    """Runs a system under the debugger, stopped where the kernel begins."""
+    import machines
+
+    setting = _setting(options)
+    set_up("dev", not options.no_install)
+    building.build()
+    with built(options.system, setting, options.debug, options.no_install or None) as ready:
+        console = ready.payload.with_name("console")
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        line = _in_one_line(machines.command, setting, serial=console, image=ready.image, payload=ready.payload, gdb_port=port,
+                            offline=options.no_install or None)
+        say(f"the system's console goes to {console}")
+        with subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as machine:
+            try:
+                return _debug(options, ready, port)
+            finally:
+                machine.terminate()
+                machine.wait()
+                if console.exists():
+                    sys.stdout.write(console.read_text(encoding="utf-8", errors="replace"))
+
+
+def describe(options) -> int:
+    """Checks, elaborates or prints a description, by the tool in capdl/.
+
+    Without a machine a check looks at the description alone; with one, at its programs and the board's devices too, as elaboration has to.
+    """
+    if options.verb == "fmt":
+        return _capdl("fmt", str(options.system))
+    if options.verb == "check" and options.machine is None:
+        set_up("run", not options.no_install)
+        return _capdl("check", str(options.system))
+    import machines
+
+    prepare(not options.no_install)
+    setting = machines.Setting(options.machine or "virt").checked()
+    with tempfile.TemporaryDirectory(prefix="caprock-") as scratch:
+        tree = _in_one_line(machines.device_tree, setting, Path(scratch) / "board.dtb", options.no_install or None)
+        arguments = ["--machine", options.machine] if options.machine else []
+        for folder in _elf_folders(options.system):
+            arguments += ["--elf-dir", str(folder)]
+        if getattr(options, "output", None):
+            arguments += ["-o", str(options.output)]
+        return _capdl(options.verb, str(options.system), "--dtb", str(tree), *arguments)
+
+
+def _setting(options):
+    """The machine that the options ask for; wrong usage if there is none such."""
+    import machines
+
+    try:
+        return machines.Setting(options.machine, options.via, options.gic, options.el, options.cores).checked()
+    except machines.MachineError as error:
+        raise Usage(str(error)) from error
+
+
+@contextmanager
+def built(system: Path, setting, debug: bool = False, offline: bool | None = True):
+    """Builds the system of a description for a machine (machines.Setting), from programs that are there; gives it as Built while the block runs.
+
+    The payload is a copy: another command may build the same system meanwhile. `debug`: with the debug kernel. `offline`: True takes packages
+    from the cache only, None also from the network. A Finding, after what the tool says, if it cannot be built.
+    """
+    from capdl import build as system_builder
+    from capdl.diagnostics import CapdlError
+
+    import machines
+
+    setting = setting.checked()
+    name = f"{setting.machine}-gic{setting.gic}-el{setting.el}-cores{setting.cores}"
+    folder = BUILD / "systems" / outside.identifier(system) / name
+    with tempfile.TemporaryDirectory(prefix="caprock-") as scratch:
+        payload = Path(scratch) / "system.bin"
+        with building.locked():
+            folder.mkdir(parents=True, exist_ok=True)
+            tree = _in_one_line(machines.device_tree, setting, folder / "board.dtb", offline)
+            try:
+                result = system_builder.build_system(system, machine=setting.machine, dtb=tree, elf_dirs=_elf_folders(system), build_dir=BUILD,
+                                                     out_dir=folder)
+            except CapdlError as error:
+                sys.stderr.write(str(error))
+                raise Finding(f"{system} cannot be built (the lines above say why)") from error
+            sys.stderr.write(result.warnings)
+            shutil.copyfile(result.payload, payload)
+        yield Built(BUILD / "platform" / ("Image-debug" if debug else "Image"), payload, tuple(result.elfs))
+
+
+def _elf_folders(system: Path) -> list[Path]:
+    """Where a description's ELF files are looked for: its own folder's programs first, then the project's."""
+    return [*outside.build_components(system), BUILD / "userland"]
+
+
+def _debug(options, ready: Built, port: int) -> int:
+    """Runs the debugger on a machine that waits at `port`."""
+    kernel = BUILD / "kernel" / ("kernel-debug.elf" if options.debug else "kernel.elf")
+    commands = [*(f"add-symbol-file {elf}" for elf in ready.elfs), f"target remote 127.0.0.1:{port}", f"hbreak {KERNEL_ENTRY}", "continue",
+                *options.command]
+    line = ["gdb-multiarch", "-nx", "-q", *(["-batch"] if options.command else []), "-ex", "set confirm off", str(kernel)]
+    for command in commands:
+        line += ["-ex", command]
+    try:
+        return subprocess.run(line, stdin=subprocess.DEVNULL if options.command else None, check=False,
+                              timeout=options.timeout if options.command else None).returncode
+    except subprocess.TimeoutExpired as error:
+        raise Finding(f"the debugger's commands did not end in {options.timeout} s (--timeout gives more)") from error
+
+
+def _capdl(*arguments: str) -> int:
+    """Runs the description tool, which reports its findings itself."""
+    return subprocess.run(["/usr/bin/python3", "-P", "-m", "capdl", *arguments], env=building.python_environment(), check=False).returncode
+
+
+def _in_one_line(function, *arguments, **options):
+    """Calls one of the boot helpers; its errors, which are one line each, become findings."""
+    import fetch
+    import images
+    import machines
+
+    try:
+        return function(*arguments, **options)
+    except (fetch.FetchError, images.ImageError, machines.MachineError) as error:
+        raise Finding(str(error)) from error

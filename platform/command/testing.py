@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""`./caprock test`: every test that Meson knows, host and target, and one line that counts their cases."""
+
+import json
+import re
+import subprocess
+
+from . import BUILD, systems
+from .building import python_environment
+from .errors import Finding
+
+_CASE = re.compile(r"^(not )?ok\b([^#\n]*)(#\s*(?:SKIP|skip)\b)?", re.MULTILINE)
+_PASSED_RESULTS = ("OK", "EXPECTEDFAIL")
+
+
+def test(quick: bool, names: list[str], may_install: bool) -> int:
+    """Builds and runs the tests: all, those with `names`, or with `quick` those outside the suite `slow`. Prints `N passed, N failed` last.
+
+    Returns 0 if at least one case ran and none failed. Cases whose tools are missing count as skipped.
+    """
+    try:
+        systems.prepare(may_install, tier="dev" if may_install else "run")
+        counts = _run_meson(quick, names)
+    except Finding:
+        _print_counts((0, 1, 0))
+        raise
+    _print_counts(counts)
+    passed, failed, _ = counts
+    return 0 if passed and not failed else 1
+
+
+def _run_meson(quick: bool, names: list[str]) -> tuple[int, int, int]:
+    """Runs `meson test`, which prints each test and what failed, and counts the cases in its log."""
+    log = BUILD / "meson-logs" / "testlog.json"
+    log.unlink(missing_ok=True)
+    command = ["meson", "test", "-C", str(BUILD), "--no-rebuild", "--print-errorlogs", *(["--no-suite", "slow"] if quick else []), *names]
+    # Meson's own status only says that something failed, which the log says case by case.
+    subprocess.run(command, stdin=subprocess.DEVNULL, env=python_environment(), check=False)
+    if not log.exists() or not log.read_text(encoding="utf-8").strip():
+        raise Finding("no test ran (`meson test -C build --list` names them)")
+    return count(log.read_text(encoding="utf-8"))
+
+
+def count(log: str) -> tuple[int, int, int]:
+    """Counts cases that passed, failed and were skipped in Meson's log (one JSON object per line and test).
+
+    A test that prints TAP counts by its cases, another one as one case. A test that failed beyond its cases (crash, time-out, wrong number of
+    cases) adds a failed one.
+    """
+    totals = [0, 0, 0]
+    for line in log.splitlines():
+        entry = json.loads(line)
+        cases = [0, 0, 0]
+        for negation, _, skip in _CASE.findall(entry.get("stdout") or ""):
+            cases[1 if negation else 2 if skip else 0] += 1
+        if entry["result"] == "SKIP":
+            cases = [0, 0, max(sum(cases), 1)]
+        elif entry["result"] in _PASSED_RESULTS:
+            cases[0] += not any(cases)
+        else:
+            cases[1] += not cases[1]
+        totals = [total + case for total, case in zip(totals, cases)]
+    return totals[0], totals[1], totals[2]
+
+
+def _print_counts(counts: tuple[int, int, int]) -> None:
+    passed, failed, skipped = counts
+    print(f"{passed} passed, {failed} failed{f', {skipped} skipped' if skipped else ''}", flush=True)

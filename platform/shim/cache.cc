@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Cache maintenance by address (Arm DDI 0487, D7.5).
+#include "cache.hpp"
+
+namespace caprock::shim {
+
+void clean_invalidate(abi::BootRange range) {
+    uint64_t cache_type;
+    asm volatile("mrs %0, ctr_el0" : "=r"(cache_type));
+    const uint64_t line = uint64_t{4} << (cache_type >> 16 & 15);  // CTR_EL0.DminLine counts words
+    for (uint64_t address = range.start & ~(line - 1); address < range.end; address += line) {
+        asm volatile("dc civac, %0" ::"r"(address) : "memory");
+    }
+    asm volatile("dsb sy" ::: "memory");
+}
+
+void invalidate_instructions() { asm volatile("dsb sy\n\tic iallu\n\tdsb sy\n\tisb" ::: "memory"); }
+
+}  // namespace caprock::shim

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The kernel's limits, measured, and how they are measured."""
+
+import pytest
+
+from command import size
+
+
+def test_the_kernel_stays_below_its_lines():
+    code, lines = size.kernel_lines()
+    assert 0 < code <= size.LINE_LIMIT, f"{code} lines of code ({lines} in all)"
+
+
+def test_the_kernels_code_stays_below_its_bytes():
+    assert 0 < size.section_sizes(size.kernel_elf())[".text"] < size.TEXT_LIMIT
+
+
+def test_generated_code_and_the_el2_stub_are_counted():
+    names = [path.name for path in size.kernel_sources()]
+    assert {"abi.hpp", "decode.hpp", "el2.S"} <= set(names)
+
+
+@pytest.mark.parametrize("text, lines", [
+    ("", 0),
+    ("int a;\n\n// only a comment\nint b;  // and code\n", 2),
+    ("/* one */\nint a; /* two\nthree */ int b;\n/* four */ /* five */\n", 2),
+    ("/* open\n\nint not_code;\n*/\n", 0),
+    ("a(); // not /* a block\nb();\n", 2),
+])
+def test_lines_of_code(text, lines):
+    assert size.code_lines(text) == lines

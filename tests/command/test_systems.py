@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The verbs that start systems, as a user calls them: status, console, media, debugger, descriptions."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CAPROCK = ROOT / "caprock"
+HELLO = ROOT / "systems" / "hello.cdl"
+
+
+def caprock(*arguments, **environment):
+    """Runs the command, installing nothing."""
+    return subprocess.run([CAPROCK, *map(str, arguments), "--no-install"], capture_output=True, text=True, timeout=400, stdin=subprocess.DEVNULL,
+                          check=False, env={**os.environ, **environment})
+
+
+def test_run_prints_the_console_and_returns_the_systems_status():
+    done = caprock("run")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "caprock: exit 0\n" in done.stdout
+    assert "caprock: loaded hello:" in done.stdout
+    assert done.stderr == "" or all(line.startswith("caprock: ") for line in done.stderr.splitlines())
+
+
+def test_run_gives_up_after_the_time_asked_for():
+    done = caprock("run", "--timeout", "1", "--machine", "raspi4b", "--via", "uboot")
+    assert done.returncode == 1
+    assert "timeout: no result after 1 s" in done.stderr
+
+
+def test_a_description_with_a_mistake_is_a_finding(tmp_path):
+    bad = tmp_path / "bad.cdl"
+    bad.write_text("caprock 1\narch aarch64\ncomponents { a = component { elf \"nowhere.elf\"; prio 10; budget 1ms/10ms } }\n", encoding="utf-8")
+    for verb in ("run", "check", "elaborate"):
+        done = caprock(verb, bad)
+        assert done.returncode == 1
+        assert "bad.cdl:3:" in done.stderr and "nowhere.elf" in done.stderr
+
+
+def test_check_accepts_the_projects_systems():
+    for system in sorted((ROOT / "systems").glob("*.cdl")):
+        for machine in ("virt", "raspi4b"):
+            done = caprock("check", system, "--machine", machine)
+            assert done.returncode == 0, done.stderr
+
+
+def test_elaborated_text_elaborates_to_itself(tmp_path):
+    once, twice = tmp_path / "once.cdl", tmp_path / "twice.cdl"
+    assert caprock("elaborate", HELLO, "-o", once).returncode == 0
+    done = caprock("elaborate", once, "-o", twice)
+    assert done.returncode == 0, done.stderr
+    assert once.read_text(encoding="utf-8") == twice.read_text(encoding="utf-8") != ""
+
+
+def test_fmt_prints_a_description_that_formats_to_itself(tmp_path):
+    first = subprocess.run([CAPROCK, "fmt", HELLO], capture_output=True, text=True, timeout=60, check=False)
+    assert first.returncode == 0 and "caprock 1" in first.stdout
+    again = tmp_path / "again.cdl"
+    again.write_text(first.stdout, encoding="utf-8")
+    second = subprocess.run([CAPROCK, "fmt", again], capture_output=True, text=True, timeout=60, check=False)
+    assert second.stdout == first.stdout
+
+
+@pytest.mark.parametrize("machine", ["virt", "raspi4b"])
+def test_image_comes_with_its_bill_of_materials(tmp_path, machine):
+    done = caprock("image", HELLO, "--machine", machine, "-o", tmp_path / "x.img")
+    assert done.returncode == 0, done.stderr
+    size = (tmp_path / "x.img").stat().st_size
+    assert size >= 1 << 20 and (machine == "virt" or size & (size - 1) == 0)
+    bill = json.loads((tmp_path / "x.img.spdx.json").read_text(encoding="utf-8"))
+    names = {file["fileName"].rsplit("/", 1)[-1] for file in bill["files"]}
+    assert {"Image", "system.bin", "boot.scr"} <= names
+    assert all(file["checksums"] for file in bill["files"])
+
+
+def test_gdb_stops_at_the_kernels_entry_with_symbols_of_both_worlds():
+    done = caprock("gdb", HELLO, "--command", "info registers pc", "--command", "info line main", "--command", "backtrace", "--command", "kill")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "kernel_start" in done.stdout
+    assert "0xffffffff8" in done.stdout
+    assert "hello/" in done.stdout or "main.cc" in done.stdout or "drivers/" in done.stdout

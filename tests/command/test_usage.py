@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""How ./caprock answers wrong usage: one line that names the cause and a remedy, and a status that tells usage (2) from findings (1)."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CAPROCK = ROOT / "caprock"
+
+
+def caprock(*arguments, **environment):
+    """Runs the command as a user does and returns what it printed and its status."""
+    return subprocess.run([CAPROCK, *arguments], capture_output=True, text=True, timeout=120, stdin=subprocess.DEVNULL, check=False,
+                          env={**os.environ, **environment})
+
+
+@pytest.mark.parametrize("arguments, status, words", [
+    ((), 2, "no verb given"),
+    (("frob",), 2, "frob"),
+    (("run", "--frob"), 2, "unknown option or argument --frob"),
+    (("run", "a.cdl", "b.cdl"), 2, "a.cdl: no such file"),
+    (("run", str(ROOT / "README.md"), "b.cdl"), 2, "unknown option or argument b.cdl"),
+    (("run", "nowhere.cdl"), 2, "nowhere.cdl: no such file"),
+    (("run", str(ROOT / "kernel")), 2, "is a folder"),
+    (("run", "--machine", "toaster"), 2, "toaster"),
+    (("run", "--gic", "4"), 2, "--gic"),
+    (("run", "--el", "3"), 2, "--el"),
+    (("run", "--cores", "0"), 2, "0 is not a number from 1 to 8"),
+    (("run", "--timeout", "soon"), 2, "soon is not a number"),
+    (("run", "--machine", "raspi4b", "--gic", "3"), 2, "has no gic 3"),
+    (("run", "--machine", "raspi4b", "--el", "1"), 2, "has no el 1"),
+    (("run", "--machine", "raspi4b", "--cores", "2"), 2, "has no cores 2"),
+    (("image",), 2, "required"),
+    (("image", str(ROOT / "systems" / "hello.cdl")), 2, "-o"),
+    (("image", str(ROOT / "systems" / "hello.cdl"), "-o", "/nowhere/at/all/x.img"), 2, "/nowhere/at/all"),
+    (("gdb",), 2, "SYSTEM.cdl"),
+    (("check", "nowhere.cdl"), 2, "no such file"),
+    (("fmt",), 2, "FILE"),
+    (("new",), 2, "NAME"),
+    (("new", "../evil"), 2, "../evil"),
+    (("new", "9lives"), 2, "9lives"),
+    (("setup", "everything"), 2, "everything"),
+    (("help", "frob"), 2, "unknown verb frob"),
+    (("build", "-j", "many"), 2, "many"),
+])
+def test_wrong_usage_is_one_line(arguments, status, words):
+    done = caprock(*arguments)
+    assert done.returncode == status
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("caprock: error: ")
+    assert words in done.stderr
+
+
+def test_version_is_that_of_the_build_system():
+    done = caprock("--version")
+    assert done.returncode == 0
+    assert f"version: '{done.stdout.split()[1]}'" in (ROOT / "meson.build").read_text(encoding="utf-8")
+
+
+def test_help_names_every_verb():
+    done = caprock("help")
+    assert done.returncode == 0
+    for verb in ("run", "test", "build", "image", "gdb", "check", "elaborate", "fmt", "new", "setup", "doctor", "size", "help"):
+        assert f"\n    {verb}" in done.stdout
+
+
+def test_help_of_a_verb_names_its_options():
+    done = caprock("help", "run")
+    assert done.returncode == 0
+    for option in ("--machine", "--via", "--gic", "--el", "--cores", "--timeout", "--debug", "--no-install"):
+        assert option in done.stdout
+
+
+def test_the_callers_folder_cannot_replace_a_module(tmp_path):
+    (tmp_path / "argparse.py").write_text("raise SystemExit(99)\n", encoding="utf-8")
+    done = subprocess.run([CAPROCK, "--version"], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0

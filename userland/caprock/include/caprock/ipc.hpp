@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// How packets travel: through the kernel, by the calling thread's IPC buffer.
+#pragma once
+
+#include <caprock/rpc.hpp>
+#include <caprock/syscall.hpp>
+
+namespace caprock {
+
+/// An empty packet over the calling thread's IPC buffer.
+inline Packet ipc_packet()
+{
+    Packet packet;
+    packet.memory = caprock_ipc_buffer->msg;
+    return packet;
+}
+
+/// One system call with all message registers; the result replaces the packet.
+inline void ipc_exchange(abi::Syscall number, uint64_t destination, Packet& packet, uint64_t reply)
+{
+    uint64_t badge = destination;
+    caprock_trap(static_cast<uint64_t>(number), &badge, &packet.info.raw, packet.registers, reply, 0);
+    packet.badge = badge;
+}
+
+/// The transport of generated clients: calls on an endpoint.
+class IpcTransport {
+public:
+    /// `endpoint`: slot of an endpoint capability with the right to send and grant-reply.
+    explicit IpcTransport(uint64_t endpoint) : endpoint_ {endpoint} {}
+
+    Packet packet() const { return ipc_packet(); }
+    /// Sends the packet, waits for the reply, which replaces it.
+    void call(Packet& packet) const { ipc_exchange(abi::Syscall::Call, endpoint_, packet, 0); }
+
+private:
+    uint64_t endpoint_;
+};
+
+} // namespace caprock

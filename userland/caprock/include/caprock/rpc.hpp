@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What generated interface headers stand on: the result of a remote call, and reading and writing messages word by word.
+// Wire format: label = 1 + index of the method; request words are the in and inout scalars, then each bytes parameter as its
+// length and its bytes packed little-endian; a reply has label 0, the returned value, out and inout scalars, out bytes.
+#pragma once
+
+#include <caprock/abi.hpp>
+#include <caprock/bytes.hpp>
+
+namespace caprock {
+
+/// Why a remote call failed: the label of the reply. Labels below 256 are the kernel's (abi::Error); an interface may define
+/// errors of its own from RpcError::First on.
+enum class RpcError : uint64_t {
+    /// No error.
+    None = 0,
+    /// The server asked for a scheduling context and the call brought none.
+    NoDonation = 11,
+    /// The call was delivered, and its reply will not come: the server was restarted or has dropped it.
+    CallCancelled = 12,
+    /// The server does not know the method: client and server were built from different interfaces.
+    UnknownMethod = 256,
+    /// The message is longer or shorter than the method's.
+    BadLength = 257,
+    /// A value is outside its type's range, or bytes exceed their bound.
+    BadArgument = 258,
+    /// The badge names no interface that the server provides.
+    NotProvided = 259,
+    /// The reply does not have the form that the method's has.
+    BadReply = 260,
+    /// The server cannot do it now; try again later.
+    Busy = 261,
+    /// The server does not do it for this client, or not at all.
+    Refused = 262,
+    /// First number for errors of an interface's own.
+    First = 1024,
+};
+
+/// A value or an RpcError. Must be looked at.
+template <class T>
+class [[nodiscard]] RpcResult {
+public:
+    constexpr RpcResult(T value) : value_ {value} {}
+    constexpr RpcResult(RpcError error) : error_ {error} {}
+
+    constexpr bool ok() const { return error_ == RpcError::None; }
+    constexpr RpcError error() const { return error_; }
+    /// The value; T's zero after an error.
+    constexpr T value() const { return value_; }
+
+private:
+    T value_ {};
+    RpcError error_ = RpcError::None;
+};
+
+template <>
+class [[nodiscard]] RpcResult<void> {
+public:
+    constexpr RpcResult() = default;
+    constexpr RpcResult(RpcError error) : error_ {error} {}
+
+    constexpr bool ok() const { return error_ == RpcError::None; }
+    constexpr RpcError error() const { return error_; }
+
+private:
+    RpcError error_ = RpcError::None;
+};
+
+/// Who calls: the badge of the request.
+struct Caller {
+    uint64_t badge;
+
+    /// The lower bits: the badge given in `connect`, or the caller's number.
+    constexpr uint64_t number() const { return badge & ((uint64_t {1} << 48) - 1); }
+};
+
+/// A message under way: words 0 to 11 by value, as they travel in registers, the others in the IPC buffer.
+struct Packet {
+    abi::MessageInfo info {};
+    uint64_t badge = 0;
+    uint64_t registers[abi::ipc_register_words] {};
+    /// IPCBuffer.msg; its words 0 to 11 are not used.
+    uint64_t* memory = nullptr;
+
+    /// Word `index`, below abi::ipc_message_words.
+    uint64_t word(size_t index) const { return index < abi::ipc_register_words ? registers[index] : memory[index]; }
+    void set_word(size_t index, uint64_t value) { (index < abi::ipc_register_words ? registers[index] : memory[index]) = value; }
+};
+
+/// Words that `size` bytes occupy in a message, without the word for their length.
+constexpr size_t packed_words(size_t size) { return (size + 7) / 8; }
+
+/// Fills a packet from the front.
+class PacketWriter {
+public:
+    explicit PacketWriter(Packet& packet) : packet_ {packet} {}
+
+    /// Appends a scalar; signed ones are sign-extended.
+    template <class T>
+    void put(T value)
+    {
+        packet_.set_word(length_++, static_cast<uint64_t>(value));
+    }
+
+    /// Appends the length and the bytes; bytes beyond the last are zero.
+    void put_bytes(ConstBytes bytes)
+    {
+        put(bytes.size());
+        for (size_t start = 0; start < bytes.size(); start += 8) {
+            uint64_t word = 0;
+            for (size_t i = start; i < bytes.size() && i < start + 8; ++i)
+                word |= static_cast<uint64_t>(bytes[i]) << (i - start) * 8;
+            put(word);
+        }
+    }
+
+    /// Makes the message info; nothing may be appended afterwards.
+    void finish(uint64_t label) { packet_.info = abi::MessageInfo::make(length_, 0, 0, label); }
+
+private:
+    Packet& packet_;
+    size_t length_ = 0;
+};
+
+/// Reads a packet from the front and remembers the first error; after one everything reads as zero.
+class PacketReader {
+public:
+    explicit PacketReader(const Packet& packet)
+        : packet_ {packet}, length_ {packet.info.length() < abi::ipc_message_words ? packet.info.length() : abi::ipc_message_words}
+    {
+    }
+
+    /// Takes a scalar. BadLength when no word is left, BadArgument when the word is no value of T.
+    template <class T>
+    T take()
+    {
+        const uint64_t word = take_word();
+        const T value = static_cast<T>(word);
+        if (static_cast<uint64_t>(value) == word)
+            return value;
+        fail(RpcError::BadArgument);
+        return T {};
+    }
+
+    /// Takes bytes. BadArgument when they are more than `bytes` has room for, BadLength when the message ends early.
+    template <size_t capacity>
+    void take_bytes(Buffer<capacity>& bytes)
+    {
+        const uint64_t size = take_word();
+        if (size > capacity)
+            fail(RpcError::BadArgument);
+        if (error_ != RpcError::None)
+            return;
+        bytes.resize(static_cast<size_t>(size));
+        uint64_t word = 0;
+        for (size_t i = 0; i < size; ++i, word >>= 8) {
+            if (i % 8 == 0)
+                word = take_word();
+            bytes.data()[i] = static_cast<uint8_t>(word);
+        }
+    }
+
+    /// The first error, also BadLength when words are left over.
+    RpcError finish()
+    {
+        if (position_ != length_)
+            fail(RpcError::BadLength);
+        return error_;
+    }
+
+private:
+    uint64_t take_word()
+    {
+        if (position_ == length_)
+            fail(RpcError::BadLength);
+        if (error_ != RpcError::None)
+            return 0;
+        return packet_.word(position_++);
+    }
+    void fail(RpcError error)
+    {
+        if (error_ == RpcError::None)
+            error_ = error;
+    }
+
+    const Packet& packet_;
+    size_t length_;
+    size_t position_ = 0;
+    RpcError error_ = RpcError::None;
+};
+
+/// Makes `packet` the reply that says `error`.
+inline void reply_error(Packet& packet, RpcError error)
+{
+    packet.info = abi::MessageInfo::make(0, 0, 0, static_cast<uint64_t>(error));
+}
+
+} // namespace caprock

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What a component holds, by the names of its description: `self().uses<interfaces::Log>("log")`, `self().region("ring")`.
+// A name that the description does not give ends the component with a message that says which.
+#pragma once
+
+#include <caprock/info.hpp>
+#include <caprock/ipc.hpp>
+#include <caprock/objects.hpp>
+
+namespace caprock {
+
+/// A notification that the component may signal.
+class Signal {
+public:
+    explicit Signal(uint64_t slot) : slot_ {slot} {}
+    void operator()() const { sys::signal(slot_); }
+
+private:
+    uint64_t slot_;
+};
+
+/// A device's registers.
+struct Device {
+    /// Address of the first register.
+    uint64_t address;
+    /// Bytes of registers.
+    uint64_t size;
+    /// First compatible string of the device tree's node.
+    Text compatible;
+};
+
+/// An interrupt that arrives as a signal.
+class Irq {
+public:
+    Irq(Cap<IRQHandler> handler, uint64_t signal) : handler_ {handler}, signal_ {signal} {}
+
+    /// The bit, as a mask, that the interrupt sets in the component's notification.
+    uint64_t signal() const { return signal_; }
+    /// Lets the next interrupt come. Panics when the kernel refuses, which only a wrong description can cause.
+    void ack() const
+    {
+        if (!handler_.ack().ok())
+            panic("the kernel refused to acknowledge an interrupt");
+    }
+
+private:
+    Cap<IRQHandler> handler_;
+    uint64_t signal_;
+};
+
+/// The running component.
+class Self : public ComponentView {
+public:
+    using ComponentView::ComponentView;
+
+    /// A client of the interface that is connected to `uses NAME`.
+    template <class Interface>
+    auto uses(Text name) const
+    {
+        const ComponentEntry& entry = get(ComponentEntryKind::Uses, name);
+        check_interface(entry, Interface::name);
+        return typename Interface::template Client<IpcTransport> {IpcTransport {entry.value}};
+    }
+    /// The number of `provides NAME`, counted from 0: bits 63:48 of its callers' badges are one more.
+    uint64_t provides(Text name) const { return get(ComponentEntryKind::Provides, name).value - 1; }
+    /// The notification behind `emits NAME`.
+    Signal emits(Text name) const { return Signal {get(ComponentEntryKind::Emits, name).value}; }
+    /// The bit, as a mask, that signals of `consumes NAME` set.
+    uint64_t consumes(Text name) const { return get(ComponentEntryKind::Consumes, name).value; }
+    /// The shared memory of `region NAME`. Writing to one that is shared read-only is a fault.
+    Bytes region(Text name) const
+    {
+        const ComponentEntry& entry = get(ComponentEntryKind::Region, name);
+        return {reinterpret_cast<uint8_t*>(entry.value), static_cast<size_t>(entry.size)};
+    }
+    /// The registers of `device NAME`.
+    Device device(Text name) const
+    {
+        const ComponentEntry& entry = get(ComponentEntryKind::Device, name);
+        return {entry.value, entry.size, entry_text(entry)};
+    }
+    /// The interrupt of `irq NAME`.
+    Irq irq(Text name) const
+    {
+        const ComponentEntry& entry = get(ComponentEntryKind::Irq, name);
+        return {Cap<IRQHandler> {entry.value}, entry.badge};
+    }
+    /// The number in `args { NAME: n }`.
+    uint64_t argument(Text name) const { return get(ComponentEntryKind::Argument, name).value; }
+    /// The text in `args { NAME: "text" }`; a number's text is its decimal digits.
+    Text argument_text(Text name) const { return entry_text(get(ComponentEntryKind::Argument, name)); }
+    /// True when the description gives an argument of that name.
+    bool has_argument(Text name) const { return find(ComponentEntryKind::Argument, name) != nullptr; }
+    /// The slot of a further capability.
+    uint64_t grant(Text name) const { return get(ComponentEntryKind::Grant, name).value; }
+    /// The heap of the description; empty for `heap 0`.
+    Bytes heap() const { return {reinterpret_cast<uint8_t*>(info().heap_start), static_cast<size_t>(info().heap_size)}; }
+
+    /// Waits until one of the signals in `mask` has come, and takes those of them that have. Other signals are kept for later.
+    uint64_t wait_for(uint64_t mask);
+    /// Takes the signals in `mask` that were kept by wait_for; does not wait.
+    uint64_t take_kept(uint64_t mask);
+    /// Keeps signals that arrived elsewhere.
+    void keep(uint64_t signals) { kept_ |= signals; }
+
+private:
+    static void check_interface(const ComponentEntry& entry, Text interface);
+
+    uint64_t kept_ = 0;
+};
+
+/// The running component.
+Self& self();
+
+} // namespace caprock
