@@ -277,8 +277,8 @@ class _Lowering:
         return MemoryObject(item.name, kind, item.memory_bits(), item.paddr)
 
     def size_vault(self):
-        """The vault holds one capability per object and mapping, the loader's ASID pool, and itself."""
-        count = len(self.tables.names) + len(self.tables.frame_mappings) + 2
+        """The vault holds one capability per object and mapping, the ASID pool of the loader, the loader and itself; one slot is empty."""
+        count = len(self.tables.names) + len(self.tables.frame_mappings) + 4
         self.tables.objects[self.tables.vault].bits = max(1, (count - 1).bit_length()) + SLOT_BITS
 
     # Interrupts -------------------------------------------------------------------------------------------------------------------------

@@ -95,7 +95,8 @@ def _check_name(what, node, taken, diagnostics):
     if node.name in taken:
         diagnostics.error(node.place, f"{what} '{node.name}' has a name that generated code needs (choose another)", "stubs")
     elif "__" in node.name or node.name.endswith("_"):
-        diagnostics.error(node.place, f"{what} '{node.name}' is no name for C++ code (only single underscores, and none at the end)", "stubs")
+        diagnostics.error(node.place, f"{what} '{node.name}' is no name for C++ code (only single underscores, and none at the end)",
+                          "stubs")
 
 
 def render(interface, source):

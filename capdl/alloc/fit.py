@@ -18,7 +18,9 @@ PAGE_BYTES = 4096
 BOOT_BYTES = 8 << 20
 # Devices are below this address on the boards that there are.
 DEVICE_TOP = 1 << 40
-SMALLEST_BITS, LARGEST_BITS = 12, 47
+LARGEST_BITS = 47
+# Memory of boards whose device tree leaves it to the firmware to fill in.
+NOMINAL_MEMORY = {"raspi4b": [(0, 960 << 20)]}
 
 
 def memory_ranges(board):
@@ -82,6 +84,7 @@ def check_fit(tables, machine, dtb, root_elf, build_dir):
         memory = memory_ranges(Board(Path(dtb)))
     except DeviceProblem as problem:
         raise CapdlError(f"capdl: error: {problem}\n") from problem
+    memory = memory or NOMINAL_MEMORY.get(machine)
     if not memory:
         raise CapdlError(f"capdl: error: {dtb}: the device tree has no memory (give the machine's own)\n")
     lines = nominal_untypeds(memory, BOOT_BYTES + Path(root_elf).stat().st_size) + list(object_lines(tables))

@@ -37,7 +37,8 @@ inline MessageInfo sent_info(const Tcb& thread) {
     MessageInfo info{thread.context.x[reg::info]};
     if (info.length() <= register_words) return info;
     Word most = thread.cap(TcbSlot::Buffer).is(CapType::Frame) ? Word{abi::ipc_message_words} : Word{register_words};
-    return info.length() > most ? info.with_length(most) : info;
+    if (info.length() <= most) return info;
+    return MessageInfo::make(most, info.extra_caps(), info.caps_unwrapped(), info.label());
 }
 
 // A message being read: word n of what `thread` sent. Words beyond its length read as 0.

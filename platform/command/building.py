@@ -15,18 +15,20 @@ CROSS_FILE = ROOT / "cross-aarch64.ini"
 _TOOLS_RECORD = "caprock-tools.txt"
 
 
-def build(quiet: bool = True, jobs: int | None = None) -> None:
-    """Configures the build folder if that is due, and compiles everything with `jobs` processes (None: one per core).
+def build(quiet: bool = True, jobs: int | None = None, tests: bool = False) -> None:
+    """Configures the build folder if that is due, and compiles with `jobs` processes (None: one per core): all that systems are made of, and with
+    `tests` the tests' programs too.
 
     A Finding, after the compiler's own words, if something does not compile.
     """
+    targets = ["all", *(["meson-test-prereq"] if tests else [])]
     with locked():
         _configure()
-        if quiet and _up_to_date():
+        if quiet and _up_to_date(targets):
             return
         say(f"building in {BUILD}")
-        command = ["ninja", "-C", str(BUILD)] + (["-j", str(jobs)] if jobs else [])
-        _run(command + (["--quiet"] if quiet else []), "the build failed (the lines above say where)", quiet)
+        command = ["ninja", "-C", str(BUILD), *(["-j", str(jobs)] if jobs else []), *(["--quiet"] if quiet else []), *targets]
+        _run(command, "the build failed (the lines above say where)", quiet)
 
 
 def python_environment() -> dict[str, str]:
@@ -57,9 +59,9 @@ def _configure() -> None:
     record.write_text(tools, encoding="utf-8")
 
 
-def _up_to_date() -> bool:
+def _up_to_date(targets: list[str]) -> bool:
     """Whether there is nothing to compile."""
-    done = subprocess.run(["ninja", "-C", str(BUILD), "-n"], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    done = subprocess.run(["ninja", "-C", str(BUILD), "-n", *targets], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     return done.returncode == 0 and "no work to do" in done.stdout
 
 

@@ -165,7 +165,7 @@ def _test(options) -> int:
 
 def _build(options) -> int:
     from . import systems
-    systems.prepare(not options.no_install, jobs=options.jobs, quiet=False)
+    systems.prepare(not options.no_install, jobs=options.jobs, quiet=False, tests=True)
     return 0
 
 

@@ -125,7 +125,7 @@ def expected(requirement: Requirement) -> str:
 def _version(requirement: Requirement, place: str) -> str | None:
     """The version that a program prints, or that a pkg-config file names; None if it does not say."""
     if requirement.kind == "file":
-        match = re.search(r"^Version: *(\S+)", Path(place).read_text(encoding="utf-8"), re.MULTILINE)
+        match = re.search(r"^(?:Version: *|pkg_version=)(\d\S*)", Path(place).read_text(encoding="utf-8"), re.MULTILINE)
         return match.group(1) if match else None
     try:
         output = subprocess.run([place, requirement.version_option], capture_output=True, text=True, check=True, timeout=30,

@@ -38,10 +38,10 @@ def set_up(tier: str, may_install: bool) -> None:
             setup.fetch(name, may_install)
 
 
-def prepare(may_install: bool, tier: str = "run", jobs: int | None = None, quiet: bool = True) -> None:
-    """Makes everything that a verb needs present and up to date: the tier's tools, and the build."""
+def prepare(may_install: bool, tier: str = "run", jobs: int | None = None, quiet: bool = True, tests: bool = False) -> None:
+    """Makes everything that a verb needs present and up to date: the tier's tools, and the build (with `tests`: their programs too)."""
     set_up(tier, may_install)
-    building.build(quiet, jobs)
+    building.build(quiet, jobs, tests)
 
 
 def run(options) -> int:

@@ -86,7 +86,7 @@ bool answers(const Console& console) {
     }
     constexpr uint8_t expected[] = {0x11, 0x10, 0x04, 0x00, 0x0d, 0xf0, 0x05, 0xb1};
     constexpr uint8_t compared[] = {0xff, 0xff, 0x0f, 0xff, 0xff, 0xff, 0xff, 0xff};  // the revision does not matter
-    for (unsigned i = 0; i < sizeof(expected); ++i) {
+    for (uint64_t i = 0; i < sizeof(expected); ++i) {
         if ((read32(console.address + pl011::identification + 4 * i) & compared[i]) != expected[i]) return false;
     }
     return true;

@@ -8,9 +8,9 @@
 namespace caprock::shim {
 namespace {
 
-constexpr uint64_t max_size = 2 * 1024 * 1024;
+constexpr uint64_t max_size = uint64_t{2} << 20;
 constexpr const char* use_another = "give the boot loader this machine's own device tree";
-constexpr unsigned cell_bytes = 4;
+constexpr uint64_t cell_bytes = 4;
 
 // A property's value: big-endian 32-bit cells.
 struct Cells {
@@ -35,7 +35,8 @@ Cells property(const void* fdt, int node, const char* name) {
     int length = 0;
     const void* value = fdt_getprop(fdt, node, name, &length);
     if (!value) return {};
-    return {static_cast<const uint8_t*>(value), static_cast<unsigned>(length) / cell_bytes, static_cast<unsigned>(length)};
+    const unsigned size = static_cast<unsigned>(length);
+    return {static_cast<const uint8_t*>(value), static_cast<unsigned>(size / cell_bytes), size};
 }
 
 // A property that is one number of one or two cells.

@@ -25,7 +25,7 @@ extern const uint8_t kernel_elf_end[];
 namespace caprock::shim {
 namespace {
 
-constexpr uint64_t kernel_alignment = 2 * 1024 * 1024;
+constexpr uint64_t kernel_alignment = uint64_t{2} << 20;
 
 constexpr ElfTexts kernel_texts{
     .damaged = "kernel: its ELF in the Image is damaged",

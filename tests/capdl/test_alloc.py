@@ -106,6 +106,17 @@ def test_a_system_that_does_not_fit_names_an_object_and_the_board(board, tmp_pat
         fit.check_fit(tables_of("uart = frame (4k, paddr: 0x20000000000)"), "virt", board, tmp_path / "root.elf", BUILD)
 
 
+@needs_planner
+def test_a_board_whose_firmware_fills_the_memory_in_is_known_by_name(board, tmp_path):
+    source = subprocess.run(["dtc", "-q", "-I", "dtb", "-O", "dts", str(board)], capture_output=True, text=True, check=True).stdout
+    (tmp_path / "bare.dts").write_text(source.replace("0x8000000>;", "0>;"), encoding="utf-8")
+    subprocess.run(["dtc", "-q", "-O", "dtb", "-o", str(tmp_path / "bare.dtb"), str(tmp_path / "bare.dts")], check=True)
+    (tmp_path / "root.elf").write_bytes(bytes(100))
+    fit.check_fit(tables_of("f[400] = frame (2M)"), "raspi4b", tmp_path / "bare.dtb", tmp_path / "root.elf", BUILD)
+    with pytest.raises(CapdlError, match="the device tree has no memory"):
+        fit.check_fit(tables_of("e = ep"), "virt", tmp_path / "bare.dtb", tmp_path / "root.elf", BUILD)
+
+
 def test_a_missing_planner_is_named(board, tmp_path):
     (tmp_path / "root.elf").write_bytes(bytes(100))
     with pytest.raises(CapdlError, match="build the project first"):

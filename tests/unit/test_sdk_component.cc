@@ -244,7 +244,7 @@ TEST_CASE("malformed packets give errors and zeros")
     {
         // Length 127 exists in the field but not in a message.
         Packet packet = packet_of({}, memory);
-        packet.info = packet.info.with_length(127);
+        packet.info = abi::MessageInfo::make(127, packet.info.extra_caps(), packet.info.caps_unwrapped(), packet.info.label());
         PacketReader reader {packet};
         for (int i = 0; i < 130; ++i)
             (void)reader.take<uint64_t>();

@@ -67,7 +67,8 @@ private:
 
     bool is_awaited(const ComponentEntry& entry) const
     {
-        return entry.kind == static_cast<uint64_t>(ComponentEntryKind::Faults) && !expected_end(entry).empty() && (ended_ & bit(entry)) == 0;
+        const bool supervised = entry.kind == static_cast<uint64_t>(ComponentEntryKind::Faults);
+        return supervised && !expected_end(entry).empty() && (ended_ & bit(entry)) == 0;
     }
 
     void finish_if_complete() const

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The program of tests/system/test_loader.py: looks from inside at what the loader made of the description there, with which its slots,
+// badges and addresses agree. Prints a line per failed check, and ends the system with their number.
+#include "caprock/objects.hpp"
+
+extern "C" {
+constinit thread_local caprock::abi::IPCBuffer* caprock_ipc_buffer = nullptr;
+}
+
+namespace {
+
+using namespace caprock;
+
+// Addresses and slots of the description.
+constexpr uint64_t stack_top = 0x40'6000;
+constexpr uint64_t buffer_address = 0x40'6000;
+constexpr uint64_t uart_address = 0x40'7000;
+constexpr uint64_t tree_address = 0x40'8000;
+constexpr uint64_t constant_address = 0x40'9000;
+constexpr uint64_t free_address = 0x40'a000;
+constexpr uint64_t shared_address = 0x40'b000;
+
+constexpr CapRef endpoint{1};
+constexpr CapRef reply{2};
+constexpr Cap<Notification> notification{3};
+constexpr Cap<Notification> signaller{4};
+constexpr Cap<Untyped> untyped{5};
+constexpr Cap<CNode> cnode{6};
+constexpr Cap<TCB> faulty{7};
+constexpr Cap<IRQHandler> handler{8};
+constexpr Cap<Frame> constant{9};
+constexpr Cap<Frame> uart{10};
+constexpr uint64_t child_slot = 11;
+constexpr uint64_t derived_slot = 12;
+constexpr uint64_t full_slot = 13;
+constexpr Cap<SchedControl> sched_control{14};
+constexpr Cap<SchedContext> sched_context{15};
+constexpr Cap<VSpace> vspace{16};
+constexpr Cap<IRQControl> irq_control{17};
+constexpr Cap<ASIDPool> asid_pool{18};
+constexpr uint64_t free_slot = 20;
+
+constexpr uint64_t depth = 64;
+constexpr abi::CapRights all_rights = abi::CapRights::make(1, 1, 1, 1);
+
+void print(const char* text) {
+    for (; *text != 0; ++text) {
+        while ((*reinterpret_cast<volatile uint32_t*>(uart_address + 0x18) & 1u << 5) != 0) {}
+        *reinterpret_cast<volatile uint32_t*>(uart_address) = static_cast<uint8_t>(*text);
+    }
+}
+
+unsigned failures = 0;
+
+void check(bool passed, const char* what) {
+    if (passed) return;
+    ++failures;
+    print("probe: ");
+    print(what);
+    print(" failed\n");
+}
+
+uint64_t word_at(uint64_t address) { return *reinterpret_cast<volatile uint64_t*>(address); }
+
+void check_start(uint64_t first, uint64_t second, uint64_t stack) {
+    check(first == 0x1234 && second == 0xffff'ffff'ffff'fff0, "initial arguments");
+    check(stack == stack_top, "stack pointer");
+    check(word_at(stack_top - 0x1000) == 0, "zeroed memory");
+}
+
+void check_memory() {
+    check(word_at(constant_address) == 0x0706'0504'0302'0100, "filled frame");
+    check(word_at(constant_address + 16) == 0, "zero behind the fill");
+    check(*reinterpret_cast<volatile uint32_t*>(tree_address) == 0xedfe'0dd0, "device tree in a frame");
+    check(uart.get_address().value_or(0) == 0x900'0000, "frame at a fixed address");
+    *reinterpret_cast<volatile uint64_t*>(shared_address) = 77;
+    check(word_at(shared_address + 0x1000) == 77, "one frame at two addresses");
+    // The capability in the CNode is the one that maps, and has more rights than the mapping.
+    check(constant.unmap().ok(), "unmapping by the controlling capability");
+    check(constant.map(free_address, all_rights, abi::VMAttributes::make(1, 0, 1), vspace).ok(), "mapping elsewhere");
+    *reinterpret_cast<volatile uint64_t*>(free_address) = 5;
+    check(word_at(free_address) == 5, "writing with the capability's rights");
+}
+
+void check_rights() {
+    check(faulty.bind_notification(signaller).error() == abi::Error::InvalidCapability, "no Read on the signaller");
+    check(faulty.bind_notification(notification).ok(), "Read on the notification");
+    check(faulty.unbind_notification().ok(), "unbinding");
+    check(handler.set_notification(notification).error() == abi::Error::InvalidCapability, "no Write on the notification");
+    check(handler.set_notification(signaller).ok(), "Write on the signaller");
+    check(handler.ack().ok(), "interrupt handler");
+    sys::signal(signaller.address());
+    sys::ShortMessage message{};
+    sys::wait(notification.address(), message);
+    check(message.badge == 0x10, "badge of a notification");
+}
+
+void check_derivation() {
+    check(cnode.mint(free_slot, depth, derived_slot, depth, all_rights, 5, cnode).error() == abi::Error::IllegalOperation, "badge is fixed");
+    check(cnode.copy(free_slot, depth, derived_slot, depth, all_rights, cnode).ok(), "copy of a badged capability");
+    check(cnode.revoke(full_slot, depth).ok(), "revoking the parent");
+    check(cnode.copy(free_slot, depth, derived_slot, depth, all_rights, cnode).error() == abi::Error::FailedLookup, "child is gone");
+    check(cnode.copy(free_slot, depth, full_slot, depth, all_rights, cnode).ok(), "parent is still there");
+    check(cnode.delete_cap(free_slot, depth).ok(), "deleting the copy");
+}
+
+void check_authority() {
+    check(untyped.retype(abi::ObjectType::VSpace, 0, 0, 0, free_slot, 1, cnode).ok(), "retyping the untyped");
+    check(asid_pool.assign(Cap<VSpace>{free_slot}).ok(), "ASID pool");
+    check(cnode.copy(free_slot + 1, depth, child_slot, depth, all_rights, cnode).ok(), "child of the untyped");
+    check(cnode.revoke(5, depth).ok(), "revoking the untyped");
+    check(cnode.copy(free_slot + 1, depth, child_slot, depth, all_rights, cnode).error() == abi::Error::FailedLookup, "its child is gone");
+    check(irq_control.get(36, abi::IRQTrigger::Level, free_slot, depth, cnode).ok(), "IRQControl");
+    check(sched_control.configure_flags(4000, 8000, 0, 0, abi::SchedContextFlags{0}, sched_context).ok(), "SchedControl");
+}
+
+/// The other threads fault, run out of budget and call: each message tells its sender by the badge.
+void check_threads() {
+    unsigned seen = 0;
+    sys::ShortMessage message{};
+    sys::recv(endpoint.address(), reply.address(), message);
+    for (;;) {
+        const uint64_t label = message.info.label();
+        if (message.badge == 0x77) {
+            check(label == static_cast<uint64_t>(abi::FaultLabel::VMFault), "fault of the faulty thread");
+            check(message.words[abi::VMFault::addr] == 0x70'0000, "address of the fault");
+            seen |= 1;
+        } else if (message.badge == 0x88) {
+            check(label == static_cast<uint64_t>(abi::FaultLabel::Timeout), "fault of the spinning thread");
+            check(message.words[abi::Timeout::data] == 0x55, "data of the timeout");
+            seen |= 2;
+        } else if (message.badge == 0x99) {
+            check(label == 42, "message of the calling thread");
+            seen |= 4;
+        } else {
+            check(false, "badge of a message");
+        }
+        if (seen == 7) return;
+        sys::recv(endpoint.address(), reply.address(), message);
+    }
+}
+
+}  // namespace
+
+// The entries of the four threads, which start.S below puts at the description's addresses.
+extern "C" [[noreturn]] void probe(uint64_t first, uint64_t second, uint64_t stack) {
+    caprock_ipc_buffer = reinterpret_cast<abi::IPCBuffer*>(buffer_address);
+    check_start(first, second, stack);
+    check_memory();
+    check_rights();
+    check_derivation();
+    check_threads();
+    check_authority();
+    print(failures == 0 ? "caprock: exit 0\n" : "caprock: exit 1\n");
+    for (;;) sys::yield();
+}
+
+extern "C" [[noreturn]] void caller() {
+    sys::ShortMessage message{abi::MessageInfo::make(0, 0, 0, 42), 0, {}};
+    sys::call(1, message);
+    for (;;) sys::yield();
+}
+
+asm(R"(
+        .section .text.start, "ax"
+        .global _start
+_start: b       1f              // 0x400000: the probe
+        b       caller          // 0x400004
+        b       .               // 0x400008: spins
+        movz    x0, #0x70, lsl #16
+        ldr     x0, [x0]        // 0x40000c: faults
+1:      adrp    x2, thread_block
+        add     x2, x2, :lo12:thread_block
+        msr     tpidr_el0, x2
+        mov     x2, sp
+        b       probe
+        .section .bss.thread_block, "aw", %nobits
+        .balign 16
+thread_block:
+        .skip   64
+)");

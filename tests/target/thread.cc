@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Making threads.
+#include "tests/target/thread.hpp"
+
+#include "tests/target/runner.hpp"
+
+namespace caprock::target {
+
+namespace {
+
+constexpr unsigned most_threads = 24;
+constexpr uint8_t highest_priority = 255;
+
+constinit ThreadMemory memory[most_threads]{};
+constinit Thread threads[most_threads]{};
+constinit unsigned thread_count = 0;
+constinit unsigned kept_threads = 0;
+constinit thread_local Thread* current = nullptr;
+
+}  // namespace
+
+// The first function of every thread, on its own stack.
+void thread_main(Thread* thread) {
+    if (thread->has_buffer_) caprock_ipc_buffer = &thread->memory_->buffer;
+    current = thread;
+    thread->function_(thread->argument_);
+    thread->done_ = true;
+    sys::signal(thread->ended.address());
+    stop_current_thread();
+}
+
+Thread* current_thread() { return current; }
+
+void keep_threads() { kept_threads = thread_count; }
+
+void forget_threads() { thread_count = kept_threads; }
+
+void stop_current_thread() {
+    for (;;) {
+        // Fails only when the capability is gone, and then there is nobody to tell.
+        if (!current->tcb.suspend().ok()) sys::yield();
+    }
+}
+
+void set_budget(Cap<SchedContext> context, uint64_t budget, uint64_t period, uint64_t extra_refills, uint64_t badge) {
+    CHECK_OK(environment.sched_control().configure_flags(budget, period, extra_refills, badge, abi::SchedContextFlags::make(0), context));
+}
+
+void Thread::make_objects(const ThreadOptions& options) {
+    tcb = create<TCB>();
+    ended = create<Notification>();
+    const uint64_t buffer_address = options.buffer ? reinterpret_cast<uint64_t>(&memory_->buffer) : 0;
+    CHECK_OK(tcb.configure(abi::CNodeCapData{0}, 0, buffer_address, options.cspace, options.vspace, environment.image_frame(&memory_->buffer)));
+    context = {};
+    if (!options.passive) {
+        context = create<SchedContext>(8);
+        set_budget(context, options.budget, options.period);
+    }
+    const CapRef handler = options.fault_endpoint.is_null() ? default_fault_endpoint() : options.fault_endpoint;
+    CHECK_OK(tcb.set_sched_params(highest_priority, options.priority, root_tcb, context, handler));
+}
+
+void Thread::set_registers() const {
+    abi::UserContext registers{};
+    registers.pc = reinterpret_cast<uint64_t>(&thread_main);
+    registers.sp = reinterpret_cast<uint64_t>(memory_->stack + sizeof memory_->stack);
+    registers.x0_x8[0] = reinterpret_cast<uint64_t>(this);
+    CHECK_OK(tcb.write_registers(abi::WriteRegistersFlags::make(0, 0), sizeof registers / sizeof(uint64_t), registers));
+    CHECK_OK(tcb.set_tls_base(reinterpret_cast<uint64_t>(memory_->thread_block)));
+}
+
+Thread& prepare_thread(void (*function)(void*), void* argument, const ThreadOptions& options) {
+    if (thread_count == most_threads) fail(Text() << "a case has more than " << uint64_t{most_threads} << " threads");
+    ThreadMemory& own = memory[thread_count];
+    Thread& thread = threads[thread_count++];
+    __builtin_memset(&own, 0, sizeof own.buffer + sizeof own.thread_block);
+    thread.function_ = function;
+    thread.argument_ = argument;
+    thread.memory_ = &own;
+    thread.done_ = false;
+    thread.has_buffer_ = options.buffer;
+    thread.make_objects(options);
+    thread.set_registers();
+    return thread;
+}
+
+void Thread::join() const {
+    sys::ShortMessage message;
+    sys::wait(ended.address(), message);
+    CHECK(done_);
+}
+
+FaultReport report_of(const sys::Message& message) {
+    FaultReport report{static_cast<abi::FaultLabel>(message.info.label()), message.badge, message.info.length(), {}};
+    detail::store_tail(message, report.words, report.length);
+    return report;
+}
+
+FaultReport FaultHandler::receive() const {
+    sys::Message message;
+    sys::recv(endpoint_.address(), reply_.address(), message);
+    return report_of(message);
+}
+
+void FaultHandler::reply(uint64_t label, const uint64_t* words, uint64_t count) const {
+    sys::Message message{abi::MessageInfo::make(count, 0, 0, label), 0, {}};
+    detail::load_tail(message, 0, words, count);
+    CHECK_EQUAL(sys::send(reply_.address(), message), abi::Error::NoError);
+}
+
+}  // namespace caprock::target

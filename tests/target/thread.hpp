@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Threads of a test: each runs a callable on its own stack, with an IPC buffer, in one of the two address spaces, and in the root task's
+// CSpace unless told otherwise.
+#pragma once
+
+#include "tests/target/test.hpp"
+
+namespace caprock::target {
+
+inline constexpr uint8_t worker_priority = 100;    // of the thread that runs a case
+inline constexpr uint8_t higher_priority = 110;    // runs at once
+inline constexpr uint8_t lower_priority = 90;      // runs while the case waits
+
+struct ThreadOptions {
+    uint8_t priority = higher_priority;
+    Cap<VSpace> vspace = root_vspace;
+    /// No scheduling context: the thread runs only on one that is lent or bound to it.
+    bool passive = false;
+    bool buffer = true;
+    /// Microseconds. Equal: round robin.
+    uint64_t budget = 10'000;
+    uint64_t period = 10'000;
+    /// Where faults go; null ends the case at the first one.
+    CapRef fault_endpoint{};
+    Cap<CNode> cspace = root_cnode;
+};
+
+/// Memory of a thread.
+struct alignas(2 * page_bytes) ThreadMemory {
+    abi::IPCBuffer buffer;
+    uint64_t thread_block[8];   // two words before the thread-local variables
+    uint8_t stack[2 * page_bytes - sizeof(abi::IPCBuffer) - 8 * sizeof(uint64_t)];
+};
+
+class Thread {
+public:
+    Cap<TCB> tcb;
+    Cap<SchedContext> context;
+    /// Signalled when the thread's function returns.
+    Cap<Notification> ended;
+
+    bool done() const { return done_; }
+    void resume() const { CHECK_OK(tcb.resume()); }
+    /// Waits until the thread's function returned.
+    void join() const;
+    abi::IPCBuffer& buffer() const { return memory_->buffer; }
+    ThreadMemory& memory() const { return *memory_; }
+
+private:
+    friend Thread& prepare_thread(void (*function)(void*), void* argument, const ThreadOptions& options);
+    friend void thread_main(Thread* thread);
+
+    void make_objects(const ThreadOptions& options);
+    void set_registers() const;
+
+    void (*function_)(void*) = nullptr;
+    void* argument_ = nullptr;
+    ThreadMemory* memory_ = nullptr;
+    volatile bool done_ = false;
+    bool has_buffer_ = true;
+};
+
+/// Makes a thread that is not resumed yet. It lives until the case ends.
+Thread& prepare_thread(void (*function)(void*), void* argument, const ThreadOptions& options);
+
+/// The same for a callable, which must live as long as the thread runs.
+template <class Callable>
+Thread& prepare(Callable& callable, const ThreadOptions& options = {}) {
+    return prepare_thread([](void* argument) { (*static_cast<Callable*>(argument))(); }, &callable, options);
+}
+
+/// Makes a thread and lets it run.
+template <class Callable>
+Thread& spawn(Callable& callable, const ThreadOptions& options = {}) {
+    Thread& thread = prepare(callable, options);
+    thread.resume();
+    return thread;
+}
+
+/// The running thread; null in the runner's.
+Thread* current_thread();
+/// What was made so far stays for good.
+void keep_threads();
+/// Gives the memory of all other threads back; none may be left.
+void forget_threads();
+/// Stops the running thread for good.
+[[noreturn]] void stop_current_thread();
+
+/// Configures a scheduling context; microseconds.
+void set_budget(Cap<SchedContext> context, uint64_t budget, uint64_t period, uint64_t extra_refills = 0, uint64_t badge = 0);
+
+/// A fault that was received: the thread waits until `reply` is answered.
+struct FaultReport {
+    abi::FaultLabel label;
+    uint64_t badge;
+    uint64_t length;
+    uint64_t words[abi::ipc_message_words];
+};
+
+/// Endpoint and reply object of a fault handler that is the case itself.
+class FaultHandler {
+public:
+    FaultHandler() : endpoint_(create<Endpoint>()), reply_(create<Reply>()) {}
+    Cap<Endpoint> endpoint() const { return endpoint_; }
+    Cap<Reply> reply_object() const { return reply_; }
+    /// Waits for a fault.
+    FaultReport receive() const;
+    /// Answers with a label and words.
+    void reply(uint64_t label = 0, const uint64_t* words = nullptr, uint64_t count = 0) const;
+
+private:
+    Cap<Endpoint> endpoint_;
+    Cap<Reply> reply_;
+};
+
+/// Copies a received message, words in the IPC buffer included.
+FaultReport report_of(const sys::Message& message);
+
+}  // namespace caprock::target
