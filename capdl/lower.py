@@ -23,6 +23,8 @@ RIGHTS_BITS = {"W": 1, "R": 2, "G": 4, "P": 8}
 ALL_RIGHTS = 15
 READ_WRITE = 3
 TYPES_WITH_RIGHTS = ("ep", "notification", "frame")
+# Rights that a new object's capability has.
+FIRST_RIGHTS = {"ep": "RWGP", "notification": "RW", "frame": "RW"}
 
 USER_TOP = 1 << 47
 ASID_POOL_ENTRIES = 512
@@ -183,6 +185,11 @@ def rights_bits(letters):
     return sum(RIGHTS_BITS[letter] for letter in letters)
 
 
+def spell(slot):
+    """A slot as messages call it; slot: (container, number)."""
+    return f"({slot[0]}, {slot[1]:#x})"
+
+
 def guard_data(cap):
     """abi::CNodeCapData of a CNode capability."""
     return cap.guard << 6 | cap.guard_size
@@ -208,8 +215,11 @@ class _Lowering:
         self.mapped_tables = set()              # names of page tables that are in an address space
         self.mapping_of = {}                    # (container, slot) -> index of the frame mapping that it describes
         self.controls = self.find_controls()
+        self.originals = set()                  # slots that hold the first capability of an object
+        self.derived_from = {}                  # slot -> slot of its badged parent
 
     def run(self):
+        self.find_derivations()
         self.number_objects()
         self.lower_interrupts()
         self.lower_address_spaces()
@@ -307,7 +317,8 @@ class _Lowering:
                 self.tables.asid_pools.append(self.index[item.name])
                 for cap in item.slots.values():
                     pools[cap.object] = self.index[item.name]
-        used_frames = set()
+        # The first capability of such a frame goes to a CNode, and must not take a mapping along.
+        used_frames = {self.spec.objects[name].slots[slot].object for name, slot in self.originals}
         for item in self.spec.objects.values():
             if item.type == "pgd":
                 self.tables.address_spaces.append((self.index[item.name], pools.get(item.name, NONE)))
@@ -380,15 +391,18 @@ class _Lowering:
     # Capabilities -----------------------------------------------------------------------------------------------------------------------
 
     def lower_caps(self):
-        """All capabilities of CNodes, each behind the one that it is derived from."""
+        """All capabilities of CNodes: each badged one before those derived from it, the objects' first capabilities last."""
         waiting = defaultdict(list)
         ready = []
+        last = []
         for item in self.spec.objects.values():
             if item.type != "cnode":
                 continue
             for slot, cap in sorted(item.slots.items()):
-                parent = self.derivation_parent(item, slot, cap)
-                if parent is None:
+                parent = self.derived_from.get((item.name, slot))
+                if (item.name, slot) in self.originals:
+                    last.append((item, slot, cap, None))
+                elif parent is None:
                     ready.append((item, slot, cap, None))
                 else:
                     waiting[parent].append((item, slot, cap, parent))
@@ -398,36 +412,61 @@ class _Lowering:
             ready += waiting.pop((item.name, slot), ())
         for item, slot, cap, _ in (entry for entries in waiting.values() for entry in entries):
             self.error(cap.place, f"slot {slot:#x} of '{item.name}' is derived from itself, directly or through others")
+        for item, slot, cap, parent in last:
+            self.tables.caps.append(self.cap_entry(item, slot, cap, parent, moved))
 
-    def derivation_parent(self, item, slot, cap):
-        """The CNode slot that a capability is derived from, or None when it comes from the loader's own."""
-        parent = self.spec.cdt.get((item.name, slot))
-        if parent is None:
-            return None
-        container = self.spec.objects[parent[0]]
-        origin = container.slots.get(parent[1])
-        if origin is None or (origin.object, origin.built_in) != (cap.object, cap.built_in):
-            # Derived from the untyped that the object was made of, which the loader's own capabilities are by nature.
-            return None
-        if container.type != "cnode":
-            self.error(cap.place, f"slot {slot:#x} of '{item.name}' is derived from a slot of '{container.name}' ({container.type}); the "
-                                  "loader can derive from slots of CNodes only")
-            return None
-        return parent
+    def find_derivations(self):
+        """Sort the derivations that the description states. The kernel knows two kinds of parents: the first capability of an object,
+        from which all others are derived, and one that got its badge, from which equal ones are. Sets `originals` (the slots that hold
+        first capabilities) and `derived_from` (slot -> slot of a badged parent)."""
+        owner = {}
+        for child, parent in sorted(self.spec.cdt.items()):
+            cap = self.spec.objects[child[0]].slots.get(child[1])
+            container = self.spec.objects[parent[0]]
+            origin = container.slots.get(parent[1])
+            if cap is None or origin is None or (origin.object, origin.built_in) != (cap.object, cap.built_in):
+                # Derived from the untyped that the object was made of, which the loader's own capabilities are by nature.
+                continue
+            if container.type != "cnode" or self.spec.objects[child[0]].type != "cnode" or cap.object is None:
+                self.error(cap.place, f"slot {spell(child)} is derived from {spell(parent)}; the loader can do so only between slots of CNodes "
+                                      "and for objects of the description")
+            elif origin.badge:
+                self.derived_from[child] = parent
+                if cap.badge != origin.badge:
+                    self.error(cap.place, f"slot {spell(child)} is derived from {spell(parent)}, which has another badge (the kernel copies "
+                                          "badges and does not change them)")
+            elif owner.setdefault(cap.object, parent) != parent:
+                self.error(cap.place, f"'{cap.object}' has capabilities derived from {spell(parent)} and from {spell(owner[cap.object])}; "
+                                      "without a badge only one capability of an object can be a parent")
+            else:
+                self.check_original(parent, origin)
+        self.originals = set(owner.values())
+
+    def check_original(self, slot, cap):
+        """What an object's first capability is like."""
+        if slot in self.spec.cdt and self.same_object(slot, self.spec.cdt[slot]):
+            self.error(cap.place, f"slot {spell(slot)} is derived itself; without a badge only an object's first capability can be a parent")
+        missing = set(FIRST_RIGHTS.get(self.spec.objects[cap.object].type, "")) - set(cap.rights)
+        if missing or cap.guard_size:
+            self.error(cap.place, f"slot {spell(slot)} holds the first capability to '{cap.object}', as others are derived from it; that one "
+                                  "has all rights and no guard (give it those, or remove the derivations)")
+
+    def same_object(self, one, other):
+        """Whether two slots hold capabilities to one object."""
+        caps = [self.spec.objects[name].slots.get(slot) for name, slot in (one, other)]
+        return None not in caps and caps[0].object == caps[1].object
 
     def cap_entry(self, item, slot, cap, parent, moved):
         source, index = self.cap_source(cap)
         kind = None if cap.object is None else self.spec.objects[cap.object].type
         rights = rights_bits(cap.rights) if kind in TYPES_WITH_RIGHTS else ALL_RIGHTS
         data = guard_data(cap) if kind == "cnode" else cap.badge
-        inherited = 0
-        if parent is not None:
-            origin = self.spec.objects[parent[0]].slots[parent[1]]
-            inherited = guard_data(origin) if kind == "cnode" else origin.badge
-        action = "Copy" if data == inherited else "Mint"
+        action = "Copy" if parent is not None or data == 0 else "Mint"
         if source == "Mapping" or self.only_moves(cap, kind):
             action = "Move"
-            self.check_moved(item, slot, cap, parent, source, index, moved)
+            self.check_moved(item, slot, cap, source, index, moved)
+        elif (item.name, slot) in self.originals:
+            action = "First"
         parent_cnode, parent_slot = (NONE, 0) if parent is None else (self.index[parent[0]], parent[1])
         return CapEntry(self.index[item.name], slot, source, index, action, rights, data if action == "Mint" else 0, parent_cnode, parent_slot)
 
@@ -449,15 +488,12 @@ class _Lowering:
         """Whether the kernel refuses copies: of untypeds, unmapped page tables, and the right to make interrupt handlers."""
         return kind == "ut" or (kind in TABLE_TYPES and cap.object not in self.mapped_tables) or cap.built_in == "irq_control"
 
-    def check_moved(self, item, slot, cap, parent, source, index, moved):
+    def check_moved(self, item, slot, cap, source, index, moved):
         """What is moved is in one slot only."""
-        what = cap.object or cap.built_in
         first = moved.setdefault((source, index), (item.name, slot))
         if first != (item.name, slot):
-            self.error(cap.place, f"'{what}' is in slot {first[1]:#x} of '{first[0]}' and in slot {slot:#x} of '{item.name}'; the kernel does "
+            self.error(cap.place, f"'{cap.object or cap.built_in}' is in slots {spell(first)} and {spell((item.name, slot))}; the kernel does "
                                   "not copy such a capability (give it to one only)")
-        elif parent is not None:
-            self.error(cap.place, f"'{what}' cannot be derived from another capability: the kernel does not copy it")
 
     # Threads ----------------------------------------------------------------------------------------------------------------------------
 

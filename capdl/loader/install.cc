@@ -30,26 +30,36 @@ Origin origin_of(const Loader& loader, const CapEntry& entry) {
     return {Cap<CNode>{loader.slot_of(entry.parent_cnode)}, entry.parent_slot, loader.radix_of(entry.parent_cnode)};
 }
 
-Result<void> place(const Loader& loader, const CapEntry& entry) {
+Result<void> place(const Loader& loader, const CapEntry& entry, const Origin& origin) {
     const Cap<CNode> cnode{loader.slot_of(entry.cnode)};
     const uint64_t depth = loader.radix_of(entry.cnode);
-    const Origin origin = origin_of(loader, entry);
     switch (entry.action) {
     case CapAction::Copy: return cnode.copy(entry.slot, depth, origin.index, origin.depth, entry.rights, origin.root);
     case CapAction::Mint: return cnode.mint(entry.slot, depth, origin.index, origin.depth, entry.rights, entry.data, origin.root);
-    case CapAction::Move: return cnode.move(entry.slot, depth, origin.index, origin.depth, origin.root);
+    case CapAction::Move:
+    case CapAction::First: return cnode.move(entry.slot, depth, origin.index, origin.depth, origin.root);
     }
     return {};
 }
 
-void install(const Loader& loader, const CapEntry& entry) {
+/// Leaves the loader a copy of what it is about to give away.
+void keep_copy(Loader& loader, uint32_t object) {
+    const uint32_t copy = loader.take_slots(1);
+    check(root_cnode.copy(copy, address_bits, loader.slot_of(object), address_bits, all_rights, root_cnode),
+          [&](Text& text) { text << "copying the capability to " << loader.name_of(object); });
+    buffers.object_slots[object] = copy;
+}
+
+void install(Loader& loader, const CapEntry& entry) {
     if (entry.source == CapSource::SchedControl) {
         const abi::SlotRegion& cores = loader.boot.info->sched_control;
         if (entry.index >= cores.end - cores.start)
             halt(Text() << loader.name_of(entry.cnode) << " slot " << uint64_t{entry.slot} << " names core " << uint64_t{entry.index}
                         << ", but the kernel runs " << cores.end - cores.start);
     }
-    check(place(loader, entry), [&](Text& text) {
+    const Origin origin = origin_of(loader, entry);
+    if (entry.action == CapAction::First) keep_copy(loader, entry.index);
+    check(place(loader, entry, origin), [&](Text& text) {
         text << "placing the capability of " << loader.name_of(entry.cnode) << " slot " << uint64_t{entry.slot};
         if (entry.source == CapSource::Object) text << " to " << loader.name_of(entry.index);
     });

@@ -79,9 +79,14 @@ enum class CapSource : uint8_t {
     SchedControl,  // index: the core
 };
 
-enum class CapAction : uint8_t { Copy, Mint, Move };
+enum class CapAction : uint8_t {
+    Copy,
+    Mint,
+    Move,
+    First,  // the object's first capability, from which all others are derived; the loader goes on with a copy
+};
 
-/// A capability in a slot of a CNode. One that is derived from another one's slot stands behind it.
+/// A capability in a slot of a CNode. One that is derived from a badged one stands behind that, and first ones are the last.
 struct CapEntry {
     uint32_t cnode;
     uint32_t slot;
@@ -90,7 +95,7 @@ struct CapEntry {
     CapAction action;
     abi::CapRights rights;
     uint64_t data;           // badge, or CNodeCapData; of CapAction::Mint
-    uint32_t parent_cnode;   // where the capability that it is derived from is installed, or none for the loader's own
+    uint32_t parent_cnode;   // where the badged capability that it is derived from is, or none for the loader's own
     uint32_t parent_slot;
 };
 

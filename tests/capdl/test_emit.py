@@ -150,12 +150,19 @@ def test_built_in_capabilities():
         ("IRQControl", 0, "Move"), ("ASIDControl", 0, "Copy"), ("Domain", 0, "Copy"), ("SchedControl", 2, "Copy")]
 
 
-def test_derived_capabilities_come_after_their_parents():
+def test_derived_capabilities_come_after_badged_parents_and_before_first_ones():
     tables = tables_of("e = ep c = cnode (4 bits) d = cnode (4 bits)",
                        "c { 0: e (W, badge: 3) - child_of (d, 1)  1: e (RW) - child_of (d, 0) } "
-                       "d { 0: e (RWG)  1: e (W, badge: 3) - child_of (c, 1) }")
+                       "d { 0: e (RWGP)  1: e (W, badge: 3) - child_of (d, 0) }")
     order = [(*names(tables, item.cnode), item.slot, item.action, *names(tables, item.parent_cnode), item.parent_slot) for item in tables.caps]
-    assert order == [("d", 0, "Copy", None, 0), ("c", 1, "Copy", "d", 0), ("d", 1, "Mint", "c", 1), ("c", 0, "Copy", "d", 1)]
+    assert order == [("c", 1, "Copy", None, 0), ("d", 1, "Mint", None, 0), ("c", 0, "Copy", "d", 1), ("d", 0, "First", None, 0)]
+
+
+def test_the_first_capability_of_a_frame_does_not_map_it():
+    tables = tables_of(TABLES + "f = frame (4k) c = cnode (4 bits)", TREE + " v3 { 1: f (R) } c { 0: f (RW)  1: f (R) - child_of (c, 0) }")
+    mapping, = tables.frame_mappings
+    assert mapping.is_copy
+    assert [item.action for item in tables.caps] == ["Copy", "First"]
 
 
 def test_what_cannot_be_copied_is_moved():
@@ -210,8 +217,8 @@ def test_resume_false_is_obeyed():
 
 REFUSALS = {
     "an untyped in two slots": ("u = ut (12 bits) c = cnode (2 bits)", "c { 0: u  1: u }", "",
-                                "'u' is in slot 0x0 of 'c' and in slot 0x1 of 'c'"),
-    "IRQControl twice": ("c = cnode (2 bits)", "c { 0: irq_control  1: irq_control }", "", "'irq_control' is in slot 0x0 of 'c'"),
+                                "'u' is in slots (c, 0x0) and (c, 0x1)"),
+    "IRQControl twice": ("c = cnode (2 bits)", "c { 0: irq_control  1: irq_control }", "", "'irq_control' is in slots (c, 0x0)"),
     "an address above user level": ("v = pgd p = pud", "v { 256: p }", "", "'p' at 0x800000000000 is above user addresses"),
     "half an address space": (THREAD, "t { cspace: c  ipc_buffer_slot: f (RW) }", "", "'t' has only one of cspace and vspace"),
     "a start without address space": (THREAD, "t { ipc_buffer_slot: f (RW) }", "", "'t' shall start but has no cspace and vspace"),
@@ -219,7 +226,16 @@ REFUSALS = {
     "another tree": ("f = frame (4k, fill: [{0 8 CDL_FrameFill_BootInfo CDL_FrameFill_BootInfo_BI 0}])", "", "", "CDL_FrameFill_BootInfo_BI"),
     "a filled gigabyte": ("f = frame (1G, fill: [{0 8 CDL_FrameFill_BootInfo CDL_FrameFill_BootInfo_FDT 0}])", "", "", "'f' has a fill"),
     "derived from a thread's slot": ("t = tcb e = ep c = cnode (2 bits)", "t { fault_ep_slot: e (WG) } c { 0: e (W) - child_of (t, 5) }", "",
-                                     "slot 0x0 of 'c' is derived from a slot of 't' (tcb)"),
+                                     "slot (c, 0x0) is derived from (t, 0x5); the loader can do so only between slots of CNodes"),
+    "derived from another badge": ("e = ep c = cnode (2 bits)", "c { 0: e (W, badge: 1)  1: e (W, badge: 2) - child_of (c, 0) }", "",
+                                   "slot (c, 0x1) is derived from (c, 0x0), which has another badge"),
+    "two parents without a badge": ("e = ep c = cnode (3 bits)", "c { 0: e (RWGP)  1: e (RWGP)  2: e (W) - child_of (c, 0)  3: e (W) - child_of (c, 1) }",
+                                    "", "'e' has capabilities derived from (c, 0x1) and from (c, 0x0)"),
+    "a first capability that is derived": ("e = ep c = cnode (3 bits)",
+                                           "c { 0: e (RWGP, badge: 4)  1: e (RWGP) - child_of (c, 0)  2: e (W) - child_of (c, 1) }", "",
+                                           "slot (c, 0x1) is derived itself"),
+    "a first capability without all rights": ("e = ep c = cnode (2 bits)", "c { 0: e (RW)  1: e (W) - child_of (c, 0) }", "",
+                                              "slot (c, 0x0) holds the first capability to 'e'"),
     "too many address spaces": ("v[511] = pgd", "", "", "511 address spaces are in no ASID pool"),
 }
 

@@ -90,6 +90,7 @@ caps {
     16: v
     17: irq_control
     18: pool
+    19: full (W, badge: 0x33) - child_of (cspace, 12)
   }
   v { 0: v1 }
   v1 { 0: v2 }
@@ -153,7 +154,7 @@ HALTS = {
                                 r"gic \(4 KiB at 0x8000000\) is at an address where the kernel gave nothing$"),
     "the kernel's own interrupt": (idle_system("i = irq", rest="irq maps { 27: i }"), {}, "making the handler of interrupt 27 for i: RevokeFirst$"),
     "a core that does not run": (idle_system(core=1), {}, r"s is for core 1, but the kernel runs 1 \(start the machine with more cores\)$"),
-    "a budget that is too small": (idle_system(schedule="period: 10000, budget: 0, data: 0"), {}, r"configuring s with 0 us in 10000 us: RangeError \(from \d+ to \d+\)$"),
+    "a budget that is too small": (idle_system(schedule="period: 10000, budget: 1, data: 0"), {}, r"configuring s with 1 us in 10000 us: RangeError \(from \d+ to \d+\)$"),
     "control of a core that does not run": (idle_system("d = cnode (1 bits)", "d { 1: sched_control (core: 2) }"), {},
                                             "d slot 1 names core 2, but the kernel runs 1$"),
 }

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// In place of the portable kernel: the functions that kernel/arch/aarch64 calls (syscall/entry.hpp). They record what comes, answer the
+// system calls of protocol.hpp, and step over what user level provokes.
+#include "../protocol.hpp"
+#include "arch/aarch64/console.hpp"
+#include "arch/aarch64/mmu.hpp"
+#include "core/panic.hpp"
+#include "fatal.hpp"
+#include "machine.hpp"
+#include "memory.hpp"
+#include "report.hpp"
+#include "space.hpp"
+#include "syscall/entry.hpp"
+
+namespace caprock::arch_test {
+namespace {
+
+using namespace arch;
+
+constexpr Ticks never{~Word{0}};
+constexpr Word a32_user_state = 0x10 | bit(6);  // SPSR_EL1: AArch32 User, FIQ masked
+constexpr Word serror_class = 0x2f;
+
+struct Run {
+    const abi::BootInfo* info = nullptr;
+    Core core;
+    Context thread;
+    Context* serror_expected = nullptr;  // the context that the next SError is to interrupt
+    Word serrors = 0;
+    Fault fault = Fault::None;
+    Word esr = 0;
+    Word far = 0;
+    Word* timer_flag = nullptr;          // what the timer's interrupt sets
+    FpuContext fpu;
+};
+constinit Run run;
+
+// Whatever the kernel leaves in registers must not reach a thread: leave something in all that the compiler does not keep.
+void scramble_registers() {
+    asm volatile(".irp register, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28\n mov x\\register, #-1\n .endr"
+                 : : : "x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15", "x16", "x17",
+                 "x18", "x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28");
+}
+
+void take_fault(Context& thread) {
+    thread.x[0] = static_cast<Word>(run.fault);
+    thread.x[1] = run.esr;
+    thread.x[2] = run.far;
+    run.fault = Fault::None;
+}
+
+void record(Fault fault, Word esr, Word far) {
+    run.fault = fault;
+    run.esr = esr;
+    run.far = far;
+}
+
+// To the instruction after the one that faulted; after a jump to where nothing can be fetched, to the caller's.
+void step_over(Context& thread, bool jumped) { thread.pc = jumped ? thread.x[30] : thread.pc + svc_bytes; }
+
+void go_idle(Core& core, Word ticks) {
+    set_deadline(now() + ticks);
+    core.current_context = &core.idle;
+    set_no_address_space();
+}
+
+Word cycle_fpu() {
+    fpu_save(run.fpu);
+    fpu_restore(FpuContext());
+    fpu_restore(run.fpu);
+    Word sum = run.fpu.fpcr + run.fpu.fpsr;
+    for (const Word word : run.fpu.v) sum += word;
+    return sum;
+}
+
+// The test's hypervisor makes an SError pending on any hvc; masked, it waits for the exception return.
+void raise_serror(Core& core, SErrorAt place, Word ticks) {
+    run.serror_expected = place == SErrorAt::Idle ? &core.idle : &run.thread;
+    if (place == SErrorAt::Idle) go_idle(core, ticks);
+    if (place != SErrorAt::Kernel) asm volatile("msr daifset, #4");
+    asm volatile("hvc #0" : : : "x3", "memory");
+    if (place == SErrorAt::Kernel) check("serror: one in the kernel waits for the way out", run.serrors == 1, run.serrors);
+}
+
+void enter_aarch32(Context& thread) {
+    thread.pc = thread.x[0];
+    thread.spsr = a32_user_state;
+}
+
+Word speak() {
+    print("the kernel speaks\n");
+    return kernel_maps(PhysAddr(run.info->console.start));
+}
+
+void answer(Core& core, Context& thread) {
+    switch (static_cast<Call>(thread.x[7])) {
+    case Call::Nothing: break;
+    case Call::Report: check(static_cast<const char*>(from_user(*run.info, thread.x[1])), thread.x[0] == 1, thread.x[2]); break;
+    case Call::TakeFault: take_fault(thread); break;
+    case Call::ArmTimer:
+        run.timer_flag = static_cast<Word*>(from_user(*run.info, thread.x[1]));
+        set_deadline(now() + thread.x[0]);
+        break;
+    case Call::Idle: go_idle(core, thread.x[0]); break;
+    case Call::EnterSpace: enter_space(thread.x[0]); break;
+    case Call::ReplacePage: replace_own_page(); break;
+    case Call::RemovePage: remove_own_page(); break;
+    case Call::CycleFpu: thread.x[0] = cycle_fpu(); break;
+    case Call::CloseFpu: fpu_enable(false); break;
+    case Call::RaiseSError: raise_serror(core, static_cast<SErrorAt>(thread.x[0]), thread.x[1]); break;
+    case Call::CountSErrors: thread.x[0] = run.serrors; break;
+    case Call::EnterAArch32: enter_aarch32(thread); break;
+    case Call::Speak: thread.x[0] = speak(); break;
+    case Call::Finish: finish();
+    default: panic("a system call that the test does not have");
+    }
+}
+
+UserRun user_run(const Request& request) {
+    if (is(request.run, "serrors")) return UserRun::SErrors;
+    if (is(request.run, "silence")) return UserRun::Silence;
+    if (is(request.run, "aarch32")) return UserRun::AArch32;
+    if (!is(request.run, "suite")) panic("the payload asks for a run that the test does not have");
+    return UserRun::Suite;
+}
+
+// x0: UserRun. x1, x2: the console's kind and the offset of its registers in their page.
+void start_user(const abi::BootInfo& info, UserRun user) {
+    run.thread.pc = info.root_entry;
+    run.thread.spsr = initial_spsr();
+    run.thread.x[0] = static_cast<Word>(user);
+    run.thread.x[1] = info.console_kind;
+    run.thread.x[2] = info.console_offset;
+    build_spaces(info);
+    enter_space(0);
+    run.core.current_context = &run.thread;
+}
+
+}  // namespace
+}  // namespace caprock::arch_test
+
+using namespace caprock;
+using namespace caprock::arch_test;
+
+extern "C" {
+
+void boot_kernel(const abi::BootInfo& info, unsigned cores_up) {
+    run.info = &info;
+    Request request;
+    __builtin_memcpy(&request, info.system_hash, sizeof(request));
+    prepare_pages(info);
+    arch::init_idle_context(run.core.idle, 0);
+    arch::bind_core(run.core);
+    make_mistake(request, info);
+    const UserRun user = user_run(request);
+    if (user == UserRun::Suite) {
+        check_memory(info);
+        check_machine(info, cores_up);
+    }
+    start_user(info, user);
+}
+
+void handle_syscall(Core& core) {
+    Context& thread = *core.current_context;
+    if (static_cast<Call>(thread.x[7]) != Call::Speak && thread.spsr == arch::initial_spsr()) scramble_registers();
+    answer(core, thread);
+}
+
+void handle_interrupt(Core& core) {
+    const bool idle = core.current_context == &core.idle;
+    check(idle ? "interrupts: one wakes the idle core" : "interrupts: one reaches a running thread", true);
+    if (idle) {
+        core.current_context = &run.thread;
+        enter_space(0);
+    }
+    if (run.timer_flag == nullptr && run.serror_expected != nullptr) {
+        const Irq irq = arch::irq_acknowledge();
+        arch::set_deadline(never);
+        arch::irq_priority_drop(irq);
+        arch::irq_deactivate(irq);
+    } else {
+        check_timer_interrupt();
+    }
+    if (run.timer_flag != nullptr) *run.timer_flag = 1;
+    run.timer_flag = nullptr;
+    scramble_registers();
+}
+
+void handle_vm_fault(Core& core, Word esr, Word far, bool instruction_fetch) {
+    record(instruction_fetch ? Fault::Fetch : Fault::Memory, esr, far);
+    step_over(*core.current_context, instruction_fetch);
+    scramble_registers();
+}
+
+void handle_user_exception(Core& core, Word esr) {
+    constexpr Word supervisor_call = 0x15, unaligned_jump = 0x22;
+    const Word exception_class = esr >> 26;
+    record(Fault::Exception, esr, arch::FAR_EL1::read());
+    if (exception_class != supervisor_call) step_over(*core.current_context, exception_class == unaligned_jump);
+    scramble_registers();
+}
+
+// The instruction runs again, with the unit open.
+void handle_fpu_trap(Core&) {
+    record(Fault::Fpu, 0, 0);
+    arch::fpu_enable(true);
+}
+
+void handle_serror(Core& core, Word esr) {
+    run.serrors++;
+    check("serror: its syndrome is handed over", esr >> 26 == serror_class, esr);
+    check("serror: it is told which context it interrupted", core.current_context == run.serror_expected);
+}
+
+}  // extern "C"
