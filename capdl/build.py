@@ -26,8 +26,8 @@ LARGEST_RADIX = 20
 
 @dataclass(frozen=True)
 class BuiltSystem:
-    """A built system. payload: system.bin. root_elf: the root task. elfs: the components' ELF files in order of declaration, each once.
-    spec: the elaborated system. warnings: text of what was noticed beside, or "". system_hash: 32 bytes."""
+    """A built system. payload: system.bin. root_elf: the root task with symbols. elfs: the components' ELF files in order of
+    declaration, each once. spec: the elaborated system. warnings: text of what was noticed beside, or "". system_hash: 32 bytes."""
 
     payload: Path
     root_elf: Path
@@ -67,11 +67,11 @@ def build_system(cdl_path, *, machine, dtb, elf_dirs, build_dir, out_dir):
     if not diagnostics.ok:
         raise CapdlError(diagnostics.render())
     root = emit(spec, build_dir=build_dir, out_dir=out_dir)
-    check_fit(root.tables, machine, dtb, root.elf, Path(build_dir))
-    root_elf = root.elf.read_bytes()
+    check_fit(root.tables, machine, dtb, root.boot_elf, Path(build_dir))
+    root_elf = root.boot_elf.read_bytes()
     try:
         content = payload.make_payload(root_elf, spec.name, root.system_hash, payload.elf_api_hash(root_elf),
-                                       root_cnode_bits(root.tables, image_pages(root.elf)))
+                                       root_cnode_bits(root.tables, image_pages(root.boot_elf)))
     except payload.PayloadError as error:
         raise CapdlError(f"capdl: error: {error}\n") from error
     system_bin = out_dir / "system.bin"

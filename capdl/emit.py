@@ -53,9 +53,10 @@ class LocatedFill:
 
 @dataclass(frozen=True)
 class Root:
-    """The root task. elf: its path. tables: what it was made of. system_hash: 32 bytes."""
+    """The root task. elf: with symbols. boot_elf: without, as it boots. tables: what it was made of. system_hash: 32 bytes."""
 
     elf: Path
+    boot_elf: Path
     tables: object
     system_hash: bytes
 
@@ -174,7 +175,7 @@ def emit(spec, *, build_dir, out_dir):
     """Make the root task of a checked model.Spec.
 
     build_dir: the project's build folder, which has the generated headers and the loader's library. out_dir: a folder for the sources,
-    objects and the ELF (root.elf), which is made when missing. Returns a Root. Raises CapdlError.
+    objects and ELFs, which is made when missing. Returns a Root. Raises CapdlError.
     """
     build_dir, out_dir = Path(build_dir).resolve(), Path(out_dir).resolve()
     out_dir.mkdir(parents=True, exist_ok=True)
@@ -189,6 +190,8 @@ def emit(spec, *, build_dir, out_dir):
         includes = [f"-I{ROOT}", f"-I{build_dir / 'kernel' / 'api'}"]
         execute([*COMPILE, *includes, "-c", source.name, "-o", objects[-1]], out_dir, f"compiling {source}")
     elf = out_dir / "root.elf"
-    execute([*LINK, f"-Wl,-T,{LINKER_SCRIPT}", *objects, "-Wl,--whole-archive", str(library), "-Wl,--no-whole-archive", "-o", elf.name], out_dir,
-            f"linking {elf}")
-    return Root(elf, tables, digest)
+    inputs = [*objects, "-Wl,--whole-archive", str(library), "-Wl,--no-whole-archive"]
+    execute([*LINK, f"-Wl,-T,{LINKER_SCRIPT}", *inputs, "-o", elf.name], out_dir, f"linking {elf}")
+    boot_elf = out_dir / "root-boot.elf"
+    execute([CROSS + "objcopy", "--strip-all", elf.name, boot_elf.name], out_dir, f"stripping {elf}")
+    return Root(elf, boot_elf, tables, digest)

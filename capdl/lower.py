@@ -428,13 +428,13 @@ class _Lowering:
                 # Derived from the untyped that the object was made of, which the loader's own capabilities are by nature.
                 continue
             if container.type != "cnode" or self.spec.objects[child[0]].type != "cnode" or cap.object is None:
-                self.error(cap.place, f"slot {spell(child)} is derived from {spell(parent)}; the loader can do so only between slots of CNodes "
-                                      "and for objects of the description")
+                self.error(cap.place, f"slot {spell(child)} is derived from {spell(parent)}; the loader can do so only between slots "
+                                      "of CNodes and for objects of the description")
             elif origin.badge:
                 self.derived_from[child] = parent
                 if cap.badge != origin.badge:
-                    self.error(cap.place, f"slot {spell(child)} is derived from {spell(parent)}, which has another badge (the kernel copies "
-                                          "badges and does not change them)")
+                    self.error(cap.place, f"slot {spell(child)} is derived from {spell(parent)}, which has another badge (the kernel "
+                                          "copies badges and does not change them)")
             elif owner.setdefault(cap.object, parent) != parent:
                 self.error(cap.place, f"'{cap.object}' has capabilities derived from {spell(parent)} and from {spell(owner[cap.object])}; "
                                       "without a badge only one capability of an object can be a parent")
@@ -445,11 +445,12 @@ class _Lowering:
     def check_original(self, slot, cap):
         """What an object's first capability is like."""
         if slot in self.spec.cdt and self.same_object(slot, self.spec.cdt[slot]):
-            self.error(cap.place, f"slot {spell(slot)} is derived itself; without a badge only an object's first capability can be a parent")
+            self.error(cap.place, f"slot {spell(slot)} is derived itself; without a badge only an object's first capability can be "
+                                  "a parent")
         missing = set(FIRST_RIGHTS.get(self.spec.objects[cap.object].type, "")) - set(cap.rights)
         if missing or cap.guard_size:
-            self.error(cap.place, f"slot {spell(slot)} holds the first capability to '{cap.object}', as others are derived from it; that one "
-                                  "has all rights and no guard (give it those, or remove the derivations)")
+            self.error(cap.place, f"slot {spell(slot)} holds the first capability to '{cap.object}', as others are derived from it; "
+                                  "that one has all rights and no guard (give it those, or remove the derivations)")
 
     def same_object(self, one, other):
         """Whether two slots hold capabilities to one object."""
@@ -468,7 +469,8 @@ class _Lowering:
         elif (item.name, slot) in self.originals:
             action = "First"
         parent_cnode, parent_slot = (NONE, 0) if parent is None else (self.index[parent[0]], parent[1])
-        return CapEntry(self.index[item.name], slot, source, index, action, rights, data if action == "Mint" else 0, parent_cnode, parent_slot)
+        return CapEntry(self.index[item.name], slot, source, index, action, rights, data if action == "Mint" else 0, parent_cnode,
+                        parent_slot)
 
     def cap_source(self, cap):
         """CapSource and its index."""
@@ -492,8 +494,8 @@ class _Lowering:
         """What is moved is in one slot only."""
         first = moved.setdefault((source, index), (item.name, slot))
         if first != (item.name, slot):
-            self.error(cap.place, f"'{cap.object or cap.built_in}' is in slots {spell(first)} and {spell((item.name, slot))}; the kernel does "
-                                  "not copy such a capability (give it to one only)")
+            self.error(cap.place, f"'{cap.object or cap.built_in}' is in slots {spell(first)} and {spell((item.name, slot))}; the kernel "
+                                  "does not copy such a capability (give it to one only)")
 
     # Threads ----------------------------------------------------------------------------------------------------------------------------
 

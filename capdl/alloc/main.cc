@@ -100,9 +100,12 @@ bool read_system(std::istream& input, System& system) {
         std::istringstream words(line);
         std::string kind, rest, error;
         if (!(words >> kind)) continue;
-        if (kind == "untyped") error = parse_untyped(words, system);
-        else if (kind == "object") error = parse_object(words, system);
-        else error = "'" + kind + "' is neither untyped nor object";
+        if (kind == "untyped")
+            error = parse_untyped(words, system);
+        else if (kind == "object")
+            error = parse_object(words, system);
+        else
+            error = "'" + kind + "' is neither untyped nor object";
         if (error.empty() && words >> rest) error = "'" + rest + "' is more than the line takes";
         if (error.empty()) continue;
         std::cerr << "capdl-plan: line " << number << ": " << error << '\n';
@@ -125,17 +128,26 @@ std::string explain(const System& system, const alloc::Outcome& outcome) {
     if (object.paddr != alloc::any_address) text << " at 0x" << std::hex << object.paddr << std::dec;
     text << ") ";
     switch (outcome.problem) {
-    case alloc::Problem::NoMemory:
-        text << "does not fit: " << size_text(outcome.free_bytes) << " are free, the largest piece "
-             << (outcome.largest_free_bits == 0 ? "none" : size_text(uint64_t{1} << outcome.largest_free_bits)) << "; "
-             << size_text(outcome.missing_bytes) << " are still needed (give the machine more memory, or make the system smaller)";
-        break;
-    case alloc::Problem::NotCovered: text << "is at an address where the board has nothing to give (correct the address)"; break;
-    case alloc::Problem::Overlap: text << "overlaps " << system.names[outcome.other] << " (correct one of the addresses)"; break;
-    case alloc::Problem::Misaligned: text << "is not aligned to its size (correct the address)"; break;
-    case alloc::Problem::DeviceMemory: text << "cannot be in device memory, which holds frames and untypeds only"; break;
-    case alloc::Problem::TooSmallBuffers:
-    case alloc::Problem::None: break;
+        case alloc::Problem::NoMemory:
+            text << "does not fit: " << size_text(outcome.free_bytes) << " are free, the largest piece "
+                 << (outcome.largest_free_bits == 0 ? "none" : size_text(uint64_t{1} << outcome.largest_free_bits)) << "; "
+                 << size_text(outcome.missing_bytes) << " are still needed (give the machine more memory, or make the system smaller)";
+            break;
+        case alloc::Problem::NotCovered:
+            text << "is at an address where the board has nothing to give (correct the address)";
+            break;
+        case alloc::Problem::Overlap:
+            text << "overlaps " << system.names[outcome.other] << " (correct one of the addresses)";
+            break;
+        case alloc::Problem::Misaligned:
+            text << "is not aligned to its size (correct the address)";
+            break;
+        case alloc::Problem::DeviceMemory:
+            text << "cannot be in device memory, which holds frames and untypeds only";
+            break;
+        case alloc::Problem::TooSmallBuffers:
+        case alloc::Problem::None:
+            break;
     }
     return text.str();
 }
@@ -157,7 +169,7 @@ int main() {
     std::vector<uint64_t> addresses(count);
     std::vector<alloc::Step> steps(count + pieces);
     std::vector<alloc::Piece> piece_buffer(pieces);
-    const alloc::Workspace workspace{{order.data(), count},       {addresses.data(), count},        {steps.data(), steps.size()},
+    const alloc::Workspace workspace{{order.data(), count},         {addresses.data(), count},   {steps.data(), steps.size()},
                                      {piece_buffer.data(), pieces}, {by_address.data(), pieces}, {pool.data(), pieces}};
     const alloc::Outcome outcome =
         plan(Slice<const alloc::Untyped>{system.untypeds.data(), system.untypeds.size()}, {system.objects.data(), count}, workspace);

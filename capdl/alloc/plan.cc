@@ -135,8 +135,12 @@ private:
             const unsigned bits = block_bits(start, target);
             if (out_.pieces == work_.pieces.size || out_.steps == work_.steps.size) return false;
             work_.pieces[out_.pieces] = {.paddr = start, .used = 0, .size_bits = static_cast<uint8_t>(bits), .is_device = parent.is_device};
-            work_.steps[out_.steps++] = {.parent = piece, .first = out_.pieces, .count = 1, .type = ObjectType::Untyped,
-                                         .size_bits = static_cast<uint8_t>(bits), .is_padding = true};
+            work_.steps[out_.steps++] = {.parent = piece,
+                                         .first = out_.pieces,
+                                         .count = 1,
+                                         .type = ObjectType::Untyped,
+                                         .size_bits = static_cast<uint8_t>(bits),
+                                         .is_padding = true};
             ++out_.pieces;
             parent.used += bytes(bits);
         }
@@ -160,8 +164,12 @@ private:
             }
         }
         if (out_.steps == work_.steps.size) return false;
-        work_.steps[out_.steps++] = {.parent = piece, .first = static_cast<uint32_t>(position), .count = count, .type = object.type,
-                                     .size_bits = object.size_bits, .is_padding = false};
+        work_.steps[out_.steps++] = {.parent = piece,
+                                     .first = static_cast<uint32_t>(position),
+                                     .count = count,
+                                     .type = object.type,
+                                     .size_bits = object.size_bits,
+                                     .is_padding = false};
         return true;
     }
 

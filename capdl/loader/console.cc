@@ -22,9 +22,7 @@ constexpr uint64_t mini_uart_data = 0x00;
 constexpr uint64_t mini_uart_line_status = 0x14;
 constexpr uint32_t mini_uart_transmitter_empty = 1u << 5;
 
-bool is_mini_uart(const Loader& loader) {
-    return loader.boot.platform->console_kind == static_cast<uint64_t>(abi::ConsoleKind::MiniUart);
-}
+bool is_mini_uart(const Loader& loader) { return loader.boot.platform->console_kind == static_cast<uint64_t>(abi::ConsoleKind::MiniUart); }
 
 }  // namespace
 
@@ -54,8 +52,12 @@ bool Console::open_untyped(uint64_t slot, const alloc::Untyped& untyped) {
     alloc::Step steps[console_slots];
     alloc::Piece pieces[console_slots];
     uint32_t numbers[2][console_slots];
-    const alloc::Workspace workspace{{order, 1}, {addresses, 1}, {steps, console_slots}, {pieces, console_slots},
-                                     {numbers[0], console_slots}, {numbers[1], console_slots}};
+    const alloc::Workspace workspace{{order, 1},
+                                     {addresses, 1},
+                                     {steps, console_slots},
+                                     {pieces, console_slots},
+                                     {numbers[0], console_slots},
+                                     {numbers[1], console_slots}};
     const alloc::Outcome outcome = plan({&untyped, 1}, {&frame, 1}, workspace);
     if (outcome.problem != alloc::Problem::None) return false;
     // All pieces but the given one are paddings of it, so every step retypes the given one.
@@ -95,7 +97,8 @@ void Console::write(const Text& text) {
 }
 
 void Console::put(char character) {
-    while (busy()) {}
+    while (busy()) {
+    }
     reg(is_mini_uart(loader_) ? mini_uart_data : pl011_data) = static_cast<uint8_t>(character);
 }
 

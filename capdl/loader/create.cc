@@ -21,18 +21,27 @@ using UntypedList = alloc::Untyped[abi::root_max_untypeds];
     if (object.paddr != alloc::any_address) text << " at " << Hex{object.paddr};
     text << ") ";
     switch (outcome.problem) {
-    case alloc::Problem::NoMemory:
-        text << "does not fit: ";
-        text.size(outcome.free_bytes) << " are free, the largest piece ";
-        text.size(outcome.largest_free_bits == 0 ? 0 : uint64_t{1} << outcome.largest_free_bits) << "; ";
-        text.size(outcome.missing_bytes) << " are still needed";
-        break;
-    case alloc::Problem::NotCovered: text << "is at an address where the kernel gave nothing"; break;
-    case alloc::Problem::Overlap: text << "overlaps " << system.object_names[group.first + outcome.other]; break;
-    case alloc::Problem::Misaligned: text << "is not aligned to its size"; break;
-    case alloc::Problem::DeviceMemory: text << "cannot be in device memory"; break;
-    case alloc::Problem::TooSmallBuffers:
-    case alloc::Problem::None: break;
+        case alloc::Problem::NoMemory:
+            text << "does not fit: ";
+            text.size(outcome.free_bytes) << " are free, the largest piece ";
+            text.size(outcome.largest_free_bits == 0 ? 0 : uint64_t{1} << outcome.largest_free_bits) << "; ";
+            text.size(outcome.missing_bytes) << " are still needed";
+            break;
+        case alloc::Problem::NotCovered:
+            text << "is at an address where the kernel gave nothing";
+            break;
+        case alloc::Problem::Overlap:
+            text << "overlaps " << system.object_names[group.first + outcome.other];
+            break;
+        case alloc::Problem::Misaligned:
+            text << "is not aligned to its size";
+            break;
+        case alloc::Problem::DeviceMemory:
+            text << "cannot be in device memory";
+            break;
+        case alloc::Problem::TooSmallBuffers:
+        case alloc::Problem::None:
+            break;
     }
     halt(text);
 }
@@ -48,8 +57,7 @@ public:
         const size_t untypeds = group.parent == none ? take_kernel_untypeds() : take_untyped(group.parent);
         alloc::Workspace workspace = buffers.plan;
         workspace.addresses = {buffers.plan.addresses.data + group.first, group.count};
-        const alloc::Outcome outcome =
-            plan({untypeds_, untypeds}, {system.objects.data + group.first, group.count}, workspace);
+        const alloc::Outcome outcome = plan({untypeds_, untypeds}, {system.objects.data + group.first, group.count}, workspace);
         if (outcome.problem != alloc::Problem::None) halt_unplaced(group, outcome);
         for (uint32_t i = 0; i < outcome.steps; ++i) execute(group, workspace.steps[i]);
     }

@@ -15,12 +15,18 @@ struct Origin {
 /// The loader's own slot of what `entry` names.
 uint64_t own_slot(const Loader& loader, const CapEntry& entry) {
     switch (entry.source) {
-    case CapSource::Object: return loader.slot_of(entry.index);
-    case CapSource::Mapping: return buffers.mapping_slots[entry.index];
-    case CapSource::IRQControl: return init_slot(abi::InitSlot::IRQControl);
-    case CapSource::ASIDControl: return init_slot(abi::InitSlot::ASIDControl);
-    case CapSource::Domain: return init_slot(abi::InitSlot::Domain);
-    case CapSource::SchedControl: return loader.boot.info->sched_control.start + entry.index;
+        case CapSource::Object:
+            return loader.slot_of(entry.index);
+        case CapSource::Mapping:
+            return buffers.mapping_slots[entry.index];
+        case CapSource::IRQControl:
+            return init_slot(abi::InitSlot::IRQControl);
+        case CapSource::ASIDControl:
+            return init_slot(abi::InitSlot::ASIDControl);
+        case CapSource::Domain:
+            return init_slot(abi::InitSlot::Domain);
+        case CapSource::SchedControl:
+            return loader.boot.info->sched_control.start + entry.index;
     }
     return 0;
 }
@@ -34,10 +40,13 @@ Result<void> place(const Loader& loader, const CapEntry& entry, const Origin& or
     const Cap<CNode> cnode{loader.slot_of(entry.cnode)};
     const uint64_t depth = loader.radix_of(entry.cnode);
     switch (entry.action) {
-    case CapAction::Copy: return cnode.copy(entry.slot, depth, origin.index, origin.depth, entry.rights, origin.root);
-    case CapAction::Mint: return cnode.mint(entry.slot, depth, origin.index, origin.depth, entry.rights, entry.data, origin.root);
-    case CapAction::Move:
-    case CapAction::First: return cnode.move(entry.slot, depth, origin.index, origin.depth, origin.root);
+        case CapAction::Copy:
+            return cnode.copy(entry.slot, depth, origin.index, origin.depth, entry.rights, origin.root);
+        case CapAction::Mint:
+            return cnode.mint(entry.slot, depth, origin.index, origin.depth, entry.rights, entry.data, origin.root);
+        case CapAction::Move:
+        case CapAction::First:
+            return cnode.move(entry.slot, depth, origin.index, origin.depth, origin.root);
     }
     return {};
 }

@@ -34,9 +34,9 @@ inline constexpr size_t console_slots = alloc::paddings_per_run + 1;
 /// What the steps share.
 struct Loader {
     BootView boot;
-    uint64_t scratch_slot = 0;    // empty between two calls
-    uint64_t console_slot = 0;    // first of console_slots
-    uint64_t next_slot = 0;       // first one that was never used
+    uint64_t scratch_slot = 0;  // empty between two calls
+    uint64_t console_slot = 0;  // first of console_slots
+    uint64_t next_slot = 0;     // first one that was never used
 
     const char* name_of(uint32_t object) const { return system.object_names[object]; }
     uint32_t slot_of(uint32_t object) const { return buffers.object_slots[object]; }
@@ -44,8 +44,9 @@ struct Loader {
     uint64_t slot_or_null(uint32_t object) const { return object == none ? 0 : slot_of(object); }
     /// Bits of an index into a CNode of the system.
     uint64_t radix_of(uint32_t cnode) const { return system.objects[cnode].size_bits - abi::slot_bits; }
-    /// A slot that was never used. Halts when the CNode is full.
+    /// The first of `count` adjacent slots that were never used. Halts when the CNode is full.
     uint32_t take_slots(uint64_t count);
+    /// Deletes what is in a slot, if anything. Halts when that fails.
     void delete_slot(uint64_t slot) const;
 };
 

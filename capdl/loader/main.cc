@@ -27,8 +27,8 @@ void check_platform(const Loader& loader) {
     const abi::RootPlatform* platform = loader.boot.platform;
     if (platform == nullptr) halt(Text() << "the kernel passed no platform description");
     if (platform->api_hash != abi::api_hash)
-        halt(Text() << "the kernel's API is " << Hex{platform->api_hash} << ", but " << system.name << " was built for " << Hex{abi::api_hash}
-                    << " (build kernel and system from one source)");
+        halt(Text() << "the kernel's API is " << Hex{platform->api_hash} << ", but " << system.name << " was built for "
+                    << Hex{abi::api_hash} << " (build kernel and system from one source)");
     for (size_t i = 0; i < sizeof platform->system_hash; ++i)
         if (platform->system_hash[i] != system.hash[i])
             halt(Text() << "the payload's header is not that of " << system.name << " (build the image again)");

@@ -45,7 +45,8 @@ public:
     /// Takes the loader's CNode in, and takes its place as the CSpace of `thread`.
     void take_over(Cap<TCB> thread) {
         move(vault_root, root_cnode.address());
-        check(thread.set_space(guard_, 0, CapRef{}, cnode_, root_vspace), [](Text& text) { text << "making the vault the loader's CSpace"; });
+        check(thread.set_space(guard_, 0, CapRef{}, cnode_, root_vspace),
+              [](Text& text) { text << "making the vault the loader's CSpace"; });
     }
 
 private:
@@ -93,12 +94,12 @@ constexpr uint64_t larger(uint64_t a, uint64_t b) { return a > b ? a : b; }
 
 /// Arguments of vanish.
 struct LastCalls {
-    uint64_t message_info;   // of CNode::Delete
-    uint64_t number;         // of the system call
-    uint64_t root;           // the loader's CNode
-    uint64_t first_slot;     // its slots [first_slot, end_slot) are deleted first
+    uint64_t message_info;  // of CNode::Delete
+    uint64_t number;        // of the system call
+    uint64_t root;          // the loader's CNode
+    uint64_t first_slot;    // its slots [first_slot, end_slot) are deleted first
     uint64_t end_slot;
-    uint64_t self;           // the CNode that holds `root`, at the index `root`
+    uint64_t self;  // the CNode that holds `root`, at the index `root`
 };
 
 }  // namespace

@@ -8,19 +8,32 @@ namespace caprock::loader {
 
 const char* error_name(abi::Error error) {
     switch (error) {
-    case abi::Error::NoError: return "NoError";
-    case abi::Error::InvalidArgument: return "InvalidArgument";
-    case abi::Error::InvalidCapability: return "InvalidCapability";
-    case abi::Error::IllegalOperation: return "IllegalOperation";
-    case abi::Error::RangeError: return "RangeError";
-    case abi::Error::AlignmentError: return "AlignmentError";
-    case abi::Error::FailedLookup: return "FailedLookup";
-    case abi::Error::TruncatedMessage: return "TruncatedMessage";
-    case abi::Error::DeleteFirst: return "DeleteFirst";
-    case abi::Error::RevokeFirst: return "RevokeFirst";
-    case abi::Error::NotEnoughMemory: return "NotEnoughMemory";
-    case abi::Error::NoDonation: return "NoDonation";
-    case abi::Error::CallCancelled: return "CallCancelled";
+        case abi::Error::NoError:
+            return "NoError";
+        case abi::Error::InvalidArgument:
+            return "InvalidArgument";
+        case abi::Error::InvalidCapability:
+            return "InvalidCapability";
+        case abi::Error::IllegalOperation:
+            return "IllegalOperation";
+        case abi::Error::RangeError:
+            return "RangeError";
+        case abi::Error::AlignmentError:
+            return "AlignmentError";
+        case abi::Error::FailedLookup:
+            return "FailedLookup";
+        case abi::Error::TruncatedMessage:
+            return "TruncatedMessage";
+        case abi::Error::DeleteFirst:
+            return "DeleteFirst";
+        case abi::Error::RevokeFirst:
+            return "RevokeFirst";
+        case abi::Error::NotEnoughMemory:
+            return "NotEnoughMemory";
+        case abi::Error::NoDonation:
+            return "NoDonation";
+        case abi::Error::CallCancelled:
+            return "CallCancelled";
     }
     return "an unknown error";
 }
@@ -28,12 +41,18 @@ const char* error_name(abi::Error error) {
 Text& operator<<(Text& text, const ResultBase& result) {
     text << error_name(result.error());
     switch (result.error()) {
-    case abi::Error::InvalidArgument: return text << " (word " << result.detail(0) << ")";
-    case abi::Error::InvalidCapability: return text << " (capability " << result.detail(0) << ")";
-    case abi::Error::RangeError: return text << " (from " << result.detail(0) << " to " << result.detail(1) << ")";
-    case abi::Error::NotEnoughMemory: return text << " (" << result.detail(0) << " bytes are left)";
-    case abi::Error::FailedLookup: return text << " (failure " << result.detail(1) << ", " << result.detail(2) << " bits left)";
-    default: return text;
+        case abi::Error::InvalidArgument:
+            return text << " (word " << result.detail(0) << ")";
+        case abi::Error::InvalidCapability:
+            return text << " (capability " << result.detail(0) << ")";
+        case abi::Error::RangeError:
+            return text << " (from " << result.detail(0) << " to " << result.detail(1) << ")";
+        case abi::Error::NotEnoughMemory:
+            return text << " (" << result.detail(0) << " bytes are left)";
+        case abi::Error::FailedLookup:
+            return text << " (failure " << result.detail(1) << ", " << result.detail(2) << " bits left)";
+        default:
+            return text;
     }
 }
 
@@ -53,20 +72,6 @@ void halt(const Text& reason) {
     const Result<void> suspended = root_tcb.suspend();
     static_cast<void>(suspended);
     for (;;) sys::yield();
-}
-
-uint32_t Loader::take_slots(uint64_t count) {
-    if (next_slot + count > boot.slot_count()) {
-        halt(Text() << "the root CNode has " << boot.slot_count() << " slots, which is too few for the kernel's and the system's (build the "
-                    << "image with a larger one)");
-    }
-    const uint64_t first = next_slot;
-    next_slot += count;
-    return static_cast<uint32_t>(first);
-}
-
-void Loader::delete_slot(uint64_t slot) const {
-    check(root_cnode.delete_cap(slot, address_bits), [&](Text& text) { text << "deleting slot " << slot << " of the loader's CNode"; });
 }
 
 }  // namespace caprock::loader

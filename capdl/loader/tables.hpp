@@ -37,13 +37,13 @@ enum class FillSource : uint8_t {
 /// Initial content of a part of a frame. Fills of one frame stand together.
 struct Fill {
     uint32_t frame;
-    uint32_t offset;           // in the frame, bytes
-    uint32_t length;           // bytes
+    uint32_t offset;  // in the frame, bytes
+    uint32_t length;  // bytes
     FillSource source;
-    bool executable;           // code: unify the instruction cache afterwards
-    bool uncached;             // read past the caches: clean them afterwards
-    const uint8_t* bytes;      // of FillSource::Embedded
-    uint64_t tree_offset;      // of FillSource::DeviceTree, bytes
+    bool executable;       // code: unify the instruction cache afterwards
+    bool uncached;         // read past the caches: clean them afterwards
+    const uint8_t* bytes;  // of FillSource::Embedded
+    uint64_t tree_offset;  // of FillSource::DeviceTree, bytes
 };
 
 /// An address space, and the ASID pool that names it; none for the loader's own pool.
@@ -71,9 +71,9 @@ struct FrameMapping {
 };
 
 enum class CapSource : uint8_t {
-    Object,        // index: the object
-    Mapping,       // index: the frame mapping that the capability controls; it is moved
-    IRQControl,    // the kernel's; moved, as there is only one
+    Object,      // index: the object
+    Mapping,     // index: the frame mapping that the capability controls; it is moved
+    IRQControl,  // the kernel's; moved, as there is only one
     ASIDControl,
     Domain,
     SchedControl,  // index: the core
@@ -90,12 +90,12 @@ enum class CapAction : uint8_t {
 struct CapEntry {
     uint32_t cnode;
     uint32_t slot;
-    uint32_t index;          // see CapSource
+    uint32_t index;  // see CapSource
     CapSource source;
     CapAction action;
     abi::CapRights rights;
-    uint64_t data;           // badge, or CNodeCapData; of CapAction::Mint
-    uint32_t parent_cnode;   // where the badged capability that it is derived from is, or none for the loader's own
+    uint64_t data;          // badge, or CNodeCapData; of CapAction::Mint
+    uint32_t parent_cnode;  // where the badged capability that it is derived from is, or none for the loader's own
     uint32_t parent_slot;
 };
 
@@ -150,10 +150,10 @@ struct System {
     Slice<const FrameMapping> frame_mappings;
     Slice<const CapEntry> caps;
     Slice<const Schedule> schedules;
-    Slice<const Thread> threads;            // in the order in which they start
-    uint32_t vault;                         // the CNode object of vault.hpp
-    uint64_t object_count;                  // objects that the description declares
-    uint64_t capability_count;              // capabilities that it places: in CNodes, TCBs, address spaces and interrupts
+    Slice<const Thread> threads;  // in the order in which they start
+    uint32_t vault;               // the CNode object of vault.hpp
+    uint64_t object_count;        // objects that the description declares
+    uint64_t capability_count;    // capabilities that it places: in CNodes, TCBs, address spaces and interrupts
 };
 
 /// Memory for the loader's work, sized for the system.

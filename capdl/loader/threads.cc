@@ -18,7 +18,9 @@ public:
     ~Minted() { loader_.delete_slot(loader_.scratch_slot); }
 
     template <class T>
-    Cap<T> cap() const { return Cap<T>{loader_.scratch_slot}; }
+    Cap<T> cap() const {
+        return Cap<T>{loader_.scratch_slot};
+    }
 
 private:
     const Loader& loader_;
@@ -38,7 +40,7 @@ void configure_schedule(const Loader& loader, const Schedule& schedule) {
 
 void set_parameters(const Loader& loader, const Thread& thread, CapRef fault_handler) {
     check(Cap<TCB>{loader.slot_of(thread.tcb)}.set_sched_params(thread.max_priority, thread.priority, root_tcb,
-                                                                 CapRef{loader.slot_or_null(thread.sched_context)}, fault_handler),
+                                                                CapRef{loader.slot_or_null(thread.sched_context)}, fault_handler),
           [&](Text& text) { text << "setting the priority, scheduling context and fault handler of " << loader.name_of(thread.tcb); });
 }
 
@@ -60,7 +62,7 @@ void set_registers(const Loader& loader, const Thread& thread) {
     context.pc = thread.ip;
     context.sp = thread.sp;
     for (size_t i = 0; i < sizeof thread.arguments / sizeof thread.arguments[0]; ++i) context.x0_x8[i] = thread.arguments[i];
-    check(Cap<TCB>{loader.slot_of(thread.tcb)}.write_registers(abi::WriteRegistersFlags{0}, sizeof context / sizeof(uint64_t), context),
+    check(Cap<TCB>{loader.slot_of(thread.tcb)}.write_registers(0, sizeof context / sizeof(uint64_t), context),
           [&](Text& text) { text << "writing the registers of " << loader.name_of(thread.tcb); });
 }
 
@@ -83,9 +85,8 @@ void configure_thread(const Loader& loader, const Thread& thread) {
 void bind_interrupt(const Loader& loader, const Interrupt& interrupt) {
     if (interrupt.notification == none) return;
     const Minted notification(loader, interrupt.notification, abi::CapRights::make(1, 0, 0, 0), interrupt.badge);
-    check(Cap<IRQHandler>{loader.slot_of(interrupt.object)}.set_notification(notification.cap<Notification>()), [&](Text& text) {
-        text << "binding " << loader.name_of(interrupt.object) << " to " << loader.name_of(interrupt.notification);
-    });
+    check(Cap<IRQHandler>{loader.slot_of(interrupt.object)}.set_notification(notification.cap<Notification>()),
+          [&](Text& text) { text << "binding " << loader.name_of(interrupt.object) << " to " << loader.name_of(interrupt.notification); });
 }
 
 }  // namespace

@@ -172,17 +172,11 @@ Word copy_chunk(KernAddr to, abi::BootChunk id, const void* content, Word bytes)
 }
 
 abi::RootPlatform root_platform(const Boot& boot) {
-    abi::RootPlatform platform{};
-    platform.api_hash = abi::api_hash;
-    platform.debug_build = debug_build;
-    platform.core_count = boot.cores;
-    platform.gic_version = boot.info.gic_version;
-    platform.timer_frequency = arch::timer_frequency();
-    platform.console_kind = boot.info.console_kind;
-    platform.console_paddr = boot.info.console.start + boot.info.console_offset;
-    platform.boot_el = boot.info.boot_el;
-    __builtin_memcpy(platform.entropy, boot.info.entropy, sizeof(platform.entropy));
-    __builtin_memcpy(platform.system_hash, boot.info.system_hash, sizeof(platform.system_hash));
+    const BootInfo& info = boot.info;
+    abi::RootPlatform platform{abi::api_hash, debug_build, boot.cores, info.gic_version, arch::timer_frequency(),
+                               info.console_kind, info.console.start + info.console_offset, info.boot_el, {}, {}};
+    __builtin_memcpy(platform.entropy, info.entropy, sizeof(platform.entropy));
+    __builtin_memcpy(platform.system_hash, info.system_hash, sizeof(platform.system_hash));
     return platform;
 }
 

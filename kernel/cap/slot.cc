@@ -7,21 +7,12 @@ namespace caprock {
 
 namespace {
 
-// The memory that a capability's object occupies; empty for capabilities that name none.
+// The memory that a capability's object occupies, as far as it matters for what lies in it; empty for capabilities that name no object.
 Range<KernAddr> region(const Cap& cap) {
     KernAddr start = cap.object();
-    switch (cap.type()) {
-        case CapType::Untyped: return {start, start + as<UntypedCap>(cap).size_bits().bytes()};
-        case CapType::Frame: return {start, start + as<FrameCap>(cap).size_bits().bytes()};
-        case CapType::Null:
-        case CapType::SchedControl:
-        case CapType::ASIDControl:
-        case CapType::IRQControl:
-        case CapType::IRQHandler:
-        case CapType::Domain:
-        case CapType::Inspect: return {};
-        default: return {start, start + 1};
-    }
+    if (cap.is(CapType::Untyped)) return {start, start + as<UntypedCap>(cap).size_bits().bytes()};
+    if (cap.is(CapType::Frame)) return {start, start + as<FrameCap>(cap).size_bits().bytes()};
+    return start == KernAddr(0) ? Range<KernAddr>{} : Range<KernAddr>{start, start + 1};
 }
 
 bool is_container(const Cap& cap, bool& tcb) {

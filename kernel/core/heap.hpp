@@ -50,11 +50,7 @@ private:
     // Makes the left child the one of higher rank; true if the rank of `element` changed.
     static bool balance(T& element) {
         HeapHook<T>& h = hook(element);
-        if (rank(h.left) < rank(h.right)) {
-            T* left = h.left;
-            h.left = h.right;
-            h.right = left;
-        }
+        if (rank(h.left) < rank(h.right)) swap(h.left, h.right);
         Word before = h.rank;
         h.rank = rank(h.right) + 1;
         return h.rank != before;

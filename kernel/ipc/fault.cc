@@ -27,7 +27,9 @@ void call_handler(Core& core, Tcb& thread, const Cap& cap, bool donate) {
 class MessageWriter {
 public:
     explicit MessageWriter(Tcb& receiver) : receiver_(receiver), buffer_(writable_buffer(receiver)) {}
-    void put(Word word) {
+    template <class... Words>
+    void put(Words... words) { (append(words), ...); }
+    void append(Word word) {
         if (length_ < register_words) {
             receiver_.context.x[reg::word(length_++)] = word;
         } else if (buffer_ != nullptr) {
@@ -47,43 +49,14 @@ private:
 
 void put_cap_fault(MessageWriter& message, const Tcb& thread) {
     const LookupFault& lookup = thread.fault.lookup;
-    message.put(thread.context.pc);
-    message.put(thread.fault.words[0]);
-    message.put(thread.fault.flag);
-    message.put(lookup.type);
-    message.put(lookup.bits_left);
-    message.put(lookup.detail1);
-    message.put(lookup.guard_size);
+    message.put(thread.context.pc, thread.fault.words[0], thread.fault.flag);
+    message.put(lookup.type, lookup.bits_left, lookup.detail1, lookup.guard_size);
 }
 
 void put_unknown_syscall(MessageWriter& message, const Tcb& thread) {
     const Context& context = thread.context;
     for (unsigned i = 0; i < 8; ++i) message.put(context.x[i]);
-    message.put(context.pc);
-    message.put(context.sp);
-    message.put(context.x[30]);
-    message.put(context.spsr);
-    message.put(thread.fault.words[0]);
-}
-
-void put_vm_fault(MessageWriter& message, const Tcb& thread) {
-    message.put(thread.context.pc);
-    message.put(thread.fault.words[0]);
-    message.put(thread.fault.flag);
-    message.put(thread.fault.words[1]);
-}
-
-void put_user_exception(MessageWriter& message, const Tcb& thread) {
-    message.put(thread.context.pc);
-    message.put(thread.context.sp);
-    message.put(thread.context.spsr);
-    message.put(thread.fault.words[0]);
-    message.put(thread.fault.words[1]);
-}
-
-void put_timeout(MessageWriter& message, const Tcb& thread) {
-    message.put(thread.fault.words[0]);
-    message.put(thread.fault.words[1]);
+    message.put(context.pc, context.sp, context.x[30], context.spsr, thread.fault.words[0]);
 }
 
 }  // namespace
@@ -108,13 +81,15 @@ void send_timeout_fault(Core& core, Tcb& thread) {
 bool has_timeout_handler(const Tcb& thread) { return !thread.faulted() && usable_handler(thread.cap(TcbSlot::TimeoutHandler)); }
 
 void transfer_fault(Tcb& faulter, Tcb& receiver, Badge badge) {
+    const Fault& fault = faulter.fault;
+    const Context& context = faulter.context;
     MessageWriter message(receiver);
-    switch (faulter.fault.label) {
+    switch (fault.label) {
         case FaultLabel::CapFault: put_cap_fault(message, faulter); break;
         case FaultLabel::UnknownSyscall: put_unknown_syscall(message, faulter); break;
-        case FaultLabel::UserException: put_user_exception(message, faulter); break;
-        case FaultLabel::Timeout: put_timeout(message, faulter); break;
-        case FaultLabel::VMFault: put_vm_fault(message, faulter); break;
+        case FaultLabel::UserException: message.put(context.pc, context.sp, context.spsr, fault.words[0], fault.words[1]); break;
+        case FaultLabel::Timeout: message.put(fault.words[0], fault.words[1]); break;
+        case FaultLabel::VMFault: message.put(context.pc, fault.words[0], fault.flag, fault.words[1]); break;
         case FaultLabel::NullFault:
         case FaultLabel::DebugException: break;
     }

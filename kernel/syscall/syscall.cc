@@ -41,11 +41,12 @@ struct SendPhase {
     bool answers;   // the system call ends with this phase and returns its result
 };
 
+void refuse_send(Tcb& thread, const SendPhase& phase) {
+    if (phase.answers) set_result(thread, Failure::invalid_capability(0));
+}
+
 void send_to_endpoint(Core& core, Tcb& thread, const EndpointCap& cap, const SendPhase& phase) {
-    if (!cap.can_send()) {
-        if (phase.answers) set_result(thread, Failure::invalid_capability(0));
-        return;
-    }
+    if (!cap.can_send()) return refuse_send(thread, phase);
     SendResult sent = send_ipc(core, thread, cap.as_object<Endpoint>(), cap.badge(),
                                {.blocking = phase.blocking,
                                 .call = phase.call,
@@ -58,10 +59,7 @@ void send_to_endpoint(Core& core, Tcb& thread, const EndpointCap& cap, const Sen
 }
 
 void signal_notification(Core& core, Tcb& thread, const NotificationCap& cap, const SendPhase& phase) {
-    if (!cap.can_send()) {
-        if (phase.answers) set_result(thread, Failure::invalid_capability(0));
-        return;
-    }
+    if (!cap.can_send()) return refuse_send(thread, phase);
     signal(core, cap.as_object<Notification>(), cap.badge());
     if (phase.answers) set_done(thread);
 }
@@ -107,44 +105,47 @@ Invoked invoke(const Invocation& invocation) {
     return dispatch(invocation);
 }
 
-void invoke_object(Core& core, Tcb& thread, Slot& slot, const SendPhase& phase) {
+Progress invoke_object(Core& core, Tcb& thread, Slot& slot, const SendPhase& phase) {
     SentMessage message(thread);
     Invocation invocation{core, thread, slot, static_cast<Method>(message.info().label()), message, {}};
-    if (!find_arguments(core, thread, invocation, phase)) return;
+    if (!find_arguments(core, thread, invocation, phase)) return Progress::Complete;
     Invoked invoked = invoke(invocation);
-    if (invoked.ok() && invoked.value() == Outcome::Preempted) return restart_syscall(thread);
-    if (!phase.answers) return;
+    if (invoked.ok() && invoked.value() == Outcome::Preempted) {
+        restart_syscall(thread);
+        return Progress::Preempted;
+    }
+    if (!phase.answers) return Progress::Complete;
     if (!invoked.ok()) {
         set_result(thread, invoked.failure());
     } else if (invoked.value() == Outcome::Done) {
         set_done(thread);
     }
+    return Progress::Complete;
 }
 
-void send_through(Core& core, Tcb& thread, Slot& slot, const SendPhase& phase) {
+Progress send_through(Core& core, Tcb& thread, Slot& slot, const SendPhase& phase) {
     switch (slot.cap.type()) {
-        case CapType::Endpoint: return send_to_endpoint(core, thread, as<EndpointCap>(slot.cap), phase);
-        case CapType::Notification: return signal_notification(core, thread, as<NotificationCap>(slot.cap), phase);
+        case CapType::Endpoint: send_to_endpoint(core, thread, as<EndpointCap>(slot.cap), phase); break;
+        case CapType::Notification: signal_notification(core, thread, as<NotificationCap>(slot.cap), phase); break;
         case CapType::Reply:
             send_reply(core, thread, slot.cap.as_object<Reply>(), as<ReplyCap>(slot.cap).can_grant());
             if (phase.answers) set_done(thread);
-            return;
+            break;
         default: return invoke_object(core, thread, slot, phase);
     }
+    return Progress::Complete;
 }
 
-void send(Core& core, Tcb& thread, CPtr address, const SendPhase& phase) {
-    if (phase.blocking) {
-        if (Slot* slot = find_cap(core, thread, address, false)) send_through(core, thread, *slot, phase);
-        return;
-    }
-    Slot* slot = find_slot(thread, address);
-    if (slot != nullptr && !slot->empty()) {
-        send_through(core, thread, *slot, phase);
-    } else if (phase.answers) {
-        set_done(thread);
-    }
+// Preempted: the system call executes again, from this phase.
+Progress send(Core& core, Tcb& thread, CPtr address, const SendPhase& phase) {
+    Slot* slot = phase.blocking ? find_cap(core, thread, address, false) : find_slot(thread, address);
+    if (slot != nullptr && !slot->empty()) return send_through(core, thread, *slot, phase);
+    if (!phase.blocking && phase.answers) set_done(thread);
+    return Progress::Complete;
 }
+
+// Nothing follows that a preemption would have to skip.
+void send_only(Core& core, Tcb& thread, CPtr address, const SendPhase& phase) { static_cast<void>(send(core, thread, address, phase)); }
 
 // -- Receiving
 
@@ -192,8 +193,9 @@ void receive(Core& core, Tcb& thread, const ReceivePhase& phase) {
 void receive_after_send(Core& core, Tcb& thread, Syscall alone, const ReceivePhase& phase) {
     Word& number = thread.context.x[reg::number];
     number = (number & ~abi::syscall_number_mask) | static_cast<Word>(alone);
-    // A fault in the send phase, or the thread's own end, leaves nothing to receive.
-    if (thread.state == ThreadState::Running) receive(core, thread, phase);
+    if (thread.state == ThreadState::Running) return receive(core, thread, phase);
+    // The first phase stopped the thread itself: the receive is what it continues with.
+    restart_syscall(thread);
 }
 
 void reply(Core& core, Tcb& thread) {
@@ -219,21 +221,21 @@ void perform(Core& core, Tcb& thread) {
     CPtr cap(context.x[reg::cap]);
     CPtr destination(context.x[reg::destination]);
     switch (static_cast<Syscall>(context.x[reg::number] & abi::syscall_number_mask)) {
-        case Syscall::Call: return send(core, thread, cap, call_phase);
+        case Syscall::Call: return send_only(core, thread, cap, call_phase);
         case Syscall::ReplyRecv:
             reply(core, thread);
             return receive_after_send(core, thread, Syscall::Recv, {.blocking = true, .with_reply = true});
-        case Syscall::Send: return send(core, thread, cap, send_phase);
-        case Syscall::NBSend: return send(core, thread, cap, nb_send_phase);
+        case Syscall::Send: return send_only(core, thread, cap, send_phase);
+        case Syscall::NBSend: return send_only(core, thread, cap, nb_send_phase);
         case Syscall::Recv: return receive(core, thread, {.blocking = true, .with_reply = true});
         case Syscall::NBRecv: return receive(core, thread, {.blocking = false, .with_reply = true});
         case Syscall::Wait: return receive(core, thread, {.blocking = true, .with_reply = false});
         case Syscall::NBWait: return receive(core, thread, {.blocking = false, .with_reply = false});
         case Syscall::NBSendRecv:
-            send(core, thread, destination, first_phase);
+            if (send(core, thread, destination, first_phase) == Progress::Preempted) return;
             return receive_after_send(core, thread, Syscall::Recv, {.blocking = true, .with_reply = true});
         case Syscall::NBSendWait:
-            send(core, thread, destination, first_phase);
+            if (send(core, thread, destination, first_phase) == Progress::Preempted) return;
             return receive_after_send(core, thread, Syscall::Wait, {.blocking = true, .with_reply = false});
         case Syscall::Yield: return yield(core);
         default: return unknown_syscall(core, thread);

@@ -17,7 +17,7 @@ from . import BUILD, ROOT, building, outside, setup
 from .errors import Finding, Usage, say
 from .requirements import NEEDED_TIERS
 
-KERNEL_ENTRY = "kernel_start"
+KERNEL_ENTRY = "start_core"
 """The kernel's first function that runs at its own addresses: before it no symbol of the kernel's means anything to a debugger."""
 
 
@@ -172,7 +172,7 @@ def _elf_folders(system: Path) -> list[Path]:
 def _debug(options, ready: Built, port: int) -> int:
     """Runs the debugger on a machine that waits at `port`."""
     kernel = BUILD / "kernel" / ("kernel-debug.elf" if options.debug else "kernel.elf")
-    commands = [*(f"add-symbol-file {elf}" for elf in ready.elfs), f"target remote 127.0.0.1:{port}", f"hbreak {KERNEL_ENTRY}", "continue",
+    commands = [f"directory {ROOT}", *(f"add-symbol-file {elf}" for elf in ready.elfs), f"target remote 127.0.0.1:{port}", f"hbreak {KERNEL_ENTRY}", "continue",
                 *options.command]
     line = ["gdb-multiarch", "-nx", "-q", *(["-batch"] if options.command else []), "-ex", "set confirm off", str(kernel)]
     for command in commands:

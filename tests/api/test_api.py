@@ -248,8 +248,8 @@ uint64_t use(abi::UserContext& context)
     sys::reply_recv(5, 6, small);
     sys::call(5, message);
     sys::nb_send_recv(4, 5, 6, message);
-    auto registers = tcb.read_registers(abi::ReadRegistersFlags::make(1, 0), 36, context);
-    auto written = tcb.write_registers(abi::WriteRegistersFlags::make(1, 0), 36, context);
+    auto registers = tcb.read_registers(1, 36, context);
+    auto written = tcb.write_registers(1, 36, context);
     auto parameters = tcb.set_sched_params(255, 254, tcb, CapRef {}, Cap<Endpoint> {3});
     auto bound = Cap<SchedContext> {9}.bind(Cap<Notification> {4});
     return cnode.copy(1, 64, 2, 64, abi::CapRights {15}, cnode).ok() + Cap<Frame> {7}.get_address().value_or(3) + registers.detail(4)
@@ -270,7 +270,7 @@ uint64_t use(caprock_user_context_t *context)
     caprock_recv(5, 6, CAPROCK_SYSCALL_FLAG_REQUIRE_DONATION, &message);
     caprock_error_t error = caprock_frame_get_address(7, &address, &failure);
     error |= caprock_cnode_copy(2, 1, 64, 2, 64, caprock_cap_rights_make(1, 1, 1, 1), 2, 0);
-    error |= caprock_tcb_write_registers(1, caprock_write_registers_flags_make(1, 0), 36, context, &failure);
+    error |= caprock_tcb_write_registers(1, 1, 36, context, &failure);
     return error + address + failure.details[4] + caprock_message_info_get_label(message.info);
 }
 """
@@ -320,6 +320,7 @@ def test_structures_have_no_padding(headers, tmp_path):
     """Every field lies where the description puts it, so that all who read a structure by the description agree with the compiler."""
     asserts = "\n".join(f"static_assert(__builtin_offsetof(caprock::abi::{entry['name']}, {field['name']}) == {field['offset']});"
                         for entry in Description(API).structs for field in entry["fields"])
+    asserts += "".join(f"\nstatic_assert(sizeof(caprock::abi::{entry['name']}) == {entry['size']});" for entry in Description(API).structs)
     done = compile_text("aarch64-linux-gnu-g++", CXX, ".cpp", f"#include <caprock/abi.hpp>\n{asserts}\n", headers, tmp_path)
     assert asserts and done.returncode == 0, done.stderr
 

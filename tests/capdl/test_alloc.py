@@ -61,9 +61,10 @@ def test_malformed_input_names_line_and_reason(text):
 
 
 UNPLACEABLE = {
-    "object LargePage 21 - big": "big (2 MiB) does not fit: 16 KiB are free, the largest piece 16 KiB; 2 MiB are still needed (give the machine "
-                                 "more memory, or make the system smaller)",
-    "object SmallPage 12 0x10000000 far": "far (4 KiB at 0x10000000) is at an address where the board has nothing to give (correct the address)",
+    "object LargePage 21 - big": "big (2 MiB) does not fit: 16 KiB are free, the largest piece 16 KiB; 2 MiB are still needed (give the "
+                                 "machine more memory, or make the system smaller)",
+    "object SmallPage 12 0x10000000 far": "far (4 KiB at 0x10000000) is at an address where the board has nothing to give (correct the "
+                                          "address)",
     "object SmallPage 12 0x8000000 a\nobject SmallPage 12 0x8000000 b": "b (4 KiB at 0x8000000) overlaps a (correct one of the addresses)",
     "object SmallPage 12 0x8000010 odd": "odd (4 KiB at 0x8000010) is not aligned to its size (correct the address)",
     "object TCB 11 0x8000000 t": "t (2 KiB at 0x8000000) cannot be in device memory, which holds frames and untypeds only",

@@ -63,7 +63,8 @@ def test_every_type_has_its_kernel_object_and_size():
 
 
 def test_an_untyped_that_is_held_contains_its_children():
-    tables = tables_of("u = ut (16 bits) { w = ut (14 bits) { f = frame (4k) } e = ep } n = notification c = cnode (4 bits)", "c { 0: u  1: w }")
+    tables = tables_of("u = ut (16 bits) { w = ut (14 bits) { f = frame (4k) } e = ep } n = notification c = cnode (4 bits)",
+                       "c { 0: u  1: w }")
     groups = [(names(tables, group.parent)[0], [item.name for item in tables.objects[group.first:group.first + group.count]])
               for group in tables.groups]
     assert groups == [(None, ["u", "n", "c", lower.VAULT_NAME]), ("u", ["w", "e"]), ("w", ["f"])]
@@ -100,7 +101,9 @@ def test_address_spaces_are_built_from_the_top():
                        TREE + " v1 { 3: h (R) } v2 { 5: g (RW) } v3 { 1: f (RG) }")
     assert [(*names(tables, vspace, table), address) for vspace, table, address in tables.table_mappings] == [
         ("v", "v1", 0), ("v", "v2", 0), ("v", "v3", 0x400000)]
-    assert [(names(tables, item.frame)[0], item.address, item.rights, item.execute_never, item.cached) for item in tables.frame_mappings] == [
+    mappings = [(names(tables, item.frame)[0], item.address, item.rights, item.execute_never, item.cached)
+                for item in tables.frame_mappings]
+    assert mappings == [
         ("h", 3 << 30, 2, True, True), ("g", 5 << 21, 3, True, True), ("f", 0x401000, 2, False, True)]
     assert not any(item.is_copy for item in tables.frame_mappings)
     assert tables.address_spaces == [(tables.names.index("v"), lower.NONE)]
@@ -154,7 +157,8 @@ def test_derived_capabilities_come_after_badged_parents_and_before_first_ones():
     tables = tables_of("e = ep c = cnode (4 bits) d = cnode (4 bits)",
                        "c { 0: e (W, badge: 3) - child_of (d, 1)  1: e (RW) - child_of (d, 0) } "
                        "d { 0: e (RWGP)  1: e (W, badge: 3) - child_of (d, 0) }")
-    order = [(*names(tables, item.cnode), item.slot, item.action, *names(tables, item.parent_cnode), item.parent_slot) for item in tables.caps]
+    order = [(*names(tables, item.cnode), item.slot, item.action, *names(tables, item.parent_cnode), item.parent_slot)
+             for item in tables.caps]
     assert order == [("c", 1, "Copy", None, 0), ("d", 1, "Mint", None, 0), ("c", 0, "Copy", "d", 1), ("d", 0, "First", None, 0)]
 
 
@@ -183,8 +187,8 @@ def test_interrupts_are_numbered_behind_the_console_page():
 
 # Threads --------------------------------------------------------------------------------------------------------------------------------
 
-THREAD = ("t = tcb (addr: 0x10000400, ip: 0x400000, sp: 0x500000, prio: 9, max_prio: 8, affinity: 1, init: [1, 2]) c = cnode (4 bits) v = pgd "
-          "f = frame (4k) s = sc (8 bits, period: 100, budget: 50, data: 6) e = ep n = notification ")
+THREAD = ("t = tcb (addr: 0x10000400, ip: 0x400000, sp: 0x500000, prio: 9, max_prio: 8, affinity: 1, init: [1, 2]) c = cnode (4 bits) "
+          "v = pgd f = frame (4k) s = sc (8 bits, period: 100, budget: 50, data: 6) e = ep n = notification ")
 
 
 def test_threads_get_what_their_slots_say():
@@ -223,13 +227,16 @@ REFUSALS = {
     "half an address space": (THREAD, "t { cspace: c  ipc_buffer_slot: f (RW) }", "", "'t' has only one of cspace and vspace"),
     "a start without address space": (THREAD, "t { ipc_buffer_slot: f (RW) }", "", "'t' shall start but has no cspace and vspace"),
     "a buffer without frame": (THREAD, "t { cspace: c  vspace: v }", "", "'t' has an address for an IPC buffer but no frame"),
-    "another tree": ("f = frame (4k, fill: [{0 8 CDL_FrameFill_BootInfo CDL_FrameFill_BootInfo_BI 0}])", "", "", "CDL_FrameFill_BootInfo_BI"),
+    "another tree": ("f = frame (4k, fill: [{0 8 CDL_FrameFill_BootInfo CDL_FrameFill_BootInfo_BI 0}])", "", "",
+                     "CDL_FrameFill_BootInfo_BI"),
     "a filled gigabyte": ("f = frame (1G, fill: [{0 8 CDL_FrameFill_BootInfo CDL_FrameFill_BootInfo_FDT 0}])", "", "", "'f' has a fill"),
-    "derived from a thread's slot": ("t = tcb e = ep c = cnode (2 bits)", "t { fault_ep_slot: e (WG) } c { 0: e (W) - child_of (t, 5) }", "",
+    "derived from a thread's slot": ("t = tcb e = ep c = cnode (2 bits)", "t { fault_ep_slot: e (WG) } c { 0: e (W) - child_of (t, 5) }",
+                                     "",
                                      "slot (c, 0x0) is derived from (t, 0x5); the loader can do so only between slots of CNodes"),
     "derived from another badge": ("e = ep c = cnode (2 bits)", "c { 0: e (W, badge: 1)  1: e (W, badge: 2) - child_of (c, 0) }", "",
                                    "slot (c, 0x1) is derived from (c, 0x0), which has another badge"),
-    "two parents without a badge": ("e = ep c = cnode (3 bits)", "c { 0: e (RWGP)  1: e (RWGP)  2: e (W) - child_of (c, 0)  3: e (W) - child_of (c, 1) }",
+    "two parents without a badge": ("e = ep c = cnode (3 bits)",
+                                    "c { 0: e (RWGP)  1: e (RWGP)  2: e (W) - child_of (c, 0)  3: e (W) - child_of (c, 1) }",
                                     "", "'e' has capabilities derived from (c, 0x1) and from (c, 0x0)"),
     "a first capability that is derived": ("e = ep c = cnode (3 bits)",
                                            "c { 0: e (RWGP, badge: 4)  1: e (RWGP) - child_of (c, 0)  2: e (W) - child_of (c, 1) }", "",
@@ -260,7 +267,8 @@ def test_close_ranges_are_joined():
 def test_equal_files_are_embedded_once(tmp_path):
     (tmp_path / "one").write_bytes(b"x" * 8192)
     (tmp_path / "two").write_bytes(b"x" * 8192)
-    spec = load('f = frame (4k, fill: [{0 4096 CDL_FrameFill_FileData "one" 0}]) g = frame (4k, fill: [{0 4000 CDL_FrameFill_FileData "two" 4096}])',
+    spec = load('f = frame (4k, fill: [{0 4096 CDL_FrameFill_FileData "one" 0}]) '
+                'g = frame (4k, fill: [{0 4000 CDL_FrameFill_FileData "two" 4096}])',
                 folder=tmp_path)
     blobs, fills = emit.embed(spec, lower.lower(spec).fills, tmp_path)
     assert [(blob.path, blob.start, blob.length) for blob in blobs] == [("one", 0, 8096)]
@@ -303,6 +311,7 @@ def test_the_image_is_the_same_wherever_it_is_built(tmp_path):
     second = make_root(tmp_path / "another place")
     assert first.system_hash == second.system_hash
     assert first.elf.read_bytes() == second.elf.read_bytes()
+    assert first.boot_elf.read_bytes() == second.boot_elf.read_bytes()
 
 
 @needs_build
@@ -334,13 +343,14 @@ def test_the_payload_carries_hash_and_radix(tmp_path):
     import payload
     from capdl import build
     root = make_root(tmp_path / "a")
-    built = build.build_system(tmp_path / "a" / "system.cdl", machine="virt", dtb=None, elf_dirs=[], build_dir=BUILD, out_dir=tmp_path / "b")
+    built = build.build_system(tmp_path / "a" / "system.cdl", machine="virt", dtb=None, elf_dirs=[], build_dir=BUILD,
+                               out_dir=tmp_path / "b")
     content = built.payload.read_bytes()
     header = payload.HeaderLayout().unpack(content)
     assert header["system_hash"] == root.system_hash == built.system_hash
     assert header["name"].rstrip(b"\0") == b"system"
     assert header["root_cnode_bits"] == 12
-    assert content[header["root_offset"]:] == root.elf.read_bytes()
+    assert content[header["root_offset"]:] == root.boot_elf.read_bytes()
     assert header["api_hash"] == payload.elf_api_hash(content[header["root_offset"]:])
 
 
@@ -405,8 +415,8 @@ def test_the_compiled_tables_say_what_was_lowered(tmp_path):
     root = make_root(tmp_path / "a")
     tables, out = root.tables, tmp_path / "a" / "out"
     (out / "dump.cc").write_text(DUMP_TABLES, encoding="utf-8")
-    command = ["g++", "-std=gnu++2b", "-no-pie", f"-I{ROOT}", f"-I{BUILD / 'kernel' / 'api'}", "tables.cc", "files.S", "dump.cc", "-o", "dump"]
-    subprocess.run(command, cwd=out, check=True)
+    command = ["g++", "-std=gnu++2b", "-no-pie", f"-I{ROOT}", f"-I{BUILD / 'kernel' / 'api'}", "-o", "dump"]
+    subprocess.run([*command, "tables.cc", "files.S", "dump.cc"], cwd=out, check=True)
     words = subprocess.run([str(out / "dump")], capture_output=True, text=True, check=True).stdout.split("\n")
     expected = [f"system {tables.vault} {tables.object_count} {tables.capability_count} {root.system_hash.hex()}"]
     expected += [f"name {name}" for name in tables.names]
@@ -423,6 +433,7 @@ def test_the_compiled_tables_say_what_was_lowered(tmp_path):
     expected += [f"cap {item.cnode} {item.slot} {item.index} {actions.index(item.action)} {item.rights} {item.data} {item.parent_cnode}"
                  for item in tables.caps]
     expected += ["schedule " + " ".join(map(str, item)) for item in tables.schedules]
-    expected += [f"thread {item.tcb} {item.cspace} {item.vspace} {item.buffer_frame} {item.sched_context} {item.fault.endpoint} {item.fault.badge} "
-                 f"{item.ip} {item.sp} {item.arguments[1]} {item.priority} {item.max_priority} {int(item.resume)}" for item in tables.threads]
+    expected += [f"thread {item.tcb} {item.cspace} {item.vspace} {item.buffer_frame} {item.sched_context} {item.fault.endpoint} "
+                 f"{item.fault.badge} {item.ip} {item.sp} {item.arguments[1]} {item.priority} {item.max_priority} {int(item.resume)}"
+                 for item in tables.threads]
     assert words[:-1] == expected

@@ -16,7 +16,7 @@ LONGEST_LINE = 150
 
 def project_files() -> list[Path]:
     """Every file of the project that is not made by a build or a tool."""
-    skipped = re.compile(r"^(build[^/]*|\.git|\.hypothesis)/|(^|/)__pycache__/")
+    skipped = re.compile(r"^(build[^/]*|\.git|\.hypothesis|\.pytest_cache)/|(^|/)__pycache__/")
     names = (str(path.relative_to(ROOT)) for path in ROOT.rglob("*") if path.is_file())
     return [ROOT / name for name in sorted(names) if not skipped.search(name)]
 
@@ -34,8 +34,8 @@ def test_every_source_says_its_licence_first():
         if needs_licence_line(path):
             head = path.read_text(encoding="utf-8").splitlines()[:2]
             first = head[1:] if head and head[0].startswith("#!") else head[:1]
-            # A description whose first words must be `caprock 1` has the line right behind them.
-            if path.suffix == ".cdl":
+            # Templates may need a line of their own language before it.
+            if path.suffix == ".j2":
                 first = head
             if not any(LICENCE_LINE in line for line in first):
                 lacking.append(str(path.relative_to(ROOT)))

@@ -19,6 +19,7 @@ constexpr uint64_t tree_address = 0x40'8000;
 constexpr uint64_t constant_address = 0x40'9000;
 constexpr uint64_t free_address = 0x40'a000;
 constexpr uint64_t shared_address = 0x40'b000;
+constexpr uint64_t large_address = 0xa0'0000;
 
 constexpr CapRef endpoint{1};
 constexpr CapRef reply{2};
@@ -46,7 +47,8 @@ constexpr abi::CapRights all_rights = abi::CapRights::make(1, 1, 1, 1);
 
 void print(const char* text) {
     for (; *text != 0; ++text) {
-        while ((*reinterpret_cast<volatile uint32_t*>(uart_address + 0x18) & 1u << 5) != 0) {}
+        while ((*reinterpret_cast<volatile uint32_t*>(uart_address + 0x18) & 1u << 5) != 0) {
+        }
         *reinterpret_cast<volatile uint32_t*>(uart_address) = static_cast<uint8_t>(*text);
     }
 }
@@ -72,6 +74,9 @@ void check_start(uint64_t first, uint64_t second, uint64_t stack) {
 void check_memory() {
     check(word_at(constant_address) == 0x0706'0504'0302'0100, "filled frame");
     check(word_at(constant_address + 16) == 0, "zero behind the fill");
+    check(word_at(large_address) == 0x0706'0504'0302'0100, "start of a filled large frame");
+    check(word_at(large_address + 0x1f'f008) == 0x0f0e'0d0c'0b0a'0908, "end of a filled large frame");
+    check(word_at(large_address + 0x1000) == 0, "zero in a large frame");
     check(*reinterpret_cast<volatile uint32_t*>(tree_address) == 0xedfe'0dd0, "device tree in a frame");
     check(uart.get_address().value_or(0) == 0x900'0000, "frame at a fixed address");
     *reinterpret_cast<volatile uint64_t*>(shared_address) = 77;
@@ -105,7 +110,8 @@ bool is_empty(uint64_t slot) {
 }
 
 void check_derivation() {
-    check(cnode.mint(free_slot, depth, derived_slot, depth, all_rights, 5, cnode).error() == abi::Error::IllegalOperation, "badge is fixed");
+    check(cnode.mint(free_slot, depth, derived_slot, depth, all_rights, 5, cnode).error() == abi::Error::IllegalOperation,
+          "badge is fixed");
     check(cnode.revoke(derived_slot, depth).ok(), "revoking the badged capability");
     check(is_empty(equal_slot), "the one derived from it is gone");
     check(!is_empty(derived_slot), "badged capability is still there");

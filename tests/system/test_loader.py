@@ -50,6 +50,7 @@ objects {
   tree = frame (4k, fill: [{0 4096 CDL_FrameFill_BootInfo CDL_FrameFill_BootInfo_FDT 0}])
   constant = frame (4k, fill: [{0 16 CDL_FrameFill_FileData "probe.data" 32}])
   shared = frame (4k)
+  large = frame (2M, fill: [{0 8 CDL_FrameFill_FileData "probe.data" 32}, {2093056 16 CDL_FrameFill_FileData "probe.data" 32}])
   sc_probe = sc (8 bits, period: 10000, budget: 10000, data: 0)
   sc_caller = sc (8 bits, period: 10000, budget: 5000, data: 0)
   sc_spinner = sc (7 bits, period: 50000, budget: 1000, data: 0x55)
@@ -62,6 +63,7 @@ objects {
   u = ut (14 bits) { child = frame (4k) }
   clock = arm_irq (trigger: level, target: 0)
   pool = asid_pool
+  w = pgd
 }
 caps {
   probe { cspace: cspace (guard: 0, guard_size: 59)  vspace: v  ipc_buffer_slot: buffer (RW)  sc_slot: sc_probe }
@@ -94,9 +96,10 @@ caps {
   }
   v { 0: v1 }
   v1 { 0: v2 }
-  v2 { 2: v3 }
+  v2 { 2: v3  5: large (R) }
+  pool { 0: w }
   v3 { 0: code0 (RX)  1: code1 (RX)  2: code2 (RX)  3: code3 (RX)  4: data (RW)  5: stack (RW)  6: buffer (RW)  7: uart (RW, uncached)
-       8: tree (R)  9: constant (R)  11: shared (RW)  12: shared (R) }
+       8: tree (R, uncached)  9: constant (R)  11: shared (RW)  12: shared (R) }
 }
 irq maps { 34: clock }
 """
@@ -104,7 +107,7 @@ irq maps { 34: clock }
 # A thread that needs nothing but memory, to carry objects that the loader shall stumble over.
 SMALL = "arch aarch64 objects {{ {objects} }} caps {{ {caps} }} {rest}"
 IDLE = "t = tcb (addr: 0, ip: 0x400000, sp: 0, prio: 1, max_prio: 0, affinity: {core}) c = cnode (1 bits) v = pgd"
-IDLE_CAPS = "t {{ cspace: c  vspace: v  sc_slot: {sc} }}"
+IDLE_CAPS = "t { cspace: c  vspace: v  sc_slot: s }"
 
 
 def build(folder, text, name="system", **setting):
@@ -112,7 +115,8 @@ def build(folder, text, name="system", **setting):
     chosen = machines.Setting("virt", **setting).checked()
     tree = machines.device_tree(machines.Setting("virt").checked(), folder / "board.dtb")
     (folder / f"{name}.cdl").write_text(text, encoding="utf-8")
-    return build_system(folder / f"{name}.cdl", machine="virt", dtb=tree, elf_dirs=[folder], build_dir=BUILD, out_dir=folder / "out"), chosen
+    system = build_system(folder / f"{name}.cdl", machine="virt", dtb=tree, elf_dirs=[folder], build_dir=BUILD, out_dir=folder / "out")
+    return system, chosen
 
 
 def run(payload, setting, debug=False, until=None):
@@ -125,9 +129,9 @@ def make_probe(folder):
     """Compiles the probe to a flat file, and the content of one frame."""
     includes = [f"-I{BUILD / 'kernel' / 'api'}", f"-I{ROOT / 'userland' / 'caprock' / 'include'}"]
     subprocess.run([*COMPILE, *includes, str(HERE / "loader_probe.cc"), "-o", str(folder / "probe.elf")], check=True)
-    subprocess.run(["aarch64-linux-gnu-objcopy", "-O", "binary", "-j", ".text", str(folder / "probe.elf"), str(folder / "probe.bin")], check=True)
-    content = (folder / "probe.bin").read_bytes()
-    (folder / "probe.bin").write_bytes(content.ljust(4 * 4096, b"\0"))
+    flat = folder / "probe.bin"
+    subprocess.run(["aarch64-linux-gnu-objcopy", "-O", "binary", "-j", ".text", str(folder / "probe.elf"), str(flat)], check=True)
+    flat.write_bytes(flat.read_bytes().ljust(4 * 4096, b"\0"))
     (folder / "probe.data").write_bytes(bytes(32) + bytes(range(16)) + b"\xff" * 16)
 
 
@@ -145,16 +149,20 @@ def test_a_program_finds_what_was_described(tmp_path, debug):
 
 def idle_system(objects="", caps="", core=0, schedule="period: 10000, budget: 10000, data: 0", rest=""):
     """A description with one thread and what a test adds."""
-    return SMALL.format(objects=f"{IDLE.format(core=core)} s = sc (8 bits, {schedule}) {objects}", caps=f"{IDLE_CAPS.format(sc='s')} {caps}", rest=rest)
+    objects = f"{IDLE.format(core=core)} s = sc (8 bits, {schedule}) {objects}"
+    return SMALL.format(objects=objects, caps=f"{IDLE_CAPS} {caps}", rest=rest)
 
 
 HALTS = {
-    "too little memory": (idle_system("big[64] = frame (2M)"), {"memory": "64M"}, r"big\[\d+\] \(2 MiB\) does not fit: .* are free, the largest piece .*; .* are still needed$"),
+    "too little memory": (idle_system("big[64] = frame (2M)"), {"memory": "64M"},
+                          r"big\[\d+\] \(2 MiB\) does not fit: .* are free, the largest piece .*; .* are still needed$"),
     "the kernel's own device": (idle_system("gic = frame (4k, paddr: 0x8000000)"), {},
                                 r"gic \(4 KiB at 0x8000000\) is at an address where the kernel gave nothing$"),
-    "the kernel's own interrupt": (idle_system("i = irq", rest="irq maps { 27: i }"), {}, "making the handler of interrupt 27 for i: RevokeFirst$"),
+    "the kernel's own interrupt": (idle_system("i = irq", rest="irq maps { 27: i }"), {},
+                                   "making the handler of interrupt 27 for i: RevokeFirst$"),
     "a core that does not run": (idle_system(core=1), {}, r"s is for core 1, but the kernel runs 1 \(start the machine with more cores\)$"),
-    "a budget that is too small": (idle_system(schedule="period: 10000, budget: 1, data: 0"), {}, r"configuring s with 1 us in 10000 us: RangeError \(from \d+ to \d+\)$"),
+    "a budget that is too small": (idle_system(schedule="period: 10000, budget: 1, data: 0"), {},
+                                   r"configuring s with 1 us in 10000 us: RangeError \(from \d+ to \d+\)$"),
     "control of a core that does not run": (idle_system("d = cnode (1 bits)", "d { 1: sched_control (core: 2) }"), {},
                                             "d slot 1 names core 2, but the kernel runs 1$"),
 }
@@ -184,7 +192,8 @@ def test_a_system_of_many_frames_loads(tmp_path):
     """More objects than the smallest root CNode has slots, each mapped."""
     frames, tables = 6000, 12
     maps = " ".join(f"p[{i}] {{ 0: f[{i * 512}..{min(frames, i * 512 + 512) - 1}] (RW) }}" for i in range(tables))
-    text = idle_system(f"f[{frames}] = frame (4k) p[{tables}] = pt v1 = pud v2 = pd", f"v {{ 0: v1 }} v1 {{ 0: v2 }} v2 {{ 2: p[] }} {maps}")
+    text = idle_system(f"f[{frames}] = frame (4k) p[{tables}] = pt v1 = pud v2 = pd",
+                       f"v {{ 0: v1 }} v1 {{ 0: v2 }} v2 {{ 2: p[] }} {maps}")
     system, setting = build(tmp_path, text)
     outcome = run(system.payload, setting, until="caprock: loaded")
     assert f"caprock: loaded system: {len(system.spec.objects)} objects, " in outcome.log

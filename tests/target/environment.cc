@@ -47,7 +47,25 @@ bool map_tables(Cap<VSpace> vspace, uint64_t address) {
     }
 }
 
+bool copy_page(Cap<VSpace> vspace, const char* page) {
+    const Cap<Frame> copy{environment.take_slots()};
+    const Cap<Frame> frame = environment.image_frame(page);
+    if (!root_cnode.copy(copy.address(), address_bits, frame.address(), address_bits, all_rights, root_cnode).ok()) return false;
+    const abi::CapRights rights = page >= data_start ? read_write : read_only;
+    return copy.map(reinterpret_cast<uint64_t>(page), rights, page < constants_start ? cached_executable : cached, vspace).ok();
+}
+
 }  // namespace
+
+bool copy_image(Cap<VSpace> vspace) {
+    constexpr uint64_t table_bytes = 512 * page_bytes;
+    for (const char* page = image_start; page < image_end; page += page_bytes) {
+        const uint64_t address = reinterpret_cast<uint64_t>(page);
+        const bool first_of_table = page == image_start || address % table_bytes == 0;
+        if ((first_of_table && !map_tables(vspace, address)) || !copy_page(vspace, page)) return false;
+    }
+    return true;
+}
 
 bool Environment::start(const abi::RootBootInfo& info) {
     caprock_ipc_buffer = reinterpret_cast<abi::IPCBuffer*>(info.ipc_buffer);
@@ -60,7 +78,7 @@ bool Environment::start(const abi::RootBootInfo& info) {
         devices_[device_count_++] = {.slot = boot_.untyped_slot(i), .address = untyped.paddr, .size_bits = untyped.size_bits};
     }
     next_device_slot_ = boot_.slot_count();
-    return take_memory() && map_windows() && open_console() && copy_address_space();
+    return take_memory() && map_windows() && open_console() && make_other_space();
 }
 
 bool Environment::take_memory() {
@@ -85,25 +103,11 @@ bool Environment::open_console() {
     return true;
 }
 
-bool Environment::copy_address_space() {
+bool Environment::make_other_space() {
     const Result<CapRef> vspace = try_create(abi::ObjectType::VSpace);
     if (!vspace.ok()) return false;
     other_vspace_ = Cap<VSpace>{vspace.value().address()};
-    if (!root_asid_pool.assign(other_vspace_).ok()) return false;
-    constexpr uint64_t table_bytes = 512 * page_bytes;
-    for (const char* page = image_start; page < image_end; page += page_bytes) {
-        const uint64_t address = reinterpret_cast<uint64_t>(page);
-        const bool first_of_table = page == image_start || address % table_bytes == 0;
-        if ((first_of_table && !map_tables(other_vspace_, address)) || !copy_page(page)) return false;
-    }
-    return true;
-}
-
-bool Environment::copy_page(const char* page) {
-    const Cap<Frame> copy{take_slots()};
-    if (!root_cnode.copy(copy.address(), address_bits, image_frame(page).address(), address_bits, all_rights, root_cnode).ok()) return false;
-    const abi::CapRights rights = page >= data_start ? read_write : read_only;
-    return copy.map(reinterpret_cast<uint64_t>(page), rights, page < constants_start ? cached_executable : cached, other_vspace_).ok();
+    return root_asid_pool.assign(other_vspace_).ok() && copy_image(other_vspace_);
 }
 
 void Environment::keep() {

@@ -95,9 +95,8 @@ private:
     uint64_t take_device_slots(uint64_t count) { return next_device_slot_ -= count; }
     bool take_memory();
     bool map_windows();
-    bool copy_address_space();
-    bool copy_page(const char* page);
     bool open_console();
+    bool make_other_space();
     bool split(Device& device);
     volatile uint32_t& console_register(uint64_t offset) const;
     void put(char character);
@@ -119,6 +118,9 @@ extern Environment environment;
 
 /// Makes an object of the running test's memory. `bits`: a CNode's radix, an untyped's or a scheduling context's size.
 Result<CapRef> try_create(abi::ObjectType type, uint64_t bits = 0, uint64_t count = 1);
+
+/// Maps copies of the root task's image into a VSpace that has an ASID, at the same addresses. False when something failed.
+bool copy_image(Cap<VSpace> vspace);
 
 /// Where the timer counts, in ticks.
 inline uint64_t now() {

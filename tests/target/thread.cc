@@ -65,7 +65,7 @@ void Thread::set_registers() const {
     registers.pc = reinterpret_cast<uint64_t>(&thread_main);
     registers.sp = reinterpret_cast<uint64_t>(memory_->stack + sizeof memory_->stack);
     registers.x0_x8[0] = reinterpret_cast<uint64_t>(this);
-    CHECK_OK(tcb.write_registers(abi::WriteRegistersFlags::make(0, 0), sizeof registers / sizeof(uint64_t), registers));
+    CHECK_OK(tcb.write_registers(0, sizeof registers / sizeof(uint64_t), registers));
     CHECK_OK(tcb.set_tls_base(reinterpret_cast<uint64_t>(memory_->thread_block)));
 }
 

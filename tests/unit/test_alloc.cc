@@ -45,9 +45,9 @@ Planned make_plan(const std::vector<Untyped>& untypeds, const std::vector<Object
     planned.pieces.resize(pieces);
     planned.by_address.resize(pieces);
     planned.pool.resize(pieces);
-    const Workspace workspace{{planned.order.data(), planned.order.size()},   {planned.addresses.data(), planned.addresses.size()},
-                              {planned.steps.data(), planned.steps.size()},   {planned.pieces.data(), pieces},
-                              {planned.by_address.data(), pieces},            {planned.pool.data(), pieces}};
+    const Workspace workspace{{planned.order.data(), planned.order.size()}, {planned.addresses.data(), planned.addresses.size()},
+                              {planned.steps.data(), planned.steps.size()}, {planned.pieces.data(), pieces},
+                              {planned.by_address.data(), pieces},          {planned.pool.data(), pieces}};
     planned.outcome = plan({untypeds.data(), untypeds.size()}, {objects.data(), objects.size()}, workspace);
     return planned;
 }
@@ -145,12 +145,11 @@ TEST_CASE("equal objects share a retype up to the kernel's limit", "[alloc]") {
 
 TEST_CASE("memory is used to the last byte whatever the order of the request", "[alloc]") {
     const std::vector<Untyped> untypeds{{0x4000'0000, 13, false}, {0x5000'0000, 12, false}};
-    const std::vector<Object> objects{free_object(ObjectType::Endpoint, 4),      free_object(ObjectType::SmallPage, 12),
-                                      free_object(ObjectType::TCB, 11),          free_object(ObjectType::Notification, 6),
-                                      free_object(ObjectType::SmallPage, 12),    free_object(ObjectType::CNode, 10),
-                                      free_object(ObjectType::CNode, 9),         free_object(ObjectType::SchedContext, 8),
-                                      free_object(ObjectType::SchedContext, 7),  free_object(ObjectType::Reply, 5),
-                                      free_object(ObjectType::Endpoint, 4)};
+    const std::vector<Object> objects{
+        free_object(ObjectType::Endpoint, 4),     free_object(ObjectType::SmallPage, 12),   free_object(ObjectType::TCB, 11),
+        free_object(ObjectType::Notification, 6), free_object(ObjectType::SmallPage, 12),   free_object(ObjectType::CNode, 10),
+        free_object(ObjectType::CNode, 9),        free_object(ObjectType::SchedContext, 8), free_object(ObjectType::SchedContext, 7),
+        free_object(ObjectType::Reply, 5),        free_object(ObjectType::Endpoint, 4)};
     const Planned planned = make_plan(untypeds, objects);
     REQUIRE(planned.outcome.problem == Problem::None);
     execute(untypeds, objects, planned);
@@ -160,7 +159,8 @@ TEST_CASE("memory is used to the last byte whatever the order of the request", "
 
 TEST_CASE("a device frame is reached by paddings", "[alloc]") {
     const std::vector<Untyped> untypeds{{0x4000'0000, 20, false}, {0x0800'0000, 27, true}};
-    const std::vector<Object> objects{frame_at(0x0900'0000), free_object(ObjectType::TCB, 11), frame_at(0x0901'0000), frame_at(0x0901'1000)};
+    const std::vector<Object> objects{frame_at(0x0900'0000), free_object(ObjectType::TCB, 11), frame_at(0x0901'0000),
+                                      frame_at(0x0901'1000)};
     const Planned planned = make_plan(untypeds, objects);
     REQUIRE(planned.outcome.problem == Problem::None);
     execute(untypeds, objects, planned);
@@ -262,8 +262,8 @@ TEST_CASE("buffers that are too small are noticed", "[alloc]") {
     std::vector<uint64_t> addresses(1);
     std::vector<Step> steps(8);
     std::vector<Piece> pieces(2);
-    Workspace workspace{{numbers.data(), 1}, {addresses.data(), 1}, {steps.data(), 8}, {pieces.data(), 2}, {numbers.data() + 1, 1},
-                        {numbers.data() + 2, 1}};
+    Workspace workspace{{numbers.data(), 1}, {addresses.data(), 1},   {steps.data(), 8},
+                        {pieces.data(), 2},  {numbers.data() + 1, 1}, {numbers.data() + 2, 1}};
     CHECK(plan({untypeds.data(), 1}, {objects.data(), 1}, workspace).problem == Problem::TooSmallBuffers);
     workspace.order.size = 0;
     CHECK(plan({untypeds.data(), 1}, {objects.data(), 1}, workspace).problem == Problem::TooSmallBuffers);
@@ -298,10 +298,10 @@ std::vector<Untyped> random_untypeds(std::mt19937_64& random) {
 
 std::vector<Object> random_objects(std::mt19937_64& random, const std::vector<Untyped>& untypeds) {
     static constexpr Object kinds[] = {
-        {any_address, ObjectType::Endpoint, 4},      {any_address, ObjectType::Reply, 5},      {any_address, ObjectType::Notification, 6},
-        {any_address, ObjectType::SchedContext, 8},  {any_address, ObjectType::CNode, 9},      {any_address, ObjectType::TCB, 11},
-        {any_address, ObjectType::SmallPage, 12},    {any_address, ObjectType::PageTable, 12}, {any_address, ObjectType::VSpace, 12},
-        {any_address, ObjectType::LargePage, 21},    {any_address, ObjectType::Untyped, 16},
+        {any_address, ObjectType::Endpoint, 4},     {any_address, ObjectType::Reply, 5},      {any_address, ObjectType::Notification, 6},
+        {any_address, ObjectType::SchedContext, 8}, {any_address, ObjectType::CNode, 9},      {any_address, ObjectType::TCB, 11},
+        {any_address, ObjectType::SmallPage, 12},   {any_address, ObjectType::PageTable, 12}, {any_address, ObjectType::VSpace, 12},
+        {any_address, ObjectType::LargePage, 21},   {any_address, ObjectType::Untyped, 16},
     };
     std::vector<Object> objects;
     const size_t count = random() % 3000;

@@ -65,10 +65,4 @@ void print_hex(Word value) {
         console_put("0123456789abcdef"[(value >> shift) & 0xf]);
 }
 
-void print_decimal(Word value) {
-    if (value >= 10)
-        print_decimal(value / 10);
-    console_put(static_cast<char>('0' + value % 10));
-}
-
 }  // namespace caprock::arch

@@ -16,6 +16,5 @@ void give_up_console();
 void print(const char* text);
 /// Prints `value` as 0x and sixteen hexadecimal digits.
 void print_hex(Word value);
-void print_decimal(Word value);
 
 }  // namespace caprock::arch

@@ -73,7 +73,9 @@ struct ID_AA64MMFR0_EL1 : SysReg<3, 0, 0, 7, 0> {
 struct MPIDR_EL1 : SysReg<3, 0, 0, 0, 5> {
     static constexpr Word affinity = 0xff00ffffff;
 };
-struct MDSCR_EL1 : SysReg<2, 0, 0, 2, 2> {};
+struct MDSCR_EL1 : SysReg<2, 0, 0, 2, 2> {
+    static constexpr Word TDCC = bit(12);
+};
 struct PMUSERENR_EL0 : SysReg<3, 3, 9, 14, 0> {};
 
 struct CNTKCTL_EL1 : SysReg<3, 0, 14, 1, 0> {

@@ -5,6 +5,7 @@
 #include "arch/aarch64/mmu.hpp"
 #include "memory.hpp"
 #include "report.hpp"
+#include "space.hpp"
 
 extern "C" char text_end[], rodata_start[];
 
@@ -21,11 +22,11 @@ struct Mistake {
     void (*make)(const abi::BootInfo& info);
 };
 
-// No tail call, and a frame that the compiler cannot leave out.
+// Far deeper than the stack; no tail call, and a frame that the compiler cannot leave out.
 [[gnu::noinline]] Word overflow_stack(Word depth) {
     volatile Word frame[64];
     for (volatile Word& word : frame) word = depth;
-    return overflow_stack(depth + 1) + frame[depth % 64];
+    return depth == 0 ? 0 : overflow_stack(depth - 1) + frame[depth % 64];
 }
 
 void write_word(Word address) { *reinterpret_cast<volatile Word*>(address) = 0; }
@@ -55,13 +56,19 @@ void take_fiq(const abi::BootInfo& info) {
 
 void use_thread_stack_pointer(const abi::BootInfo&) { asm volatile("msr spsel, #0\n udf #0"); }
 
+void execute_user_page(const abi::BootInfo& info) {
+    build_spaces(info);
+    enter_space(0);
+    call(info.root_entry);
+}
+
 constexpr Mistake mistakes[] = {
-    {"stack-overflow", [](const abi::BootInfo&) { check("the stack overflows", overflow_stack(0) == 1); }},
+    {"stack-overflow", [](const abi::BootInfo&) { overflow_stack(STACK_BYTES); }},
     {"write-text", [](const abi::BootInfo&) { write_word(reinterpret_cast<Word>(text_end) - 8); }},
     {"write-constants", [](const abi::BootInfo&) { write_word(reinterpret_cast<Word>(rodata_start)); }},
     {"write-image", [](const abi::BootInfo& info) { write_word(to_kernel(PhysAddr(info.kernel.start)).raw); }},
     {"execute-data", [](const abi::BootInfo&) { call(reinterpret_cast<Word>(&code_in_data)); }},
-    {"execute-user", [](const abi::BootInfo& info) { call(info.root_entry); }},
+    {"execute-user", execute_user_page},
     {"execute-memory", [](const abi::BootInfo&) { call(to_kernel(allocate_page()).raw); }},
     {"undefined", [](const abi::BootInfo&) { asm volatile("udf #0"); }},
     {"interrupt", take_interrupt},

@@ -23,7 +23,7 @@ constexpr Word kernel_half = 0xffff000000000000;
 constexpr Word direct_map_end = IMAGE_BASE;
 constexpr Word test_memory_bytes = 0x200000;
 constexpr Word table_bit = 2;  // set in an entry of level 3, clear in a block of an upper level
-constexpr Word user_bit = bit(6);
+constexpr Word user_bit = arch::bit(6);
 
 Word image_start = 0;
 PhysAddr next_page;

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What all system calls have in common: addresses that do not resolve, rights, invocations, unknown numbers, dead registers.
+#include "tests/target/probes.hpp"
+#include "tests/target/thread.hpp"
+
+namespace caprock::target {
+
+namespace {
+
+using abi::FaultLabel;
+using abi::LookupFailure;
+namespace CapFault = abi::CapFault;
+namespace Unknown = abi::UnknownSyscall;
+
+// Receives a CapFault and checks what it says of the lookup.
+FaultReport check_cap_fault(const FaultHandler& handler, uint64_t address, bool receiving, LookupFailure failure) {
+    const FaultReport report = handler.receive();
+    CHECK_EQUAL(report.label, FaultLabel::CapFault);
+    CHECK_EQUAL(report.length, CapFault::length);
+    CHECK_EQUAL(report.words[CapFault::addr], address);
+    CHECK_EQUAL(report.words[CapFault::in_recv_phase], receiving);
+    CHECK_EQUAL(report.words[CapFault::lookup_failure_type], failure);
+    return report;
+}
+
+// An invocation of `cap` with any label, words and capabilities: its error.
+abi::Error invoke(CapRef cap, uint64_t label, uint64_t words, uint64_t caps) {
+    sys::Message message{abi::MessageInfo::make(words, caps, 0, label), 0, {}};
+    sys::call(cap.address(), message);
+    return static_cast<abi::Error>(message.info.label());
+}
+
+constexpr uint64_t number(abi::Method method) { return static_cast<uint64_t>(method); }
+
+}  // namespace
+
+TEST(call_nothing, "Call of an empty slot is a CapFault, and executes again after the reply") {
+    const FaultHandler handler;
+    const uint64_t empty = environment.take_slots();
+    auto calling = [=] {
+        sys::ShortMessage message{abi::MessageInfo{0}, 0, {}};
+        sys::call(empty, message);
+    };
+    const Thread& thread = spawn(calling, {.fault_endpoint = handler.endpoint()});
+    const FaultReport first = check_cap_fault(handler, empty, false, LookupFailure::MissingCapability);
+    CHECK_EQUAL(first.words[CapFault::bits_left], 0);
+    handler.reply();
+    const FaultReport second = check_cap_fault(handler, empty, false, LookupFailure::MissingCapability);
+    CHECK_EQUAL(second.words[CapFault::ip], first.words[CapFault::ip]);
+    CHECK_OK(root_cnode.copy(empty, 64, create<Notification>().address(), 64, all_rights, root_cnode));
+    handler.reply();
+    CHECK(thread.done());
+}
+
+TEST(guard_mismatch, "an address beyond the CSpace is a guard mismatch") {
+    const FaultHandler handler;
+    constexpr uint64_t address = uint64_t{5} << 20;
+    auto calling = [] {
+        sys::ShortMessage message{abi::MessageInfo{0}, 0, {}};
+        sys::call(address, message);
+    };
+    spawn(calling, {.fault_endpoint = handler.endpoint()});
+    const FaultReport report = check_cap_fault(handler, address, false, LookupFailure::GuardMismatch);
+    CHECK_EQUAL(report.words[CapFault::bits_left], 64);
+    CHECK_EQUAL(report.words[CapFault::detail1], 0);
+    CHECK_EQUAL(report.words[CapFault::detail2], 52);
+}
+
+TEST(depth_mismatch, "a CNode that resolves more bits than are left is a depth mismatch") {
+    const FaultHandler handler;
+    const Cap<CNode> small = create<CNode>(4);
+    CHECK_OK(mint(small, abi::CNodeCapData::make(60, 0).raw).copy(0, 64, root_cnode.address(), 64, all_rights, root_cnode));
+    auto calling = [] {
+        sys::ShortMessage message{abi::MessageInfo{0}, 0, {}};
+        sys::call(3, message);
+    };
+    spawn(calling, {.fault_endpoint = handler.endpoint(), .cspace = small});
+    const FaultReport report = check_cap_fault(handler, 3, false, LookupFailure::DepthMismatch);
+    CHECK_EQUAL(report.words[CapFault::bits_left], 60);
+    CHECK_EQUAL(report.words[CapFault::detail1], 64);
+}
+
+TEST(two_levels, "a CSpace of two levels resolves") {
+    const FaultHandler handler;
+    const Cap<CNode> upper = create<CNode>(4);
+    const Cap<CNode> lower = create<CNode>(4);
+    const Cap<Notification> notification = create<Notification>();
+    CHECK_OK(mint(lower, abi::CNodeCapData::make(60, 0).raw).copy(6, 64, notification.address(), 64, all_rights, root_cnode));
+    CHECK_OK(mint(upper, abi::CNodeCapData::make(60, 0).raw)
+                 .mint(2, 64, lower.address(), 64, all_rights, abi::CNodeCapData::make(8, 0xc3).raw, root_cnode));
+    // 4 bits of the upper node, guard and 4 bits of the lower one; what is left does not matter for what is no CNode.
+    auto signalling = [] {
+        sys::signal(uint64_t{0x2c36} << 48);
+        sys::signal(0);
+    };
+    spawn(signalling, {.fault_endpoint = handler.endpoint(), .cspace = upper});
+    check_cap_fault(handler, 0, false, LookupFailure::MissingCapability);
+    sys::ShortMessage message;
+    sys::nb_wait(notification.address(), message);
+    CHECK_EQUAL(message.info.raw, abi::notification_message_info);
+}
+
+TEST(missing_rights, "sending without the right write is an InvalidCapability, for all sends") {
+    const Cap<Endpoint> endpoint = copy(create<Endpoint>(), read_only);
+    const Cap<Notification> notification = copy(create<Notification>(), read_only);
+    for (const uint64_t target : {endpoint.address(), notification.address()}) {
+        sys::Invocation message{abi::MessageInfo{0}, 0, {7, 7, 7, 7, 7}};
+        sys::call(target, message);
+        CHECK_EQUAL(message.info.label(), abi::Error::InvalidCapability);
+        CHECK_EQUAL(message.info.length(), 1);
+        CHECK_EQUAL(message.words[0], 0);
+        CHECK_EQUAL(sys::send(target, sys::ShortMessage{}), abi::Error::InvalidCapability);
+        CHECK_EQUAL(sys::nb_send(target, sys::ShortMessage{}), abi::Error::InvalidCapability);
+    }
+}
+
+TEST(receive_faults, "receiving checks the source, the reply object and the binding, in this order") {
+    const FaultHandler handler;
+    const Cap<Endpoint> endpoint = create<Endpoint>();
+    const Cap<Endpoint> sender = copy(endpoint, abi::CapRights::make(1, 0, 1, 1));
+    const Cap<Reply> reply = create<Reply>();
+    const Cap<Notification> notification = create<Notification>();
+    CHECK_OK(root_tcb.unbind_notification());
+    CHECK_OK(root_tcb.bind_notification(notification));
+    const uint64_t sources[] = {environment.take_slots(), sender.address(), reply.address(), endpoint.address(), endpoint.address(),
+                                notification.address()};
+    const uint64_t replies[] = {0, 0, 0, 0, notification.address(), 0};
+    uint64_t which = 0;
+    auto receiving = [&] {
+        sys::ShortMessage message;
+        sys::recv(sources[which], replies[which], message);
+    };
+    for (which = 0; which < 6; ++which) {
+        spawn(receiving, {.fault_endpoint = handler.endpoint()});
+        const bool reply_is_missing = which == 3 || which == 4;
+        check_cap_fault(handler, reply_is_missing ? replies[which] : sources[which], true, LookupFailure::MissingCapability);
+    }
+}
+
+TEST(nothing_there, "what does not block says that nothing was there") {
+    const Cap<Endpoint> endpoint = create<Endpoint>();
+    const Cap<Reply> reply = create<Reply>();
+    sys::ShortMessage message{abi::MessageInfo{~uint64_t{0}}, 9, {}};
+    sys::nb_recv(endpoint.address(), reply.address(), message);
+    CHECK(message.badge == 0 && message.info.raw == 0);
+    message = {abi::MessageInfo{~uint64_t{0}}, 9, {}};
+    sys::nb_wait(create<Notification>().address(), message);
+    CHECK(message.badge == 0 && message.info.raw == 0);
+    CHECK_EQUAL(sys::nb_send(endpoint.address(), sys::ShortMessage{}), abi::Error::NoError);
+    CHECK_EQUAL(sys::nb_send(environment.take_slots(), sys::ShortMessage{}), abi::Error::NoError);
+    CHECK_EQUAL(sys::nb_send(~uint64_t{0}, sys::ShortMessage{}), abi::Error::NoError);
+    CHECK_EQUAL(sys::send(reply.address(), sys::ShortMessage{}), abi::Error::NoError);
+}
+
+TEST(invocation_order, "an invocation's label is checked before its length, and both before the method's own checks") {
+    const Cap<TCB> tcb = create<TCB>();
+    CHECK_EQUAL(invoke(tcb, 0, 0, 0), abi::Error::IllegalOperation);
+    CHECK_EQUAL(invoke(tcb, 9999, 0, 0), abi::Error::IllegalOperation);
+    CHECK_EQUAL(invoke(tcb, number(abi::Method::UntypedRetype), 0, 0), abi::Error::IllegalOperation);
+    CHECK_EQUAL(invoke(tcb, number(abi::Method::TCBSetFlags), 0, 0), abi::Error::IllegalOperation);
+    CHECK_EQUAL(invoke(tcb, number(abi::Method::TCBSetPriority), 0, 1), abi::Error::TruncatedMessage);
+    CHECK_EQUAL(invoke(tcb, number(abi::Method::TCBSetPriority), 1, 0), abi::Error::TruncatedMessage);
+    caprock_ipc_buffer->caps_or_badges[0] = 0;
+    CHECK_EQUAL(invoke(tcb, number(abi::Method::TCBSetPriority), 1, 1), abi::Error::InvalidCapability);
+    CHECK_EQUAL(invoke(tcb, number(abi::Method::TCBUnbindNotification), 12, 3), abi::Error::IllegalOperation);
+}
+
+TEST(invocation_arguments, "a capability argument that does not resolve is a CapFault of Call, and nothing to NBSend") {
+    const FaultHandler handler;
+    constexpr uint64_t nowhere = uint64_t{1} << 40;
+    const Cap<TCB> tcb = create<TCB>();
+    auto calling = [=] {
+        caprock_ipc_buffer->caps_or_badges[0] = nowhere;
+        const sys::ShortMessage message{abi::MessageInfo::make(1, 1, 0, number(abi::Method::TCBSetPriority)), 0, {1}};
+        sys::nb_send(tcb.address(), message);
+        sys::ShortMessage called = message;
+        sys::call(tcb.address(), called);
+    };
+    spawn(calling, {.fault_endpoint = handler.endpoint()});
+    check_cap_fault(handler, nowhere, false, LookupFailure::GuardMismatch);
+}
+
+TEST(invocation_by_send, "Send and NBSend invoke, with the same result") {
+    const Cap<TCB> tcb = create<TCB>();
+    const sys::Invocation unbind{abi::MessageInfo::make(0, 0, 0, number(abi::Method::TCBUnbindNotification)), 0, {}};
+    CHECK_EQUAL(sys::send(tcb.address(), unbind), abi::Error::IllegalOperation);
+    CHECK_EQUAL(sys::nb_send(tcb.address(), unbind), abi::Error::IllegalOperation);
+    const Cap<Notification> notification = create<Notification>();
+    CHECK_OK(tcb.bind_notification(notification));
+    CHECK_EQUAL(sys::nb_send(tcb.address(), unbind), abi::Error::NoError);
+    CHECK_ERROR(tcb.unbind_notification(), IllegalOperation);
+}
+
+TEST(planned_methods, "methods that are planned answer IllegalOperation") {
+    const Cap<CNode> node = create<CNode>(4);
+    const Cap<TCB> tcb = create<TCB>();
+    const Cap<SchedContext> context = create<SchedContext>(8);
+    for (uint64_t label = 1; label < abi::method_count; ++label) {
+        const abi::MethodInfo& method = abi::method_info[label];
+        if (method.implemented) continue;
+        CapRef cap = root_vspace;
+        if (method.object == abi::CapType::CNode) cap = node;
+        if (method.object == abi::CapType::TCB) cap = tcb;
+        if (method.object == abi::CapType::SchedContext) cap = context;
+        if (method.object == abi::CapType::Domain) cap = CapRef{init_slot(abi::InitSlot::Domain)};
+        if (method.object == abi::CapType::Inspect) cap = CapRef{init_slot(abi::InitSlot::Inspect)};
+        CHECK_EQUAL(invoke(cap, label, 12, 0), abi::Error::IllegalOperation);
+    }
+}
+
+TEST(unknown_numbers, "an unknown system call is a fault with all registers, and the reply sets them") {
+    const FaultHandler handler;
+    uint64_t registers[19];
+    auto calling = [&] { probe_system_call(registers); };
+    for (const uint64_t unknown : {uint64_t{0}, uint64_t{12}, uint64_t{127}, uint64_t{130}, uint64_t{255}, uint64_t{0x400}}) {
+        for (uint64_t i = 0; i < 19; ++i) registers[i] = 1000 + i;
+        registers[7] = unknown;
+        const Thread& thread = spawn(calling, {.fault_endpoint = handler.endpoint()});
+        const FaultReport report = handler.receive();
+        CHECK_EQUAL(report.label, FaultLabel::UnknownSyscall);
+        CHECK_EQUAL(report.length, Unknown::length);
+        for (uint64_t i = 0; i < 8; ++i) CHECK_EQUAL(report.words[i], i == 7 ? unknown : 1000 + i);
+        CHECK_EQUAL(report.words[Unknown::fault_ip], reinterpret_cast<uint64_t>(probe_system_call_svc));
+        CHECK_EQUAL(report.words[Unknown::syscall], unknown);
+        uint64_t answer[] = {1, 2, 3, 4, 5, 6, 7, 8, report.words[Unknown::fault_ip] + 4};
+        handler.reply(0, answer, 9);
+        CHECK(thread.done());
+        for (uint64_t i = 0; i < 19; ++i) CHECK_EQUAL(registers[i], i < 8 ? i + 1 : 1000 + i);
+    }
+}
+
+TEST(unknown_short_reply, "a reply without words has an unknown system call executed again") {
+    const FaultHandler handler;
+    uint64_t registers[19] = {};
+    auto calling = [&] { probe_system_call(registers); };
+    const Thread& thread = spawn(calling, {.fault_endpoint = handler.endpoint()});
+    for (unsigned i = 0; i < 3; ++i) {
+        CHECK_EQUAL(handler.receive().label, FaultLabel::UnknownSyscall);
+        handler.reply();
+    }
+    CHECK_EQUAL(handler.receive().label, FaultLabel::UnknownSyscall);
+    handler.reply(1);
+    CHECK(!thread.done());
+}
+
+TEST(debug_calls, "debug system calls exist in debug kernels only") {
+    const FaultHandler handler;
+    abi::CapType type = abi::CapType::Zombie;
+    auto identifying = [&] { type = sys::debug_cap_identify(root_vspace.address()); };
+    const Thread& thread = spawn(identifying, {.fault_endpoint = handler.endpoint()});
+    if (environment.boot().platform->debug_build != 0) {
+        CHECK(thread.done());
+        CHECK_EQUAL(type, abi::CapType::VSpace);
+    } else {
+        const FaultReport report = handler.receive();
+        CHECK_EQUAL(report.label, FaultLabel::UnknownSyscall);
+        CHECK_EQUAL(report.words[Unknown::syscall], abi::Syscall::DebugCapIdentify);
+    }
+}
+
+TEST(cleared_registers, "registers beyond a received message hold nothing") {
+    const Cap<Endpoint> endpoint = create<Endpoint>();
+    const Cap<Reply> reply = create<Reply>();
+    uint64_t words = 0;
+    auto answering = [&] {
+        sys::Message message;
+        sys::recv(endpoint.address(), reply.address(), message);
+        for (;;) {
+            message = {abi::MessageInfo::make(words, 0, 0, 0), 0, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}};
+            sys::reply_recv(endpoint.address(), reply.address(), message);
+        }
+    };
+    spawn(answering, {.vspace = environment.other_vspace()});
+    for (words = 0; words <= abi::ipc_register_words; ++words) {
+        uint64_t registers[19];
+        for (uint64_t& value : registers) value = 0xdead;
+        registers[0] = endpoint.address();
+        registers[1] = 0;
+        registers[7] = static_cast<uint64_t>(abi::Syscall::Call);
+        probe_system_call(registers);
+        CHECK_EQUAL(registers[1], words);
+        for (unsigned i = 0; i < abi::ipc_register_words; ++i)
+            CHECK_EQUAL(registers[i < 4 ? 2 + i : 5 + i], i < words ? i + 1 : 0);
+    }
+}
+
+}  // namespace caprock::target
