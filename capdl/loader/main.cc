@@ -34,7 +34,8 @@ void check_platform(const Loader& loader) {
             halt(Text() << "the payload's header is not that of " << system.name << " (build the image again)");
 }
 
-/// Opens the console through whichever object of the system holds its page.
+/// Opens the console through the frame of the system, or of the loader, that holds its page. There is none when the system gave the
+/// page away inside an untyped: then it is not the loader's to print on any more.
 bool open_system_console(const Loader& loader, Console& console) {
     const uint64_t page = Console::page_address(loader);
     if (page == alloc::any_address) return false;

@@ -21,7 +21,7 @@ def build(quiet: bool = True, jobs: int | None = None, tests: bool = False) -> N
 
     A Finding, after the compiler's own words, if something does not compile.
     """
-    targets = ["all", *(["meson-test-prereq"] if tests else [])]
+    targets = ["all", "meson-test-prereq"] if tests else ["systems"]
     with locked():
         _configure()
         if quiet and _up_to_date(targets):

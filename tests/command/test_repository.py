@@ -11,7 +11,7 @@ LICENCE_LINE = "SPDX-License-Identifier: BSD-2-Clause"
 COMMENTED = {".py", ".cc", ".cpp", ".hpp", ".h", ".S", ".ld", ".j2", ".toml", ".build", ".ini", ".cdl", ".in", ".cmd", ".c", ".v", ".ml"}
 COMMENTED_NAMES = {"caprock", "run", "Containerfile", ".gitignore", ".containerignore", ".clang-format", ".clang-tidy", "config.txt"}
 CODE = {".py", ".cc", ".cpp", ".hpp", ".h", ".S"}
-LONGEST_LINE = 150
+LONGEST_LINE = 160
 
 
 def project_files() -> list[Path]:
@@ -53,12 +53,16 @@ def test_no_line_is_too_long_to_read():
     assert not long
 
 
-@pytest.mark.parametrize("pattern, registry", [("test_*.py", "tests/meson.build"), ("test_*.cc", "tests/unit/meson.build")])
+@pytest.mark.parametrize("pattern, registry", [
+    ("**/test_*.py", "tests/meson.build"),
+    ("unit/**/test_*.cc", "tests/unit/meson.build"),
+    ("target/**/test_*.cc", "tests/target/meson.build"),
+])
 def test_every_test_is_registered(pattern, registry):
     text = (ROOT / registry).read_text(encoding="utf-8")
-    forgotten = [str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob(pattern)
-                 if f"'{path.relative_to((ROOT / registry).parent)}'" not in text]
-    assert not forgotten
+    tests = sorted((ROOT / "tests").glob(pattern))
+    assert tests
+    assert [str(path) for path in tests if f"'{path.relative_to((ROOT / registry).parent)}'" not in text] == []
 
 
 def test_every_api_file_is_an_input_of_the_build():

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from itertools import product
 from pathlib import Path
 
 import machines
@@ -30,18 +31,17 @@ HELLO = {
         "all came to the expected end",
     ],
 }
+WAYS = ("kernel", "uboot")
 MACHINES = [
-    machines.Setting("virt", gic=2, el=1),
-    machines.Setting("virt", gic=2, el=2),
-    machines.Setting("virt", gic=3, el=1),
-    machines.Setting("virt", gic=3, el=2),
-    machines.Setting("raspi4b"),
+    *(machines.Setting("virt", via=via, gic=gic, el=el, cores=cores) for via, gic, el, cores in product(WAYS, (2, 3), (1, 2), (1, 4))),
+    *(machines.Setting("raspi4b", via=via) for via in WAYS),
 ]
 
 
 def spell(setting):
     """A machine's name in the test's."""
-    return f"{setting.machine}-{setting.gic or ''}-{setting.el or ''}"
+    fields = (setting.machine, setting.via, setting.gic and f"gic{setting.gic}", setting.el and f"el{setting.el}", setting.cores)
+    return "-".join(str(field) for field in fields if field)
 
 
 def make_payload(path, setting, folder):
@@ -51,10 +51,10 @@ def make_payload(path, setting, folder):
                               build_dir=BUILD, out_dir=folder).payload
 
 
-def run(name, setting, folder, **options):
-    """Build and run a system of the project on its production kernel."""
+def run(name, setting, folder, image=IMAGE, **options):
+    """Build and run a system of the project, on its production kernel if not told otherwise."""
     payload = make_payload(ROOT / "systems" / f"{name}.cdl", setting, folder)
-    return machines.run(setting, timeout=120, image=IMAGE, payload=payload, offline=True, output=None, **options)
+    return machines.run(setting, timeout=120, image=image, payload=payload, offline=True, output=None, **options)
 
 
 def lines_by_component(log):
@@ -82,6 +82,13 @@ def test_hello_reports_three_faults_and_ends_with_success(setting, tmp_path):
     outcome = run("hello", setting, tmp_path)
     check_hello(outcome.log)
     assert (outcome.status, outcome.reason) == (0, "caprock: exit 0"), outcome.log
+
+
+@pytest.mark.parametrize("setting", [machines.Setting("virt"), machines.Setting("raspi4b")], ids=spell)
+def test_hello_on_the_debug_kernel(setting, tmp_path):
+    outcome = run("hello", setting, tmp_path, image=BUILD / "platform" / "Image-debug")
+    check_hello(outcome.log)
+    assert outcome.status == 0, outcome.log
 
 
 def test_hello_repeats_to_the_byte_under_instruction_counting(tmp_path):

@@ -120,8 +120,7 @@ TEST(receive_faults, "receiving checks the source, the reply object and the bind
     const Cap<Endpoint> sender = copy(endpoint, abi::CapRights::make(1, 0, 1, 1));
     const Cap<Reply> reply = create<Reply>();
     const Cap<Notification> notification = create<Notification>();
-    CHECK_OK(root_tcb.unbind_notification());
-    CHECK_OK(root_tcb.bind_notification(notification));
+    CHECK_OK(create<TCB>().bind_notification(notification));
     const uint64_t sources[] = {environment.take_slots(), sender.address(), reply.address(), endpoint.address(), endpoint.address(),
                                 notification.address()};
     const uint64_t replies[] = {0, 0, 0, 0, notification.address(), 0};

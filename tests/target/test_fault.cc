@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Faults: what their messages say and what replies do.
+#include "tests/target/thread.hpp"
+
+namespace caprock::target {
+
+namespace {
+
+using abi::FaultLabel;
+namespace VMFault = abi::VMFault;
+namespace UserException = abi::UserException;
+
+constexpr uint64_t page = small_window;
+// ESR_EL1: exception classes, and in ISS the write bit and the kind of fault.
+constexpr uint64_t class_unknown = 0x00, class_wfx = 0x01, class_svc = 0x15, class_system = 0x18, class_pc_alignment = 0x22,
+                   class_data_abort = 0x24, class_fetch_abort = 0x20, class_sp_alignment = 0x26, class_brk = 0x3c;
+constexpr uint64_t iss_write = 1u << 6;
+constexpr uint64_t fault_kind = 0x3c, kind_translation = 0x04, kind_permission = 0x0c;
+
+uint64_t class_of(uint64_t esr) { return esr >> 26; }
+
+uint64_t load(uint64_t address) { return *reinterpret_cast<volatile uint64_t*>(address); }
+void store(uint64_t address, uint64_t value) { *reinterpret_cast<volatile uint64_t*>(address) = value; }
+
+FaultReport check_vm_fault(const FaultHandler& handler, uint64_t address, bool fetch, uint64_t esr_class, uint64_t kind) {
+    const FaultReport report = handler.receive();
+    CHECK_EQUAL(report.label, FaultLabel::VMFault);
+    CHECK_EQUAL(report.length, VMFault::length);
+    CHECK_EQUAL(report.words[VMFault::addr], address);
+    CHECK_EQUAL(report.words[VMFault::prefetch_fault], fetch);
+    CHECK_EQUAL(class_of(report.words[VMFault::fsr]), esr_class);
+    CHECK_EQUAL(report.words[VMFault::fsr] & fault_kind, kind);
+    return report;
+}
+
+// Runs `body` in a thread, which must end in a UserException of this class; the reply skips the instruction, and the body must end.
+template <class Body>
+void expect_exception(Body body, uint64_t expected_class) {
+    const FaultHandler handler;
+    const Thread& thread = spawn(body, {.fault_endpoint = handler.endpoint()});
+    CHECK(!thread.done());
+    const FaultReport report = handler.receive();
+    CHECK_EQUAL(report.label, FaultLabel::UserException);
+    CHECK_EQUAL(report.length, UserException::length);
+    CHECK_EQUAL(report.words[UserException::number], expected_class);
+    CHECK_EQUAL(class_of(report.words[UserException::code]), expected_class);
+    // The processor says of svc that it was executed: the address is the next instruction's.
+    const uint64_t next = report.words[UserException::fault_ip] + (expected_class == class_svc ? 0 : 4);
+    handler.reply(0, &next, 1);
+    CHECK(thread.done());
+}
+
+}  // namespace
+
+TEST(read_fault, "a read of unmapped memory, which goes on when the handler has mapped it") {
+    const FaultHandler handler;
+    uint64_t value = 1;
+    auto reading = [&] { value = load(page + 8); };
+    const Thread& thread = spawn(reading, {.fault_endpoint = mint(handler.endpoint(), 31)});
+    const FaultReport report = check_vm_fault(handler, page + 8, false, class_data_abort, kind_translation);
+    CHECK_EQUAL(report.words[VMFault::fsr] & iss_write, 0);
+    CHECK_EQUAL(report.badge, 31);
+    const Cap<Frame> frame = create<Frame>();
+    CHECK_OK(frame.map(page, read_write, cached, root_vspace));
+    store(page + 8, 1234);
+    handler.reply();
+    CHECK(thread.done());
+    CHECK_EQUAL(value, 1234);
+}
+
+TEST(write_fault, "a write to read-only memory, which goes on when the handler has permitted it") {
+    const FaultHandler handler;
+    const Cap<Frame> frame = create<Frame>();
+    CHECK_OK(frame.map(page, read_only, cached, root_vspace));
+    auto writing = [] { store(page, 5); };
+    const Thread& thread = spawn(writing, {.fault_endpoint = handler.endpoint()});
+    const FaultReport report = check_vm_fault(handler, page, false, class_data_abort, kind_permission);
+    CHECK_EQUAL(report.words[VMFault::fsr] & iss_write, iss_write);
+    CHECK_OK(frame.map(page, read_write, cached, root_vspace));
+    handler.reply();
+    CHECK(thread.done());
+    CHECK_EQUAL(load(page), 5);
+}
+
+TEST(execute_fault, "a fetch from memory that is not executable, and then is") {
+    const FaultHandler handler;
+    const Cap<Frame> frame = create<Frame>();
+    CHECK_OK(frame.map(page, read_write, cached, root_vspace));
+    *reinterpret_cast<volatile uint32_t*>(page) = 0xd65f03c0;   // ret
+    CHECK_OK(frame.unify_instruction(0, 64));
+    auto fetching = [] { reinterpret_cast<void (*)()>(page)(); };
+    const Thread& thread = spawn(fetching, {.fault_endpoint = handler.endpoint()});
+    const FaultReport report = check_vm_fault(handler, page, true, class_fetch_abort, kind_permission);
+    CHECK_EQUAL(report.words[VMFault::ip], page);
+    CHECK_OK(frame.map(page, read_only, cached_executable, root_vspace));
+    handler.reply();
+    CHECK(thread.done());
+}
+
+TEST(fetch_fault, "a jump to where nothing is mapped") {
+    const FaultHandler handler;
+    auto jumping = [] { reinterpret_cast<void (*)()>(empty_terabyte)(); };
+    spawn(jumping, {.fault_endpoint = handler.endpoint()});
+    check_vm_fault(handler, empty_terabyte, true, class_fetch_abort, kind_translation);
+}
+
+TEST(kernel_memory, "kernel addresses are out of reach, as data and as code") {
+    constexpr uint64_t kernel_address = 0xffff'ffff'8000'0000;
+    const FaultHandler handler;
+    auto reading = [] { (void)load(kernel_address); };
+    spawn(reading, {.fault_endpoint = handler.endpoint()});
+    FaultReport report = handler.receive();
+    CHECK_EQUAL(report.label, FaultLabel::VMFault);
+    CHECK_EQUAL(report.words[VMFault::addr], kernel_address);
+    auto writing = [] { store(kernel_address, 0); };
+    spawn(writing, {.fault_endpoint = handler.endpoint()});
+    CHECK_EQUAL(handler.receive().label, FaultLabel::VMFault);
+    auto jumping = [] { reinterpret_cast<void (*)()>(kernel_address)(); };
+    spawn(jumping, {.fault_endpoint = handler.endpoint()});
+    report = handler.receive();
+    CHECK_EQUAL(report.label, FaultLabel::VMFault);
+    CHECK_EQUAL(report.words[VMFault::prefetch_fault], 1);
+}
+
+TEST(undefined, "an undefined instruction") {
+    expect_exception([] { asm volatile("udf #0"); }, class_unknown);
+}
+TEST(breakpoint, "a brk instruction") {
+    expect_exception([] { asm volatile("brk #1"); }, class_brk);
+}
+TEST(other_svc, "an svc with an immediate") {
+    expect_exception([] { asm volatile("svc #1" : : : "memory"); }, class_svc);
+}
+TEST(hypervisor_call, "hvc and smc are undefined") {
+    expect_exception([] { asm volatile("hvc #0"); }, class_unknown);
+    expect_exception([] { asm volatile("smc #0"); }, class_unknown);
+}
+TEST(exclusive, "an exclusive load that is not aligned") {
+    expect_exception(
+        [] {
+            alignas(8) uint8_t bytes[16] = {};
+            uint64_t value;
+            asm volatile("ldxr %0, [%1]" : "=r"(value) : "r"(bytes + 1) : "memory");
+        },
+        class_data_abort);
+}
+TEST(stack_alignment, "a misaligned stack pointer") {
+    expect_exception(
+        [] {
+            asm volatile("mov x9, sp\n\tadd x10, x9, #8\n\tmov sp, x10\n\tldr x10, [sp]\n\tmov sp, x9" : : : "x9", "x10", "memory");
+        },
+        class_sp_alignment);
+}
+
+TEST(pc_alignment, "a misaligned program counter") {
+    const FaultHandler handler;
+    auto jumping = [] { asm volatile("adr x9, 1f\n\tadd x9, x9, #2\n\tbr x9\n1:" : : : "x9"); };
+    const Thread& thread = spawn(jumping, {.fault_endpoint = handler.endpoint()});
+    const FaultReport report = handler.receive();
+    CHECK_EQUAL(report.label, FaultLabel::UserException);
+    CHECK_EQUAL(report.words[UserException::number], class_pc_alignment);
+    const uint64_t next = report.words[UserException::fault_ip] - 2;
+    handler.reply(0, &next, 1);
+    CHECK(thread.done());
+}
+
+TEST(exception_reply, "a reply to a UserException sets pc, sp and NZCV") {
+    const FaultHandler handler;
+    uint64_t flags = 0;
+    auto faulting = [&] { asm volatile("udf #0\n\tmrs %0, nzcv" : "=r"(flags)); };
+    const Thread& thread = spawn(faulting, {.fault_endpoint = handler.endpoint()});
+    const FaultReport report = handler.receive();
+    const uint64_t words[] = {report.words[UserException::fault_ip] + 4, report.words[UserException::sp], 0xa000'03c5};
+    handler.reply(0, words, 3);
+    CHECK(thread.done());
+    CHECK_EQUAL(flags, 0xa000'0000);
+}
+
+TEST(reply_label, "a reply with a label leaves the thread inactive until it is resumed") {
+    const FaultHandler handler;
+    bool passed = false;
+    auto faulting = [&] {
+        asm volatile("udf #0");
+        passed = true;
+    };
+    const Thread& thread = spawn(faulting, {.fault_endpoint = handler.endpoint()});
+    const FaultReport report = handler.receive();
+    const uint64_t next = report.words[UserException::fault_ip] + 4;
+    handler.reply(1, &next, 1);
+    CHECK(!passed);
+    thread.resume();
+    CHECK(passed);
+}
+
+TEST(no_handler, "a fault without a handler stops the thread") {
+    auto faulting = [] { (void)load(empty_terabyte); };
+    const Thread& thread = prepare(faulting);
+    CHECK_OK(thread.tcb.set_sched_params(255, higher_priority, root_tcb, thread.context, CapRef{}));
+    thread.resume();
+    CHECK(!thread.done());
+    abi::UserContext context{};
+    CHECK_OK(thread.tcb.read_registers(abi::ReadRegistersFlags::make(0, 0), 2, context));
+    CHECK(context.pc != 0);
+}
+
+TEST(faulter_suspended, "a thread that waits for its handler and is suspended is not restarted by a late reply") {
+    const FaultHandler handler;
+    auto faulting = [] { (void)load(empty_terabyte); };
+    const Thread& thread = spawn(faulting, {.fault_endpoint = handler.endpoint()});
+    handler.receive();
+    CHECK_OK(thread.tcb.suspend());
+    handler.reply();
+    CHECK(!thread.done());
+    thread.resume();
+    check_vm_fault(handler, empty_terabyte, false, class_data_abort, kind_translation);
+}
+
+TEST(faulter_queued, "a fault waits for a handler that comes later, and for one that was deleted never") {
+    const Cap<Untyped> memory = create<Untyped>(12);
+    const Cap<Endpoint> endpoint = create_in<Endpoint>(memory);
+    auto faulting = [] { (void)load(empty_terabyte); };
+    const Thread& thread = spawn(faulting, {.fault_endpoint = endpoint});
+    const Cap<Reply> reply = create<Reply>();
+    sys::Message message;
+    sys::recv(endpoint.address(), reply.address(), message);
+    CHECK_EQUAL(message.info.label(), FaultLabel::VMFault);
+    spawn(faulting, {.fault_endpoint = endpoint});
+    revoke(memory);
+    CHECK(!thread.done());
+    delete_cap(reply);
+    CHECK(!thread.done());
+}
+
+TEST(passive_handler, "a passive fault handler runs on the faulter's context") {
+    const Cap<Endpoint> endpoint = create<Endpoint>();
+    const Cap<Reply> reply = create<Reply>();
+    uint64_t faults = 0;
+    auto handling = [&] {
+        sys::ShortMessage message;
+        sys::recv(endpoint.address(), reply.address(), message);
+        for (;;) {
+            ++faults;
+            const uint64_t next = message.words[UserException::fault_ip] + 4;
+            message = {abi::MessageInfo::make(1, 0, 0, 0), 0, {next}};
+            sys::reply_recv(endpoint.address(), reply.address(), message);
+        }
+    };
+    const Thread& handler = spawn(handling, {.vspace = environment.other_vspace()});
+    CHECK_OK(handler.context.unbind());
+    auto faulting = [] { asm volatile("udf #0\n\tudf #1\n\tudf #2"); };
+    const Thread& thread = spawn(faulting, {.fault_endpoint = endpoint});
+    CHECK(thread.done());
+    CHECK_EQUAL(faults, 3);
+}
+
+TEST(timeout_fault, "a budget that ends is a Timeout fault with the context's badge and the time consumed") {
+    const FaultHandler handler;
+    auto spinning = [] {
+        for (;;) asm volatile("");
+    };
+    const Thread& thread = prepare(spinning, {.priority = lower_priority});
+    set_budget(thread.context, 500, 100'000, 0, 4711);
+    CHECK_OK(thread.tcb.set_timeout_endpoint(handler.endpoint()));
+    thread.resume();
+    for (unsigned i = 0; i < 3; ++i) {
+        const FaultReport report = handler.receive();
+        CHECK_EQUAL(report.label, FaultLabel::Timeout);
+        CHECK_EQUAL(report.length, abi::Timeout::length);
+        CHECK_EQUAL(report.words[abi::Timeout::data], 4711);
+        CHECK(report.words[abi::Timeout::consumed] >= 499 && report.words[abi::Timeout::consumed] < 600);
+        // A new budget, at once.
+        set_budget(thread.context, 500, 100'000 + i, 0, 4711);
+        handler.reply();
+    }
+}
+
+TEST(timeout_stop, "a reply with a label to a Timeout stops the thread") {
+    const FaultHandler handler;
+    volatile uint64_t count = 0;
+    auto spinning = [&] {
+        for (;;) count = count + 1;
+    };
+    const Thread& thread = prepare(spinning, {.priority = lower_priority, .budget = 500, .period = 1'000});
+    CHECK_OK(thread.tcb.set_timeout_endpoint(handler.endpoint()));
+    thread.resume();
+    CHECK_EQUAL(handler.receive().label, FaultLabel::Timeout);
+    const uint64_t seen = count;
+    CHECK(seen > 0);
+    handler.reply(1);
+    auto waiting = [] { sys::yield(); };
+    spawn(waiting, {.budget = 100, .period = 5'000}).join();
+    CHECK_EQUAL(count, seen);
+}
+
+TEST(timeout_in_server, "a caller's budget that ends in a passive server is the server's Timeout fault") {
+    const FaultHandler handler;
+    const Cap<Endpoint> endpoint = create<Endpoint>();
+    const Cap<Reply> reply = create<Reply>();
+    auto serving = [=] {
+        sys::ShortMessage message;
+        sys::recv(endpoint.address(), reply.address(), message);
+        for (;;) asm volatile("");
+    };
+    const Thread& server = spawn(serving);
+    CHECK_OK(server.context.unbind());
+    CHECK_OK(server.tcb.set_priority(lower_priority, root_tcb));
+    CHECK_OK(server.tcb.set_timeout_endpoint(handler.endpoint()));
+    sys::ShortMessage result{};
+    auto calling = [&] { sys::call(endpoint.address(), result); };
+    const Thread& caller = prepare(calling, {.priority = lower_priority});
+    set_budget(caller.context, 300, 100'000, 0, 99);
+    caller.resume();
+    const FaultReport report = handler.receive();
+    CHECK_EQUAL(report.label, FaultLabel::Timeout);
+    CHECK_EQUAL(report.words[abi::Timeout::data], 99);
+    // The handler ends the call: the caller goes on.
+    set_budget(caller.context, 300, 300);
+    delete_cap(reply);
+    caller.join();
+    CHECK_EQUAL(result.info.label(), abi::Error::CallCancelled);
+}
+
+TEST(wfi, "wfi traps") {
+    expect_exception([] { asm volatile("wfi"); }, class_wfx);
+}
+TEST(interrupt_mask, "the interrupt mask traps") {
+    expect_exception([] { asm volatile("msr daifset, #2"); }, class_system);
+}
+
+}  // namespace caprock::target

@@ -1,0 +1,637 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Messages: words, badges, capabilities, replies, lent scheduling contexts, cancellation.
+#include "tests/target/thread.hpp"
+
+namespace caprock::target {
+
+namespace {
+
+using abi::Error;
+using abi::MessageInfo;
+
+constexpr uint64_t label = 0x123;
+
+uint64_t pattern(uint64_t seed, uint64_t i) { return seed * 0x1000 + i + 1; }
+
+// A message with `count` words made of `seed`, those beyond the registers in the running thread's buffer.
+sys::Message make_message(uint64_t seed, uint64_t count, uint64_t caps = 0) {
+    sys::Message message{MessageInfo::make(count, caps, 0, label), 0, {}};
+    for (uint64_t i = 0; i < count; ++i)
+        (i < abi::ipc_register_words ? message.words[i] : caprock_ipc_buffer->msg[i]) = pattern(seed, i);
+    return message;
+}
+
+void check_message(const sys::Message& message, uint64_t seed, uint64_t count) {
+    CHECK_EQUAL(message.info.label(), label);
+    CHECK_EQUAL(message.info.length(), count);
+    for (uint64_t i = 0; i < count; ++i)
+        CHECK_EQUAL((i < abi::ipc_register_words ? message.words[i] : caprock_ipc_buffer->msg[i]), pattern(seed, i));
+}
+
+struct Channel {
+    Cap<Endpoint> endpoint = create<Endpoint>();
+    Cap<Reply> reply = create<Reply>();
+};
+
+void receive(const Channel& channel, sys::Message& message, uint64_t flags = 0) {
+    sys::recv(channel.endpoint.address(), channel.reply.address(), message, flags);
+}
+
+void send_plain(Cap<Endpoint> endpoint, uint64_t word) {
+    CHECK_EQUAL(sys::send(endpoint.address(), sys::ShortMessage{MessageInfo::make(1, 0, 0, 0), 0, {word}}), Error::NoError);
+}
+
+// Calls with `words` to a server in the other address space, and gets as many back.
+void exchange(uint64_t words, bool passive) {
+    const Channel channel;
+    auto serving = [&] {
+        sys::Message message;
+        receive(channel, message);
+        for (uint64_t round = 0;; ++round) {
+            check_message(message, round, words);
+            message = make_message(round + 100, words);
+            sys::reply_recv(channel.endpoint.address(), channel.reply.address(), message);
+        }
+    };
+    const Thread& server = spawn(serving, {.vspace = environment.other_vspace()});
+    if (passive) CHECK_OK(server.context.unbind());
+    for (uint64_t round = 0; round < 3; ++round) {
+        sys::Message message = make_message(round, words);
+        sys::call(channel.endpoint.address(), message);
+        check_message(message, round + 100, words);
+        CHECK_EQUAL(message.badge, 0);
+    }
+}
+
+// The slot where the running thread receives a capability.
+Cap<Endpoint> name_receive_slot() {
+    const uint64_t slot = environment.take_slots();
+    caprock_ipc_buffer->receive_cnode = root_cnode.address();
+    caprock_ipc_buffer->receive_index = slot;
+    caprock_ipc_buffer->receive_depth = address_bits;
+    return Cap<Endpoint>{slot};
+}
+
+bool is_empty(CapRef cap) {
+    return root_cnode.move(environment.take_slots(), 64, cap.address(), 64, root_cnode).error() == Error::FailedLookup;
+}
+
+}  // namespace
+
+TEST(words_0, "call and reply of 0 words between address spaces") { exchange(0, false); }
+TEST(words_1, "call and reply of 1 word between address spaces") { exchange(1, false); }
+TEST(words_4, "call and reply of 4 words between address spaces") { exchange(4, false); }
+TEST(words_5, "call and reply of 5 words between address spaces") { exchange(5, false); }
+TEST(words_12, "call and reply of 12 words between address spaces") { exchange(12, false); }
+TEST(words_13, "call and reply of 13 words between address spaces") { exchange(13, false); }
+TEST(words_64, "call and reply of 64 words between address spaces") { exchange(64, false); }
+TEST(words_120, "call and reply of 120 words between address spaces") { exchange(120, false); }
+TEST(passive_4, "call and reply of 4 words with a passive server") { exchange(4, true); }
+TEST(passive_64, "call and reply of 64 words with a passive server") { exchange(64, true); }
+
+TEST(too_long, "a longer length counts as 120 words") {
+    const Channel channel;
+    auto sending = [&] {
+        sys::Message message = make_message(5, 120);
+        message.info = MessageInfo::make(127, 0, 0, label);
+        CHECK_EQUAL(sys::send(channel.endpoint.address(), message), Error::NoError);
+    };
+    spawn(sending, {.vspace = environment.other_vspace()});
+    sys::Message message;
+    receive(channel, message);
+    check_message(message, 5, 120);
+}
+
+TEST(no_buffer, "a thread without an IPC buffer sends and receives 12 words, and no capabilities") {
+    const Channel channel;
+    sys::Message answer;
+    auto calling = [&] {
+        answer = {MessageInfo::make(64, 1, 0, label), 0, {}};
+        for (uint64_t i = 0; i < abi::ipc_register_words; ++i) answer.words[i] = pattern(1, i);
+        sys::call(channel.endpoint.address(), answer);
+    };
+    const Thread& thread = spawn(calling, {.buffer = false});
+    sys::Message message;
+    receive(channel, message);
+    check_message(message, 1, abi::ipc_register_words);
+    CHECK_EQUAL(message.info.extra_caps(), 0);
+    caprock_ipc_buffer->caps_or_badges[0] = channel.endpoint.address();
+    CHECK_EQUAL(sys::send(channel.reply.address(), make_message(2, 64, 1)), Error::NoError);
+    CHECK(thread.done());
+    CHECK_EQUAL(answer.info.length(), abi::ipc_register_words);
+    CHECK_EQUAL(answer.info.extra_caps(), 0);
+    for (uint64_t i = 0; i < abi::ipc_register_words; ++i) CHECK_EQUAL(answer.words[i], pattern(2, i));
+}
+
+TEST(badges, "the receiver gets the badge of the sender's capability") {
+    const Channel channel;
+    const Cap<Endpoint> badged[] = {mint(channel.endpoint, 1), mint(channel.endpoint, ~uint64_t{0}), channel.endpoint};
+    for (const Cap<Endpoint> sender : badged) {
+        auto sending = [=] { send_plain(sender, 0); };
+        spawn(sending);
+    }
+    for (const uint64_t badge : {uint64_t{1}, ~uint64_t{0}, uint64_t{0}}) {
+        sys::Message message;
+        receive(channel, message);
+        CHECK_EQUAL(message.badge, badge);
+    }
+}
+
+TEST(sender_order, "blocked senders are received by priority, equals in the order in which they came") {
+    const Channel channel;
+    const uint8_t priorities[] = {110, 120, 110, 130, 120};
+    struct {
+        Cap<Endpoint> endpoint;
+        uint64_t number;
+        void operator()() const { send_plain(endpoint, number); }
+    } senders[5];
+    for (unsigned i = 0; i < 5; ++i) {
+        senders[i] = {channel.endpoint, i};
+        spawn(senders[i], {.priority = priorities[i]});
+    }
+    for (const uint64_t expected : {3, 1, 4, 0, 2}) {
+        sys::Message message;
+        receive(channel, message);
+        CHECK_EQUAL(message.words[0], expected);
+    }
+}
+
+TEST(receiver_order, "blocked receivers get messages by priority, and set_priority moves them") {
+    const Cap<Endpoint> endpoint = create<Endpoint>();
+    uint64_t got[3] = {};
+    struct {
+        Cap<Endpoint> endpoint;
+        uint64_t* got;
+        void operator()() const {
+            sys::ShortMessage message;
+            sys::wait(endpoint.address(), message);
+            *got = message.words[0];
+        }
+    } receivers[3];
+    const Thread* threads[3];
+    for (unsigned i = 0; i < 3; ++i) {
+        receivers[i] = {endpoint, &got[i]};
+        threads[i] = &spawn(receivers[i], {.priority = static_cast<uint8_t>(110 + i)});
+    }
+    CHECK_OK(threads[0]->tcb.set_priority(120, root_tcb));
+    for (uint64_t i = 1; i <= 3; ++i) send_plain(endpoint, i);
+    CHECK(got[0] == 1 && got[2] == 2 && got[1] == 3);
+}
+
+TEST(capability, "a capability goes into the receive slot, if the sender may grant") {
+    const Channel channel;
+    const Cap<Endpoint> ungranted = copy(channel.endpoint, abi::CapRights::make(1, 0, 0, 1));
+    const Cap<Notification> gift = create<Notification>();
+    for (const Cap<Endpoint> way : {channel.endpoint, ungranted}) {
+        auto sending = [&] {
+            caprock_ipc_buffer->caps_or_badges[0] = gift.address();
+            CHECK_EQUAL(sys::send(way.address(), make_message(0, 2, 1)), Error::NoError);
+        };
+        const bool granted = way == channel.endpoint;
+        spawn(sending, {.vspace = environment.other_vspace()});
+        const CapRef received = name_receive_slot();
+        sys::Message message;
+        receive(channel, message);
+        check_message(message, 0, 2);
+        CHECK_EQUAL(message.info.extra_caps(), granted);
+        CHECK_EQUAL(message.info.caps_unwrapped(), 0);
+        if (!granted) {
+            CHECK(is_empty(received));
+            continue;
+        }
+        sys::signal(received.address());
+        sys::ShortMessage signalled;
+        sys::nb_wait(gift.address(), signalled);
+        CHECK_EQUAL(signalled.info.raw, abi::notification_message_info);
+        // What was received is a child: revoking the original takes it back.
+        revoke(gift);
+        CHECK(is_empty(received));
+    }
+}
+
+TEST(capability_back, "a reply brings a capability, if the caller's or the server's right says so") {
+    const Channel channel;
+    const Cap<Notification> gift = create<Notification>();
+    // The caller has grant_reply only; the reply capability as made has all rights.
+    const Cap<Endpoint> way = copy(channel.endpoint, abi::CapRights::make(1, 0, 0, 1));
+    const Cap<Reply> poor_reply = copy(channel.reply, abi::CapRights::make(1, 1, 0, 0));
+    uint64_t arrived = 0;
+    auto calling = [&] {
+        name_receive_slot();
+        sys::Message message = make_message(0, 0);
+        sys::call(way.address(), message);
+        arrived = message.info.extra_caps();
+    };
+    for (const Cap<Reply> through : {channel.reply, poor_reply}) {
+        const Thread& thread = spawn(calling);
+        sys::Message message;
+        receive(channel, message);
+        caprock_ipc_buffer->caps_or_badges[0] = gift.address();
+        CHECK_EQUAL(sys::send(through.address(), make_message(0, 0, 1)), Error::NoError);
+        CHECK(thread.done());
+        CHECK_EQUAL(arrived, through == channel.reply);
+    }
+}
+
+TEST(unwrapping, "capabilities of the endpoint itself come as badges, one other in the slot, and the transfer ends at the next") {
+    const Channel channel;
+    const Cap<Endpoint> badged = mint(channel.endpoint, 77);
+    const Cap<Notification> gift = create<Notification>();
+    const uint64_t orders[3][3] = {{badged.address(), gift.address(), badged.address()},
+                                   {gift.address(), gift.address(), badged.address()},
+                                   {badged.address(), environment.take_slots(), badged.address()}};
+    const uint64_t counts[] = {3, 1, 1};
+    const uint64_t unwrapped[] = {0b101, 0, 0b001};
+    for (unsigned i = 0; i < 3; ++i) {
+        auto sending = [&] {
+            for (unsigned j = 0; j < 3; ++j) caprock_ipc_buffer->caps_or_badges[j] = orders[i][j];
+            CHECK_EQUAL(sys::send(channel.endpoint.address(), make_message(0, 0, 3)), Error::NoError);
+        };
+        spawn(sending);
+        name_receive_slot();
+        sys::Message message;
+        receive(channel, message);
+        CHECK_EQUAL(message.info.extra_caps(), counts[i]);
+        CHECK_EQUAL(message.info.caps_unwrapped(), unwrapped[i]);
+        for (unsigned j = 0; j < 3; ++j)
+            if ((unwrapped[i] >> j & 1) != 0) CHECK_EQUAL(caprock_ipc_buffer->caps_or_badges[j], 77);
+    }
+}
+
+TEST(occupied_slot, "a capability whose receive slot is occupied does not come, and the message does") {
+    const Channel channel;
+    const Cap<Notification> gift = create<Notification>();
+    auto sending = [&] {
+        caprock_ipc_buffer->caps_or_badges[0] = gift.address();
+        CHECK_EQUAL(sys::send(channel.endpoint.address(), make_message(4, 5, 1)), Error::NoError);
+    };
+    spawn(sending);
+    const CapRef slot = name_receive_slot();
+    CHECK_OK(root_cnode.copy(slot.address(), 64, gift.address(), 64, all_rights, root_cnode));
+    sys::Message message;
+    receive(channel, message);
+    check_message(message, 4, 5);
+    CHECK_EQUAL(message.info.extra_caps(), 0);
+}
+
+TEST(reply_by_call, "Call and NBSend of a reply object answer too") {
+    const Channel channel;
+    uint64_t answer = 0;
+    auto calling = [&] {
+        sys::ShortMessage message{MessageInfo{0}, 0, {}};
+        sys::call(channel.endpoint.address(), message);
+        answer = message.words[0];
+    };
+    for (uint64_t i = 1; i <= 2; ++i) {
+        const Thread& thread = spawn(calling);
+        sys::Message message;
+        receive(channel, message);
+        sys::ShortMessage reply{MessageInfo::make(1, 0, 0, 0), 0, {i}};
+        if (i == 1) {
+            sys::call(channel.reply.address(), reply);
+            CHECK_EQUAL(reply.info.raw, 0);
+        } else {
+            CHECK_EQUAL(sys::nb_send(channel.reply.address(), reply), Error::NoError);
+        }
+        CHECK(thread.done());
+        CHECK_EQUAL(answer, i);
+    }
+}
+
+TEST(reply_chain, "a scheduling context goes down a chain of passive servers and comes back") {
+    const Channel channels[3];
+    struct Link {
+        const Channel* own;
+        const Channel* next;
+        void operator()() const {
+            sys::ShortMessage message;
+            sys::recv(own->endpoint.address(), own->reply.address(), message);
+            for (;;) {
+                message.words[0] += 1;
+                if (next != nullptr) sys::call(next->endpoint.address(), message);
+                message.words[0] *= 2;
+                sys::reply_recv(own->endpoint.address(), own->reply.address(), message);
+            }
+        }
+    } links[3];
+    const Thread* threads[3];
+    for (unsigned i = 0; i < 3; ++i) {
+        links[i] = {&channels[i], i < 2 ? &channels[i + 1] : nullptr};
+        threads[i] = &spawn(links[i], {.vspace = i == 1 ? root_vspace : environment.other_vspace()});
+        CHECK_OK(threads[i]->context.unbind());
+    }
+    const uint64_t answers[] = {((5 + 3) * 2) * 2 * 2, ((6 + 3) * 2) * 2 * 2};
+    for (uint64_t i = 0; i < 2; ++i) {
+        sys::ShortMessage message{MessageInfo::make(1, 0, 0, 0), 0, {5 + i}};
+        sys::call(channels[0].endpoint.address(), message);
+        CHECK_EQUAL(message.words[0], answers[i]);
+    }
+    // All are passive again: none of them has a context to unbind.
+    for (const Thread* thread : threads) CHECK_OK(thread->context.bind(thread->tcb));
+}
+
+TEST(reply_out_of_order, "a passive server that replies late leaves no context behind") {
+    // Server 1 gets a call and passes the caller's reply object on: the answer comes from another thread, without the context.
+    const Channel front;
+    const Cap<Notification> go = create<Notification>();
+    auto serving = [&] {
+        sys::ShortMessage message;
+        sys::recv(front.endpoint.address(), front.reply.address(), message);
+        sys::wait(go.address(), message);
+    };
+    const Thread& server = spawn(serving);
+    CHECK_OK(server.context.unbind());
+    auto calling = [&] {
+        sys::ShortMessage message{MessageInfo{0}, 0, {}};
+        sys::call(front.endpoint.address(), message);
+    };
+    const Thread& caller = spawn(calling);
+    CHECK(!caller.done());
+    CHECK_EQUAL(sys::send(front.reply.address(), sys::ShortMessage{}), Error::NoError);
+    CHECK(caller.done());
+    // The context went back with the reply, so the server does not run when it is signalled.
+    sys::signal(go.address());
+    CHECK(!server.done());
+    CHECK_OK(server.context.bind(server.tcb));
+    CHECK(server.done());
+}
+
+TEST(passive_send, "a plain message leaves a passive receiver without time, unless it asked for a context") {
+    const Channel channel;
+    uint64_t received = 0;
+    uint64_t flags = 0;
+    auto serving = [&] {
+        for (;;) {
+            sys::Message message;
+            receive(channel, message, flags);
+            ++received;
+        }
+    };
+    const Thread& server = spawn(serving);
+    CHECK_OK(server.context.unbind());
+    CHECK_EQUAL(sys::send(channel.endpoint.address(), sys::ShortMessage{}), Error::NoError);
+    CHECK_EQUAL(received, 0);
+    flags = abi::syscall_flag_require_donation;
+    CHECK_OK(server.context.bind(server.tcb));
+    CHECK_EQUAL(received, 1);
+    CHECK_OK(server.context.unbind());
+    CHECK_EQUAL(sys::send(channel.endpoint.address(), sys::ShortMessage{}), Error::NoDonation);
+    CHECK_EQUAL(sys::nb_send(channel.endpoint.address(), sys::ShortMessage{}), Error::NoDonation);
+    CHECK_EQUAL(received, 1);
+    CHECK_OK(server.context.bind(server.tcb));
+    CHECK_EQUAL(sys::send(channel.endpoint.address(), sys::ShortMessage{}), Error::NoError);
+    CHECK_EQUAL(received, 2);
+}
+
+TEST(refused_in_queue, "senders that were there first are refused too, and the next that brings a context is served") {
+    const Channel channel;
+    Error results[3] = {Error::IllegalOperation, Error::IllegalOperation, Error::IllegalOperation};
+    auto sending = [&] { results[0] = sys::send(channel.endpoint.address(), sys::ShortMessage{}); };
+    struct {
+        Cap<Endpoint> endpoint;
+        Error* result;
+        void operator()() const {
+            sys::ShortMessage message{MessageInfo{0}, 0, {}};
+            sys::call(endpoint.address(), message);
+            *result = static_cast<Error>(message.info.label());
+        }
+    } callers[2] = {{channel.endpoint, &results[1]}, {channel.endpoint, &results[2]}};
+    const Thread* const threads[3] = {&prepare(sending, {.priority = 120}), &prepare(callers[0], {.priority = 120}),
+                                      &prepare(callers[1], {.priority = 120})};
+    unsigned served = 0;
+    auto serving = [&] {
+        sys::Message message;
+        receive(channel, message, abi::syscall_flag_require_donation);
+        for (;;) {
+            if (++served == 1) {
+                for (const Thread* thread : threads) thread->resume();
+                CHECK_OK(threads[1]->context.unbind());
+            }
+            message.info = MessageInfo{0};
+            sys::reply_recv(channel.endpoint.address(), channel.reply.address(), message, abi::syscall_flag_require_donation);
+        }
+    };
+    const Thread& server = spawn(serving);
+    CHECK_OK(server.context.unbind());
+    sys::ShortMessage message{MessageInfo{0}, 0, {}};
+    sys::call(channel.endpoint.address(), message);
+    CHECK_EQUAL(message.info.label(), Error::NoError);
+    CHECK(threads[0]->done());
+    CHECK_EQUAL(results[0], Error::NoDonation);
+    CHECK(threads[2]->done());
+    CHECK_EQUAL(results[2], Error::NoError);
+    CHECK_EQUAL(served, 2);
+    CHECK_OK(threads[1]->context.bind(threads[1]->tcb));
+    CHECK(threads[1]->done());
+    CHECK_EQUAL(results[1], Error::NoDonation);
+}
+
+TEST(cancelled_by_delete, "a caller whose reply object is deleted returns with CallCancelled") {
+    const Channel channel;
+    sys::Invocation result{};
+    auto calling = [&] {
+        result = {MessageInfo::make(2, 0, 0, 5), 9, {1, 2, 3, 4, 5}};
+        sys::call(channel.endpoint.address(), result);
+    };
+    const Thread& caller = spawn(calling);
+    sys::Message message;
+    receive(channel, message);
+    CHECK(!caller.done());
+    delete_cap(channel.reply);
+    CHECK(caller.done());
+    CHECK_EQUAL(result.info.raw, MessageInfo::make(0, 0, 0, static_cast<uint64_t>(Error::CallCancelled)).raw);
+    CHECK_EQUAL(result.badge, 0);
+    for (const uint64_t word : result.words) CHECK_EQUAL(word, 0);
+}
+
+TEST(cancelled_by_reuse, "a receive with a reply object that stands for a call cancels the call") {
+    const Channel channel;
+    sys::ShortMessage result{};
+    auto calling = [&] { sys::call(channel.endpoint.address(), result); };
+    const Thread& caller = spawn(calling);
+    sys::Message message;
+    receive(channel, message);
+    sys::nb_recv(channel.endpoint.address(), channel.reply.address(), message);
+    CHECK(caller.done());
+    CHECK_EQUAL(result.info.label(), Error::CallCancelled);
+}
+
+TEST(cancelled_by_suspend, "a caller that is suspended and resumed returns with CallCancelled, and gets its context back") {
+    const Channel channel;
+    sys::ShortMessage result{};
+    auto calling = [&] { sys::call(channel.endpoint.address(), result); };
+    const Thread& caller = spawn(calling);
+    sys::Message message;
+    receive(channel, message);
+    CHECK_OK(caller.tcb.suspend());
+    CHECK(!caller.done());
+    // The answer comes too late and goes nowhere.
+    CHECK_EQUAL(sys::send(channel.reply.address(), make_message(1, 1)), Error::NoError);
+    caller.resume();
+    CHECK(caller.done());
+    CHECK_EQUAL(result.info.label(), Error::CallCancelled);
+}
+
+TEST(cancelled_lent, "a caller that lent its context and is suspended returns with it") {
+    const Channel channel;
+    auto serving = [&] {
+        sys::Message message;
+        receive(channel, message);
+        for (;;) sys::yield();
+    };
+    const Thread& server = spawn(serving);
+    CHECK_OK(server.context.unbind());
+    CHECK_OK(server.tcb.set_priority(lower_priority, root_tcb));
+    sys::ShortMessage result{};
+    auto calling = [&] { sys::call(channel.endpoint.address(), result); };
+    const Thread& caller = spawn(calling);
+    CHECK_OK(caller.tcb.suspend());
+    caller.resume();
+    CHECK(caller.done());
+    CHECK_EQUAL(result.info.label(), Error::CallCancelled);
+}
+
+TEST(restart_send, "a blocked sender that is suspended and resumed sends its message then") {
+    const Channel channel;
+    auto sending = [&] { CHECK_EQUAL(sys::send(channel.endpoint.address(), make_message(3, 30)), Error::NoError); };
+    const Thread& sender = spawn(sending, {.vspace = environment.other_vspace()});
+    CHECK_OK(sender.tcb.suspend());
+    sys::Message message;
+    sys::nb_recv(channel.endpoint.address(), channel.reply.address(), message);
+    CHECK_EQUAL(message.info.raw, 0);
+    sender.resume();
+    receive(channel, message);
+    check_message(message, 3, 30);
+    CHECK(sender.done());
+}
+
+TEST(restart_receive, "a blocked receiver that is resumed waits again") {
+    const Channel channel;
+    uint64_t word = 0;
+    auto receiving = [&] {
+        sys::Message message;
+        receive(channel, message);
+        word = message.words[0];
+    };
+    const Thread& receiver = spawn(receiving);
+    CHECK_OK(receiver.tcb.suspend());
+    CHECK_EQUAL(sys::nb_send(channel.endpoint.address(), sys::ShortMessage{MessageInfo::make(1, 0, 0, 0), 0, {1}}), Error::NoError);
+    receiver.resume();
+    CHECK_EQUAL(word, 0);
+    receiver.resume();
+    send_plain(channel.endpoint, 2);
+    CHECK_EQUAL(word, 2);
+}
+
+TEST(restart_reply_recv, "of a ReplyRecv only the receive is executed again") {
+    const Channel channel;
+    uint64_t word = 0;
+    auto serving = [&] {
+        sys::Message message;
+        receive(channel, message);
+        message = make_message(6, 1);
+        sys::reply_recv(channel.endpoint.address(), channel.reply.address(), message);
+        word = message.words[0];
+    };
+    const Thread& server = spawn(serving);
+    sys::Message message = make_message(0, 0);
+    sys::call(channel.endpoint.address(), message);
+    check_message(message, 6, 1);
+    CHECK_OK(server.tcb.suspend());
+    server.resume();
+    send_plain(channel.endpoint, 42);
+    CHECK_EQUAL(word, 42);
+}
+
+TEST(endpoint_deleted, "threads that wait on a deleted endpoint meet an empty slot") {
+    const FaultHandler handler;
+    const Channel channel;
+    auto sending = [&] { (void)sys::send(channel.endpoint.address(), sys::ShortMessage{}); };
+    spawn(sending, {.fault_endpoint = handler.endpoint()});
+    spawn(sending, {.fault_endpoint = handler.endpoint()});
+    delete_cap(channel.endpoint);
+    for (unsigned i = 0; i < 2; ++i) {
+        const FaultReport report = handler.receive();
+        CHECK_EQUAL(report.label, abi::FaultLabel::CapFault);
+        CHECK_EQUAL(report.words[abi::CapFault::addr], channel.endpoint.address());
+    }
+}
+
+TEST(no_reply_possible, "a call that cannot be answered leaves its caller inactive") {
+    const Channel channel;
+    const Cap<Endpoint> send_only = copy(channel.endpoint, abi::CapRights::make(1, 0, 0, 0));
+    sys::ShortMessage result{};
+    auto calling = [&] { sys::call(send_only.address(), result); };
+    const Thread& caller = spawn(calling);
+    sys::Message message;
+    receive(channel, message);
+    CHECK_EQUAL(sys::send(channel.reply.address(), sys::ShortMessage{}), Error::NoError);
+    CHECK(!caller.done());
+    auto calling_well = [&] { sys::call(channel.endpoint.address(), result); };
+    const Thread& second = spawn(calling_well);
+    sys::wait(channel.endpoint.address(), message);
+    CHECK(!second.done());
+}
+
+TEST(nb_send_recv, "NBSendRecv sends, lends its context, and receives") {
+    const Channel there;
+    const Channel back;
+    uint64_t got = 0;
+    auto serving = [&] {
+        sys::Message message;
+        receive(there, message);
+        got = message.words[0];
+        message = make_message(9, 3);
+        sys::nb_send_recv(back.endpoint.address(), there.endpoint.address(), there.reply.address(), message);
+        got = message.words[0];
+        sys::nb_send_wait(back.endpoint.address(), there.endpoint.address(), message);
+    };
+    const Thread& server = spawn(serving, {.vspace = environment.other_vspace()});
+    CHECK_OK(server.context.unbind());
+    sys::Message message = make_message(8, 1);
+    sys::nb_send_recv(there.endpoint.address(), back.endpoint.address(), back.reply.address(), message);
+    check_message(message, 9, 3);
+    CHECK_EQUAL(got, pattern(8, 0));
+    message = make_message(7, 1);
+    sys::nb_send_wait(there.endpoint.address(), back.endpoint.address(), message);
+    CHECK_EQUAL(got, pattern(7, 0));
+    check_message(message, 7, 1);
+}
+
+TEST(many_clients, "eight clients in both address spaces call one passive server") {
+    const Channel channel;
+    auto serving = [&] {
+        sys::Message message;
+        receive(channel, message);
+        for (;;) {
+            message = {MessageInfo::make(1, 0, 0, 0), 0, {message.badge}};
+            sys::reply_recv(channel.endpoint.address(), channel.reply.address(), message);
+        }
+    };
+    const Thread& server = spawn(serving);
+    CHECK_OK(server.context.unbind());
+    struct {
+        Cap<Endpoint> endpoint;
+        uint64_t badge;
+        uint64_t right;
+        void operator()() {
+            for (unsigned i = 0; i < 500; ++i) {
+                sys::ShortMessage message{MessageInfo{0}, 0, {}};
+                sys::call(endpoint.address(), message);
+                right += message.words[0] == badge;
+            }
+        }
+    } clients[8];
+    const Thread* threads[8];
+    for (unsigned i = 0; i < 8; ++i) {
+        clients[i] = {mint(channel.endpoint, i + 1), i + 1, 0};
+        threads[i] = &spawn(clients[i], {.priority = lower_priority, .vspace = i % 2 == 0 ? root_vspace : environment.other_vspace(),
+                                         .budget = 50, .period = 50});
+    }
+    for (unsigned i = 0; i < 8; ++i) {
+        threads[i]->join();
+        CHECK_EQUAL(clients[i].right, 500);
+    }
+}
+
+}  // namespace caprock::target

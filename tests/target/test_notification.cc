@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Notifications: flags, waiters, bound threads, a context of their own.
+#include "tests/target/thread.hpp"
+
+namespace caprock::target {
+
+namespace {
+
+using abi::Error;
+
+void check_notified(const sys::Message& message, uint64_t badge) {
+    CHECK_EQUAL(message.info.raw, abi::notification_message_info);
+    CHECK_EQUAL(message.badge, badge);
+    for (const uint64_t word : message.words) CHECK_EQUAL(word, 0);
+}
+
+}  // namespace
+
+TEST(flags, "signals gather badges until they are taken") {
+    const Cap<Notification> notification = create<Notification>();
+    sys::signal(mint(notification, 0b0101).address());
+    sys::signal(mint(notification, 0b0110).address());
+    sys::Message message;
+    sys::wait(notification.address(), message);
+    check_notified(message, 0b0111);
+    sys::nb_wait(notification.address(), message);
+    CHECK(message.badge == 0 && message.info.raw == 0);
+}
+
+TEST(badge_0, "a signal without a badge is one") {
+    const Cap<Notification> notification = create<Notification>();
+    sys::signal(notification.address());
+    sys::Message message{abi::MessageInfo{0}, 1, {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1}};
+    sys::nb_recv(notification.address(), 0, message);
+    check_notified(message, 0);
+}
+
+TEST(signal_by_call, "Call and NBSend signal, with an empty result") {
+    const Cap<Notification> notification = mint(create<Notification>(), 4);
+    sys::Message message{abi::MessageInfo::make(12, 0, 0, 3), 0, {}};
+    sys::call(notification.address(), message);
+    CHECK(message.badge == 0 && message.info.raw == 0);
+    sys::nb_wait(notification.address(), message);
+    check_notified(message, 4);
+    CHECK_EQUAL(sys::nb_send(notification.address(), sys::ShortMessage{}), Error::NoError);
+    sys::nb_wait(notification.address(), message);
+    check_notified(message, 4);
+}
+
+TEST(waiters, "each signal wakes one waiter, by priority and then by time") {
+    const Cap<Notification> notification = create<Notification>();
+    unsigned order[4] = {};
+    unsigned next = 0;
+    struct {
+        Cap<Notification> notification;
+        unsigned* next;
+        unsigned* order;
+        void operator()() const {
+            sys::ShortMessage message;
+            sys::wait(notification.address(), message);
+            *order = ++*next;
+        }
+    } waiters[4];
+    const uint8_t priorities[] = {110, 120, 110, 115};
+    for (unsigned i = 0; i < 4; ++i) {
+        waiters[i] = {notification, &next, &order[i]};
+        spawn(waiters[i], {.priority = priorities[i]});
+    }
+    for (unsigned i = 1; i <= 4; ++i) {
+        sys::signal(notification.address());
+        CHECK_EQUAL(next, i);
+    }
+    CHECK(order[1] == 1 && order[3] == 2 && order[0] == 3 && order[2] == 4);
+}
+
+TEST(bound, "a bound notification ends a receive on an endpoint, and comes first") {
+    const Cap<Notification> notification = create<Notification>();
+    const Cap<Endpoint> endpoint = create<Endpoint>();
+    const Cap<Reply> reply = create<Reply>();
+    sys::Message message;
+    auto receiving = [&] { sys::recv(endpoint.address(), reply.address(), message); };
+    const Thread& waiting = prepare(receiving);
+    CHECK_OK(waiting.tcb.bind_notification(notification));
+    waiting.resume();
+    CHECK(!waiting.done());
+    sys::signal(mint(notification, 9).address());
+    CHECK(waiting.done());
+    check_notified(message, 9);
+    // The endpoint is not left with a receiver.
+    CHECK_EQUAL(sys::nb_send(endpoint.address(), sys::ShortMessage{}), Error::NoError);
+    CHECK_OK(waiting.tcb.unbind_notification());
+
+    auto sending = [&] { (void)sys::send(endpoint.address(), sys::ShortMessage{abi::MessageInfo::make(1, 0, 0, 5), 0, {1}}); };
+    spawn(sending);
+    auto receiving_twice = [&] {
+        sys::Message first;
+        sys::recv(endpoint.address(), reply.address(), first);
+        check_notified(first, 0);
+        sys::recv(endpoint.address(), reply.address(), message);
+    };
+    const Thread& second = prepare(receiving_twice);
+    CHECK_OK(second.tcb.bind_notification(notification));
+    sys::signal(notification.address());
+    second.resume();
+    CHECK(second.done());
+    CHECK_EQUAL(message.info.label(), 5);
+}
+
+TEST(bound_nb, "a receive that does not block takes a bound signal too") {
+    const Cap<Notification> notification = create<Notification>();
+    const Cap<Endpoint> endpoint = create<Endpoint>();
+    const Cap<Reply> reply = create<Reply>();
+    sys::Message message;
+    auto receiving = [&] { sys::nb_recv(endpoint.address(), reply.address(), message); };
+    const Thread& thread = prepare(receiving);
+    CHECK_OK(thread.tcb.bind_notification(notification));
+    sys::signal(mint(notification, 2).address());
+    thread.resume();
+    CHECK(thread.done());
+    check_notified(message, 2);
+}
+
+TEST(bind_errors, "BindNotification's errors come in the documented order") {
+    const Cap<TCB> tcb = create<TCB>();
+    const Cap<TCB> other = create<TCB>();
+    const Cap<Notification> notification = create<Notification>();
+    const Cap<Notification> second = create<Notification>();
+    const Cap<Notification> write_only = copy(second, abi::CapRights::make(1, 0, 0, 0));
+    CHECK_ERROR(tcb.unbind_notification(), IllegalOperation);
+    CHECK_CAPABILITY(tcb.bind_notification(CapRef{other.address()}), 1);
+    CHECK_CAPABILITY(tcb.bind_notification(CapRef{}), 1);
+    CHECK_CAPABILITY(tcb.bind_notification(write_only), 1);
+    CHECK_OK(tcb.bind_notification(notification));
+    CHECK_CAPABILITY(tcb.bind_notification(CapRef{other.address()}), 1);
+    CHECK_ERROR(tcb.bind_notification(write_only), IllegalOperation);
+    CHECK_CAPABILITY(other.bind_notification(notification), 1);
+    auto waiting = [=] {
+        sys::ShortMessage message;
+        sys::wait(second.address(), message);
+    };
+    spawn(waiting);
+    CHECK_CAPABILITY(other.bind_notification(second), 1);
+    CHECK_OK(tcb.unbind_notification());
+    CHECK_OK(other.bind_notification(notification));
+}
+
+TEST(deleted, "a waiter of a deleted notification meets an empty slot; a bound thread goes on without it") {
+    const FaultHandler handler;
+    const Cap<Notification> notification = create<Notification>();
+    auto waiting = [=] {
+        sys::ShortMessage message;
+        sys::wait(notification.address(), message);
+    };
+    spawn(waiting, {.fault_endpoint = handler.endpoint()});
+    delete_cap(notification);
+    CHECK_EQUAL(handler.receive().label, abi::FaultLabel::CapFault);
+
+    const Cap<Notification> bound = create<Notification>();
+    const Cap<Endpoint> endpoint = create<Endpoint>();
+    uint64_t word = 0;
+    auto receiving = [&] {
+        sys::ShortMessage message;
+        sys::wait(endpoint.address(), message);
+        word = message.words[0];
+    };
+    const Thread& thread = prepare(receiving);
+    CHECK_OK(thread.tcb.bind_notification(bound));
+    thread.resume();
+    delete_cap(bound);
+    CHECK_ERROR(thread.tcb.unbind_notification(), IllegalOperation);
+    CHECK_EQUAL(sys::send(endpoint.address(), sys::ShortMessage{abi::MessageInfo::make(1, 0, 0, 0), 0, {3}}), Error::NoError);
+    CHECK_EQUAL(word, 3);
+}
+
+TEST(lends_context, "a notification lends its context to a passive waiter, and has it back when that waits again") {
+    const Cap<Notification> notification = create<Notification>();
+    const Cap<SchedContext> context = create<SchedContext>(8);
+    set_budget(context, 1'000, 1'000);
+    unsigned woken = 0;
+    auto waiting = [&] {
+        for (;;) {
+            sys::ShortMessage message;
+            sys::wait(notification.address(), message);
+            ++woken;
+        }
+    };
+    const Thread& thread = spawn(waiting);
+    CHECK_OK(thread.context.unbind());
+    sys::signal(notification.address());
+    CHECK_EQUAL(woken, 0);
+    CHECK_OK(context.bind(notification));
+    // The wake-up happened without a context; the next one finds a waiter that has to come back first.
+    CHECK_OK(thread.context.bind(thread.tcb));
+    CHECK_EQUAL(woken, 1);
+    CHECK_OK(thread.context.unbind());
+    for (unsigned i = 2; i < 5; ++i) {
+        sys::signal(notification.address());
+        CHECK_EQUAL(woken, i);
+    }
+    CHECK_ERROR(context.bind(thread.tcb), IllegalOperation);
+    CHECK_OK(context.unbind_object(notification));
+    CHECK_OK(context.bind(thread.tcb));
+}
+
+TEST(bound_passive, "a bound notification with a context wakes a passive server out of its receive") {
+    const Cap<Notification> notification = create<Notification>();
+    const Cap<Endpoint> endpoint = create<Endpoint>();
+    const Cap<Reply> reply = create<Reply>();
+    const Cap<SchedContext> context = create<SchedContext>(8);
+    set_budget(context, 1'000, 1'000);
+    CHECK_OK(context.bind(notification));
+    unsigned signals = 0;
+    unsigned calls = 0;
+    auto serving = [&] {
+        sys::ShortMessage message;
+        sys::recv(endpoint.address(), reply.address(), message);
+        for (;;) {
+            ++(message.info.raw == abi::notification_message_info ? signals : calls);
+            message.info = abi::MessageInfo{0};
+            sys::reply_recv(endpoint.address(), reply.address(), message);
+        }
+    };
+    const Thread& server = prepare(serving);
+    CHECK_OK(server.tcb.bind_notification(notification));
+    server.resume();
+    CHECK_OK(server.context.unbind());
+    for (unsigned i = 1; i < 4; ++i) {
+        sys::signal(notification.address());
+        CHECK_EQUAL(signals, i);
+        sys::ShortMessage message{abi::MessageInfo{0}, 0, {}};
+        sys::call(endpoint.address(), message);
+        CHECK_EQUAL(calls, i);
+    }
+}
+
+}  // namespace caprock::target
