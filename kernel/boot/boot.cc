@@ -2,7 +2,7 @@
 // The first objects. The kernel allocates memory here and nowhere else: one piece for the root task's objects; all other memory becomes untypeds,
 // which the root task gets together with every other authority there is.
 #include "boot/memory.hpp"
-#include "cap/slot.hpp"
+#include "cap/derive.hpp"
 #include "core/panic.hpp"
 #include "object/vspace.hpp"
 #include "sched/scheduler.hpp"
@@ -223,7 +223,7 @@ void make_thread(Boot& boot) {
     thread.context.spsr = arch::initial_spsr();
     thread.context.x[0] = boot.boot_info_page().raw;
     thread.buffer = boot.ipc_buffer();
-    auto give = [&](InitSlot from, TcbSlot to) { insert_derived(boot.slot(from).cap, boot.slot(from), thread.slot(to)); };
+    auto give = [&](InitSlot from, TcbSlot to) { insert_derived(derive(boot.slot(from)).value(), boot.slot(from), thread.slot(to)); };
     give(InitSlot::CNode, TcbSlot::CSpace);
     give(InitSlot::VSpace, TcbSlot::VSpace);
     give(InitSlot::IPCBuffer, TcbSlot::Buffer);

@@ -60,7 +60,7 @@ struct Failure {
         return failure;
     }
     static constexpr Failure no_table(unsigned bits_left) {
-        return failed_lookup(LookupFault::of(abi::LookupFailure::NoFailure, bits_left), false);
+        return failed_lookup(LookupFault::of(abi::LookupFailure::MissingCapability, bits_left), false);
     }
 
     static constexpr unsigned most_words = 5;

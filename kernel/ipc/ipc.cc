@@ -38,24 +38,47 @@ void block(Endpoint& endpoint, Tcb& thread, Endpoint::State queue_state, ThreadS
     endpoint.queue.insert(thread);
 }
 
-bool brings_donation(const Tcb& sender, bool donate) { return donate && sender.sched_context != nullptr; }
-
-// The receiver would be left without a scheduling context, which it asked not to be.
-bool refuses(const Tcb& receiver, const Tcb& sender, bool donate) {
-    return receiver.requires_donation && receiver.sched_context == nullptr && !brings_donation(sender, donate);
+// The sender's scheduling context goes along to a receiver without one. With a call it does only if the call can be answered: else it would
+// never come back.
+bool brings_context(const Tcb& sender, const SendOptions& options, const Reply* reply) {
+    bool returns = !options.call || (reply != nullptr && (options.grant || options.grant_reply));
+    return options.donate && returns && sender.sched_context != nullptr;
 }
 
-void stop_faulter(Tcb& thread) {
+// The receiver would be left without a scheduling context, which it asked not to be.
+bool refuses(const Tcb& receiver, const Tcb& sender, const SendOptions& options, const Reply* reply) {
+    return receiver.requires_donation && receiver.sched_context == nullptr && !brings_context(sender, options, reply);
+}
+
+// What a sender that waits has asked for.
+SendOptions options_of(const Tcb& sender) {
+    bool donate = sender.is_call && sender.fault.label != abi::FaultLabel::Timeout;
+    return {.blocking = true, .call = sender.is_call, .grant = sender.can_grant, .grant_reply = sender.can_grant_reply, .donate = donate};
+}
+
+// Ends a thread that cannot go on; if it was a fault that brought it here, that is over.
+void stop(Tcb& thread) {
     thread.fault.label = abi::FaultLabel::NullFault;
     thread.state = ThreadState::Inactive;
 }
 
 // Ends the wait of a sender that was refused.
 void refuse(Core& core, Tcb& sender) {
-    if (sender.faulted()) return stop_faulter(sender);
+    if (sender.faulted()) return stop(sender);
     set_result(sender, Failure::of(Error::NoDonation));
     sender.state = ThreadState::Running;
     resume_with_budget(core, sender);
+}
+
+// Refuses waiting senders up to the first one that the receiver takes. It cannot leave the rest to another execution of its system call: to
+// execute anything it needs the very context that they do not bring.
+void refuse_senders(Core& core, Endpoint& endpoint, const Tcb& receiver, const Reply* reply) {
+    while (endpoint.state == Endpoint::State::Send) {
+        Tcb& sender = *endpoint.queue.head;
+        if (!refuses(receiver, sender, options_of(sender), reply)) return;
+        remove_from(endpoint, sender);
+        refuse(core, sender);
+    }
 }
 
 void deliver(Tcb& sender, Tcb& receiver, Endpoint& endpoint, Badge badge, bool grant) {
@@ -71,7 +94,7 @@ void await_reply(Core& core, Tcb& sender, Tcb& receiver, Reply* reply, bool may_
     if (reply != nullptr && may_reply) {
         push_call(core, *reply, sender, receiver, donate);
     } else {
-        sender.state = ThreadState::Inactive;
+        stop(sender);
     }
 }
 
@@ -103,8 +126,8 @@ SendResult send_ipc(Core& core, Tcb& sender, Endpoint& endpoint, Badge badge, Se
         return SendResult::Pending;
     }
     Tcb& receiver = *endpoint.queue.head;
-    if (refuses(receiver, sender, options.donate)) {
-        if (sender.faulted()) stop_faulter(sender);
+    if (refuses(receiver, sender, options, receiver.reply)) {
+        if (sender.faulted()) stop(sender);
         return SendResult::Refused;
     }
     remove_from(endpoint, receiver);
@@ -113,7 +136,7 @@ SendResult send_ipc(Core& core, Tcb& sender, Endpoint& endpoint, Badge badge, Se
     deliver(sender, receiver, endpoint, badge, options.grant);
     if (options.call) {
         await_reply(core, sender, receiver, reply, options.grant || options.grant_reply, options.donate);
-    } else if (receiver.sched_context == nullptr && brings_donation(sender, options.donate)) {
+    } else if (receiver.sched_context == nullptr && brings_context(sender, options, reply)) {
         donate(core, *sender.sched_context, receiver);
     }
     receiver.state = ThreadState::Running;
@@ -125,6 +148,7 @@ void receive_ipc(Core& core, Tcb& receiver, Endpoint& endpoint, Reply* reply, Re
     if (reply != nullptr && reply->tcb != nullptr && reply->tcb != &receiver) cancel_reply(core, *reply);
     if (take_bound_notification(core, receiver)) return;
     receiver.requires_donation = options.requires_donation;
+    refuse_senders(core, endpoint, receiver, reply);
     if (endpoint.state != Endpoint::State::Send) {
         if (!options.blocking) return set_received(receiver, Badge(0), MessageInfo{0});
         if (receiver.bound_notification != nullptr) return_to_notification(core, *receiver.bound_notification, receiver);
@@ -133,16 +157,12 @@ void receive_ipc(Core& core, Tcb& receiver, Endpoint& endpoint, Reply* reply, Re
         return block(endpoint, receiver, Endpoint::State::Receive, ThreadState::BlockedOnReceive);
     }
     Tcb& sender = *endpoint.queue.head;
-    bool donate = sender.is_call && sender.fault.label != abi::FaultLabel::Timeout;
     remove_from(endpoint, sender);
-    if (refuses(receiver, sender, donate)) {
-        // One refusal a system call, so that the work is bounded: the receive executes again and meets the next sender.
-        refuse(core, sender);
-        return restart_syscall(receiver);
-    }
     deliver(sender, receiver, endpoint, sender.badge, sender.can_grant);
     if (sender.is_call) {
-        await_reply(core, sender, receiver, reply, sender.can_grant || sender.can_grant_reply, donate);
+        await_reply(core, sender, receiver, reply, sender.can_grant || sender.can_grant_reply, options_of(sender).donate);
+        // The context that came with the call may have to wait for its next refill, and the receiver with it.
+        resume_with_budget(core, receiver);
     } else {
         set_done(sender);
         sender.state = ThreadState::Running;
@@ -185,7 +205,7 @@ bool cancel_all(Core& core, Endpoint& endpoint) {
     while (Tcb* thread = endpoint.queue.head) {
         leave_endpoint(*thread);
         if (thread->faulted()) {
-            stop_faulter(*thread);
+            stop(*thread);
         } else {
             restart_syscall(*thread);
             thread->state = ThreadState::Running;

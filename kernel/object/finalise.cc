@@ -69,7 +69,11 @@ void finalise_tcb(Core& core, Tcb& thread) {
     unbind_notification(thread);
     if (thread.sched_context != nullptr) unbind_sched_context_tcb(core, *thread.sched_context);
     if (core.fpu_owner == &thread) core.fpu_owner = nullptr;
-    if (core.current == &thread) core.current = nullptr;
+    if (core.current == &thread) {
+        // Its VSpace may go next: the processor must not walk the tables any more when the TLB forgets their ASID.
+        arch::set_no_address_space();
+        core.current = nullptr;
+    }
 }
 
 Progress clear_irq_notification(Core& core, Irq irq) {

@@ -26,6 +26,8 @@ void take(Core& core, Tcb& thread, Notification& notification) {
     notification.word = 0;
     notification.state = Notification::State::Idle;
     hand_over(core, notification, thread, badge);
+    // A context that was lent may have to wait for its next refill, and the thread with it.
+    resume_with_budget(core, thread);
 }
 
 void remove_waiter(Notification& notification, Tcb& thread) {

@@ -15,15 +15,14 @@ SchedContext& context_of(const Invocation& invocation) { return invocation.cap()
 // Refills that fit into an object of this size.
 Word most_refills(SizeBits size) { return (size.bytes() - sizeof(SchedContext)) / sizeof(Refill); }
 
-uint16_t min_budget_micros() { return static_cast<uint16_t>(micros_down(min_budget()).raw); }
-
 Invoked configure(const Invocation& invocation) {
     using Args = abi::SchedControlConfigureFlagsArgs;
     auto args = invocation.args<Args>();
     Slot* slot = TRY(invocation.argument<SchedContextCap>(Args::cap_sched_context));
-    if (args.budget < min_budget_micros() || args.budget > abi::timeout_max_us) return Failure::range(min_budget_micros(), abi::timeout_max_us);
-    if (args.period < min_budget_micros() || args.period > abi::timeout_max_us) return Failure::range(min_budget_micros(), abi::timeout_max_us);
-    if (args.budget > args.period) return Failure::range(min_budget_micros(), args.period);
+    constexpr uint16_t least = min_budget_us.raw;
+    if (args.budget < least || args.budget > abi::timeout_max_us) return Failure::range(least, abi::timeout_max_us);
+    if (args.period < least || args.period > abi::timeout_max_us) return Failure::range(least, abi::timeout_max_us);
+    if (args.budget > args.period) return Failure::range(least, args.period);
     Word most = most_refills(as<SchedContextCap>(slot->cap).size_bits());
     if (most > UINT16_MAX) most = UINT16_MAX;
     if (args.extra_refills > most - min_refills) return Failure::range(0, most - min_refills);

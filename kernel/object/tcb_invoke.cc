@@ -99,10 +99,15 @@ struct Replacement {
     Cap cap;
 };
 
+bool still_names(const Slot& source, const Cap& cap) { return source.cap.type() == cap.type() && same_object(source.cap, cap); }
+
 Progress replace(Core& core, Tcb& thread, const Replacement& replacement) {
     Slot& slot = thread.slot(replacement.slot);
     if (delete_slot(core, slot) == Progress::Preempted) return Progress::Preempted;
-    if (replacement.source != nullptr && !replacement.source->empty()) insert_derived(replacement.cap, *replacement.source, slot);
+    // The deletion may have reached the source, and even the thread itself.
+    if (replacement.source != nullptr && still_names(*replacement.source, replacement.cap) && slot.empty()) {
+        insert_derived(replacement.cap, *replacement.source, slot);
+    }
     return Progress::Complete;
 }
 
@@ -142,16 +147,14 @@ void refresh_current(const Invocation& invocation, Tcb& thread) {
     if (invocation.core.current == &thread) reload_address_space(invocation.core);
 }
 
-Progress set_space_commit(const Invocation& invocation, const Replacement& cspace, const Replacement& vspace) {
-    Tcb& thread = target(invocation);
+Progress set_space_commit(const Invocation& invocation, Tcb& thread, const Replacement& cspace, const Replacement& vspace) {
     if (replace(invocation.core, thread, cspace) == Progress::Preempted) return Progress::Preempted;
     if (replace(invocation.core, thread, vspace) == Progress::Preempted) return Progress::Preempted;
     refresh_current(invocation, thread);
     return Progress::Complete;
 }
 
-Progress set_buffer_commit(const Invocation& invocation, const Replacement& buffer, Word address) {
-    Tcb& thread = target(invocation);
+Progress set_buffer_commit(const Invocation& invocation, Tcb& thread, const Replacement& buffer, Word address) {
     if (replace(invocation.core, thread, buffer) == Progress::Preempted) return Progress::Preempted;
     thread.buffer = UserVirtAddr(address);
     return Progress::Complete;
@@ -163,8 +166,10 @@ Invoked configure(const Invocation& invocation) {
     Replacement cspace = TRY(cspace_root(invocation, Args::cap_cspace_root, args.cspace_root_data));
     Replacement vspace = TRY(vspace_root(invocation, Args::cap_vspace_root));
     Replacement buffer = TRY(ipc_buffer(invocation, Args::cap_buffer_frame, args.buffer));
-    if (set_space_commit(invocation, cspace, vspace) == Progress::Preempted) return Outcome::Preempted;
-    return outcome(set_buffer_commit(invocation, buffer, args.buffer));
+    // Looked up once: the capability that is invoked may lie in the CSpace that goes.
+    Tcb& thread = target(invocation);
+    if (set_space_commit(invocation, thread, cspace, vspace) == Progress::Preempted) return Outcome::Preempted;
+    return outcome(set_buffer_commit(invocation, thread, buffer, args.buffer));
 }
 
 Invoked set_space(const Invocation& invocation) {
@@ -173,14 +178,15 @@ Invoked set_space(const Invocation& invocation) {
     Replacement handler = TRY(fault_handler(invocation, Args::cap_fault_ep, TcbSlot::FaultHandler));
     Replacement cspace = TRY(cspace_root(invocation, Args::cap_cspace_root, args.cspace_root_data));
     Replacement vspace = TRY(vspace_root(invocation, Args::cap_vspace_root));
-    if (replace(invocation.core, target(invocation), handler) == Progress::Preempted) return Outcome::Preempted;
-    return outcome(set_space_commit(invocation, cspace, vspace));
+    Tcb& thread = target(invocation);
+    if (replace(invocation.core, thread, handler) == Progress::Preempted) return Outcome::Preempted;
+    return outcome(set_space_commit(invocation, thread, cspace, vspace));
 }
 
 Invoked set_ipc_buffer(const Invocation& invocation) {
     auto args = invocation.args<abi::TCBSetIPCBufferArgs>();
     Replacement buffer = TRY(ipc_buffer(invocation, abi::TCBSetIPCBufferArgs::cap_buffer_frame, args.buffer));
-    return outcome(set_buffer_commit(invocation, buffer, args.buffer));
+    return outcome(set_buffer_commit(invocation, target(invocation), buffer, args.buffer));
 }
 
 Invoked set_timeout_endpoint(const Invocation& invocation) {

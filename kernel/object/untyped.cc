@@ -109,11 +109,14 @@ Progress clear(Slot& slot, const Plan& plan) {
     UntypedCap& untyped = as<UntypedCap>(slot.cap);
     Word end = plan.offset + (plan.count << plan.size.raw);
     Word base = align_up(untyped.watermark(), page_size);
-    Word at = end - plan.offset <= clear_step ? plan.offset : base + untyped.cleared();
+    bool at_once = end - plan.offset <= clear_step;
+    Word at = at_once ? plan.offset : base + untyped.cleared();
+    if (!at_once && plan.offset < base) arch::clear_memory(untyped.object() + plan.offset, base - plan.offset);
     while (at < end) {
         Word step = end - at < clear_step ? end - at : clear_step;
         arch::clear_memory(untyped.object() + at, step);
-        if (is_frame(plan.type)) arch::clean_data(untyped.object() + at, step);
+        // What counts as cleared is clean too: a preempted retype may be followed by another one, of frames.
+        if (!at_once || is_frame(plan.type)) arch::clean_data(untyped.object() + at, step);
         at += step;
         if (at == end || !arch::irq_pending()) continue;
         // Preemption point: what is between the watermark and `at` is zero, and belongs to no object yet.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Replenishment. Invariants while a context is configured and not round robin: 1 <= count <= refill_max; the amounts sum to the budget; the
-// refills are ordered by time and do not overlap; none but the first can be smaller than the smallest budget.
+// refills are ordered by time and do not overlap; the first is at least the smallest budget.
 #include "sched/scheduler.hpp"
 
 namespace caprock {
@@ -56,7 +56,7 @@ void refill_new(SchedContext& context, unsigned max, Ticks budget, Ticks period,
 void refill_update(SchedContext& context, unsigned max, Ticks budget, Ticks period, Ticks now) {
     Refill kept = context.first();
     if (kept.amount > budget) kept.amount = budget;
-    if (kept.time < now) kept.time = now;
+    if (kept.time < now || period == Ticks(0)) kept.time = now;
     refill_new(context, max, budget, period, kept.time);
     Ticks rest = budget - kept.amount.raw;
     if (context.round_robin() || rest == Ticks(0)) return;

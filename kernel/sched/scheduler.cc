@@ -13,7 +13,6 @@ namespace {
 // pending device interrupt goes first.
 constexpr unsigned release_batch = 16;
 
-constexpr Micros min_budget_us{10};
 constexpr Word micros_in_second = 1'000'000;
 constexpr Ticks far_future{~Word{0} >> 1};
 
@@ -37,8 +36,6 @@ void end_budget(Core& core, Tcb& thread) {
         enqueue_back(core, thread);
     } else if (has_timeout_handler(thread)) {
         send_timeout_fault(core, thread);
-    } else if (usable(context, core.charged_until)) {
-        enqueue_back(core, thread);
     } else {
         postpone(core, thread);
     }
@@ -179,6 +176,8 @@ void resume_with_budget(Core& core, Tcb& thread) {
     if (&context == core.current_sched_context) return possible_switch(core, thread);
     Ticks now = arch::now();
     if (context.sporadic) refill_unblock(context, now);
+    // A turn that is as good as over when its thread wakes up is a new one.
+    if (context.round_robin() && !refill_sufficient(context)) context.first().amount = context.budget;
     if (usable(context, now)) return possible_switch(core, thread);
     dequeue(core, thread);
     postpone(core, thread);
@@ -191,6 +190,8 @@ void dequeue(Core& core, Tcb& thread) {
 }
 
 void postpone(Core& core, Tcb& thread) {
+    // The release queue is ordered by refills, so nothing may be booked on the context as long as its thread is in it.
+    if (core.current_sched_context == thread.sched_context) core.current_sched_context = nullptr;
     core.release.insert(thread);
     core.reschedule = true;
 }
@@ -230,7 +231,8 @@ void yield(Core& core) {
 }
 
 void schedule(Core& core) {
-    if (core.candidate == nullptr && !core.reschedule && current_runs(core)) return;
+    bool unchanged = core.candidate == nullptr && !core.reschedule && current_runs(core);
+    if (unchanged && core.current->sched_context == core.current_sched_context) return;
     if (!current_runs(core) && switch_within_context(core)) return;
     charge(core, arch::now());
     check_budget(core);
@@ -249,6 +251,6 @@ Micros micros_down(Ticks time) {
     return Micros(time.raw / frequency * micros_in_second + time.raw % frequency * micros_in_second / frequency);
 }
 
-Ticks min_budget() { return ticks_up(min_budget_us); }
+Ticks min_budget() { return ticks_down(min_budget_us); }
 
 }  // namespace caprock

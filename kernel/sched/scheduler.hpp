@@ -34,7 +34,8 @@ void schedule(Core& core);
 // The current thread's VSpace capability was replaced.
 void reload_address_space(Core& core);
 
-// The smallest budget, and the least rest of one that is worth running on.
+// The smallest budget, and the least rest of one that is worth running on. Both forms round alike, so that no budget that is allowed is less.
+inline constexpr Micros min_budget_us{10};
 Ticks min_budget();
 // Durations that user level gives in microseconds: budgets round down, deadlines and periods up. The caller has checked timeout_max_us.
 Ticks ticks_down(Micros time);

@@ -70,7 +70,11 @@ bool find_arguments(Core& core, Tcb& thread, Invocation& invocation, const SendP
         CPtr address = invocation.message.cap(i);
         invocation.caps[i] = find_slot(thread, address);
         if (invocation.caps[i] != nullptr) continue;
-        if (phase.blocking) cap_fault(core, thread, address, lookup_fault(thread, address), false);
+        if (phase.blocking) {
+            cap_fault(core, thread, address, lookup_fault(thread, address), false);
+        } else if (phase.answers) {
+            set_done(thread);
+        }
         return false;
     }
     return true;
@@ -109,12 +113,17 @@ Progress invoke_object(Core& core, Tcb& thread, Slot& slot, const SendPhase& pha
     SentMessage message(thread);
     Invocation invocation{core, thread, slot, static_cast<Method>(message.info().label()), message, {}};
     if (!find_arguments(core, thread, invocation, phase)) return Progress::Complete;
+    Word receive_from = thread.context.x[reg::cap];
     Invoked invoked = invoke(invocation);
     if (invoked.ok() && invoked.value() == Outcome::Preempted) {
         restart_syscall(thread);
         return Progress::Preempted;
     }
-    if (!phase.answers) return Progress::Complete;
+    if (!phase.answers) {
+        // A method that gives its result itself has overwritten what the receive phase needs.
+        thread.context.x[reg::cap] = receive_from;
+        return Progress::Complete;
+    }
     if (!invoked.ok()) {
         set_result(thread, invoked.failure());
     } else if (invoked.value() == Outcome::Done) {

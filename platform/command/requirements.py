@@ -20,7 +20,8 @@ class Requirement:
     """One Debian package that a tier needs.
 
     `kind` and `probe` say how it is found: "command" (a program; `version_option` prints its version), "module" (of Debian's Python) or "file"
-    (an absolute path). `at_least` and `below` bound the version, None: any. `backports` says that the release's own package is too old.
+    (an absolute path). `at_least` and `below` bound the version, None: any. `from_backports` names the packages that the backports suite has to give,
+    where the release's own are too old: these and no others, since whatever else comes from there may not go with the release's packages.
     """
 
     package: str
@@ -29,7 +30,7 @@ class Requirement:
     at_least: str | None = None
     below: str | None = None
     version_option: str = "--version"
-    backports: bool = False
+    from_backports: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,9 @@ TIERS: dict[str, tuple[str, tuple[Requirement, ...]]] = {
     "run": ("build systems and run them on QEMU", (
         Requirement("g++-aarch64-linux-gnu", "command", "aarch64-linux-gnu-g++", "12.2", "13", "-dumpfullversion"),
         Requirement("g++", "command", "g++", "12.2", "13", "-dumpfullversion"),
-        Requirement("qemu-system-arm", "command", "qemu-system-aarch64", "10", backports=True),
-        Requirement("meson", "command", "meson", "1.7", backports=True),
+        Requirement("qemu-system-arm", "command", "qemu-system-aarch64", "10",
+                    from_backports=("qemu-system-arm", "qemu-system-common", "qemu-system-data")),
+        Requirement("meson", "command", "meson", "1.7", from_backports=("meson",)),
         Requirement("ninja-build", "command", "ninja", "1.10"),
         Requirement("python3-jinja2", "module", "jinja2"),
         Requirement("python3-pyelftools", "module", "elftools"),
@@ -57,7 +59,8 @@ TIERS: dict[str, tuple[str, tuple[Requirement, ...]]] = {
         Requirement("fdisk", "command", "sfdisk"),
     )),
     "dev": ("run the tests, debug, and build with the second compiler", (
-        Requirement("catch2", "file", "/usr/share/pkgconfig/catch2-with-main.pc", "3.7", "4", backports=True),
+        Requirement("catch2", "file", "/usr/share/pkgconfig/catch2-with-main.pc", "3.7", "4",
+                    from_backports=("catch2", "libcatch2-dev")),
         Requirement("libfdt-dev", "file", "/usr/include/libfdt.h"),
         Requirement("pkg-config", "command", "pkg-config"),
         Requirement("python3-pytest", "module", "pytest"),

@@ -47,10 +47,9 @@ def install(tier: str, allowed: bool = True) -> bool:
     _announce(tier, lacking)
     _add_backports(prefix, [state.requirement for state in lacking])
     _update(prefix)
-    groups = _groups([state.requirement for state in lacking])
-    _announce_size(prefix, groups)
-    for suite, packages in groups:
-        _apt(prefix, ["install", "--yes", "--no-install-recommends", *_suite_option(suite), *packages], f"installing {' '.join(packages)}")
+    packages = _wanted([state.requirement for state in lacking])
+    _announce_size(prefix, packages)
+    _apt(prefix, ["install", "--yes", "--no-install-recommends", *packages], f"installing {' '.join(packages)}")
     still = [state for state in check_tiers(NEEDED_TIERS[tier]) if state.condition != "there"]
     if still:
         raise Finding(f"installed, and yet {_listed(still)} (is another copy earlier on PATH? `./caprock doctor` shows each)")
@@ -111,7 +110,7 @@ def _entries(apt_folder: Path):
 
 def _add_backports(prefix: list[str], lacking: list[Requirement]) -> None:
     """Adds the backports suite to the machine's sources if something that is missing comes from there."""
-    if not any(requirement.backports for requirement in lacking):
+    if not any(requirement.from_backports for requirement in lacking):
         return
     derived = derive_backports(APT_FOLDER)
     if derived is None:
@@ -142,28 +141,18 @@ def _announce(tier: str, lacking: list[State]) -> None:
             say(f"tier {name} ({purpose}) installs: {' '.join(packages)}")
 
 
-def _groups(requirements: list[Requirement]) -> list[tuple[str | None, list[str]]]:
-    """The packages to install as (suite, names): those of the backports suite apart from those of the release."""
-    groups = []
-    for suite, backports in ((BACKPORTS, True), (None, False)):
-        packages = [requirement.package for requirement in requirements if requirement.backports == backports]
-        if packages:
-            groups.append((suite, packages))
-    return groups
+def _wanted(requirements: list[Requirement]) -> list[str]:
+    """The packages to install, in apt's spelling: NAME, or NAME/SUITE for those that have to come from the backports suite."""
+    return [package for requirement in requirements
+            for package in [f"{name}/{BACKPORTS}" for name in requirement.from_backports] or [requirement.package]]
 
 
-def _suite_option(suite: str | None) -> list[str]:
-    return ["--target-release", suite] if suite else []
-
-
-def _announce_size(prefix: list[str], groups: list[tuple[str | None, list[str]]]) -> None:
+def _announce_size(prefix: list[str], packages: list[str]) -> None:
     """Says how much will be downloaded and how much disk space it takes, as apt reckons it."""
-    download = disk = 0.0
-    for suite, packages in groups:
-        done = subprocess.run([*prefix, "apt-get", "install", "--no-install-recommends", "--assume-no", *_suite_option(suite), *packages],
-                              capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, env={**os.environ, **_APT_ENVIRONMENT})
-        download += parse_size(r"Need to get (?:[\d.,]+ [kMG]?B/)?([\d.,]+) ([kMG]?B) of archives", done.stdout)
-        disk += parse_size(r"After this operation, ([\d.,]+) ([kMG]?B) of additional", done.stdout)
+    done = subprocess.run([*prefix, "apt-get", "install", "--no-install-recommends", "--assume-no", *packages], capture_output=True, text=True,
+                          check=False, stdin=subprocess.DEVNULL, env={**os.environ, **_APT_ENVIRONMENT})
+    download = parse_size(r"Need to get (?:[\d.,]+ [kMG]?B/)?([\d.,]+) ([kMG]?B) of archives", done.stdout)
+    disk = parse_size(r"After this operation, ([\d.,]+) ([kMG]?B) of additional", done.stdout)
     say(f"size: {download / 1e6:.0f} MB of packages, {disk / 1e6:.0f} MB on disk")
 
 

@@ -289,7 +289,7 @@ def test_output_is_deterministic_and_without_paths(tmp_path):
 
 def test_the_projects_interfaces_generate(tmp_path):
     """Every interface of the project has a header of its name."""
-    files = sorted((ROOT / "userland/interfaces").glob("*.cdl"))
+    files = [path for path in sorted((ROOT / "userland/interfaces").glob("*.cdl")) if "\ninterface " in path.read_text(encoding="utf-8")]
     assert files
     for file in files:
         written, diagnostics = stubs.generate(file, tmp_path)

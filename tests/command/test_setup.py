@@ -121,13 +121,13 @@ def test_install_says_what_and_how_large_before_it_installs(fake_apt, capsys):
     assert setup.install("run") is True
     said = capsys.readouterr().err.splitlines()
     assert "caprock: tier run (build systems and run them on QEMU) installs: meson mtools" in said
-    size = said.index("caprock: size: 41 MB of packages, 155 MB on disk")
+    size = said.index("caprock: size: 20 MB of packages, 78 MB on disk")
     assert size < min(index for index, line in enumerate(said) if line.startswith("caprock: installing"))
     calls = (fake_apt / "calls").read_text(encoding="utf-8").splitlines()
     assert calls[0].endswith("update")
-    assert all("--assume-no" in call for call in calls[1:3])
-    assert "--target-release bookworm-backports meson" in calls[3] and "mtools" not in calls[3]
-    assert calls[4].endswith("mtools") and "backports" not in calls[4]
+    assert "--assume-no" in calls[1] and "--assume-no" not in calls[2]
+    assert calls[2].endswith("--no-install-recommends meson/bookworm-backports mtools")
+    assert len(calls) == 3
     added = fake_apt / "apt" / "sources.list.d" / "caprock-backports.sources"
     assert "Suites: bookworm-backports\n" in added.read_text(encoding="utf-8")
 
@@ -136,7 +136,7 @@ def test_failed_install_is_one_line(fake_apt):
     make_tool(fake_apt / "bin", "apt-get", 'case "$*" in *--yes*) echo "E: Unable to locate package meson"; exit 100 ;; esac\n')
     with pytest.raises(Finding) as caught:
         setup.install("run")
-    assert "installing meson failed: E: Unable to locate package meson" in str(caught.value)
+    assert "installing meson/bookworm-backports mtools failed: E: Unable to locate package meson" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert "Unable to locate" in (fake_apt / "build" / "setup.log").read_text(encoding="utf-8")
 

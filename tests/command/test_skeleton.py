@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """`./caprock new` makes a component that builds and runs where it is, outside the project's tree."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -48,3 +49,18 @@ def test_an_existing_folder_is_left_alone(made):
     done = caprock(made, "new", "lamp")
     assert done.returncode == 2 and "exists already" in done.stderr
     assert (made / "lamp" / "lamp.cc").read_text(encoding="utf-8") == "mine\n"
+
+
+def test_the_readme_shows_what_new_makes_and_run_prints(tmp_path):
+    blocks = re.findall(r"^```\n(.*?)^```$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    description = next(block for block in blocks if block.startswith("caprock 1\n"))
+    printed = next(block for block in blocks if block.startswith("caprock: boot shim"))
+    assert len(description.splitlines()) == 10
+    assert caprock(tmp_path, "new", "hello").returncode == 0
+    made = (tmp_path / "hello" / "hello.cdl").read_text(encoding="utf-8")
+    assert made.endswith(description)
+    done = caprock(tmp_path, "run", "hello/hello.cdl", "--no-install")
+    assert done.returncode == 0, done.stdout + done.stderr
+    # The hash of the system changes with every change of a program in it, and with that perhaps the number of its pages.
+    numbers = re.compile(r"loaded hello: .*")
+    assert numbers.sub("", done.stdout) == numbers.sub("", printed)

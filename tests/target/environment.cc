@@ -69,6 +69,7 @@ bool copy_image(Cap<VSpace> vspace) {
 
 bool Environment::start(const abi::RootBootInfo& info) {
     caprock_ipc_buffer = reinterpret_cast<abi::IPCBuffer*>(info.ipc_buffer);
+    started_ = now();
     boot_ = loader::read_boot_info(info);
     next_slot_ = info.empty.start;
     if (boot_.platform == nullptr) return false;

@@ -59,6 +59,8 @@ public:
     bool start(const abi::RootBootInfo& info);
 
     const loader::BootView& boot() const { return boot_; }
+    /// Where the timer stood when the root task began.
+    uint64_t started() const { return started_; }
     Cap<SchedControl> sched_control() const { return Cap<SchedControl>{boot_.info->sched_control.start}; }
     /// A second address space with the same image at the same addresses.
     Cap<VSpace> other_vspace() const { return other_vspace_; }
@@ -102,6 +104,7 @@ private:
     void put(char character);
 
     loader::BootView boot_;
+    uint64_t started_ = 0;
     uint64_t next_slot_ = 0;
     uint64_t first_test_slot_ = 0;
     uint64_t next_device_slot_ = 0;   // device slots stay for good, from the end of the CNode down

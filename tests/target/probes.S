@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Code whose registers are known exactly.
 
+        .arch_extension fp
+        .arch_extension simd
         .text
 
 // void probe_system_call(uint64_t* registers): x0 to x18 become registers[0] to [18], svc #0, and they are stored there again. NZCV and the
@@ -67,7 +69,8 @@ probe_general_registers:
         ldp     x29, x30, [sp], #96
         ret
 
-// void probe_fill_simd(uint64_t seed): v0 to v31 become seed + number in both halves; FPCR and FPSR become values made of the seed's low bit.
+// void probe_fill_simd(uint64_t seed): v0 to v31 become seed + number in both halves; FPCR and FPSR become values made of the seed's
+// low bit.
         .global probe_fill_simd
 probe_fill_simd:
         .irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
@@ -102,6 +105,26 @@ probe_check_simd:
         cmp     x1, x2
         cinc    x3, x3, ne
         mov     x0, x3
+        ret
+
+// uint64_t probe_gather_simd(): the bits that are set anywhere in v0 to v31, FPCR and FPSR.
+        .global probe_gather_simd
+probe_gather_simd:
+        mrs     x0, fpcr
+        mrs     x1, fpsr
+        orr     x0, x0, x1
+        .irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
+        mov     x1, v\n\().d[0]
+        orr     x0, x0, x1
+        mov     x1, v\n\().d[1]
+        orr     x0, x0, x1
+        .endr
+        ret
+
+// void probe_use_simd(): uses the unit, and no more.
+        .global probe_use_simd
+probe_use_simd:
+        fmov    d0, xzr
         ret
 
         .section .note.GNU-stack, "", %progbits

@@ -18,5 +18,9 @@ uint64_t probe_general_registers(uint64_t seed, uint64_t rounds);
 void probe_fill_simd(uint64_t seed);
 /// How many of them do not have what probe_fill_simd put there.
 uint64_t probe_check_simd(uint64_t seed);
+/// The bits that are set anywhere in v0 to v31, FPCR and FPSR.
+uint64_t probe_gather_simd();
+/// Uses the unit, and no more.
+void probe_use_simd();
 
 }

@@ -80,16 +80,19 @@ inline void check_lookup(const ResultBase& result, bool is_source, abi::LookupFa
 #define CHECK_EQUAL(actual, expected) ::caprock::target::check_equal((actual), (expected), PLACE(#actual))
 /// The value of a Result, or the end of the case.
 #define CHECK_OK(result) ::caprock::target::checked((result), PLACE(#result))
-#define CHECK_ERROR(result, expected) ::caprock::target::check_equal((result).error(), ::caprock::abi::Error::expected, PLACE(#result))
+#define CHECK_ERROR(result, expected) \
+    ::caprock::target::check_equal((result).error(), ::caprock::abi::Error::expected, PLACE(#result))
 /// A RangeError with these limits.
 #define CHECK_RANGE(result, least, most) ::caprock::target::check_range((result), (least), (most), PLACE(#result))
 /// A FailedLookup of the source or destination for this LookupFailure.
 #define CHECK_LOOKUP(result, is_source, failure) \
     ::caprock::target::check_lookup((result), (is_source), ::caprock::abi::LookupFailure::failure, PLACE(#result))
 /// An InvalidCapability that names this capability: 0 for the invoked one, 1 and up for arguments.
-#define CHECK_CAPABILITY(result, number) ::caprock::target::check_detail((result), ::caprock::abi::Error::InvalidCapability, (number), PLACE(#result))
+#define CHECK_CAPABILITY(result, number) \
+    ::caprock::target::check_detail((result), ::caprock::abi::Error::InvalidCapability, (number), PLACE(#result))
 /// An InvalidArgument that names this word.
-#define CHECK_ARGUMENT(result, number) ::caprock::target::check_detail((result), ::caprock::abi::Error::InvalidArgument, (number), PLACE(#result))
+#define CHECK_ARGUMENT(result, number) \
+    ::caprock::target::check_detail((result), ::caprock::abi::Error::InvalidArgument, (number), PLACE(#result))
 
 /// An object of the running case's memory. `bits`: a CNode's radix, an untyped's or a scheduling context's size.
 template <class T>

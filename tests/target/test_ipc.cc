@@ -130,7 +130,8 @@ TEST(badges, "the receiver gets the badge of the sender's capability") {
         auto sending = [=] { send_plain(sender, 0); };
         spawn(sending);
     }
-    for (const uint64_t badge : {uint64_t{1}, ~uint64_t{0}, uint64_t{0}}) {
+    const uint64_t expected[] = {1, ~uint64_t{0}, 0};
+    for (const uint64_t badge : expected) {
         sys::Message message;
         receive(channel, message);
         CHECK_EQUAL(message.badge, badge);
@@ -149,7 +150,8 @@ TEST(sender_order, "blocked senders are received by priority, equals in the orde
         senders[i] = {channel.endpoint, i};
         spawn(senders[i], {.priority = priorities[i]});
     }
-    for (const uint64_t expected : {3, 1, 4, 0, 2}) {
+    const uint64_t order[] = {3, 1, 4, 0, 2};
+    for (const uint64_t expected : order) {
         sys::Message message;
         receive(channel, message);
         CHECK_EQUAL(message.words[0], expected);
@@ -182,7 +184,8 @@ TEST(capability, "a capability goes into the receive slot, if the sender may gra
     const Channel channel;
     const Cap<Endpoint> ungranted = copy(channel.endpoint, abi::CapRights::make(1, 0, 0, 1));
     const Cap<Notification> gift = create<Notification>();
-    for (const Cap<Endpoint> way : {channel.endpoint, ungranted}) {
+    const Cap<Endpoint> ways[] = {channel.endpoint, ungranted};
+    for (const Cap<Endpoint> way : ways) {
         auto sending = [&] {
             caprock_ipc_buffer->caps_or_badges[0] = gift.address();
             CHECK_EQUAL(sys::send(way.address(), make_message(0, 2, 1)), Error::NoError);
@@ -222,7 +225,8 @@ TEST(capability_back, "a reply brings a capability, if the caller's or the serve
         sys::call(way.address(), message);
         arrived = message.info.extra_caps();
     };
-    for (const Cap<Reply> through : {channel.reply, poor_reply}) {
+    const Cap<Reply> replies[] = {channel.reply, poor_reply};
+    for (const Cap<Reply> through : replies) {
         const Thread& thread = spawn(calling);
         sys::Message message;
         receive(channel, message);
@@ -456,7 +460,7 @@ TEST(cancelled_by_reuse, "a receive with a reply object that stands for a call c
     CHECK_EQUAL(result.info.label(), Error::CallCancelled);
 }
 
-TEST(cancelled_by_suspend, "a caller that is suspended and resumed returns with CallCancelled, and gets its context back") {
+TEST(cancelled_by_suspend, "a caller that is suspended and resumed returns with CallCancelled") {
     const Channel channel;
     sys::ShortMessage result{};
     auto calling = [&] { sys::call(channel.endpoint.address(), result); };
@@ -472,21 +476,32 @@ TEST(cancelled_by_suspend, "a caller that is suspended and resumed returns with 
     CHECK_EQUAL(result.info.label(), Error::CallCancelled);
 }
 
-TEST(cancelled_lent, "a caller that lent its context and is suspended returns with it") {
+TEST(cancelled_lent, "a passive server goes on with the context of a caller that is suspended, which cannot stop it that way") {
     const Channel channel;
+    volatile uint64_t count = 0;
     auto serving = [&] {
         sys::Message message;
         receive(channel, message);
-        for (;;) sys::yield();
+        for (;;) {
+            count = count + 1;
+            sys::yield();
+        }
     };
     const Thread& server = spawn(serving);
     CHECK_OK(server.context.unbind());
-    CHECK_OK(server.tcb.set_priority(lower_priority, root_tcb));
+    CHECK_OK(server.tcb.set_priority(worker_priority, root_tcb));
     sys::ShortMessage result{};
     auto calling = [&] { sys::call(channel.endpoint.address(), result); };
     const Thread& caller = spawn(calling);
     CHECK_OK(caller.tcb.suspend());
+    const uint64_t before = count;
+    sys::yield();
+    sys::yield();
+    CHECK(count > before);
     caller.resume();
+    CHECK(!caller.done());
+    CHECK_OK(caller.context.unbind_object(server.tcb));
+    CHECK_OK(caller.context.bind(caller.tcb));
     CHECK(caller.done());
     CHECK_EQUAL(result.info.label(), Error::CallCancelled);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What all system calls have in common: addresses that do not resolve, rights, invocations, unknown numbers, dead registers.
+#include "caprock/decode.hpp"
 #include "tests/target/probes.hpp"
 #include "tests/target/thread.hpp"
 
@@ -103,7 +104,8 @@ TEST(two_levels, "a CSpace of two levels resolves") {
 TEST(missing_rights, "sending without the right write is an InvalidCapability, for all sends") {
     const Cap<Endpoint> endpoint = copy(create<Endpoint>(), read_only);
     const Cap<Notification> notification = copy(create<Notification>(), read_only);
-    for (const uint64_t target : {endpoint.address(), notification.address()}) {
+    const uint64_t targets[] = {endpoint.address(), notification.address()};
+    for (const uint64_t target : targets) {
         sys::Invocation message{abi::MessageInfo{0}, 0, {7, 7, 7, 7, 7}};
         sys::call(target, message);
         CHECK_EQUAL(message.info.label(), abi::Error::InvalidCapability);
@@ -211,7 +213,8 @@ TEST(unknown_numbers, "an unknown system call is a fault with all registers, and
     const FaultHandler handler;
     uint64_t registers[19];
     auto calling = [&] { probe_system_call(registers); };
-    for (const uint64_t unknown : {uint64_t{0}, uint64_t{12}, uint64_t{127}, uint64_t{130}, uint64_t{255}, uint64_t{0x400}}) {
+    const uint64_t numbers[] = {0, 12, 127, 130, 255, 0x400};
+    for (const uint64_t unknown : numbers) {
         for (uint64_t i = 0; i < 19; ++i) registers[i] = 1000 + i;
         registers[7] = unknown;
         const Thread& thread = spawn(calling, {.fault_endpoint = handler.endpoint()});

@@ -9,10 +9,6 @@ namespace {
 using abi::Error;
 
 constexpr uint64_t context_words = sizeof(abi::UserContext) / sizeof(uint64_t);
-constexpr abi::ReadRegistersFlags keep_running = abi::ReadRegistersFlags::make(0, 0);
-constexpr abi::ReadRegistersFlags suspend_first = abi::ReadRegistersFlags::make(1, 0);
-constexpr abi::WriteRegistersFlags leave = abi::WriteRegistersFlags::make(0, 0);
-constexpr abi::WriteRegistersFlags resume = abi::WriteRegistersFlags::make(1, 0);
 constexpr abi::CNodeCapData no_guard{0};
 // 61 bits of guard do not fit beside a radix of 4.
 constexpr abi::CNodeCapData long_guard = abi::CNodeCapData::make(61, 0);
@@ -29,9 +25,9 @@ TEST(registers, "WriteRegisters and ReadRegisters have the same registers in the
     uint64_t* const words = reinterpret_cast<uint64_t*>(&written);
     for (uint64_t i = 0; i < context_words; ++i) words[i] = 0xabc000 + i;
     written.spsr = 0xf000'0000;
-    CHECK_OK(tcb.write_registers(leave, context_words, written));
+    CHECK_OK(tcb.write_registers(0, context_words, written));
     abi::UserContext read{};
-    CHECK_OK(tcb.read_registers(keep_running, context_words, read));
+    CHECK_OK(tcb.read_registers(0, context_words, read));
     for (uint64_t i = 0; i < context_words; ++i)
         if (i != 2) CHECK_EQUAL(reinterpret_cast<uint64_t*>(&read)[i], words[i]);
     CHECK_EQUAL(read.spsr & 0xf000'0000, 0xf000'0000);
@@ -43,12 +39,12 @@ TEST(registers_prefix, "a count selects a prefix of the registers") {
     context.pc = 1;
     context.sp = 2;
     context.x0_x8[0] = 3;
-    CHECK_OK(tcb.write_registers(leave, context_words, context));
+    CHECK_OK(tcb.write_registers(0, context_words, context));
     context.pc = 10;
     context.sp = 20;
     context.x0_x8[0] = 30;
-    CHECK_OK(tcb.write_registers(leave, 1, context));
-    CHECK_OK(tcb.read_registers(keep_running, 4, context));
+    CHECK_OK(tcb.write_registers(0, 1, context));
+    CHECK_OK(tcb.read_registers(0, 4, context));
     CHECK(context.pc == 10 && context.sp == 2 && context.x0_x8[0] == 3);
 }
 
@@ -56,9 +52,9 @@ TEST(registers_errors, "the errors of ReadRegisters and WriteRegisters come in t
     const Cap<TCB> tcb = create<TCB>();
     const Cap<TCB> self = current_thread()->tcb;
     abi::UserContext context{};
-    CHECK_ERROR(self.read_registers(keep_running, 0, context), IllegalOperation);
-    CHECK_RANGE(tcb.read_registers(keep_running, 0, context), 1, context_words);
-    CHECK_RANGE(tcb.read_registers(keep_running, context_words + 1, context), 1, context_words);
+    CHECK_ERROR(self.read_registers(0, 0, context), IllegalOperation);
+    CHECK_RANGE(tcb.read_registers(0, 0, context), 1, context_words);
+    CHECK_RANGE(tcb.read_registers(0, context_words + 1, context), 1, context_words);
     sys::Message message{abi::MessageInfo::make(4, 0, 0, static_cast<uint64_t>(abi::Method::TCBWriteRegisters)), 0, {0, 3}};
     sys::call(tcb.address(), message);
     CHECK_EQUAL(message.info.label(), Error::TruncatedMessage);
@@ -66,7 +62,7 @@ TEST(registers_errors, "the errors of ReadRegisters and WriteRegisters come in t
     sys::call(self.address(), message);
     CHECK_EQUAL(message.info.label(), Error::RangeError);
     CHECK_EQUAL(message.words[1], context_words);
-    CHECK_ERROR(self.write_registers(leave, 1, context), IllegalOperation);
+    CHECK_ERROR(self.write_registers(0, 1, context), IllegalOperation);
 }
 
 TEST(registers_spsr, "of SPSR only NZCV can be written: no thread gets out of EL0") {
@@ -74,11 +70,11 @@ TEST(registers_spsr, "of SPSR only NZCV can be written: no thread gets out of EL
     auto body = [] { loop(); };
     const Thread& thread = prepare(body, {.priority = lower_priority, .fault_endpoint = handler.endpoint()});
     abi::UserContext context{};
-    CHECK_OK(thread.tcb.read_registers(keep_running, 3, context));
+    CHECK_OK(thread.tcb.read_registers(0, 3, context));
     const uint64_t initial = context.spsr;
     context.spsr = 0xf000'03c5;   // EL1h, everything masked
-    CHECK_OK(thread.tcb.write_registers(leave, 3, context));
-    CHECK_OK(thread.tcb.read_registers(keep_running, 3, context));
+    CHECK_OK(thread.tcb.write_registers(0, 3, context));
+    CHECK_OK(thread.tcb.read_registers(0, 3, context));
     CHECK_EQUAL(context.spsr, initial | 0xf000'0000);
 }
 
@@ -90,7 +86,7 @@ TEST(registers_dead, "the dead registers of a thread in a system call read as 0"
     };
     const Thread& thread = spawn(waiting);
     abi::UserContext context{};
-    CHECK_OK(thread.tcb.read_registers(keep_running, context_words, context));
+    CHECK_OK(thread.tcb.read_registers(0, context_words, context));
     for (const uint64_t word : context.x0_x8) CHECK_EQUAL(word, 0);
     for (const uint64_t word : context.x9_x15) CHECK_EQUAL(word, 0);
     CHECK(context.pc != 0 && context.sp != 0);
@@ -106,14 +102,14 @@ TEST(registers_blocked, "a blocked thread whose registers are written goes on at
     };
     const Thread& thread = spawn(waiting);
     abi::UserContext context{};
-    CHECK_OK(thread.tcb.read_registers(keep_running, 2, context));
+    CHECK_OK(thread.tcb.read_registers(0, 2, context));
     static volatile bool reached;
     reached = false;
     context.pc = reinterpret_cast<uint64_t>(+[] {
         reached = true;
         stop_current_thread();
     });
-    CHECK_OK(thread.tcb.write_registers(resume, 2, context));
+    CHECK_OK(thread.tcb.write_registers(resume_target, 2, context));
     CHECK(reached);
     CHECK_EQUAL(sys::nb_send(endpoint.address(), sys::ShortMessage{}), Error::NoError);
 }
@@ -127,7 +123,7 @@ TEST(read_suspends, "ReadRegisters suspends the thread first if told so") {
     sys::yield();
     CHECK(count > 0);
     abi::UserContext context{};
-    CHECK_OK(thread.tcb.read_registers(suspend_first, 1, context));
+    CHECK_OK(thread.tcb.read_registers(suspend_source, 1, context));
     const uint64_t seen = count;
     sys::yield();
     CHECK_EQUAL(count, seen);
@@ -204,8 +200,8 @@ TEST(configure_errors, "Configure's errors come in the documented order") {
     const Cap<VSpace> unassigned = create<VSpace>();
     const Cap<Frame> frame = create<Frame>();
     const Cap<Frame> device = copy(environment.device_frame(environment.boot().platform->console_paddr));
-    CHECK_CAPABILITY(tcb.configure(long_guard, 0, 8, frame, frame, node), 1);
-    CHECK_ERROR(tcb.configure(long_guard, 0, 8, node, frame, node), IllegalOperation);
+    CHECK_CAPABILITY(tcb.configure(long_guard, 0, 8, CapRef{frame.address()}, CapRef{}, CapRef{}), 1);
+    CHECK_ERROR(tcb.configure(long_guard, 0, 8, node, CapRef{}, CapRef{}), IllegalOperation);
     CHECK_CAPABILITY(tcb.configure(no_guard, 0, 8, node, CapRef{frame.address()}, CapRef{node.address()}), 2);
     CHECK_CAPABILITY(tcb.configure(no_guard, 0, 8, node, unassigned, CapRef{node.address()}), 2);
     CHECK_CAPABILITY(tcb.configure(no_guard, 0, 8, node, root_vspace, CapRef{node.address()}), 3);
@@ -268,7 +264,7 @@ TEST(tls_base, "SetTLSBase sets the thread pointer, of others and of the caller"
     const Cap<TCB> other = create<TCB>();
     CHECK_OK(other.set_tls_base(0x77));
     abi::UserContext context{};
-    CHECK_OK(other.read_registers(keep_running, context_words, context));
+    CHECK_OK(other.read_registers(0, context_words, context));
     CHECK_EQUAL(context.tpidr_el0, 0x77);
 }
 

@@ -50,7 +50,8 @@ void Thread::make_objects(const ThreadOptions& options) {
     tcb = create<TCB>();
     ended = create<Notification>();
     const uint64_t buffer_address = options.buffer ? reinterpret_cast<uint64_t>(&memory_->buffer) : 0;
-    CHECK_OK(tcb.configure(abi::CNodeCapData{0}, 0, buffer_address, options.cspace, options.vspace, environment.image_frame(&memory_->buffer)));
+    const Cap<Frame> buffer_frame = environment.image_frame(&memory_->buffer);
+    CHECK_OK(tcb.configure(abi::CNodeCapData{0}, 0, buffer_address, options.cspace, options.vspace, buffer_frame));
     context = {};
     if (!options.passive) {
         context = create<SchedContext>(8);

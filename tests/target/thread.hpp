@@ -77,6 +77,10 @@ Thread& spawn(Callable& callable, const ThreadOptions& options = {}) {
     return thread;
 }
 
+/// Flags of TCB::ReadRegisters and TCB::WriteRegisters.
+inline constexpr uint64_t suspend_source = 1;
+inline constexpr uint64_t resume_target = 1;
+
 /// The running thread; null in the runner's.
 Thread* current_thread();
 /// What was made so far stays for good.

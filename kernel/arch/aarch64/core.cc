@@ -19,8 +19,8 @@ void initialise_core_registers() {
     SCTLR_EL1::write(SCTLR_EL1_MMU | SCTLR_EL1::UCI | SCTLR_EL1::UCT | SCTLR_EL1::DZE | SCTLR_EL1::nTWE);
     // Both counters can be read; no timer register, no event stream.
     CNTKCTL_EL1::write(CNTKCTL_EL1::EL0PCTEN | CNTKCTL_EL1::EL0VCTEN);
-    // No performance monitor; no debug monitor, and its communication channel, which would connect any two threads, by trap (TDCC); floating
-    // point by trap.
+    // No performance monitor, no debug monitor. By trap: the debug communication channel (TDCC), which would connect any two threads, and
+    // floating point.
     if (ID_AA64DFR0_EL1::has_pmu(ID_AA64DFR0_EL1::read()))
         PMUSERENR_EL0::write(0);
     MDSCR_EL1::write(MDSCR_EL1::TDCC);

@@ -93,7 +93,8 @@ Word ordinary_bytes(const abi::BootInfo& info) {
 bool in_device(const abi::BootInfo& info, const Leaf& leaf) {
     const abi::BootRange devices[] = {info.gic_distributor, info.gic_cpu, info.console};
     for (const abi::BootRange& device : devices) {
-        if (align_down(device.start, page_size) <= leaf.physical && leaf.physical + leaf.bytes <= align_up(device.end, page_size)) return true;
+        const Word start = align_down(device.start, page_size);
+        if (start <= leaf.physical && leaf.physical + leaf.bytes <= align_up(device.end, page_size)) return true;
     }
     return false;
 }

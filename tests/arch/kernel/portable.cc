@@ -35,11 +35,15 @@ struct Run {
 };
 constinit Run run;
 
-// Whatever the kernel leaves in registers must not reach a thread: leave something in all that the compiler does not keep.
+// Whatever the kernel leaves in registers must not reach a thread: leave something in all that the compiler does not keep, and in SP_EL0.
 void scramble_registers() {
-    asm volatile(".irp register, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28\n mov x\\register, #-1\n .endr"
-                 : : : "x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15", "x16", "x17",
-                 "x18", "x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28");
+    asm volatile(
+        ".irp register, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28\n"
+        "mov x\\register, #-1\n"
+        ".endr\n"
+        "msr sp_el0, x0"
+        : : : "x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15", "x16", "x17", "x18",
+        "x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28");
 }
 
 void record(Fault fault, Word esr, Word far) {
@@ -64,25 +68,36 @@ void go_idle(Core& core, Word ticks) {
     set_no_address_space();
 }
 
+Word sum_of(const FpuContext& context) {
+    Word sum = context.fpcr + context.fpsr;
+    for (const Word word : context.v) sum += word;
+    return sum;
+}
+
+// Loads zeroes in between, and makes sure that they arrived: what is restored after them has come from memory.
 Word cycle_fpu() {
+    FpuContext between;
     fpu_save(run.fpu);
     fpu_restore(FpuContext());
+    fpu_save(between);
+    check("fpu: all registers are loaded", sum_of(between) == 0, sum_of(between));
     fpu_restore(run.fpu);
-    Word sum = run.fpu.fpcr + run.fpu.fpsr;
-    for (const Word word : run.fpu.v) sum += word;
-    return sum;
+    return sum_of(run.fpu);
 }
 
 // The test's hypervisor makes an SError pending on any hvc; masked, it waits for the exception return.
 void raise_serror(Core& core, SErrorAt place, Word ticks) {
     run.serror_expected = place == SErrorAt::Idle ? &core.idle : &run.thread;
-    if (place == SErrorAt::Idle) go_idle(core, ticks);
     const Word before = run.serrors;
     if (place != SErrorAt::Kernel) asm volatile("msr daifset, #4");
-    asm volatile("hvc #0" : : : "x3", "memory");
+    register Word x0 asm("x0") = 0x1234;
+    register Word x1 asm("x1") = 0x5678;
+    asm volatile("hvc #0" : "+r"(x0), "+r"(x1) : : "x3", "memory");
+    check("serror: the kernel's own registers stay", x0 == 0x1234 && x1 == 0x5678, x0);
     const bool pending = (ISR_EL1::read() & isr_serror) != 0;
     check("serror: it is taken unless masked", pending == (place != SErrorAt::Kernel));
     check("serror: the kernel's own work goes on", run.serrors == before, run.serrors);
+    if (place == SErrorAt::Idle) go_idle(core, ticks);  // last, so that the SError comes long before the timer's interrupt
 }
 
 void enter_aarch32(Context& thread) {

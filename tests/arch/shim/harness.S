@@ -17,7 +17,8 @@
     .endm
 
     .section .text
-// Writes a wrong value to every register that the kernel must not inherit. Clobbers x9.
+// void poison(): writes a wrong value to every register that the kernel must not inherit. Clobbers x9.
+    .global poison
 poison:
     mrs     x9, CurrentEL
     cmp     x9, #(2 << 2)
@@ -61,6 +62,7 @@ poison:
     write   mair_el1, -1
     write   contextidr_el1, -1
     write   sp_el0, 0xbad
+    isb
     ret
 
 // x0 = entry, x1 = argument: jumps there with wrong values in everything else.
@@ -80,16 +82,7 @@ poison:
     .global enter_poisoned
 enter_poisoned:
     bl      poison
-    isb
     jump_poisoned
-
-// [[noreturn]] void stop_poisoned(): leaves the wrong values to be looked at.
-    .global stop_poisoned
-stop_poisoned:
-    bl      poison
-    isb
-1:  wfe
-    b       1b
 
 // Where other cores are sent: they wait for an address in their word of release_words, and go there poisoned.
     .global waiting_core
@@ -104,7 +97,6 @@ waiting_core:
     wfe
     b       1b
 2:  bl      poison
-    isb
     mov     x0, x11
     mov     x1, #0x77                   // a spin table passes nothing of meaning
     jump_poisoned

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Stands between the production boot shim and the kernel (the link step wraps enter_kernel): as the request in the payload says, it makes one
-// thing in BootInfo wrong, or enters the kernel in another way.
+// Stands between the production boot shim and the kernel (the link step wraps enter_kernel): as the request in the payload says, it makes
+// one thing in BootInfo wrong, or enters the kernel in another way.
 #include "../../../platform/shim/console.hpp"
 #include "../protocol.hpp"
 #include "caprock/abi.hpp"
@@ -10,7 +10,7 @@ extern "C" {
 [[noreturn]] void __wrap_enter_kernel(uint64_t entry, uint64_t boot_info);
 [[noreturn]] void enter_poisoned(uint64_t entry, uint64_t boot_info);
 [[noreturn]] void enter_under_hypervisor(uint64_t entry, uint64_t boot_info);
-[[noreturn]] void stop_poisoned();
+void poison();
 void waiting_core();
 extern uint64_t release_words[caprock::abi::max_cores];
 }
@@ -136,8 +136,9 @@ void __wrap_enter_kernel(uint64_t entry, uint64_t boot_info) {
         enter_poisoned(entry, boot_info);
     }
     if (is(request.boot, "poison-only")) {
+        poison();
         caprock::shim::print("caprock: harness: poisoned\n");
-        stop_poisoned();
+        for (;;) asm volatile("wfe");
     }
     if (is(request.boot, "hypervisor")) {
         info.core_count = 1;

@@ -108,7 +108,8 @@ bool zva_clears() {
 
 bool counters_agree() {
     Word before, between, after;
-    asm volatile("isb\n mrs %0, cntpct_el0\n isb\n mrs %1, cntvct_el0\n isb\n mrs %2, cntpct_el0" : "=r"(before), "=r"(between), "=r"(after));
+    asm volatile("isb\n mrs %0, cntpct_el0\n isb\n mrs %1, cntvct_el0\n isb\n mrs %2, cntpct_el0"
+                 : "=&r"(before), "=&r"(between), "=r"(after));
     return before <= between && between <= after;
 }
 

@@ -170,7 +170,10 @@ Answer World::answer(const Tcb& thread) const {
 void World::take_over() {
     if (current() == root_.object) return;
     interrupt(control_irq);
-    if (current() != root_.object) throw std::logic_error("the root task did not come back");
+    if (current() != root_.object) {
+        throw std::logic_error("the root task did not come back; its state is " + std::to_string(static_cast<int>(root_->state)) + ", its last call was " +
+                               std::to_string(root_->context.x[reg::number]) + " of " + std::to_string(root_->context.x[reg::cap]));
+    }
     must(control_handler_, Method::IRQHandlerAck);
 }
 
