@@ -81,6 +81,17 @@ def c_type(name):
     return f"uint{8 * SCALARS[name]}_t" if name in SCALARS else f"caprock_{snake(name)}_t"
 
 
+def enumerators(enum):
+    """A scoped enumeration in C++; the words on its values stand before it."""
+    return code([f"{value['name']} = {value['value']}" for value in enum["values"]], ", ", f"enum class {enum['name']} : uint64_t {{ ", " };", 0)
+
+
+def method_enumerators(methods):
+    """The enumeration of the methods' labels in C++."""
+    return enumerators({"name": "Method", "values": [{"name": "None", "value": 0},
+                                                     *({"name": m["full_name"], "value": m["label"]} for m in methods)]})
+
+
 def make_function(entry):
     """A bit field's make() in C++: parameters in the order of the fields."""
     return "\n".join((

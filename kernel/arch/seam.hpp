@@ -72,7 +72,7 @@ void fpu_restore(const FpuContext& context);
 Word initial_spsr();                                        // EL0t, interrupts on
 Word sanitise_spsr(Word spsr);                              // NZCV of the given value, the rest as initial_spsr
 void load_thread_pointers(const Context& context);          // TPIDR_EL0, TPIDRRO_EL0
-void save_thread_pointers(Context& context);
+void save_thread_pointers(Context& context);                // those that user level can change
 
 void init_idle_context(Context& context, unsigned core);    // a loop of the kernel that waits for interrupts
 void bind_core(Core& core);                                 // makes `core` the state of this processor, before its first exception

@@ -24,9 +24,9 @@ struct Cap {
     constexpr bool is_null() const { return w0 == 0; }
     constexpr bool is(CapType t) const { return type() == t; }
     // Kernel addresses have 48 significant bits and are sign-extended.
-    KernAddr object() const { return KernAddr(static_cast<Word>(static_cast<int64_t>(w0 << 16) >> 16)); }
+    [[gnu::always_inline]] KernAddr object() const { return KernAddr(static_cast<Word>(static_cast<int64_t>(w0 << 16) >> 16)); }
     template <class T>
-    T& as_object() const { return *arch::pointer<T>(object()); }
+    [[gnu::always_inline]] T& as_object() const { return *arch::pointer<T>(object()); }
     friend constexpr bool operator==(const Cap& a, const Cap& b) { return a.w0 == b.w0 && a.w1 == b.w1; }
 
 protected:

@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "cap/lookup.hpp"
 
-#include "object/tcb.hpp"
 
 namespace caprock {
 
 namespace {
-
-constexpr unsigned word_bits = 64;
 
 // The `count` bits of `word` below bit `top`; count is at most top, and at most 63.
 constexpr Word bits_below(Word word, unsigned top, unsigned count) {
@@ -36,16 +33,7 @@ Lookup resolve(const Cap& root, CPtr address, unsigned depth) {
     }
 }
 
-// Most CSpaces are one CNode whose guard and radix make 64 bits: decided in a few instructions, the rest left to the loop.
-Slot* find_slot(const Tcb& thread, CPtr address) {
-    const Cap& root = thread.cap(TcbSlot::CSpace);
-    if (root.is(CapType::CNode)) {
-        const CNodeCap& cnode = as<CNodeCap>(root);
-        unsigned radix = cnode.radix();
-        if (cnode.guard_size() + radix == word_bits && address.raw >> radix == cnode.guard()) {
-            return arch::pointer<Slot>(root.object()) + bits_below(address.raw, radix, radix);
-        }
-    }
+Slot* find_slot_by_levels(const Cap& root, CPtr address) {
     Lookup found = resolve(root, address, word_bits);
     return found.ok() ? found.value().slot : nullptr;
 }

@@ -25,7 +25,26 @@ struct PrioQueue {
 
     bool empty() const { return head == nullptr; }
 
-    [[gnu::noinline]] void insert(T& thread) {
+    [[gnu::always_inline]] void insert(T& thread) {
+        if (head == nullptr) {
+            lead(nullptr, nullptr, thread);
+        } else {
+            insert_among(thread);
+        }
+    }
+
+    [[gnu::always_inline]] void remove(T& thread) {
+        WaitHook<T>& hook = thread.wait;
+        if (head == &thread && hook.ring.next == &thread && hook.lower == nullptr) {
+            head = nullptr;
+            hook.ring.next = nullptr;
+        } else {
+            remove_among(thread);
+        }
+    }
+
+private:
+    [[gnu::noinline]] void insert_among(T& thread) {
         T* above = nullptr;
         T* leader = head;
         while (leader != nullptr && leader->priority > thread.priority) {
@@ -39,7 +58,7 @@ struct PrioQueue {
         }
     }
 
-    [[gnu::noinline]] void remove(T& thread) {
+    [[gnu::noinline]] void remove_among(T& thread) {
         WaitHook<T>& hook = thread.wait;
         T* next = hook.ring.next == &thread ? nullptr : hook.ring.next;
         if (next != nullptr) {
@@ -47,13 +66,13 @@ struct PrioQueue {
             hook.ring.prev->wait.ring.next = next;
         }
         if (hook.leader) hand_over(thread, next);
-        hook = WaitHook<T>{};
+        hook.ring.next = nullptr;
     }
 
-private:
     static void join(T& leader, T& thread) {
         T* tail = leader.wait.ring.prev;
         thread.wait.ring = {.next = &leader, .prev = tail};
+        thread.wait.leader = false;
         tail->wait.ring.next = &thread;
         leader.wait.ring.prev = &thread;
     }

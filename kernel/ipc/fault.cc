@@ -26,7 +26,7 @@ void call_handler(Core& core, Tcb& thread, const Cap& cap, bool donate) {
 // Writes words of a message in order, into registers and then into the receiver's buffer.
 class MessageWriter {
 public:
-    explicit MessageWriter(Tcb& receiver) : receiver_(receiver), buffer_(writable_buffer(receiver)) {}
+    explicit MessageWriter(Tcb& receiver) : receiver_(receiver), buffer_(writable_buffer(receiver)) { clear_register_words(receiver.context); }
     template <class... Words>
     void put(Words... words) { (append(words), ...); }
     void append(Word word) {
@@ -37,7 +37,6 @@ public:
         }
     }
     void finish(Badge badge, FaultLabel label) {
-        for (unsigned i = length_; i < register_words; ++i) receiver_.context.x[reg::word(i)] = 0;
         set_received(receiver_, badge, MessageInfo::make(length_, 0, 0, static_cast<Word>(label)));
     }
 

@@ -13,8 +13,18 @@ namespace caprock {
 
 namespace {
 
+// Copies message words [First, Last) as far as the message goes, and clears the others of them.
+template <unsigned First, unsigned Last>
+[[gnu::always_inline]] inline void copy_bank(const Context& from, Context& to, unsigned length) {
+    if (length <= First) return clear_register_words<First, Last>(to);
+#pragma GCC unroll 12
+    for (unsigned i = First; i < Last; ++i) to.x[reg::word(i)] = from.x[reg::word(i)];
+    for (unsigned i = length; i < Last; ++i) to.x[reg::word(i)] = 0;
+}
+
 void copy_register_words(const Context& from, Context& to, unsigned length) {
-    for (unsigned i = 0; i < register_words; ++i) to.x[reg::word(i)] = i < length ? from.x[reg::word(i)] : 0;
+    copy_bank<0, 4>(from, to, length);
+    copy_bank<4, register_words>(from, to, length);
 }
 
 // Copies words 12 and up; returns the length that the receiver gets.
@@ -90,9 +100,9 @@ void deliver(Tcb& sender, Tcb& receiver, Endpoint& endpoint, Badge badge, bool g
 }
 
 // The sender's message was delivered and it wants an answer: through `reply`, or never.
-void await_reply(Core& core, Tcb& sender, Tcb& receiver, Reply* reply, bool may_reply, bool donate) {
+void await_reply(Tcb& sender, Tcb& receiver, Reply* reply, bool may_reply, bool donate) {
     if (reply != nullptr && may_reply) {
-        push_call(core, *reply, sender, receiver, donate);
+        push_call(*reply, sender, receiver, donate);
     } else {
         stop(sender);
     }
@@ -105,14 +115,22 @@ void detach_receiver_reply(Tcb& receiver) {
 
 }  // namespace
 
-void transfer_message(Tcb& sender, Tcb& receiver, Endpoint* endpoint, Badge badge, bool grant) {
+// What does not travel in registers: further words, and capabilities.
+[[gnu::noinline]] MessageInfo transfer_rest(Tcb& sender, Tcb& receiver, const Endpoint* endpoint, bool grant) {
     MessageInfo info = sent_info(sender);
     unsigned length = static_cast<unsigned>(info.length());
-    copy_register_words(sender.context, receiver.context, length);
     if (length > register_words) length = copy_buffer_words(sender, receiver, length);
     ReceivedCaps caps;
     if (info.extra_caps() != 0 && grant) caps = transfer_caps(sender, receiver, endpoint);
-    set_received(receiver, badge, MessageInfo::make(length, caps.count, caps.unwrapped, info.label()));
+    return MessageInfo::make(length, caps.count, caps.unwrapped, info.label());
+}
+
+void transfer_message(Tcb& sender, Tcb& receiver, const Endpoint* endpoint, Badge badge, bool grant) {
+    MessageInfo info{sender.context.x[reg::info]};
+    copy_register_words(sender.context, receiver.context, static_cast<unsigned>(info.length()));
+    bool in_registers = info.length() <= register_words && info.extra_caps() == 0;
+    info = in_registers ? MessageInfo::make(info.length(), 0, 0, info.label()) : transfer_rest(sender, receiver, endpoint, grant);
+    set_received(receiver, badge, info);
 }
 
 SendResult send_ipc(Core& core, Tcb& sender, Endpoint& endpoint, Badge badge, SendOptions options) {
@@ -135,7 +153,7 @@ SendResult send_ipc(Core& core, Tcb& sender, Endpoint& endpoint, Badge badge, Se
     detach_receiver_reply(receiver);
     deliver(sender, receiver, endpoint, badge, options.grant);
     if (options.call) {
-        await_reply(core, sender, receiver, reply, options.grant || options.grant_reply, options.donate);
+        await_reply(sender, receiver, reply, options.grant || options.grant_reply, options.donate);
     } else if (receiver.sched_context == nullptr && brings_context(sender, options, reply)) {
         donate(core, *sender.sched_context, receiver);
     }
@@ -160,7 +178,7 @@ void receive_ipc(Core& core, Tcb& receiver, Endpoint& endpoint, Reply* reply, Re
     remove_from(endpoint, sender);
     deliver(sender, receiver, endpoint, sender.badge, sender.can_grant);
     if (sender.is_call) {
-        await_reply(core, sender, receiver, reply, sender.can_grant || sender.can_grant_reply, options_of(sender).donate);
+        await_reply(sender, receiver, reply, sender.can_grant || sender.can_grant_reply, options_of(sender).donate);
         // The context that came with the call may have to wait for its next refill, and the receiver with it.
         resume_with_budget(core, receiver);
     } else {

@@ -10,11 +10,11 @@
 namespace caprock {
 
 struct SendOptions {
-    bool blocking;
-    bool call;
-    bool grant;
-    bool grant_reply;
-    bool donate;      // the receiver may run on the sender's scheduling context
+    bool blocking : 1;
+    bool call : 1;
+    bool grant : 1;
+    bool grant_reply : 1;
+    bool donate : 1;      // the receiver may run on the sender's scheduling context
 };
 
 // What a sender whose system call ends with the send is told.
@@ -48,6 +48,6 @@ void restart_syscall(Tcb& thread);
 void cancel_call(Tcb& caller);
 
 // Copies a message; capabilities go along if `grant`.
-void transfer_message(Tcb& sender, Tcb& receiver, Endpoint* endpoint, Badge badge, bool grant);
+void transfer_message(Tcb& sender, Tcb& receiver, const Endpoint* endpoint, Badge badge, bool grant);
 
 }  // namespace caprock

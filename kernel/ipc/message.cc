@@ -5,7 +5,8 @@ namespace caprock {
 
 namespace {
 void set_words(Tcb& thread, Word label, const Word* words, unsigned length) {
-    for (unsigned i = 0; i < register_words; ++i) thread.context.x[reg::word(i)] = i < length ? words[i] : 0;
+    clear_register_words(thread.context);
+    for (unsigned i = 0; i < length; ++i) thread.context.x[reg::word(i)] = words[i];
     set_received(thread, Badge(0), MessageInfo::make(length, 0, 0, label));
 }
 }  // namespace

@@ -15,7 +15,7 @@ inline constexpr unsigned info = 1;
 inline constexpr unsigned reply = 6;
 inline constexpr unsigned number = 7;        // number of the system call and its flags
 inline constexpr unsigned destination = 8;   // second capability of NBSendRecv and NBSendWait
-constexpr unsigned word(unsigned i) { return i < 4 ? i + 2 : i + 5; }  // x2-x5, x9-x16
+[[gnu::always_inline]] constexpr unsigned word(unsigned i) { return i < 4 ? i + 2 : i + 5; }  // x2-x5, x9-x16
 }  // namespace reg
 
 inline constexpr unsigned register_words = abi::ipc_register_words;
@@ -62,6 +62,13 @@ private:
     MessageInfo info_;
     const IPCBuffer* buffer_;
 };
+
+// Clears message words [First, Last), which all travel in registers.
+template <unsigned First = 0, unsigned Last = register_words>
+[[gnu::always_inline]] inline void clear_register_words(Context& context) {
+#pragma GCC unroll 12
+    for (unsigned i = First; i < Last; ++i) context.x[reg::word(i)] = 0;
+}
 
 // Gives `thread` the badge and info that its system call returns.
 inline void set_received(Tcb& thread, Badge badge, MessageInfo info) {

@@ -11,7 +11,7 @@ namespace {
 
 void hand_over(Core& core, Notification& notification, Tcb& thread, Badge badge) {
     set_received(thread, badge, MessageInfo{abi::notification_message_info});
-    for (unsigned i = 0; i < register_words; ++i) thread.context.x[reg::word(i)] = 0;
+    clear_register_words(thread.context);
     lend_from_notification(core, notification, thread);
 }
 

@@ -6,7 +6,7 @@
 
 namespace caprock {
 
-void push_call(Core& core, Reply& reply, Tcb& caller, Tcb& callee, bool donate_context) {
+void push_call(Reply& reply, Tcb& caller, Tcb& callee, bool donate_context) {
     reply.tcb = &caller;
     caller.reply = &reply;
     caller.state = ThreadState::BlockedOnReply;
@@ -20,7 +20,10 @@ void push_call(Core& core, Reply& reply, Tcb& caller, Tcb& callee, bool donate_c
     reply.prev = newest;
     reply.context = context;
     context->reply = &reply;
-    donate(core, *context, callee);
+    // A caller is blocked, so it is in no queue of the scheduler.
+    caller.sched_context = nullptr;
+    context->tcb = &callee;
+    callee.sched_context = context;
 }
 
 void pop_call(Core& core, Reply& reply) {

@@ -23,7 +23,7 @@ struct Reply {
 static_assert(sizeof(Reply) <= 1u << 5);
 
 // The call of `caller` was delivered to `callee`: the caller waits for `reply`, and its scheduling context moves if `donate` and the callee has none.
-void push_call(Core& core, Reply& reply, Tcb& caller, Tcb& callee, bool donate);
+void push_call(Reply& reply, Tcb& caller, Tcb& callee, bool donate);
 // Takes `reply` off its stack and gives the context back to the caller if the reply was the newest and the caller has none. The caller stays blocked.
 void pop_call(Core& core, Reply& reply);
 // The caller goes away (or is cancelled): takes the reply out of its stack, which breaks there; the context stays with whoever runs on it.

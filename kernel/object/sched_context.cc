@@ -15,7 +15,8 @@ void bind_sched_context(Core& core, SchedContext& context, Tcb& thread) {
 void unbind_sched_context_tcb(Core& core, SchedContext& context) {
     Tcb* thread = context.tcb;
     if (thread == nullptr) return;
-    dequeue(core, *thread);
+    // The current thread is in no queue.
+    if (thread != core.current) dequeue(core, *thread);
     thread->sched_context = nullptr;
     context.tcb = nullptr;
 }

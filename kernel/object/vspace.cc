@@ -33,11 +33,6 @@ arch::Pte* mapped_entry(const Kernel& kernel, const MappedCap& cap, unsigned lev
 
 }  // namespace
 
-KernAddr vspace_of(const Kernel& kernel, Asid asid) {
-    const AsidPool* pool = pool_of(kernel, asid);
-    return pool == nullptr ? KernAddr(0) : pool->vspace[asid.raw % abi::asid_pool_entries];
-}
-
 Walk walk(KernAddr root, UserVirtAddr address, unsigned level) {
     arch::Pte* table = arch::pointer<arch::Pte>(root);
     for (unsigned at = 0;; ++at) {

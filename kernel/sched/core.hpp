@@ -10,18 +10,18 @@ namespace caprock {
 
 struct Kernel;
 
-// Threads that can run and do not, by priority. Bit p of `present` (in words of 64) says that ring p is not empty.
+// Threads that can run and do not, by priority. Bit p of `present` (in words of 64) says that ring p is not empty, `summary` which words are not.
 struct ReadyQueues {
     static constexpr unsigned words = abi::priorities / 64;
+    Word summary = 0;   // bit i: present[i] is not 0
     Word present[words] = {};
     Ring<Tcb, &Tcb::ready> rings[abi::priorities];
 
     // The highest priority that has a thread, or -1.
-    int highest() const {
-        for (unsigned i = words; i-- > 0;) {
-            if (present[i] != 0) return static_cast<int>(i * 64 + 63 - leading_zeros(present[i]));
-        }
-        return -1;
+    [[gnu::always_inline]] int highest() const {
+        if (summary == 0) return -1;
+        unsigned i = 63 - leading_zeros(summary);
+        return static_cast<int>(i * 64 + 63 - leading_zeros(present[i]));
     }
 };
 

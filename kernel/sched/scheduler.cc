@@ -20,12 +20,18 @@ Ticks earlier(Ticks a, Ticks b) { return a < b ? a : b; }
 
 bool usable(SchedContext& context, Ticks now) { return refill_ready(context, now) && refill_sufficient(context); }
 
-void set_present(ReadyQueues& ready, Prio priority) { ready.present[priority.raw / 64] |= Word{1} << (priority.raw % 64); }
+void set_present(ReadyQueues& ready, Prio priority) {
+    ready.present[priority.raw / 64] |= Word{1} << (priority.raw % 64);
+    ready.summary |= Word{1} << (priority.raw / 64);
+}
 
 void take_from_ready(ReadyQueues& ready, Tcb& thread) {
     auto& ring = ready.rings[thread.priority.raw];
     ring.remove(thread);
-    if (ring.empty()) ready.present[thread.priority.raw / 64] &= ~(Word{1} << (thread.priority.raw % 64));
+    if (!ring.empty()) return;
+    Word& present = ready.present[thread.priority.raw / 64];
+    present &= ~(Word{1} << (thread.priority.raw % 64));
+    if (present == 0) ready.summary &= ~(Word{1} << (thread.priority.raw / 64));
 }
 
 // The current context has no budget left for `thread`, which is in no queue: report it to its timeout handler, or let it wait.
@@ -75,7 +81,7 @@ void switch_context(Core& core, SchedContext* context) {
 }
 
 // The capability's ASID may have been taken from its VSpace since (its pool was deleted): the pool is asked, never the copy.
-void enter_address_space(const Kernel& kernel, const Tcb& thread) {
+[[gnu::always_inline]] inline void enter_address_space(const Kernel& kernel, const Tcb& thread) {
     const Cap& root = thread.cap(TcbSlot::VSpace);
     Asid asid(static_cast<uint16_t>(root.w1));
     if (root.is(CapType::VSpace) && asid != Asid(0) && vspace_of(kernel, asid) == root.object()) {
@@ -91,7 +97,7 @@ void set_fpu(Core& core, bool enabled) {
     arch::fpu_enable(enabled);
 }
 
-void switch_thread(Core& core, Tcb& next) {
+[[gnu::always_inline]] inline void switch_thread(Core& core, Tcb& next) {
     if (core.current == &next) return;
     if (core.current != nullptr) arch::save_thread_pointers(core.current->context);
     arch::load_thread_pointers(next.context);
@@ -112,10 +118,12 @@ bool current_runs(const Core& core) {
     return core.current != nullptr && schedulable(*core.current) && !core.current->ready.linked();
 }
 
-// The usual end of an IPC: the candidate runs on the context that it was just given, and nobody more important is ready.
-bool switch_within_context(Core& core) {
+// The usual end of an IPC: the candidate runs on the context that it was just given, the current thread has none any more (unless a notification
+// lent it one at once), and nobody more important is ready.
+[[gnu::always_inline]] inline bool switch_within_context(Core& core) {
     Tcb* next = core.candidate;
     if (next == nullptr || core.reschedule || next->sched_context != core.current_sched_context) return false;
+    if (core.current != nullptr && core.current->sched_context != nullptr) return false;
     if (next->priority.raw < core.ready.highest()) return false;
     core.candidate = nullptr;
     switch_thread(core, *next);
@@ -170,7 +178,7 @@ void possible_switch(Core& core, Tcb& thread) {
     enqueue_back(core, thread);
 }
 
-void resume_with_budget(Core& core, Tcb& thread) {
+void resume_after_check(Core& core, Tcb& thread) {
     if (!schedulable(thread)) return;
     SchedContext& context = *thread.sched_context;
     if (&context == core.current_sched_context) return possible_switch(core, thread);
@@ -231,9 +239,9 @@ void yield(Core& core) {
 }
 
 void schedule(Core& core) {
+    if (switch_within_context(core)) return;
     bool unchanged = core.candidate == nullptr && !core.reschedule && current_runs(core);
     if (unchanged && core.current->sched_context == core.current_sched_context) return;
-    if (!current_runs(core) && switch_within_context(core)) return;
     charge(core, arch::now());
     check_budget(core);
     choose(core);

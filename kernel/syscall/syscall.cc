@@ -19,16 +19,20 @@ namespace {
 using abi::Syscall;
 
 // The system call cannot go on; it executes again if the fault handler replies.
-void cap_fault(Core& core, Tcb& thread, CPtr address, const LookupFault& lookup, bool receiving) {
+[[gnu::noinline]] void cap_fault(Core& core, Tcb& thread, CPtr address, const LookupFault& lookup, bool receiving) {
     restart_syscall(thread);
     send_fault(core, thread, {.label = abi::FaultLabel::CapFault, .flag = receiving, .words = {address.raw, 0}, .lookup = lookup});
 }
 
+[[gnu::noinline]] void missing_cap(Core& core, Tcb& thread, CPtr address, bool receiving) {
+    cap_fault(core, thread, address, lookup_fault(thread, address), receiving);
+}
+
 // The occupied slot that `address` names, or null after a fault.
-Slot* find_cap(Core& core, Tcb& thread, CPtr address, bool receiving) {
+[[gnu::always_inline]] inline Slot* find_cap(Core& core, Tcb& thread, CPtr address, bool receiving) {
     Slot* slot = find_slot(thread, address);
     if (slot != nullptr && !slot->empty()) return slot;
-    cap_fault(core, thread, address, lookup_fault(thread, address), receiving);
+    missing_cap(core, thread, address, receiving);
     return nullptr;
 }
 
@@ -41,11 +45,16 @@ struct SendPhase {
     bool answers;   // the system call ends with this phase and returns its result
 };
 
+constexpr SendPhase call_phase{.blocking = true, .call = true, .donate = true, .answers = true};
+constexpr SendPhase send_phase{.blocking = true, .call = false, .donate = false, .answers = true};
+constexpr SendPhase nb_send_phase{.blocking = false, .call = false, .donate = false, .answers = true};
+constexpr SendPhase first_phase{.blocking = false, .call = false, .donate = true, .answers = false};
+
 void refuse_send(Tcb& thread, const SendPhase& phase) {
     if (phase.answers) set_result(thread, Failure::invalid_capability(0));
 }
 
-void send_to_endpoint(Core& core, Tcb& thread, const EndpointCap& cap, const SendPhase& phase) {
+[[gnu::always_inline]] inline void send_to_endpoint(Core& core, Tcb& thread, const EndpointCap& cap, const SendPhase& phase) {
     if (!cap.can_send()) return refuse_send(thread, phase);
     SendResult sent = send_ipc(core, thread, cap.as_object<Endpoint>(), cap.badge(),
                                {.blocking = phase.blocking,
@@ -109,7 +118,7 @@ Invoked invoke(const Invocation& invocation) {
     return dispatch(invocation);
 }
 
-Progress invoke_object(Core& core, Tcb& thread, Slot& slot, const SendPhase& phase) {
+[[gnu::noinline]] Progress invoke_object(Core& core, Tcb& thread, Slot& slot, const SendPhase& phase) {
     SentMessage message(thread);
     Invocation invocation{core, thread, slot, static_cast<Method>(message.info().label()), message, {}};
     if (!find_arguments(core, thread, invocation, phase)) return Progress::Complete;
@@ -132,7 +141,7 @@ Progress invoke_object(Core& core, Tcb& thread, Slot& slot, const SendPhase& pha
     return Progress::Complete;
 }
 
-Progress send_through(Core& core, Tcb& thread, Slot& slot, const SendPhase& phase) {
+[[gnu::always_inline]] inline Progress send_through(Core& core, Tcb& thread, Slot& slot, const SendPhase& phase) {
     switch (slot.cap.type()) {
         case CapType::Endpoint: send_to_endpoint(core, thread, as<EndpointCap>(slot.cap), phase); break;
         case CapType::Notification: signal_notification(core, thread, as<NotificationCap>(slot.cap), phase); break;
@@ -146,7 +155,7 @@ Progress send_through(Core& core, Tcb& thread, Slot& slot, const SendPhase& phas
 }
 
 // Preempted: the system call executes again, from this phase.
-Progress send(Core& core, Tcb& thread, CPtr address, const SendPhase& phase) {
+[[gnu::noinline]] Progress send(Core& core, Tcb& thread, CPtr address, const SendPhase& phase) {
     Slot* slot = phase.blocking ? find_cap(core, thread, address, false) : find_slot(thread, address);
     if (slot != nullptr && !slot->empty()) return send_through(core, thread, *slot, phase);
     if (!phase.blocking && phase.answers) set_done(thread);
@@ -161,12 +170,13 @@ void send_only(Core& core, Tcb& thread, CPtr address, const SendPhase& phase) { 
 struct ReceivePhase {
     bool blocking;
     bool with_reply;
+    Reply* reply = nullptr;   // if the first phase has looked it up
 };
 
 // The reply object that a receive names, in `reply`; false after a fault.
-bool find_reply(Core& core, Tcb& thread, const ReceivePhase& phase, Reply*& reply) {
-    reply = nullptr;
-    if (!phase.with_reply) return true;
+[[gnu::always_inline]] inline bool find_reply(Core& core, Tcb& thread, const ReceivePhase& phase, Reply*& reply) {
+    reply = phase.reply;
+    if (!phase.with_reply || reply != nullptr) return true;
     CPtr address(thread.context.x[reg::reply]);
     Slot* slot = find_cap(core, thread, address, true);
     if (slot == nullptr) return false;
@@ -207,10 +217,31 @@ void receive_after_send(Core& core, Tcb& thread, Syscall alone, const ReceivePha
     restart_syscall(thread);
 }
 
-void reply(Core& core, Tcb& thread) {
+// Returns the reply object, or null if x6 names none.
+Reply* answer(Core& core, Tcb& thread) {
     Slot* slot = find_slot(thread, CPtr(thread.context.x[reg::reply]));
-    if (slot == nullptr || !slot->cap.is(CapType::Reply)) return;
-    send_reply(core, thread, slot->cap.as_object<Reply>(), as<ReplyCap>(slot->cap).can_grant());
+    if (slot == nullptr || !slot->cap.is(CapType::Reply)) return nullptr;
+    Reply& reply = slot->cap.as_object<Reply>();
+    send_reply(core, thread, reply, as<ReplyCap>(slot->cap).can_grant());
+    return &reply;
+}
+
+// The common case of `send` in a few instructions: an endpoint that the thread may send to.
+void call(Core& core, Tcb& thread, CPtr address) {
+    Slot* slot = find_slot(thread, address);
+    if (slot == nullptr || !slot->cap.is(CapType::Endpoint) || !as<EndpointCap>(slot->cap).can_send()) {
+        return send_only(core, thread, address, call_phase);
+    }
+    const EndpointCap& cap = as<EndpointCap>(slot->cap);
+    SendOptions options{.blocking = true, .call = true, .grant = cap.can_grant(), .grant_reply = cap.can_grant_reply(), .donate = true};
+    if (send_ipc(core, thread, cap.as_object<Endpoint>(), cap.badge(), options) == SendResult::Refused) {
+        set_result(thread, Failure::of(Error::NoDonation));
+    }
+}
+
+void reply_recv(Core& core, Tcb& thread) {
+    Reply* reply = answer(core, thread);
+    receive_after_send(core, thread, Syscall::Recv, {.blocking = true, .with_reply = true, .reply = reply});
 }
 
 void unknown_syscall(Core& core, Tcb& thread) {
@@ -220,20 +251,13 @@ void unknown_syscall(Core& core, Tcb& thread) {
     send_fault(core, thread, {.label = abi::FaultLabel::UnknownSyscall, .flag = false, .words = {number, 0}, .lookup = {}});
 }
 
-constexpr SendPhase call_phase{.blocking = true, .call = true, .donate = true, .answers = true};
-constexpr SendPhase send_phase{.blocking = true, .call = false, .donate = false, .answers = true};
-constexpr SendPhase nb_send_phase{.blocking = false, .call = false, .donate = false, .answers = true};
-constexpr SendPhase first_phase{.blocking = false, .call = false, .donate = true, .answers = false};
-
 void perform(Core& core, Tcb& thread) {
     Context& context = thread.context;
     CPtr cap(context.x[reg::cap]);
     CPtr destination(context.x[reg::destination]);
     switch (static_cast<Syscall>(context.x[reg::number] & abi::syscall_number_mask)) {
-        case Syscall::Call: return send_only(core, thread, cap, call_phase);
-        case Syscall::ReplyRecv:
-            reply(core, thread);
-            return receive_after_send(core, thread, Syscall::Recv, {.blocking = true, .with_reply = true});
+        case Syscall::Call: return call(core, thread, cap);
+        case Syscall::ReplyRecv: return reply_recv(core, thread);
         case Syscall::Send: return send_only(core, thread, cap, send_phase);
         case Syscall::NBSend: return send_only(core, thread, cap, nb_send_phase);
         case Syscall::Recv: return receive(core, thread, {.blocking = true, .with_reply = true});

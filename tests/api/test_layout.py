@@ -151,7 +151,7 @@ def test_header_of_components(tmp_path):
     done = generate("--structs", COMPONENT, "--namespace", "caprock::component", "--header", header)
     assert done.returncode == 0, done.stderr
     assert re.findall(r"#include.*", header.read_text()) == ["#include <stdint.h>"]
-    assert str(ROOT) not in header.read_text()
+    assert not re.search(rf"[\s\"(]{re.escape(str(ROOT))}/", header.read_text())
     done = compile_header(header, "caprock", """
         static_assert(sizeof(component::ComponentInfo) == 128 && sizeof(component::ComponentEntry) == 128);
         static_assert(__builtin_offsetof(component::ComponentInfo, entry_count) == 96);

@@ -48,9 +48,7 @@ inline void load_thread_pointers(const Context& context) {
     TPIDR_EL0::write(context.tpidr);
     TPIDRRO_EL0::write(context.tpidrro);
 }
-inline void save_thread_pointers(Context& context) {
-    context.tpidr = TPIDR_EL0::read();
-    context.tpidrro = TPIDRRO_EL0::read();
-}
+// TPIDRRO_EL0 cannot have changed while the thread ran.
+inline void save_thread_pointers(Context& context) { context.tpidr = TPIDR_EL0::read(); }
 
 }  // namespace caprock::arch

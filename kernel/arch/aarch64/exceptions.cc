@@ -12,7 +12,6 @@ const char* reason_of(Word kind, Word esr, Word far) {
     switch (kind) {
     case FATAL_IRQ: return "an interrupt while the kernel had them masked";
     case FATAL_FIQ: return "an FIQ, which nothing here sends";
-    case FATAL_SERROR: return "an SError in the kernel";
     case FATAL_STACK_POINTER: return "an exception on the wrong stack pointer";
     case FATAL_AARCH32: return "an exception from AArch32";
     default: break;

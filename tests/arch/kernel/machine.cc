@@ -64,7 +64,8 @@ void check_thread_pointers() {
     given.tpidrro = 0x5555666677778888;
     load_thread_pointers(given);
     save_thread_pointers(taken);
-    check("registers: thread pointers are loaded and saved", taken.tpidr == given.tpidr && taken.tpidrro == given.tpidrro, taken.tpidr);
+    check("registers: the thread pointer is loaded and saved", taken.tpidr == given.tpidr, taken.tpidr);
+    check("registers: the read-only thread pointer is loaded", TPIDRRO_EL0::read() == given.tpidrro, TPIDRRO_EL0::read());
     load_thread_pointers(Context());
 }
 
