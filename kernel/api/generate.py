@@ -28,8 +28,8 @@ def environment():
     result = jinja2.Environment(loader=jinja2.FileSystemLoader(FOLDER / "templates"), undefined=jinja2.StrictUndefined,
                                 trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, autoescape=False)
     for function in (rendering.snake, rendering.comment, rendering.flat, rendering.first_sentence, rendering.hexadecimal, rendering.mask,
-                     rendering.cxx_type, rendering.c_type, rendering.make_function, rendering.enumerators, rendering.method_enumerators, rendering.c_make_function,
-                     rendering.prose, rendering.cell, rendering.anchor):
+                     rendering.cxx_type, rendering.c_type, rendering.make_function, rendering.enumerators, rendering.method_enumerators,
+                     rendering.c_make_function, rendering.prose, rendering.cell, rendering.anchor):
         result.filters[function.__name__] = function
     return result
 

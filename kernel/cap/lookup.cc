@@ -33,8 +33,8 @@ Lookup resolve(const Cap& root, CPtr address, unsigned depth) {
     }
 }
 
-Slot* find_slot_by_levels(const Cap& root, CPtr address) {
-    Lookup found = resolve(root, address, word_bits);
+Slot* find_slot(const Tcb& thread, CPtr address) {
+    Lookup found = resolve(thread.cap(TcbSlot::CSpace), address, word_bits);
     return found.ok() ? found.value().slot : nullptr;
 }
 

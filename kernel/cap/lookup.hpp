@@ -20,15 +20,15 @@ using Lookup = Result<Resolved, LookupFault>;
 // Resolves `depth` bits (1 to 64) of `address` from `root`.
 Lookup resolve(const Cap& root, CPtr address, unsigned depth);
 
-// The slot that `address` names in a thread's CSpace, or null; `lookup_fault` says why. Most CSpaces are one CNode whose guard and radix make 64
-// bits: decided in a few instructions, the rest left to `resolve`.
-Slot* find_slot_by_levels(const Cap& root, CPtr address);
-[[gnu::always_inline]] inline Slot* find_slot(const Tcb& thread, CPtr address) {
+// The slot that `address` names in a thread's CSpace, or null; `lookup_fault` says why.
+Slot* find_slot(const Tcb& thread, CPtr address);
+// The same where messages pass: most CSpaces are one CNode whose guard and radix make 64 bits, which takes a few instructions.
+[[gnu::always_inline]] inline Slot* find_slot_quickly(const Tcb& thread, CPtr address) {
     const Cap& root = thread.cap(TcbSlot::CSpace);
     const CNodeCap& cnode = as<CNodeCap>(root);
     unsigned radix = cnode.radix();
     bool flat = root.is(CapType::CNode) && cnode.guard_size() + radix == word_bits && address.raw >> radix == cnode.guard();
-    if (!flat) return find_slot_by_levels(root, address);
+    if (!flat) return find_slot(thread, address);
     return arch::pointer<Slot>(root.object()) + (address.raw & ((Word{1} << radix) - 1));
 }
 LookupFault lookup_fault(const Tcb& thread, CPtr address);

@@ -158,7 +158,7 @@ SendResult send_ipc(Core& core, Tcb& sender, Endpoint& endpoint, Badge badge, Se
         donate(core, *sender.sched_context, receiver);
     }
     receiver.state = ThreadState::Running;
-    resume_with_budget(core, receiver);
+    resume_receiver(core, receiver);
     return options.call ? SendResult::Pending : SendResult::Finished;
 }
 
@@ -200,7 +200,7 @@ void send_reply(Core& core, Tcb& sender, Reply& reply, bool grant) {
         transfer_message(sender, *caller, nullptr, Badge(0), grant);
         caller->state = ThreadState::Running;
     }
-    resume_with_budget(core, *caller);
+    resume_receiver(core, *caller);
 }
 
 void restart_syscall(Tcb& thread) { thread.context.pc -= svc_bytes; }

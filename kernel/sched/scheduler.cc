@@ -131,10 +131,12 @@ bool current_runs(const Core& core) {
 }
 
 void choose(Core& core) {
-    if (current_runs(core)) enqueue_front(core, *core.current);
+    bool runs = current_runs(core);
+    if (runs) enqueue_front(core, *core.current);
     if (Tcb* candidate = core.candidate) {
+        // Who is woken waits behind its equals; who takes over from a thread that blocks goes first.
         core.candidate = nullptr;
-        enqueue_front(core, *candidate);
+        runs ? enqueue_back(core, *candidate) : enqueue_front(core, *candidate);
     }
     core.reschedule = false;
     int highest = core.ready.highest();
@@ -178,7 +180,7 @@ void possible_switch(Core& core, Tcb& thread) {
     enqueue_back(core, thread);
 }
 
-void resume_after_check(Core& core, Tcb& thread) {
+void resume_with_budget(Core& core, Tcb& thread) {
     if (!schedulable(thread)) return;
     SchedContext& context = *thread.sched_context;
     if (&context == core.current_sched_context) return possible_switch(core, thread);
@@ -222,7 +224,7 @@ void yield(Core& core) {
     SchedContext& context = *core.current_sched_context;
     if (context.round_robin()) {
         context.first().amount = Ticks(0);
-    } else {
+    } else if (refill_ready(context, core.charged_until)) {
         Ticks consumed = context.consumed;
         refill_charge(context, context.first().amount);
         context.consumed = consumed;

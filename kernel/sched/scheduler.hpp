@@ -13,14 +13,14 @@ bool schedulable(const Tcb& thread);
 // The thread became schedulable: remember it as the candidate, or put it into the ready queues.
 void possible_switch(Core& core, Tcb& thread);
 // The thread may have become schedulable with a context whose budget is not looked at yet: candidate if there is budget, else release queue.
-void resume_after_check(Core& core, Tcb& thread);
-[[gnu::always_inline]] inline void resume_with_budget(Core& core, Tcb& thread) {
-    // The end of most messages: the receiver goes on with what the sender had left.
+void resume_with_budget(Core& core, Tcb& thread);
+// The same at the end of a message, whose receiver mostly goes on with what the sender had left.
+[[gnu::always_inline]] inline void resume_receiver(Core& core, Tcb& thread) {
     bool hand_over = thread.sched_context == core.current_sched_context && thread.state == ThreadState::Running && &thread != core.current;
     if (hand_over && thread.sched_context != nullptr && core.candidate == nullptr && !core.reschedule) {
         core.candidate = &thread;
     } else {
-        resume_after_check(core, thread);
+        resume_with_budget(core, thread);
     }
 }
 // The thread must leave all queues: it blocks, stops, or changes its priority or context.

@@ -30,7 +30,7 @@ using abi::Syscall;
 
 // The occupied slot that `address` names, or null after a fault.
 [[gnu::always_inline]] inline Slot* find_cap(Core& core, Tcb& thread, CPtr address, bool receiving) {
-    Slot* slot = find_slot(thread, address);
+    Slot* slot = find_slot_quickly(thread, address);
     if (slot != nullptr && !slot->empty()) return slot;
     missing_cap(core, thread, address, receiving);
     return nullptr;
@@ -219,7 +219,7 @@ void receive_after_send(Core& core, Tcb& thread, Syscall alone, const ReceivePha
 
 // Returns the reply object, or null if x6 names none.
 Reply* answer(Core& core, Tcb& thread) {
-    Slot* slot = find_slot(thread, CPtr(thread.context.x[reg::reply]));
+    Slot* slot = find_slot_quickly(thread, CPtr(thread.context.x[reg::reply]));
     if (slot == nullptr || !slot->cap.is(CapType::Reply)) return nullptr;
     Reply& reply = slot->cap.as_object<Reply>();
     send_reply(core, thread, reply, as<ReplyCap>(slot->cap).can_grant());
@@ -228,7 +228,7 @@ Reply* answer(Core& core, Tcb& thread) {
 
 // The common case of `send` in a few instructions: an endpoint that the thread may send to.
 void call(Core& core, Tcb& thread, CPtr address) {
-    Slot* slot = find_slot(thread, address);
+    Slot* slot = find_slot_quickly(thread, address);
     if (slot == nullptr || !slot->cap.is(CapType::Endpoint) || !as<EndpointCap>(slot->cap).can_send()) {
         return send_only(core, thread, address, call_phase);
     }

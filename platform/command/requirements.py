@@ -67,7 +67,6 @@ TIERS: dict[str, tuple[str, tuple[Requirement, ...]]] = {
         Requirement("python3-hypothesis", "module", "hypothesis"),
         Requirement("gdb-multiarch", "command", "gdb-multiarch"),
         Requirement("device-tree-compiler", "command", "dtc"),
-        Requirement("git", "command", "git"),
         Requirement("clang-19", "command", "clang++-19", "19", "20"),
         Requirement("lld-19", "command", "ld.lld-19", "19", "20"),
         Requirement("llvm-19", "command", "llvm-ar-19", "19", "20"),

@@ -4,13 +4,17 @@
 import json
 import re
 import subprocess
+import sys
 
 from . import BUILD, systems
 from .building import python_environment
 from .errors import Finding
 
 _CASE = re.compile(r"^(not )?ok\b([^#\n]*)(#\s*(?:SKIP|skip)\b)?", re.MULTILINE)
+_FAILED_CASE = re.compile(r"^not ok\b.*(?:\n#.*)*", re.MULTILINE)
 _PASSED_RESULTS = ("OK", "EXPECTEDFAIL")
+_GOOD_RESULTS = (*_PASSED_RESULTS, "SKIP")
+_LINES_SHOWN = 60
 
 
 def test(quick: bool, names: list[str], may_install: bool) -> int:
@@ -33,12 +37,33 @@ def _run_meson(quick: bool, names: list[str]) -> tuple[int, int, int]:
     """Runs `meson test`, which prints each test and what failed, and counts the cases in its log."""
     log = BUILD / "meson-logs" / "testlog.json"
     log.unlink(missing_ok=True)
-    command = ["meson", "test", "-C", str(BUILD), "--no-rebuild", "--print-errorlogs", *(["--no-suite", "slow"] if quick else []), *names]
+    command = ["meson", "test", "-C", str(BUILD), "--no-rebuild", *(["--no-suite", "slow"] if quick else []), *names]
     # Meson's own status only says that something failed, which the log says case by case.
     subprocess.run(command, stdin=subprocess.DEVNULL, env=python_environment(), check=False)
     if not log.exists() or not log.read_text(encoding="utf-8").strip():
         raise Finding("no test ran (`meson test -C build --list` names them)")
-    return count(log.read_text(encoding="utf-8"))
+    text = log.read_text(encoding="utf-8")
+    sys.stdout.write(failures(text))
+    return count(text)
+
+
+def failures(log: str) -> str:
+    """What each failed test in Meson's log said: its failed cases with their explanations, or without such the end of its output."""
+    report = ""
+    for line in log.splitlines():
+        entry = json.loads(line)
+        if entry["result"] in _GOOD_RESULTS:
+            continue
+        output = entry.get("stdout") or ""
+        cases = ["\n".join(found.group(0).splitlines()[:_LINES_SHOWN]) for found in _FAILED_CASE.finditer(output)]
+        ends = [text for text in (*([] if cases else [_end(output)]), _end(entry.get("stderr") or "")) if text]
+        report += "\n".join([f"\n{entry['name']}: {entry['result']}", *cases, *ends]) + "\n"
+    return report + "\n" if report else ""
+
+
+def _end(output: str) -> str:
+    """The last lines of a test's output."""
+    return "\n".join(output.rstrip().splitlines()[-_LINES_SHOWN:])
 
 
 def count(log: str) -> tuple[int, int, int]:

@@ -2,6 +2,8 @@
 """The count that `./caprock test` ends with: cases, not files, and nothing that went wrong is lost."""
 
 import json
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -32,3 +34,27 @@ def test_the_last_line_is_plain(capsys):
     testing._print_counts((3, 0, 0))
     testing._print_counts((3, 1, 2))
     assert capsys.readouterr().out == "3 passed, 0 failed\n3 passed, 1 failed, 2 skipped\n"
+
+
+def test_failures_are_shown_with_their_explanations():
+    text = testing.failures(entry("OK", "ok 1 - fine\n") + entry("FAIL", "ok 1 - a\nnot ok 2 - b\n# because\n# of this\nok 3 - c\n1..3\n"))
+    assert "t: FAIL\nnot ok 2 - b\n# because\n# of this\n" in text
+    assert "ok 1" not in text and "ok 3" not in text
+
+
+def test_a_failure_without_cases_shows_the_end_of_the_output():
+    text = testing.failures(entry("TIMEOUT", "\n".join(f"line {number}" for number in range(100))))
+    assert "t: TIMEOUT" in text and "line 99" in text and "line 10\n" not in text
+
+
+def test_no_failure_no_report():
+    assert testing.failures(entry("OK") + entry("SKIP")) == ""
+
+
+def test_without_pytest_tests_are_skipped_and_not_passed():
+    runner = Path(__file__).resolve().parents[1] / "run_pytest.py"
+    # -S leaves out the folder of Debian's packages.
+    done = subprocess.run(["/usr/bin/python3", "-S", runner, __file__], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0
+    assert done.stdout == "1..0 # SKIP pytest is missing (./caprock setup dev)\n"
+    assert testing.count(entry("SKIP", done.stdout)) == (0, 0, 1)
