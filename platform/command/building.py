@@ -29,6 +29,14 @@ def build(quiet: bool = True, jobs: int | None = None, tests: bool = False) -> N
         say(f"building in {BUILD}")
         command = ["ninja", "-C", str(BUILD), *(["-j", str(jobs)] if jobs else []), *(["--quiet"] if quiet else []), *targets]
         _run(command, "the build failed (the lines above say where)", quiet)
+    if not quiet:
+        say(f"kernel methods that are planned and answer IllegalOperation: {', '.join(planned_methods()) or 'none'}")
+
+
+def planned_methods() -> list[str]:
+    """The methods that the API description names and the kernel does not implement, as Object::Method."""
+    command = ["/usr/bin/python3", "-B", str(ROOT / "kernel" / "api" / "generate.py"), "--list-planned"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
 
 
 def python_environment() -> dict[str, str]:

@@ -3,7 +3,7 @@
 
 import pytest
 
-from command import size
+from command import BUILD, building, size
 
 
 def test_the_kernel_stays_below_its_lines():
@@ -29,3 +29,10 @@ def test_generated_code_and_the_el2_stub_are_counted():
 ])
 def test_lines_of_code(text, lines):
     assert size.code_lines(text) == lines
+
+
+def test_methods_that_the_build_lists_are_those_without_an_implementation():
+    listed = building.planned_methods()
+    info = (BUILD / "kernel" / "api" / "caprock" / "decode.hpp").read_text(encoding="utf-8")
+    assert len(listed) == info.count(", false}") - 1  # the entry for label 0 is no method
+    assert all("::" in name for name in listed)
