@@ -2,7 +2,7 @@
 // The methods of a CNode: it names, by index and depth, the slots that they work on.
 #include "cap/delete.hpp"
 #include "cap/derive.hpp"
-#include "syscall/invocation.hpp"
+#include "object/invocation.hpp"
 
 namespace caprock {
 

@@ -4,9 +4,9 @@
 #include "object/irq.hpp"
 
 #include "object/finalise.hpp"
+#include "object/invocation.hpp"
 #include "object/notification.hpp"
 #include "sched/scheduler.hpp"
-#include "syscall/invocation.hpp"
 
 namespace caprock {
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The methods of SchedControl and SchedContext.
+#include "object/invocation.hpp"
 #include "object/notification.hpp"
 #include "sched/scheduler.hpp"
-#include "syscall/invocation.hpp"
 
 namespace caprock {
 

@@ -2,10 +2,10 @@
 // The methods of a TCB.
 #include "cap/delete.hpp"
 #include "cap/derive.hpp"
+#include "object/invocation.hpp"
 #include "object/notification.hpp"
 #include "object/reply.hpp"
 #include "sched/scheduler.hpp"
-#include "syscall/invocation.hpp"
 
 namespace caprock {
 

@@ -3,10 +3,10 @@
 // start when the untyped has no children. New objects hold zeroes, and of frames also memory does: what was there never reaches user level.
 #include "cap/slot.hpp"
 #include "object/endpoint.hpp"
+#include "object/invocation.hpp"
 #include "object/notification.hpp"
 #include "object/reply.hpp"
 #include "object/tcb.hpp"
-#include "syscall/invocation.hpp"
 
 namespace caprock {
 

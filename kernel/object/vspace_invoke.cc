@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The methods of Frame, PageTable, ASIDPool and ASIDControl.
+#include "object/invocation.hpp"
 #include "object/vspace.hpp"
-#include "syscall/invocation.hpp"
 
 namespace caprock {
 

@@ -5,12 +5,12 @@
 #include "ipc/fault.hpp"
 #include "ipc/ipc.hpp"
 #include "ipc/message.hpp"
+#include "object/invocation.hpp"
 #include "object/notification.hpp"
 #include "object/reply.hpp"
 #include "sched/scheduler.hpp"
 #include "syscall/debug.hpp"
 #include "syscall/entry.hpp"
-#include "syscall/invocation.hpp"
 
 namespace caprock {
 
