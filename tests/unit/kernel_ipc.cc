@@ -65,9 +65,11 @@ TEST_CASE("a message arrives whole, whoever comes first", "[ipc]") {
         for (unsigned i = 0; i < register_words; ++i) w.server->context.x[reg::word(i)] = 0xdead;
         w.syscall(Syscall::Recv, w.endpoint, {}, w.reply);
         w.run(w.client);
+        for (unsigned i = 0; i < register_words; ++i) w.client->context.x[reg::word(i)] = 0xbeef;
         w.syscall(Syscall::Send, badged, message);
     } else {
         w.run(w.client);
+        for (unsigned i = 0; i < register_words; ++i) w.client->context.x[reg::word(i)] = 0xbeef;
         w.syscall(Syscall::Send, badged, message);
         CHECK(w.client->state == ThreadState::BlockedOnSend);
         w.run(w.server);

@@ -117,7 +117,10 @@ public:
 private:
     // -- Finding everything
 
+    // The slots of a container, once: of the root CNode only those that the check was asked to look at.
     void add_container(Slot* first, Word count) {
+        if (contains(containers_, first)) return;
+        containers_.push_back(first);
         for (Word i = 0; i < count; ++i) add_slot(first[i]);
     }
 
@@ -516,6 +519,7 @@ private:
 
     Core& core_;
     Kernel& kernel_;
+    std::vector<Slot*> containers_;
     std::vector<Slot*> work_;
     std::vector<Slot*> slots_;
     std::vector<Slot*> irq_slots_;

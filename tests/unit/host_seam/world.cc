@@ -185,8 +185,9 @@ void World::let_go() {
 void World::run(const Thread& thread) {
     constexpr Word most_important = 254;
     take_over();
-    if (favoured_ != nullptr) must(favourite_.tcb, Method::TCBSetPriority, {favourite_.priority.raw}, {root_.tcb});
-    favoured_ = thread.object;
+    if (favourite_.object != nullptr && slot(favourite_.tcb).cap.is(CapType::TCB)) {
+        must(favourite_.tcb, Method::TCBSetPriority, {favourite_.priority.raw}, {root_.tcb});
+    }
     favourite_ = thread;
     must(thread.tcb, Method::TCBSetPriority, {most_important}, {root_.tcb});
     let_go();

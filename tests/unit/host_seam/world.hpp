@@ -167,8 +167,7 @@ private:
     Word memory_ = 0;
     Word control_ = 0;           // notification that brings the root task back
     Word control_handler_ = 0;
-    const Tcb* favoured_ = nullptr;
-    Thread favourite_;
+    Thread favourite_;           // the thread that `run` has raised
     Word checked_slots_ = Word{1} << cnode_bits;
     unsigned restarts_ = 0;
     bool deep_ = true;
