@@ -26,7 +26,7 @@ def identifier(system: Path) -> str:
 
 
 def build_components(system: Path) -> list[Path]:
-    """Compiles the programs beside a description that lies outside the tree.
+    """Compiles the programs beside a description that lies outside the tree and names them.
 
     Returns the folders to look for them in: none for a description of the project. A Finding, after the compiler's words, if one does not
     compile.
@@ -37,8 +37,10 @@ def build_components(system: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     sdk = json.loads((BUILD / "platform" / "sdk" / "sdk.json").read_text(encoding="utf-8"))
     _make_stubs(system, folder / "interfaces")
+    description = system.read_text(encoding="utf-8", errors="replace")
     for source in sorted(system.parent.glob("*.cc")):
-        _compile(sdk, source, folder)
+        if f'"{source.stem}.elf"' in description:
+            _compile(sdk, source, folder)
     return [folder]
 
 

@@ -173,7 +173,7 @@ def _debug(options, ready: Built, port: int) -> int:
     """Runs the debugger on a machine that waits at `port`."""
     kernel = BUILD / "kernel" / ("kernel-debug.elf" if options.debug else "kernel.elf")
     commands = [f"directory {ROOT}", *(f"add-symbol-file {elf}" for elf in ready.elfs), f"target remote 127.0.0.1:{port}",
-                f"hbreak {KERNEL_ENTRY}", "continue", *options.command]
+                f"thbreak {KERNEL_ENTRY}", "continue", *options.command]
     line = ["gdb-multiarch", "-nx", "-q", *(["-batch"] if options.command else []), "-ex", "set confirm off", str(kernel)]
     for command in commands:
         line += ["-ex", command]

@@ -74,7 +74,11 @@ TEST_CASE("ranges with holes", "[boot]") {
     SECTION("too many pieces are a panic") {
         host::reset();
         RangeList many;
-        CHECK_THROWS_AS([&] { for (Word i = 0; i <= RangeList::capacity; ++i) many.append(range(2 * i + 1, 2 * i + 2)); }(), host::Halt);
+        CHECK_THROWS_AS(
+            [&] {
+                for (Word i = 0; i <= RangeList::capacity; ++i) many.append(range(2 * i + 1, 2 * i + 2));
+            }(),
+            host::Halt);
     }
 }
 
@@ -124,8 +128,10 @@ TEST_CASE("every page of memory is the kernel's, the root task's, firmware's or 
         bool taken = inside(page, info.kernel) || inside(page, info.root) || inside(page, info.no_map[0]);
         INFO("page " << std::hex << page);
         REQUIRE(pages[page] <= 1);
-        if (taken) REQUIRE(pages[page] == 0);
-        else missing += pages[page] == 0;
+        if (taken)
+            REQUIRE(pages[page] == 0);
+        else
+            missing += pages[page] == 0;
     }
     // What is missing is the root task's objects: its CNode, three levels of tables, extra boot information and six pages.
     CHECK(missing == (Word{1} << (World::cnode_bits + 5)) / page_size + 3 + 2 + 6);
@@ -173,11 +179,17 @@ TEST_CASE("spin-table pages stay reserved", "[boot]") {
 TEST_CASE("the root task's slots are what BootInfo says", "[boot]") {
     World w;
     const abi::RootBootInfo& root = w.root_info();
-    const std::map<InitSlot, CapType> expected = {
-        {InitSlot::TCB, CapType::TCB}, {InitSlot::CNode, CapType::CNode}, {InitSlot::VSpace, CapType::VSpace},
-        {InitSlot::IRQControl, CapType::IRQControl}, {InitSlot::ASIDControl, CapType::ASIDControl}, {InitSlot::ASIDPool, CapType::ASIDPool},
-        {InitSlot::BootInfoFrame, CapType::Frame}, {InitSlot::IPCBuffer, CapType::Frame}, {InitSlot::Domain, CapType::Domain},
-        {InitSlot::SchedContext, CapType::SchedContext}, {InitSlot::Inspect, CapType::Inspect}};
+    const std::map<InitSlot, CapType> expected = {{InitSlot::TCB, CapType::TCB},
+                                                  {InitSlot::CNode, CapType::CNode},
+                                                  {InitSlot::VSpace, CapType::VSpace},
+                                                  {InitSlot::IRQControl, CapType::IRQControl},
+                                                  {InitSlot::ASIDControl, CapType::ASIDControl},
+                                                  {InitSlot::ASIDPool, CapType::ASIDPool},
+                                                  {InitSlot::BootInfoFrame, CapType::Frame},
+                                                  {InitSlot::IPCBuffer, CapType::Frame},
+                                                  {InitSlot::Domain, CapType::Domain},
+                                                  {InitSlot::SchedContext, CapType::SchedContext},
+                                                  {InitSlot::Inspect, CapType::Inspect}};
     for (Word i = 0; i < World::cap(InitSlot::FirstDynamic); ++i) {
         auto found = expected.find(static_cast<InitSlot>(i));
         CHECK(w.slot(i).cap.type() == (found == expected.end() ? CapType::Null : found->second));

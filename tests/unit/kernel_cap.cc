@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Cases of kernel/cap: resolution of addresses, the derivation tree, every method of a CNode with its errors in the manual's order, deletion and
-// revocation with preemption at every point.
+// Cases of kernel/cap: resolution of addresses, the derivation tree, every method of a CNode with its errors in the manual's order,
+// deletion and revocation with preemption at every point.
 #include "world.hpp"
 
 #include "cap/derive.hpp"
@@ -33,7 +33,9 @@ struct Nodes : World {
     }
     Answer move_to(Word dest, Word source) { return invoke(root_cnode, Method::CNodeMove, {dest, depth, source, depth}, {root_cnode}); }
     // Moves from the root CNode into slot `index` of a CNode.
-    Answer put(Word cnode, Word index, Word source) { return invoke(cnode, Method::CNodeMove, {index, radix, source, depth}, {root_cnode}); }
+    Answer put(Word cnode, Word index, Word source) {
+        return invoke(cnode, Method::CNodeMove, {index, radix, source, depth}, {root_cnode});
+    }
     Word count_slots() {
         Word count = 0;
         for (Word i = 0; i < Word{1} << cnode_bits; ++i) count += !slot(i).empty();
@@ -61,9 +63,7 @@ TEST_CASE("resolution walks guards and indices", "[cap]") {
         CHECK(found.value().slot == slots + 3);
         CHECK(found.value().bits_left == 2);
     }
-    SECTION("only the lowest bits count") {
-        CHECK(resolve(root, CPtr(0xffff'ff00 | 0b10110'011), 8).ok());
-    }
+    SECTION("only the lowest bits count") { CHECK(resolve(root, CPtr(0xffff'ff00 | 0b10110'011), 8).ok()); }
     SECTION("the root is no CNode") {
         Lookup found = resolve(EndpointCap::make(root.object(), CapRights{15}), CPtr(1), 8);
         REQUIRE(!found.ok());
@@ -129,7 +129,6 @@ TEST_CASE("addresses of a thread's CSpace", "[cap]") {
     CHECK(fault.type == static_cast<uint8_t>(LookupFailure::MissingCapability));
     CHECK(fault.bits_left == 58);
     REQUIRE_OK(w.remove(thread.tcb));
-    Thread fresh;
     Word tcb = w.make(ObjectType::TCB);
     CHECK(lookup_fault(w.object<Tcb>(tcb), CPtr(0)).type == static_cast<uint8_t>(LookupFailure::InvalidRoot));
 }
@@ -190,7 +189,8 @@ TEST_CASE("badges are given once, and decide who is whose child", "[cap]") {
     Word nine = w.mint(endpoint, 9);
     Word plain = w.copy(endpoint);
     CHECK(as<EndpointCap>(w.slot(again).cap).badge() == Badge(7));
-    CHECK(w.invoke(root_cnode, Method::CNodeMint, {w.fresh(), depth, seven, depth, 15, 8}, {root_cnode}) == failure(Error::IllegalOperation));
+    CHECK(w.invoke(root_cnode, Method::CNodeMint, {w.fresh(), depth, seven, depth, 15, 8}, {root_cnode}) ==
+          failure(Error::IllegalOperation));
     SECTION("revoking a badged one takes its copies") {
         REQUIRE_OK(w.revoke(seven));
         CHECK(w.slot(again).empty());
@@ -221,7 +221,7 @@ TEST_CASE("badges are given once, and decide who is whose child", "[cap]") {
         CHECK(!w.slot(plain).empty());
     }
     SECTION("a copy that lost its original is a first of its badge") {
-        REQUIRE_OK(w.remove(seven));
+        for (Word other : {seven, nine, plain}) REQUIRE_OK(w.remove(other));
         Word twin = w.mint(endpoint, 7);
         REQUIRE_OK(w.revoke(twin));
         CHECK(!w.slot(again).empty());
@@ -243,10 +243,12 @@ TEST_CASE("guards are given by Mint and Mutate", "[cap]") {
     CHECK(as<CNodeCap>(w.slot(minted).cap).guard_size() == 5);
     CHECK(as<CNodeCap>(w.slot(minted).cap).guard() == 0b10110);
     Word target = w.fresh();
-    CHECK(w.invoke(root_cnode, Method::CNodeMint, {target, depth, w.node, depth, 15, guard(62, 0).raw}, {root_cnode}) == failure(Error::IllegalOperation));
+    CHECK(w.invoke(root_cnode, Method::CNodeMint, {target, depth, w.node, depth, 15, guard(62, 0).raw}, {root_cnode}) ==
+          failure(Error::IllegalOperation));
     REQUIRE_OK(w.invoke(root_cnode, Method::CNodeMint, {target, depth, w.node, depth, 15, guard(61, ~Word{0}).raw}, {root_cnode}));
     Word moved = w.fresh();
-    CHECK(w.invoke(root_cnode, Method::CNodeMutate, {moved, depth, target, depth, guard(62, 1).raw}, {root_cnode}) == failure(Error::IllegalOperation));
+    CHECK(w.invoke(root_cnode, Method::CNodeMutate, {moved, depth, target, depth, guard(62, 1).raw}, {root_cnode}) ==
+          failure(Error::IllegalOperation));
     REQUIRE_OK(w.invoke(root_cnode, Method::CNodeMutate, {moved, depth, target, depth, guard(2, 3).raw}, {root_cnode}));
     CHECK(w.slot(target).empty());
     CHECK(as<CNodeCap>(w.slot(moved).cap).guard_size() == 2);
@@ -270,13 +272,15 @@ TEST_CASE("what cannot be derived", "[cap]") {
     CHECK(copied(untyped) == failure(Error::RevokeFirst));
     // For Mint the badge is looked at before the children.
     Word endpoint = w.mint(w.make(ObjectType::Endpoint), 1);
-    CHECK(w.invoke(root_cnode, Method::CNodeMint, {target, depth, endpoint, depth, 15, 2}, {root_cnode}) == failure(Error::IllegalOperation));
+    CHECK(w.invoke(root_cnode, Method::CNodeMint, {target, depth, endpoint, depth, 15, 2}, {root_cnode}) ==
+          failure(Error::IllegalOperation));
     CHECK(w.invoke(root_cnode, Method::CNodeMint, {target, depth, untyped, depth, 15, 2}, {root_cnode}) == failure(Error::RevokeFirst));
     // They can be moved all the same.
     Word moved = w.fresh();
     REQUIRE_OK(w.move_to(moved, untyped));
     REQUIRE_OK(w.revoke(moved));
-    for (InitSlot each : {InitSlot::ASIDControl, InitSlot::ASIDPool, InitSlot::Domain, InitSlot::Inspect, InitSlot::SchedContext, InitSlot::VSpace}) {
+    for (InitSlot each :
+         {InitSlot::ASIDControl, InitSlot::ASIDPool, InitSlot::Domain, InitSlot::Inspect, InitSlot::SchedContext, InitSlot::VSpace}) {
         REQUIRE_OK(copied(World::cap(each)));
         REQUIRE_OK(w.remove(target));
     }
@@ -284,7 +288,8 @@ TEST_CASE("what cannot be derived", "[cap]") {
 
 TEST_CASE("planned methods, unknown labels and short messages", "[cap]") {
     Nodes w;
-    for (Method method : {Method::CNodeCancelBadgedSends, Method::CNodeRotate, Method::TCBSuspend, Method::None, static_cast<Method>(9999)}) {
+    for (Method method :
+         {Method::CNodeCancelBadgedSends, Method::CNodeRotate, Method::TCBSuspend, Method::None, static_cast<Method>(9999)}) {
         CHECK(w.invoke(root_cnode, method, {1, 2, 3, 4, 5, 6, 7, 8}, {root_cnode, root_cnode}) == failure(Error::IllegalOperation));
     }
     CHECK(w.invoke(root_cnode, Method::CNodeDelete, {1}) == failure(Error::TruncatedMessage));
@@ -457,8 +462,12 @@ void threads(Nodes& w, Word memory, Word anchor) {
 }
 
 const Structure structures[] = {
-    {"chain", chain}, {"nested and full", nested_full}, {"self-containing", self_containing},
-    {"ring of two", ring_of_two}, {"closed ring", closed_ring}, {"threads", threads},
+    {"chain", chain},
+    {"nested and full", nested_full},
+    {"self-containing", self_containing},
+    {"ring of two", ring_of_two},
+    {"closed ring", closed_ring},
+    {"threads", threads},
 };
 
 }  // namespace
@@ -468,7 +477,8 @@ TEST_CASE("deletion of everything, preempted at each point in turn", "[cap]") {
         for (bool by_memory : {false, true}) {
             unsigned points = 1;
             for (unsigned point = 0; point <= points; ++point) {
-                INFO(structure.name << (by_memory ? ", memory revoked" : ", anchor deleted, then memory revoked") << ", point " << point << " of " << points);
+                INFO(structure.name << (by_memory ? ", memory revoked" : ", anchor deleted, then memory revoked") << ", point " << point
+                                    << " of " << points);
                 Nodes w;
                 w.set_deep(false);
                 Word memory = w.make(ObjectType::Untyped, 16);
@@ -631,7 +641,8 @@ TEST_CASE("a thread may delete itself and what it stands on", "[cap]") {
         ipc.caps_or_badges[2] = own_buffer;
         Method method = with_buffer ? Method::TCBConfigure : Method::TCBSetSpace;
         if (!with_buffer) ipc.caps_or_badges[0] = 0, ipc.caps_or_badges[1] = own_node, ipc.caps_or_badges[2] = vspace;
-        Message message{static_cast<Word>(method), {0, 0, 0x1000'0000}, {ipc.caps_or_badges[0], ipc.caps_or_badges[1], ipc.caps_or_badges[2]}};
+        Message message{
+            static_cast<Word>(method), {0, 0, 0x1000'0000}, {ipc.caps_or_badges[0], ipc.caps_or_badges[1], ipc.caps_or_badges[2]}};
         w.syscall(Syscall::Call, own_tcb, message);
         CHECK(w.current() == nullptr);
     }

@@ -33,7 +33,9 @@ struct Faulting : World {
         for (unsigned i = 0; i < 31; ++i) thread->context.x[i] = 100 + i;
         thread->context.spsr = 0x6000'0040;
     }
-    Answer received(FaultLabel label, std::vector<Word> words) { return {.badge = 3, .label = static_cast<Word>(label), .words = std::move(words)}; }
+    Answer received(FaultLabel label, std::vector<Word> words) {
+        return {.badge = 3, .label = static_cast<Word>(label), .words = std::move(words)};
+    }
     void respond(Message message) {
         run(handler);
         test::World::syscall(Syscall::Send, reply, message);
@@ -127,7 +129,8 @@ TEST_CASE("an exception of user level", "[fault]") {
     Faulting w;
     Context before = w.thread->context;
     w.user_exception(0x1234'5678);
-    CHECK(w.answer(w.handler) == w.received(FaultLabel::UserException, {before.pc, before.sp, before.spsr, 0x1234'5678 >> 26, 0x1234'5678}));
+    CHECK(w.answer(w.handler) ==
+          w.received(FaultLabel::UserException, {before.pc, before.sp, before.spsr, 0x1234'5678 >> 26, 0x1234'5678}));
     SECTION("label 0 goes on") {
         w.respond({.words = {0x9000, 0xa000, 0xffff'ffff}});
         CHECK(w.thread->context.pc == 0x9000);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Random operations of random threads, interrupts, faults, jumps of the clock and preemptions, with every invariant checked after each. A failure
-// names the seed and the step: `unit-kernel '[fuzz]'` with CAPROCK_FUZZ_SEED and CAPROCK_FUZZ_STEPS set repeats it.
+// Random operations of random threads, interrupts, faults, jumps of the clock and preemptions, with every invariant checked after each. A
+// failure names the seed and the step: `unit-kernel '[fuzz]'` with CAPROCK_FUZZ_SEED and CAPROCK_FUZZ_STEPS set repeats it.
 #include "world.hpp"
 
 #include "caprock/decode.hpp"
@@ -47,9 +47,12 @@ public:
         hardware.ticks_per_read = below(4) == 0 ? below(500) : 0;
         hardware.pending_at = below(4) == 0 ? 1 + static_cast<unsigned>(below(4)) : 0;
         if (below(8) == 0) hardware.time += below(3) == 0 ? below(2'000'000) : below(20'000);
-        if (world_.current() == world_.root().object) root_step();
-        else if (world_.current() == nullptr) idle_step();
-        else thread_step();
+        if (world_.current() == world_.root().object)
+            root_step();
+        else if (world_.current() == nullptr)
+            idle_step();
+        else
+            thread_step();
         if (number % 16 == 0) world_.check();
     }
 
@@ -63,7 +66,9 @@ private:
 
     Word below(Word limit) { return std::uniform_int_distribution<Word>(0, limit - 1)(random_); }
     template <class T, std::size_t N>
-    T one_of(const T (&choices)[N]) { return choices[below(N)]; }
+    T one_of(const T (&choices)[N]) {
+        return choices[below(N)];
+    }
 
     Word any_slot() { return pool_ + below(pool_slots); }
     Word empty_slot() {
@@ -81,14 +86,12 @@ private:
         return address;
     }
     Word likely(CapType type) { return below(10) == 0 ? any_slot() : slot_of(type); }
-    Word any_address() {
-        return below(12) == 0 ? random_() : any_slot();
-    }
+    Word any_address() { return below(12) == 0 ? random_() : any_slot(); }
 
     // A copy in the pool of what the root task has.
     void give(Word source) {
-        world_.invoke(World::cap(InitSlot::CNode), Method::CNodeMove, {empty_slot(), 64, source == memory_ ? memory_ : world_.copy(source), 64},
-                      {World::cap(InitSlot::CNode)});
+        world_.invoke(World::cap(InitSlot::CNode), Method::CNodeMove,
+                      {empty_slot(), 64, source == memory_ ? memory_ : world_.copy(source), 64}, {World::cap(InitSlot::CNode)});
     }
 
     void create(ObjectType type) {
@@ -129,7 +132,8 @@ private:
     void configure(Word context) {
         Word period = 10 + below(20'000);
         Word budget = below(3) == 0 ? period : 10 + below(period);
-        root_invoke({world_.sched_control(), Method::SchedControlConfigureFlags, {budget, period, below(3), below(100), below(2)}, {context}});
+        root_invoke(
+            {world_.sched_control(), Method::SchedControlConfigureFlags, {budget, period, below(3), below(100), below(2)}, {context}});
     }
 
     // -- What happens
@@ -142,11 +146,16 @@ private:
 
     void root_step() {
         switch (below(8)) {
-            case 0: return revive();
-            case 1: return create(static_cast<ObjectType>(below(12)));
-            case 2: return get_irq();
-            case 3: return world_.let_go();
-            default: break;
+            case 0:
+                return revive();
+            case 1:
+                return create(static_cast<ObjectType>(below(12)));
+            case 2:
+                return get_irq();
+            case 3:
+                return world_.let_go();
+            default:
+                break;
         }
         root_invoke(any_call());
         if (below(2) == 0) world_.let_go();
@@ -161,26 +170,37 @@ private:
     }
 
     void get_irq() {
-        world_.invoke(World::cap(InitSlot::IRQControl), Method::IRQControlGet, {41 + below(4), below(2), empty_slot(), 64}, {World::cap(InitSlot::CNode)});
+        world_.invoke(World::cap(InitSlot::IRQControl), Method::IRQControlGet, {41 + below(4), below(2), empty_slot(), 64},
+                      {World::cap(InitSlot::CNode)});
     }
 
     void thread_step() {
         switch (below(24)) {
-            case 0: return world_.take_over();
-            case 1: return world_.timer();
-            case 2: return world_.interrupt(40 + below(6));
-            case 3: return world_.vm_fault(random_(), random_(), below(2) == 0);
-            case 4: return world_.user_exception(random_());
-            case 5: return world_.fpu_trap();
+            case 0:
+                return world_.take_over();
+            case 1:
+                return world_.timer();
+            case 2:
+                return world_.interrupt(40 + below(6));
+            case 3:
+                return world_.vm_fault(random_(), random_(), below(2) == 0);
+            case 4:
+                return world_.user_exception(random_());
+            case 5:
+                return world_.fpu_trap();
             case 6:
                 hardware.time = std::max(hardware.time, std::min(hardware.deadline, hardware.time + 1'000'000));
                 return world_.timer();
-            case 7: return unknown_syscall();
-            case 8: return invoke();
+            case 7:
+                return unknown_syscall();
+            case 8:
+                return invoke();
             case 9:
             case 10:
-            case 11: return world_.execute();  // with whatever is in the registers: an interrupted system call goes on
-            default: return communicate();
+            case 11:
+                return world_.execute();  // with whatever is in the registers: an interrupted system call goes on
+            default:
+                return communicate();
         }
     }
 
@@ -193,16 +213,20 @@ private:
         Call call = any_call();
         Syscall number = below(8) == 0 ? Syscall::NBSendRecv : below(8) == 0 ? Syscall::NBSend : Syscall::Call;
         Message message{static_cast<Word>(call.method), call.words, call.caps};
-        if (number == Syscall::NBSendRecv) world_.prepare(number, slot_of(CapType::Endpoint), message, slot_of(CapType::Reply), call.cap);
-        else world_.prepare(number, call.cap, message);
+        if (number == Syscall::NBSendRecv)
+            world_.prepare(number, slot_of(CapType::Endpoint), message, slot_of(CapType::Reply), call.cap);
+        else
+            world_.prepare(number, call.cap, message);
         world_.execute();
     }
 
     void communicate() {
-        static constexpr Syscall calls[] = {Syscall::Call, Syscall::Call, Syscall::Call, Syscall::ReplyRecv, Syscall::ReplyRecv, Syscall::ReplyRecv,
-                                            Syscall::Send, Syscall::NBSend, Syscall::Recv, Syscall::Recv, Syscall::NBRecv, Syscall::Wait,
-                                            Syscall::NBWait, Syscall::NBSendRecv, Syscall::NBSendWait, Syscall::Yield};
-        static constexpr CapType targets[] = {CapType::Endpoint, CapType::Endpoint, CapType::Endpoint, CapType::Notification, CapType::Reply};
+        static constexpr Syscall calls[] = {Syscall::Call,      Syscall::Call,       Syscall::Call,       Syscall::ReplyRecv,
+                                            Syscall::ReplyRecv, Syscall::ReplyRecv,  Syscall::Send,       Syscall::NBSend,
+                                            Syscall::Recv,      Syscall::Recv,       Syscall::NBRecv,     Syscall::Wait,
+                                            Syscall::NBWait,    Syscall::NBSendRecv, Syscall::NBSendWait, Syscall::Yield};
+        static constexpr CapType targets[] = {CapType::Endpoint, CapType::Endpoint, CapType::Endpoint, CapType::Notification,
+                                              CapType::Reply};
         Message message{.label = below(4), .words = std::vector<Word>(one_of({0u, 1u, 3u, 12u, 13u, 20u}), below(1000)), .caps = {}};
         for (Word i = below(3); i > 0; --i) message.caps.push_back(any_address());
         Word flags = below(3) == 0 ? abi::syscall_flag_require_donation : 0;
@@ -239,24 +263,35 @@ private:
     Call any_call() {
         switch (below(20)) {
             case 0:
-            case 1: return retype();
+            case 1:
+                return retype();
             case 2:
             case 3:
-            case 4: return copy(Method::CNodeCopy);
+            case 4:
+                return copy(Method::CNodeCopy);
             case 5:
-            case 6: return copy(Method::CNodeMint);
+            case 6:
+                return copy(Method::CNodeMint);
             case 7:
-            case 8: return copy(one_of({Method::CNodeMove, Method::CNodeMutate}));
+            case 8:
+                return copy(one_of({Method::CNodeMove, Method::CNodeMutate}));
             case 9:
-            case 10: return remove(Method::CNodeDelete);
-            case 11: return remove(Method::CNodeRevoke);
+            case 10:
+                return remove(Method::CNodeDelete);
+            case 11:
+                return remove(Method::CNodeRevoke);
             case 12:
-            case 13: return thread_call();
-            case 14: return context_call();
+            case 13:
+                return thread_call();
+            case 14:
+                return context_call();
             case 15:
-            case 16: return map_call();
-            case 17: return irq_call();
-            default: return wild_call();
+            case 16:
+                return map_call();
+            case 17:
+                return irq_call();
+            default:
+                return wild_call();
         }
     }
 
@@ -292,18 +327,30 @@ private:
         Word frame = below(3) == 0 ? any_slot() : slot_of(CapType::Frame);
         Word endpoint = likely(CapType::Endpoint);
         switch (below(12)) {
-            case 0: return {tcb, Method::TCBSuspend, {}, {}};
-            case 1: return {tcb, Method::TCBResume, {}, {}};
-            case 2: return {tcb, Method::TCBSetPriority, {1 + below(8)}, {likely(CapType::TCB)}};
-            case 3: return {tcb, Method::TCBConfigure, {0, 0, below(2) * 0x1000'0000}, {cnode, vspace, frame}};
-            case 4: return {tcb, Method::TCBSetSpace, {0, 0}, {endpoint, cnode, vspace}};
-            case 5: return {tcb, Method::TCBSetIPCBuffer, {below(2) * 0x1000'0400}, {frame}};
-            case 6: return {tcb, Method::TCBBindNotification, {}, {likely(CapType::Notification)}};
-            case 7: return {tcb, Method::TCBUnbindNotification, {}, {}};
-            case 8: return {tcb, Method::TCBSetSchedParams, {below(8), below(8)}, {tcb, likely(CapType::SchedContext), endpoint}};
-            case 9: return {tcb, Method::TCBSetTimeoutEndpoint, {}, {endpoint}};
-            case 10: return {tcb, Method::TCBReadRegisters, {below(2), 1 + below(36)}, {}};
-            default: return {tcb, Method::TCBWriteRegisters, {below(2), below(6), random_(), random_(), random_(), random_()}, {}};
+            case 0:
+                return {tcb, Method::TCBSuspend, {}, {}};
+            case 1:
+                return {tcb, Method::TCBResume, {}, {}};
+            case 2:
+                return {tcb, Method::TCBSetPriority, {1 + below(8)}, {likely(CapType::TCB)}};
+            case 3:
+                return {tcb, Method::TCBConfigure, {0, 0, below(2) * 0x1000'0000}, {cnode, vspace, frame}};
+            case 4:
+                return {tcb, Method::TCBSetSpace, {0, 0}, {endpoint, cnode, vspace}};
+            case 5:
+                return {tcb, Method::TCBSetIPCBuffer, {below(2) * 0x1000'0400}, {frame}};
+            case 6:
+                return {tcb, Method::TCBBindNotification, {}, {likely(CapType::Notification)}};
+            case 7:
+                return {tcb, Method::TCBUnbindNotification, {}, {}};
+            case 8:
+                return {tcb, Method::TCBSetSchedParams, {below(8), below(8)}, {tcb, likely(CapType::SchedContext), endpoint}};
+            case 9:
+                return {tcb, Method::TCBSetTimeoutEndpoint, {}, {endpoint}};
+            case 10:
+                return {tcb, Method::TCBReadRegisters, {below(2), 1 + below(36)}, {}};
+            default:
+                return {tcb, Method::TCBWriteRegisters, {below(2), below(6), random_(), random_(), random_(), random_()}, {}};
         }
     }
 
@@ -312,13 +359,19 @@ private:
         Word target = below(2) == 0 ? likely(CapType::TCB) : likely(CapType::Notification);
         Word period = 10 + below(20'000);
         switch (below(6)) {
-            case 0: return {context, Method::SchedContextBind, {}, {target}};
-            case 1: return {context, Method::SchedContextUnbind, {}, {}};
-            case 2: return {context, Method::SchedContextUnbindObject, {}, {target}};
-            case 3: return {context, Method::SchedContextConsumed, {}, {}};
+            case 0:
+                return {context, Method::SchedContextBind, {}, {target}};
+            case 1:
+                return {context, Method::SchedContextUnbind, {}, {}};
+            case 2:
+                return {context, Method::SchedContextUnbindObject, {}, {target}};
+            case 3:
+                return {context, Method::SchedContextConsumed, {}, {}};
             default:
-                return {likely(CapType::SchedControl), Method::SchedControlConfigureFlags,
-                        {below(3) == 0 ? period : 10 + below(period), period, below(4), below(10), below(2)}, {context}};
+                return {likely(CapType::SchedControl),
+                        Method::SchedControlConfigureFlags,
+                        {below(3) == 0 ? period : 10 + below(period), period, below(4), below(10), below(2)},
+                        {context}};
         }
     }
 
@@ -331,23 +384,33 @@ private:
         Place to = place();
         switch (below(9)) {
             case 0:
-            case 1: return {frame, Method::FrameMap, {address, below(4), below(8)}, {vspace}};
-            case 2: return {frame, Method::FrameUnmap, {}, {}};
+            case 1:
+                return {frame, Method::FrameMap, {address, below(4), below(8)}, {vspace}};
+            case 2:
+                return {frame, Method::FrameUnmap, {}, {}};
             case 3:
             case 4:
-            case 5: return {table, Method::PageTableMap, {address, 0}, {vspace}};
-            case 6: return {table, Method::PageTableUnmap, {}, {}};
-            case 7: return {likely(CapType::ASIDPool), Method::ASIDPoolAssign, {}, {vspace}};
-            default: return {likely(CapType::ASIDControl), Method::ASIDControlMakePool, {to.index, to.depth}, {likely(CapType::Untyped), to.cnode}};
+            case 5:
+                return {table, Method::PageTableMap, {address, 0}, {vspace}};
+            case 6:
+                return {table, Method::PageTableUnmap, {}, {}};
+            case 7:
+                return {likely(CapType::ASIDPool), Method::ASIDPoolAssign, {}, {vspace}};
+            default:
+                return {
+                    likely(CapType::ASIDControl), Method::ASIDControlMakePool, {to.index, to.depth}, {likely(CapType::Untyped), to.cnode}};
         }
     }
 
     Call irq_call() {
         Word handler = likely(CapType::IRQHandler);
         switch (below(3)) {
-            case 0: return {handler, Method::IRQHandlerAck, {}, {}};
-            case 1: return {handler, Method::IRQHandlerSetNotification, {}, {likely(CapType::Notification)}};
-            default: return {handler, Method::IRQHandlerClear, {}, {}};
+            case 0:
+                return {handler, Method::IRQHandlerAck, {}, {}};
+            case 1:
+                return {handler, Method::IRQHandlerSetNotification, {}, {likely(CapType::Notification)}};
+            default:
+                return {handler, Method::IRQHandlerClear, {}, {}};
         }
     }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Cases of kernel/ipc and kernel/syscall: messages in every combination of who waits for whom, capabilities in messages, scheduling contexts that
-// travel with calls, cancellation and restart.
+// Cases of kernel/ipc and kernel/syscall: messages in every combination of who waits for whom, capabilities in messages, scheduling
+// contexts that travel with calls, cancellation and restart.
 #include "world.hpp"
 
 #include "ipc/message.hpp"
@@ -838,6 +838,19 @@ TEST_CASE("NBSendRecv survives an invocation that is preempted", "[ipc]") {
     CHECK(w.answer(w.server) == Answer{.label = 4, .words = {44}});
 }
 
+TEST_CASE("a thread that suspends itself in a send phase goes on with the receive", "[ipc]") {
+    Pair w;
+    w.run(w.client);
+    Word pc = w.client->context.pc;
+    w.syscall(Syscall::NBSendRecv, w.endpoint, {static_cast<Word>(Method::TCBSuspend)}, w.reply, w.client.tcb);
+    CHECK(w.client->state == ThreadState::Inactive);
+    CHECK(w.client->context.pc == pc);
+    w.resume(w.client);
+    w.run(w.client);
+    w.execute();
+    CHECK(w.client->state == ThreadState::BlockedOnReceive);
+}
+
 TEST_CASE("what a send phase would report is lost, and disturbs nothing", "[ipc]") {
     Pair w;
     Word empty = w.fresh();
@@ -848,9 +861,7 @@ TEST_CASE("what a send phase would report is lost, and disturbs nothing", "[ipc]
     SECTION("an invocation with a result") {
         w.syscall(Syscall::NBSendRecv, w.endpoint, {.label = static_cast<Word>(Method::FrameGetAddress)}, w.reply, w.server.buffer);
     }
-    SECTION("an invocation that fails") {
-        w.syscall(Syscall::NBSendRecv, w.endpoint, {.label = 12345}, w.reply, w.server.buffer);
-    }
+    SECTION("an invocation that fails") { w.syscall(Syscall::NBSendRecv, w.endpoint, {.label = 12345}, w.reply, w.server.buffer); }
     SECTION("an address that does not resolve") { w.syscall(Syscall::NBSendRecv, w.endpoint, {}, w.reply, empty); }
     SECTION("a missing right") { w.syscall(Syscall::NBSendRecv, w.endpoint, {}, w.reply, no_send); }
     CHECK(w.answer(w.server) == Answer{.label = 4, .words = {44}});

@@ -39,13 +39,20 @@ struct Kind {
 };
 
 constexpr Kind kinds[] = {
-    {ObjectType::Untyped, 4, CapType::Untyped, 4},          {ObjectType::Untyped, 14, CapType::Untyped, 14},
-    {ObjectType::TCB, 0, CapType::TCB, 11},                 {ObjectType::Endpoint, 99, CapType::Endpoint, 4},
-    {ObjectType::Notification, 0, CapType::Notification, 6}, {ObjectType::CNode, 1, CapType::CNode, 6},
-    {ObjectType::CNode, 7, CapType::CNode, 12},             {ObjectType::SchedContext, 7, CapType::SchedContext, 7},
-    {ObjectType::SchedContext, 12, CapType::SchedContext, 12}, {ObjectType::Reply, 0, CapType::Reply, 5},
-    {ObjectType::VSpace, 0, CapType::VSpace, 12},           {ObjectType::SmallPage, 0, CapType::Frame, 12},
-    {ObjectType::LargePage, 0, CapType::Frame, 21},         {ObjectType::PageTable, 0, CapType::PageTable, 12},
+    {ObjectType::Untyped, 4, CapType::Untyped, 4},
+    {ObjectType::Untyped, 14, CapType::Untyped, 14},
+    {ObjectType::TCB, 0, CapType::TCB, 11},
+    {ObjectType::Endpoint, 99, CapType::Endpoint, 4},
+    {ObjectType::Notification, 0, CapType::Notification, 6},
+    {ObjectType::CNode, 1, CapType::CNode, 6},
+    {ObjectType::CNode, 7, CapType::CNode, 12},
+    {ObjectType::SchedContext, 7, CapType::SchedContext, 7},
+    {ObjectType::SchedContext, 12, CapType::SchedContext, 12},
+    {ObjectType::Reply, 0, CapType::Reply, 5},
+    {ObjectType::VSpace, 0, CapType::VSpace, 12},
+    {ObjectType::SmallPage, 0, CapType::Frame, 12},
+    {ObjectType::LargePage, 0, CapType::Frame, 21},
+    {ObjectType::PageTable, 0, CapType::PageTable, 12},
 };
 
 }  // namespace
@@ -360,7 +367,9 @@ TEST_CASE("checks of Configure, SetSpace and SetIPCBuffer, in order", "[tcb]") {
     REQUIRE_OK(w.remove(frame));
     REQUIRE_OK(w.invoke(tcb, Method::TCBSetIPCBuffer, {0}, {0}));
     CHECK(readable_buffer(w.object<Tcb>(tcb)) == nullptr);
-    auto set_space = [&](Word data, Word fault, Word cspace, Word space) { return w.invoke(tcb, Method::TCBSetSpace, {data, 0}, {fault, cspace, space}); };
+    auto set_space = [&](Word data, Word fault, Word cspace, Word space) {
+        return w.invoke(tcb, Method::TCBSetSpace, {data, 0}, {fault, cspace, space});
+    };
     Word no_grant = w.copy(endpoint, CapRights::make(1, 1, 0, 0));
     Word no_send = w.copy(endpoint, CapRights::make(0, 1, 1, 1));
     CHECK(set_space(bad_guard, tcb, endpoint, endpoint) == failure(Error::InvalidCapability, {1}));
@@ -431,7 +440,8 @@ TEST_CASE("checks of binding notifications", "[tcb]") {
     Thread other = w.start_thread(11);
     CHECK(w.invoke(thread.tcb, Method::TCBUnbindNotification) == failure(Error::IllegalOperation));
     CHECK(w.invoke(thread.tcb, Method::TCBBindNotification, {}, {thread.tcb}) == failure(Error::InvalidCapability, {1}));
-    CHECK(w.invoke(thread.tcb, Method::TCBBindNotification, {}, {w.copy(first, CapRights::make(1, 0, 0, 0))}) == failure(Error::InvalidCapability, {1}));
+    CHECK(w.invoke(thread.tcb, Method::TCBBindNotification, {}, {w.copy(first, CapRights::make(1, 0, 0, 0))}) ==
+          failure(Error::InvalidCapability, {1}));
     w.run(other);
     w.syscall(Syscall::Wait, first);
     CHECK(w.invoke(thread.tcb, Method::TCBBindNotification, {}, {first}) == failure(Error::InvalidCapability, {1}));
@@ -630,13 +640,22 @@ TEST_CASE("an interrupt's notification that is replaced wakes its waiters when i
     CHECK(w.driver->state == ThreadState::BlockedOnNotification);
     Word other = w.make(ObjectType::Notification);
     CHECK(w.invoke(w.handler, Method::IRQHandlerSetNotification, {}, {w.driver.tcb}) == failure(Error::InvalidCapability, {1}));
-    CHECK(w.invoke(w.handler, Method::IRQHandlerSetNotification, {}, {w.copy(other, CapRights::make(0, 1, 0, 0))}) == failure(Error::InvalidCapability, {1}));
+    CHECK(w.invoke(w.handler, Method::IRQHandlerSetNotification, {}, {w.copy(other, CapRights::make(0, 1, 0, 0))}) ==
+          failure(Error::InvalidCapability, {1}));
     hardware.pending_at = 1;
     REQUIRE_OK(w.invoke(w.handler, Method::IRQHandlerSetNotification, {}, {other}));
     CHECK(w.restarts() == 1);
     CHECK(w.driver->state == ThreadState::Running);
     CHECK(second->state == ThreadState::Running);
     CHECK(w.kernel().irq_notifications[60].cap.object() == w.slot(other).cap.object());
+}
+
+TEST_CASE("an asynchronous error is told on the console of a debug build, and nobody is blamed", "[irq]") {
+    World w;
+    handle_serror(w.core(), 0xbe000000);
+    w.check();
+    CHECK(hardware.console.find("SError") != std::string::npos);
+    CHECK(w.current() == w.root().object);
 }
 
 TEST_CASE("spurious interrupts do nothing", "[irq]") {

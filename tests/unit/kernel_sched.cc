@@ -353,7 +353,8 @@ TEST_CASE("many refills at once are released in batches, the processor kept by i
     while (released < 40 && interrupts < 10) {
         w.timer();
         ++interrupts;
-        Word waiting = static_cast<Word>(std::count_if(threads.begin(), threads.end(), [](const Thread& t) { return t->release.linked(); }));
+        Word waiting =
+            static_cast<Word>(std::count_if(threads.begin(), threads.end(), [](const Thread& t) { return t->release.linked(); }));
         CHECK((waiting == 0 || hardware.deadline <= hardware.time));
         released = 40 - static_cast<unsigned>(waiting);
     }
@@ -459,7 +460,8 @@ TEST_CASE("a context that is configured anew while its thread waits, runs, or is
         CHECK(w.current() == thread.object);
     }
     SECTION("running, by itself") {
-        w.syscall(Syscall::Call, w.sched_control(), {static_cast<Word>(Method::SchedControlConfigureFlags), {500, 50'000, 0, 0, 0}, {thread.context}});
+        w.syscall(Syscall::Call, w.sched_control(),
+                  {static_cast<Word>(Method::SchedControlConfigureFlags), {500, 50'000, 0, 0, 0}, {thread.context}});
         CHECK(w.current() == thread.object);
         CHECK(hardware.deadline == hardware.time + 31'250);
     }

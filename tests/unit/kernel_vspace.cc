@@ -16,7 +16,7 @@ namespace {
 constexpr Word root_cnode = World::cap(InitSlot::CNode);
 constexpr Word read_write = 3;
 constexpr Word cacheable = 1;
-constexpr Word base = 0x10'0000'0000;   // nothing of the root task is near
+constexpr Word base = 0x10'0000'0000;  // nothing of the root task is near
 
 struct Space : World {
     Word vspace = make(ObjectType::VSpace);
@@ -25,7 +25,9 @@ struct Space : World {
     Answer map(Word frame, Word address, Word rights = read_write, Word attributes = cacheable, Word space = 0) {
         return invoke(frame, Method::FrameMap, {address, rights, attributes}, {space == 0 ? vspace : space});
     }
-    Answer map_table(Word table, Word address, Word space = 0) { return invoke(table, Method::PageTableMap, {address, 0}, {space == 0 ? vspace : space}); }
+    Answer map_table(Word table, Word address, Word space = 0) {
+        return invoke(table, Method::PageTableMap, {address, 0}, {space == 0 ? vspace : space});
+    }
     // Tables for `address` down to the last level.
     Word make_tables(Word address, Word space = 0) {
         Word first = make(ObjectType::PageTable, 0, 3);
@@ -313,7 +315,9 @@ TEST_CASE("checks of ASIDControl::MakePool, in order", "[vspace]") {
     Word larger = w.make(ObjectType::Untyped, 13);
     Word endpoint = w.make(ObjectType::Endpoint);
     Word slot = w.fresh();
-    auto make_pool = [&](Word index, Word depth, Word from) { return w.invoke(control, Method::ASIDControlMakePool, {index, depth}, {from, root_cnode}); };
+    auto make_pool = [&](Word index, Word depth, Word from) {
+        return w.invoke(control, Method::ASIDControlMakePool, {index, depth}, {from, root_cnode});
+    };
     CHECK(make_pool(endpoint, 0, endpoint) == failure(Error::InvalidCapability, {1}));
     CHECK(make_pool(endpoint, 0, larger) == failure(Error::InvalidCapability, {1}));
     Word child = w.make_in(untyped, ObjectType::Endpoint);

@@ -14,7 +14,8 @@ namespace {
 constexpr Word arena_address = 0x2000'0000'0000;
 
 void* map_arena() {
-    void* arena = mmap(reinterpret_cast<void*>(arena_address), ram_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    void* arena = mmap(reinterpret_cast<void*>(arena_address), ram_bytes, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
     if (arena == MAP_FAILED) std::abort();
     std::memset(arena, 0xa5, ram_bytes);
     return arena;
@@ -28,7 +29,8 @@ void record(Effect::Kind kind, Word a = 0, Word b = 0) { hardware.effects.push_b
 void record_range(Effect::Kind kind, KernAddr start, Word bytes) {
     constexpr Word granule = 16;
     PhysAddr physical = arch::to_physical(start);
-    if (physical.raw < ram_start || bytes > ram_bytes || physical.raw - ram_start > ram_bytes - bytes) throw Halt("maintenance outside memory");
+    if (physical.raw < ram_start || bytes > ram_bytes || physical.raw - ram_start > ram_bytes - bytes)
+        throw Halt("maintenance outside memory");
     if (!is_aligned(start.raw | bytes, granule)) throw Halt("maintenance of part of a granule");
     record(kind, physical.raw, bytes);
 }
@@ -76,8 +78,10 @@ void unify_instruction(KernAddr start, Word bytes) { host::record_range(Effect::
 // memory type: 2 write-back, 1 non-cacheable, 0 device.
 Pte leaf_entry(PhysAddr frame, unsigned level, PageAttributes attributes) {
     Pte entry = frame.raw | (level == 3 ? 3 : 1);
-    if (attributes.cacheable) entry |= 2 << 2;
-    else if (!attributes.device) entry |= 1 << 2;
+    if (attributes.cacheable)
+        entry |= 2 << 2;
+    else if (!attributes.device)
+        entry |= 1 << 2;
     if (attributes.read) entry |= 1 << 6;
     if (!attributes.write) entry |= 1 << 7;
     if (!attributes.execute) entry |= Word{1} << 54;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The machine that the portable kernel runs on in unit tests: memory that is an arena of this process, a clock that tests set, interrupts that
-// tests raise, and a record of what the kernel did to caches, TLB, interrupt controller and timer.
+// The machine that the portable kernel runs on in unit tests: memory that is an arena of this process, a clock that tests set, interrupts
+// that tests raise, and a record of what the kernel did to caches, TLB, interrupt controller and timer.
 #pragma once
 
 #include "arch/seam.hpp"
@@ -41,28 +41,28 @@ struct Effect {
 
 struct Hardware {
     // Set by tests.
-    Word time = 1'000'000;                // counter
-    Word ticks_per_read = 0;              // how much the counter advances whenever the kernel reads it
+    Word time = 1'000'000;    // counter
+    Word ticks_per_read = 0;  // how much the counter advances whenever the kernel reads it
     Word frequency = 62'500'000;
     unsigned asid_bits = 16;
     Word interrupts = 288;
-    std::deque<Word> incoming;            // interrupts to acknowledge, first one first; empty: spurious
-    unsigned pending_at = 0;              // the n-th preemption point from now sees an interrupt; 0: none does
-    bool always_pending = false;          // every preemption point sees one
+    std::deque<Word> incoming;    // interrupts to acknowledge, first one first; empty: spurious
+    unsigned pending_at = 0;      // the n-th preemption point from now sees an interrupt; 0: none does
+    bool always_pending = false;  // every preemption point sees one
 
     // Seen by tests.
     std::vector<Effect> effects;
-    unsigned preemption_points = 0;       // passed so far
+    unsigned preemption_points = 0;  // passed so far
     Word deadline = 0;
-    PhysAddr root;                        // TTBR0: 0 is no address space
+    PhysAddr root;  // TTBR0: 0 is no address space
     Asid asid;
-    std::map<Word, bool> masked;          // interrupts by number
+    std::map<Word, bool> masked;  // interrupts by number
     bool fpu_enabled = false;
-    Word fpu_register = 0;                // v0 of the unit
+    Word fpu_register = 0;  // v0 of the unit
     Word tpidr = 0;
     Word tpidrro = 0;
     std::string console;
-    Core* core = nullptr;                 // the core bound at boot
+    Core* core = nullptr;  // the core bound at boot
 
     bool saw(Effect effect) const;
     /// Position of the first such effect, or -1.

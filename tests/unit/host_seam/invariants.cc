@@ -2,8 +2,8 @@
 #include "invariants.hpp"
 
 #include "host_seam.hpp"
-#include "object/notification.hpp"
 #include "object/endpoint.hpp"
+#include "object/notification.hpp"
 #include "object/reply.hpp"
 #include "object/vspace.hpp"
 #include "sched/scheduler.hpp"
@@ -44,7 +44,9 @@ public:
     }
 
 private:
-    static Word index_of(const void* place) { return (reinterpret_cast<Word>(place) - arch::to_kernel(PhysAddr(host::ram_start)).raw) / 16; }
+    static Word index_of(const void* place) {
+        return (reinterpret_cast<Word>(place) - arch::to_kernel(PhysAddr(host::ram_start)).raw) / 16;
+    }
     uint32_t check_ = 0;
     std::vector<uint32_t> places_ = std::vector<uint32_t>(host::ram_bytes / 16);
 };
@@ -54,25 +56,48 @@ Marks seen_objects;
 Marks seen_waiting;
 
 template <class T>
-bool contains(const std::vector<T>& all, const T& one) { return std::find(all.begin(), all.end(), one) != all.end(); }
+bool contains(const std::vector<T>& all, const T& one) {
+    return std::find(all.begin(), all.end(), one) != all.end();
+}
 
 // The memory of a capability's object; empty if it has none.
 Range<KernAddr> memory_of(const Cap& cap) {
     Word bytes = 0;
     switch (cap.type()) {
-        case CapType::Untyped: bytes = as<UntypedCap>(cap).size_bits().bytes(); break;
-        case CapType::Frame: bytes = as<FrameCap>(cap).size_bits().bytes(); break;
-        case CapType::Endpoint: bytes = 16; break;
-        case CapType::Notification: bytes = 64; break;
-        case CapType::Reply: bytes = 32; break;
-        case CapType::CNode: bytes = sizeof(Slot) << as<CNodeCap>(cap).radix(); break;
-        case CapType::TCB: bytes = 2048; break;
-        case CapType::SchedContext: bytes = as<SchedContextCap>(cap).size_bits().bytes(); break;
+        case CapType::Untyped:
+            bytes = as<UntypedCap>(cap).size_bits().bytes();
+            break;
+        case CapType::Frame:
+            bytes = as<FrameCap>(cap).size_bits().bytes();
+            break;
+        case CapType::Endpoint:
+            bytes = 16;
+            break;
+        case CapType::Notification:
+            bytes = 64;
+            break;
+        case CapType::Reply:
+            bytes = 32;
+            break;
+        case CapType::CNode:
+            bytes = sizeof(Slot) << as<CNodeCap>(cap).radix();
+            break;
+        case CapType::TCB:
+            bytes = 2048;
+            break;
+        case CapType::SchedContext:
+            bytes = as<SchedContextCap>(cap).size_bits().bytes();
+            break;
         case CapType::VSpace:
         case CapType::PageTable:
-        case CapType::ASIDPool: bytes = page_size; break;
-        case CapType::Zombie: bytes = as<ZombieCap>(cap).is_tcb() ? 2048 : sizeof(Slot) << as<ZombieCap>(cap).radix(); break;
-        default: break;
+        case CapType::ASIDPool:
+            bytes = page_size;
+            break;
+        case CapType::Zombie:
+            bytes = as<ZombieCap>(cap).is_tcb() ? 2048 : sizeof(Slot) << as<ZombieCap>(cap).radix();
+            break;
+        default:
+            break;
     }
     return {cap.object(), cap.object() + bytes};
 }
@@ -151,17 +176,33 @@ private:
     void check_cap(const Cap& cap) {
         Range<KernAddr> memory = memory_of(cap);
         if (is_device(cap) || memory.empty()) return;
-        require(arch::to_physical(memory.start).raw >= host::ram_start, "a capability's object is no memory", arch::pointer<void>(memory.start));
+        require(arch::to_physical(memory.start).raw >= host::ram_start, "a capability's object is no memory",
+                arch::pointer<void>(memory.start));
         bool fresh = !cap.is(CapType::Untyped) && !cap.is(CapType::Frame) && seen_objects.add(arch::pointer<void>(memory.start));
         switch (cap.type()) {
-            case CapType::CNode: add_container(arch::pointer<Slot>(memory.start), Word{1} << as<CNodeCap>(cap).radix()); break;
-            case CapType::Zombie: check_zombie(as<ZombieCap>(cap)); break;
-            case CapType::TCB: if (fresh) add_thread(cap.as_object<Tcb>()); break;
-            case CapType::SchedContext: if (fresh) contexts_.push_back(&cap.as_object<SchedContext>()); break;
-            case CapType::Reply: if (fresh) replies_.push_back(&cap.as_object<Reply>()); break;
-            case CapType::Endpoint: if (fresh) endpoints_.push_back(&cap.as_object<Endpoint>()); break;
-            case CapType::Notification: if (fresh) notifications_.push_back(&cap.as_object<Notification>()); break;
-            default: break;
+            case CapType::CNode:
+                add_container(arch::pointer<Slot>(memory.start), Word{1} << as<CNodeCap>(cap).radix());
+                break;
+            case CapType::Zombie:
+                check_zombie(as<ZombieCap>(cap));
+                break;
+            case CapType::TCB:
+                if (fresh) add_thread(cap.as_object<Tcb>());
+                break;
+            case CapType::SchedContext:
+                if (fresh) contexts_.push_back(&cap.as_object<SchedContext>());
+                break;
+            case CapType::Reply:
+                if (fresh) replies_.push_back(&cap.as_object<Reply>());
+                break;
+            case CapType::Endpoint:
+                if (fresh) endpoints_.push_back(&cap.as_object<Endpoint>());
+                break;
+            case CapType::Notification:
+                if (fresh) notifications_.push_back(&cap.as_object<Notification>());
+                break;
+            default:
+                break;
         }
     }
 
@@ -226,7 +267,8 @@ private:
     void check_notification(Notification& notification) {
         bool waiting = notification.state == Notification::State::Waiting;
         require(waiting == !notification.queue.empty(), "a notification's state is not its queue's", &notification);
-        require(notification.state == Notification::State::Active || notification.word == 0, "an inactive notification has flags", &notification);
+        require(notification.state == Notification::State::Active || notification.word == 0, "an inactive notification has flags",
+                &notification);
         walk(notification.queue, [&](Tcb& thread) {
             require(thread.state == ThreadState::BlockedOnNotification, "a thread waits at a notification in another state", &thread);
             require(thread.notification == &notification, "a thread waits at another notification than it says", &thread);
@@ -251,7 +293,8 @@ private:
         if (in_notification) require(contains(notifications_, thread.notification), "a thread waits at a dead notification", &thread);
         bool may_have_reply = thread.state == ThreadState::BlockedOnReceive || thread.state == ThreadState::BlockedOnReply;
         require(thread.reply == nullptr || may_have_reply, "a thread that waits for no reply has a reply object", &thread);
-        require(thread.reply != nullptr || thread.state != ThreadState::BlockedOnReply, "a thread waits for a reply without reply object", &thread);
+        require(thread.reply != nullptr || thread.state != ThreadState::BlockedOnReply, "a thread waits for a reply without reply object",
+                &thread);
         if (thread.reply != nullptr) {
             require(contains(replies_, thread.reply), "a thread has a dead reply object", &thread);
             require(thread.reply->tcb == &thread, "a thread's reply object is not its own", &thread);
@@ -273,8 +316,8 @@ private:
         bool current = core_.current == &thread;
         bool could_run = thread.state == ThreadState::Running && thread.sched_context != nullptr && thread.sched_context->configured();
         int places = int{current} + int{thread.ready.linked()} + int{thread.release.linked()};
-        require(places == int{could_run}, could_run ? "a thread that could run is in none or two of the queues" : "a thread that cannot run is in a queue",
-                &thread);
+        require(places == int{could_run},
+                could_run ? "a thread that could run is in none or two of the queues" : "a thread that cannot run is in a queue", &thread);
     }
 
     // -- Scheduling
@@ -298,14 +341,16 @@ private:
         for (Reply* reply = context.reply; reply != nullptr; reply = reply->prev) {
             require(contains(replies_, reply), "a dead reply object is in a stack of calls", &context);
             require(reply->next == newer, "a stack of calls does not lead back", &context);
-            require(reply->context == (newer == nullptr ? &context : nullptr), "not the newest call only knows the scheduling context", &context);
+            require(reply->context == (newer == nullptr ? &context : nullptr), "not the newest call only knows the scheduling context",
+                    &context);
             require(++depth <= replies_.size(), "a stack of calls is a ring", &context);
             newer = reply;
         }
     }
 
     void check_refills(SchedContext& context) {
-        require(context.count >= 1 && context.count <= context.refill_max && context.head < context.refill_max, "a ring of refills is out of bounds", &context);
+        require(context.count >= 1 && context.count <= context.refill_max && context.head < context.refill_max,
+                "a ring of refills is out of bounds", &context);
         if (context.round_robin()) {
             require(context.count == 1 && context.first().amount <= context.budget, "a round robin is more than its budget", &context);
             return;
@@ -386,16 +431,19 @@ private:
 
     void check_reply(Reply& reply) {
         if (reply.tcb == nullptr) {
-            require(reply.prev == nullptr && reply.next == nullptr && reply.context == nullptr, "a free reply object is in a stack of calls", &reply);
+            require(reply.prev == nullptr && reply.next == nullptr && reply.context == nullptr,
+                    "a free reply object is in a stack of calls", &reply);
             return;
         }
         require(contains(threads_, reply.tcb), "a reply object has a dead thread", &reply);
         require(reply.tcb->reply == &reply, "a reply object's thread has another one", &reply);
         require(reply.prev == nullptr || reply.prev->next == &reply, "an older call does not lead to the newer", &reply);
         require(reply.next == nullptr || reply.next->prev == &reply, "a newer call does not lead to the older", &reply);
-        require(reply.context == nullptr || reply.context->reply == &reply, "a reply object is not on top of its scheduling context", &reply);
+        require(reply.context == nullptr || reply.context->reply == &reply, "a reply object is not on top of its scheduling context",
+                &reply);
         bool receiving = reply.tcb->state == ThreadState::BlockedOnReceive;
-        require(!receiving || (reply.prev == nullptr && reply.next == nullptr && reply.context == nullptr), "a receiver's reply object is in a stack", &reply);
+        require(!receiving || (reply.prev == nullptr && reply.next == nullptr && reply.context == nullptr),
+                "a receiver's reply object is in a stack", &reply);
     }
 
     // -- Interrupts
@@ -425,7 +473,9 @@ private:
         }
     }
 
-    static bool inside(const Range<KernAddr>& inner, const Range<KernAddr>& outer) { return outer.start <= inner.start && inner.end <= outer.end; }
+    static bool inside(const Range<KernAddr>& inner, const Range<KernAddr>& outer) {
+        return outer.start <= inner.start && inner.end <= outer.end;
+    }
 
     void check_parent(Slot& slot, std::vector<Slot*>& above) {
         Range<KernAddr> memory = memory_of(slot.cap);
@@ -440,7 +490,8 @@ private:
         if (slot.cap.is(CapType::Untyped)) above.push_back(&slot);
         for (Slot* ancestor : above) {
             // Whatever lies in an untyped's memory must be found by revoking it.
-            if (ancestor != &slot && !memory.empty()) require(is_parent(*ancestor, slot), "an object is not derived from its untyped", &slot);
+            if (ancestor != &slot && !memory.empty())
+                require(is_parent(*ancestor, slot), "an object is not derived from its untyped", &slot);
         }
     }
 
@@ -469,7 +520,8 @@ private:
     void check_run(Slot& slot) {
         if (!is_final(slot)) return;
         for (Slot* other : slots_) {
-            if (other != &slot) require(!same_object(slot.cap, other->cap), "a capability counts as the last of its object and is not", &slot);
+            if (other != &slot)
+                require(!same_object(slot.cap, other->cap), "a capability counts as the last of its object and is not", &slot);
         }
     }
 
@@ -502,7 +554,8 @@ private:
             Word at = address + (i << level_shift(level));
             bool is_table = arch::entry_is_table(entries[i], level);
             PhysAddr target = arch::entry_address(entries[i]);
-            require(mapped(is_table, arch::to_kernel(target), level, asid, at), "a page table leads to what is not mapped there", entries + i);
+            require(mapped(is_table, arch::to_kernel(target), level, asid, at), "a page table leads to what is not mapped there",
+                    entries + i);
             if (is_table) check_table(arch::to_kernel(target), level + 1, asid, at);
         }
     }

@@ -14,8 +14,9 @@ struct Broken : std::logic_error {
 };
 
 /// Throws Broken unless all invariants hold: derivation lists, queues, ties between objects, refills, the processor's state.
-/// Objects are found through the capabilities in `slots` (the first `count` slots of the root CNode) and in what these lead to. `deep` adds the
-/// checks that look at all pairs: objects are disjoint and derived from the untyped that they lie in, and page tables lead to live memory only.
+/// Objects are found through the capabilities in `slots` (the first `count` slots of the root CNode) and in what these lead to. `deep` adds
+/// the checks that look at all pairs: objects are disjoint and derived from the untyped that they lie in, and page tables lead to live
+/// memory only.
 void check_invariants(Core& core, Slot* slots, Word count, bool deep);
 
 }  // namespace caprock::test

@@ -110,8 +110,10 @@ void World::prepare(Syscall number, Word cap, const Message& message, Word reply
     context.x[reg::destination] = destination;
     IPCBuffer* buffer = readable_buffer(thread);
     for (unsigned i = 0; i < message.words.size(); ++i) {
-        if (i < register_words) context.x[reg::word(i)] = message.words[i];
-        else if (buffer != nullptr) buffer->msg[i] = message.words[i];
+        if (i < register_words)
+            context.x[reg::word(i)] = message.words[i];
+        else if (buffer != nullptr)
+            buffer->msg[i] = message.words[i];
     }
     for (unsigned i = 0; i < message.caps.size() && buffer != nullptr; ++i) buffer->caps_or_badges[i] = message.caps[i];
 }
@@ -171,8 +173,9 @@ void World::take_over() {
     if (current() == root_.object) return;
     interrupt(control_irq);
     if (current() != root_.object) {
-        throw std::logic_error("the root task did not come back; its state is " + std::to_string(static_cast<int>(root_->state)) + ", its last call was " +
-                               std::to_string(root_->context.x[reg::number]) + " of " + std::to_string(root_->context.x[reg::cap]));
+        throw std::logic_error("the root task did not come back; its state is " + std::to_string(static_cast<int>(root_->state)) +
+                               ", its last call was " + std::to_string(root_->context.x[reg::number]) + " of " +
+                               std::to_string(root_->context.x[reg::cap]));
     }
     must(control_handler_, Method::IRQHandlerAck);
 }
@@ -202,7 +205,9 @@ Answer World::invoke(Word cap, Method method, std::vector<Word> words, std::vect
 
 std::vector<Word> World::must(Word cap, Method method, std::vector<Word> words, std::vector<Word> caps) {
     Answer result = invoke(cap, method, std::move(words), std::move(caps));
-    if (result.label != 0) throw std::logic_error("method " + std::to_string(static_cast<Word>(method)) + " failed with error " + std::to_string(result.label));
+    if (result.label != 0)
+        throw std::logic_error("method " + std::to_string(static_cast<Word>(method)) + " failed with error " +
+                               std::to_string(result.label));
     return result.words;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A booted kernel and its user level: boot_kernel makes the root task from a made-up BootInfo, and everything after that happens through system
-// calls, faults and interrupts as it would on a machine. After every kernel entry the invariants are checked.
+// A booted kernel and its user level: boot_kernel makes the root task from a made-up BootInfo, and everything after that happens through
+// system calls, faults and interrupts as it would on a machine. After every kernel entry the invariants are checked.
 #pragma once
 
 #include "host_seam.hpp"
@@ -44,7 +44,9 @@ std::ostream& operator<<(std::ostream& out, const Answer& answer);
 
 /// The result of an invocation that succeeded, or failed with these details.
 inline Answer success(std::vector<Word> words = {}) { return {.words = std::move(words)}; }
-inline Answer failure(Error error, std::vector<Word> details = {}) { return {.label = static_cast<Word>(error), .words = std::move(details)}; }
+inline Answer failure(Error error, std::vector<Word> details = {}) {
+    return {.label = static_cast<Word>(error), .words = std::move(details)};
+}
 inline Answer failed_lookup(bool source, abi::LookupFailure type, Word bits_left, Word detail1 = 0, Word detail2 = 0) {
     return failure(Error::FailedLookup, {source, static_cast<Word>(type), bits_left, detail1, detail2});
 }
@@ -52,8 +54,8 @@ inline Answer failed_lookup(bool source, abi::LookupFailure type, Word bits_left
 /// A thread of a test: capability addresses in the root CNode, and the object.
 struct Thread {
     Word tcb = 0;
-    Word context = 0;    // scheduling context, 0: passive
-    Word buffer = 0;     // frame of the IPC buffer
+    Word context = 0;  // scheduling context, 0: passive
+    Word buffer = 0;   // frame of the IPC buffer
     Prio priority;
     Tcb* object = nullptr;
 
@@ -87,7 +89,9 @@ public:
 
     Slot& slot(Word address) const { return slots_[address]; }
     template <class T>
-    T& object(Word address) const { return slots_[address].cap.as_object<T>(); }
+    T& object(Word address) const {
+        return slots_[address].cap.as_object<T>();
+    }
     /// Addresses of `count` slots in a row that nobody used yet.
     Word fresh(Word count = 1);
 
@@ -165,9 +169,9 @@ private:
     Thread root_;
     Word next_slot_ = 0;
     Word memory_ = 0;
-    Word control_ = 0;           // notification that brings the root task back
+    Word control_ = 0;  // notification that brings the root task back
     Word control_handler_ = 0;
-    Thread favourite_;           // the thread that `run` has raised
+    Thread favourite_;  // the thread that `run` has raised
     Word checked_slots_ = Word{1} << cnode_bits;
     unsigned restarts_ = 0;
     bool deep_ = true;
