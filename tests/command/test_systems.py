@@ -81,7 +81,7 @@ def test_image_comes_with_its_bill_of_materials(tmp_path, machine):
 def test_gdb_stops_at_the_kernels_entry_with_symbols_of_both_worlds():
     done = caprock("gdb", HELLO, "--command", "info registers pc", "--command", "info line main", "--command", "list", "--command", "kill")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Breakpoint 1, caprock::arch::start_core" in done.stdout
+    assert "breakpoint 1, caprock::arch::start_core" in done.stdout
     assert "0xffffffff8" in done.stdout
     assert "void start_core(" in done.stdout  # its source
     assert '"userland/drivers/uart/main.cc" starts at' in done.stdout  # a component's
