@@ -18,7 +18,7 @@ template <class T>
 inline T* pointer(KernAddr address) { return reinterpret_cast<T*>(address.raw); }
 inline KernAddr address_of(const void* object) { return KernAddr(reinterpret_cast<Word>(object)); }
 
-// -- Memory. Ranges are whole cache lines of Normal memory in the direct map.
+// -- Memory. Ranges are of Normal memory in the direct map; to be cleared, in units of 16 bytes, else in whole cache lines.
 void clear_memory(KernAddr start, Word bytes);              // writes zeroes; the cache may hold them
 void clean_data(KernAddr start, Word bytes);                // to the point of coherency
 void clean_invalidate_data(KernAddr start, Word bytes);     // to the point of coherency

@@ -46,7 +46,7 @@ struct Tcb {
     Prio max_priority;                       // highest priority that it may give
     CoreId core;
     bool is_call = false;                    // BlockedOnSend: a Call (or a fault) and not a Send
-    bool can_grant = false;                  // BlockedOnSend, BlockedOnReply: may pass capabilities; BlockedOnReply: the answer may
+    bool can_grant = false;                  // BlockedOnSend: the message may pass capabilities
     bool can_grant_reply = false;
     bool requires_donation = false;          // BlockedOnReceive: refuses what would leave it without a scheduling context
     SchedContext* sched_context = nullptr;
