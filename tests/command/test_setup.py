@@ -17,13 +17,13 @@ CAPROCK = ROOT / "caprock"
 DEB822 = """\
 Types: deb
 # A comment that is not part of the entry
-URIs: http://mirror.example/debian
+URIs: http://mirror.example/packages
 Suites: bookworm bookworm-updates
 Components: main contrib
 Signed-By: /usr/share/keyrings/example.gpg
 
 Types: deb
-URIs: http://mirror.example/debian-security
+URIs: http://mirror.example/security
 Suites: bookworm-security
 Components: main
 """
@@ -69,12 +69,12 @@ def apt_folder(tmp_path: Path, **files: str) -> Path:
 def test_backports_from_deb822_changes_the_suite_only(tmp_path):
     name, text = setup.derive_backports(apt_folder(tmp_path, debian_sources=DEB822))
     assert name == "caprock-backports.sources"
-    assert text == ("Types: deb\nURIs: http://mirror.example/debian\nSuites: bookworm-backports\nComponents: main contrib\n"
+    assert text == ("Types: deb\nURIs: http://mirror.example/packages\nSuites: bookworm-backports\nComponents: main contrib\n"
                     "Signed-By: /usr/share/keyrings/example.gpg\n")
 
 
 def test_backports_from_one_line_format_changes_the_suite_only(tmp_path):
-    line = "deb [signed-by=/k.gpg arch=amd64] http://mirror.example/debian bookworm main\n"
+    line = "deb [signed-by=/k.gpg arch=amd64] http://mirror.example/packages bookworm main\n"
     name, text = setup.derive_backports(apt_folder(tmp_path, sources_list="# comment\ndeb-src http://x bookworm main\n" + line))
     assert name == "caprock-backports.list"
     assert text == line.replace(" bookworm ", " bookworm-backports ")
@@ -82,7 +82,7 @@ def test_backports_from_one_line_format_changes_the_suite_only(tmp_path):
 
 @pytest.mark.parametrize("sources", [
     {"debian_sources": DEB822.replace("bookworm-updates", "bookworm-backports")},
-    {"debian_sources": DEB822, "extra_list": "deb http://mirror.example/debian bookworm-backports main\n"},
+    {"debian_sources": DEB822, "extra_list": "deb http://mirror.example/packages bookworm-backports main\n"},
 ])
 def test_backports_that_are_there_are_left_alone(tmp_path, sources):
     assert setup.derive_backports(apt_folder(tmp_path, **sources)) is None
