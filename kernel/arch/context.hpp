@@ -21,6 +21,22 @@ inline constexpr unsigned svc_bytes = 4;  // length of the instruction that a re
 static_assert(offsetof(Context, sp) == 248 && offsetof(Context, pc) == 256 && offsetof(Context, spsr) == 264);
 static_assert(offsetof(Context, tpidr) == 272 && offsetof(Context, tpidrro) == 280 && sizeof(Context) == 288);
 
+// A hardware breakpoint or watchpoint.
+struct DebugPoint {
+    Word address = 0;
+    uint8_t size = 0;       // bytes; 0 for an instruction
+    uint8_t access = 0;     // abi::BreakpointAccess
+    bool enabled = false;
+};
+
+// What the debug hardware does for a thread. The architecture has at most 16 of each kind; a processor has fewer.
+struct DebugState {
+    static constexpr unsigned most = 16;
+    DebugPoint breakpoints[most];
+    DebugPoint watchpoints[most];
+    Word steps = 0;         // instructions to the next single-step fault; 0: not stepped
+};
+
 // SIMD and floating-point registers, saved when another thread takes the unit.
 struct alignas(16) FpuContext {
     Word v[64]{};  // v0 to v31

@@ -38,6 +38,7 @@ Pte table_entry(PhysAddr table);
 bool entry_present(Pte entry);
 bool entry_is_table(Pte entry, unsigned level);
 PhysAddr entry_address(Pte entry);
+PageAttributes entry_attributes(Pte entry);                 // of a leaf: those that it was made with
 void write_entry(Pte* slot, Pte entry);                     // stores and makes it visible to table walkers (dsb ishst)
 void tlb_invalidate_page(Asid asid, UserVirtAddr page);     // all cores; leaf entries of one page
 void tlb_invalidate_asid(Asid asid);                        // all cores; complete when it returns
@@ -53,10 +54,11 @@ void irq_priority_drop(Irq irq);                            // EOImode 1: other 
 void irq_deactivate(Irq irq);                               // this one can come again
 void irq_mask(Irq irq);
 void irq_unmask(Irq irq);
-void irq_configure(Irq irq, bool edge, CoreId target);
+void irq_configure(Irq irq, bool edge, CoreId target);      // of a software-generated one: nothing to configure
+void irq_send_sgi(Irq irq, CoreId target);                  // software-generated interrupt 0 to 15: needs no deactivation
 Word irq_count();                                           // interrupt numbers are 0 to irq_count() - 1
 Irq timer_irq();                                            // the kernel's own: CNTV
-bool irq_pending();                                         // ISR_EL1: read at preemption points
+bool irq_pending();                                         // ISR_EL1: read at preemption points. The timer yields to all others
 
 // -- Time.
 Ticks now();
@@ -67,6 +69,13 @@ Word timer_frequency();                                     // ticks in a second
 void fpu_enable(bool enable);                               // CPACR_EL1.FPEN: user level may use it, or traps
 void fpu_save(FpuContext& context);
 void fpu_restore(const FpuContext& context);
+
+// -- Access of user level, and debugging.
+void set_user_access(bool pmu, bool physical_timer);        // PMUSERENR_EL0.EN, CNTKCTL_EL1.EL0PTEN
+unsigned breakpoint_count();                                // at most DebugState::most
+unsigned watchpoint_count();
+void load_debug_state(const DebugState* state);             // arms what the state says for user level; null: nothing
+void arm_step(Context& context, bool armed);                // the thread executes one instruction and traps (SPSR_EL1.SS)
 
 // -- Threads.
 Word initial_spsr();                                        // EL0t, interrupts on

@@ -4,6 +4,7 @@
 #include "boot/memory.hpp"
 #include "cap/derive.hpp"
 #include "core/panic.hpp"
+#include "object/inspect.hpp"
 #include "object/vspace.hpp"
 #include "sched/scheduler.hpp"
 #include "syscall/entry.hpp"
@@ -175,7 +176,11 @@ abi::RootPlatform root_platform(const Boot& boot) {
     const BootInfo& info = boot.info;
     abi::RootPlatform platform{abi::api_hash, debug_build, boot.cores, info.gic_version, arch::timer_frequency(),
                                info.console_kind, info.console.start + info.console_offset, info.boot_el, {}, {}};
-    __builtin_memcpy(platform.entropy, info.entropy, sizeof(platform.entropy));
+    // The key of identities stays in the kernel: the root task gets what a permutation under it makes of the rest.
+    for (unsigned i = 0; i < 2; ++i) {
+        platform.entropy[i] = info.entropy[i];
+        platform.entropy[2 + i] = encrypt(kernel.identity_key, info.entropy[i]);
+    }
     __builtin_memcpy(platform.system_hash, info.system_hash, sizeof(platform.system_hash));
     return platform;
 }
@@ -309,9 +314,14 @@ Boot plan(const BootInfo& info, unsigned cores) {
     return boot;
 }
 
-void initialise_cores() {
+void initialise_cores(const BootInfo& info, unsigned cores_up) {
+    kernel.core_count = cores_up;
+    kernel.domain_schedule[0] = {DomainId(0), never};
+    __builtin_memcpy(kernel.identity_key, info.entropy + 2, sizeof(kernel.identity_key));
     for (unsigned i = 0; i < abi::max_cores; ++i) {
         kernel.cores[i].kernel = &kernel;
+        kernel.cores[i].domain_end = never;
+        kernel.cores[i].ready = &kernel.cores[i].queues[0];
         kernel.cores[i].id = CoreId(static_cast<uint8_t>(i));
         arch::init_idle_context(kernel.cores[i].idle, i);
     }
@@ -332,7 +342,7 @@ void start_root(Boot& boot) {
 using namespace caprock;
 
 extern "C" void boot_kernel(const abi::BootInfo& info, unsigned cores_up) {
-    initialise_cores();
+    initialise_cores(info, cores_up);
     Boot boot = plan(info, cores_up);
     place_objects(boot);
     KernAddr cnode = boot.memory.take(Word{1} << (boot.cnode_bits + abi::slot_bits));

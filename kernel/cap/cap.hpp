@@ -180,6 +180,23 @@ using IrqHandlerCap = NumberedCap<CapType::IRQHandler>;
 using AsidPoolCap = NumberedCap<CapType::ASIDPool>;
 using VSpaceCap = NumberedCap<CapType::VSpace>;
 
+// Word 1: interrupt and core.
+struct SgiSignalCap : Cap {
+    static constexpr CapType cap_type = CapType::SGISignal;
+    using IrqField = Field<31, 0>;
+    using CoreField = Field<63, 32>;
+    static_assert(disjoint<IrqField, CoreField>);
+
+    static SgiSignalCap make(Irq irq, CoreId core) {
+        SgiSignalCap cap;
+        cap.w0 = head(cap_type);
+        cap.w1 = IrqField::make(irq.raw) | CoreField::make(core.raw);
+        return cap;
+    }
+    Irq irq() const { return Irq(static_cast<uint32_t>(IrqField::get(w1))); }
+    CoreId core() const { return CoreId(static_cast<uint8_t>(CoreField::get(w1))); }
+};
+
 // Where a page table or a frame is mapped: ASID 0 says nowhere. The ASID may have passed to another VSpace since, or the address to
 // another frame: whoever unmaps compares the entry that it finds with the capability's object.
 struct MappedCap : Cap {

@@ -2,6 +2,7 @@
 // The methods of a CNode: it names, by index and depth, the slots that they work on.
 #include "cap/delete.hpp"
 #include "cap/derive.hpp"
+#include "ipc/ipc.hpp"
 #include "object/invocation.hpp"
 
 namespace caprock {
@@ -57,6 +58,45 @@ Invoked mutate(const Invocation& invocation) {
     return Outcome::Done;
 }
 
+// -- Rotate
+
+Result<Cap> rotated(const Slot& slot, Word data) {
+    if (slot.cap.is(CapType::Zombie)) return Failure::illegal_operation();
+    return with_data(slot.cap, data, true);
+}
+
+Invoked rotate(const Invocation& invocation) {
+    using Args = abi::CNodeRotateArgs;
+    auto args = invocation.args<Args>();
+    Slot* destination = TRY(find_slot_at(invocation.cap(), CPtr(args.dest_index), args.dest_depth, false));
+    Slot* source = TRY(find_slot_at(invocation.caps[Args::cap_src_root]->cap, CPtr(args.src_index), args.src_depth, true));
+    Slot* pivot = TRY(find_slot_at(invocation.caps[Args::cap_pivot_root]->cap, CPtr(args.pivot_index), args.pivot_depth, true));
+    if (pivot == source || pivot == destination) return Failure::illegal_operation();
+    if (destination != source && !destination->empty()) return Failure::of(Error::DeleteFirst);
+    if (source->empty() || pivot->empty()) return Failure::failed_lookup(LookupFault::of(abi::LookupFailure::MissingCapability), true);
+    Cap to_pivot = TRY(rotated(*source, args.pivot_badge));
+    Cap to_destination = TRY(rotated(*pivot, args.dest_badge));
+    if (destination == source) {
+        swap_slots(*source, *pivot);
+        source->cap = to_destination;
+        pivot->cap = to_pivot;
+    } else {
+        move_slot(to_destination, *pivot, *destination);
+        move_slot(to_pivot, *source, *pivot);
+    }
+    return Outcome::Done;
+}
+
+Invoked cancel_badged_sends_at(const Invocation& invocation) {
+    auto args = invocation.args<abi::CNodeCancelBadgedSendsArgs>();
+    Slot* slot = TRY(find_slot_at(invocation.cap(), CPtr(args.index), args.depth, false));
+    constexpr Word all_rights = CapRights::make(1, 1, 1, 1).raw;
+    const EndpointCap& cap = as<EndpointCap>(slot->cap);
+    if (!cap.is(CapType::Endpoint) || cap.rights().raw != all_rights) return Failure::illegal_operation();
+    if (cap.badge() == Badge(0)) return Outcome::Done;
+    return outcome(cancel_badged_sends(invocation.core, invocation.thread, cap.as_object<Endpoint>(), cap.badge()));
+}
+
 Invoked delete_at(const Invocation& invocation) {
     auto args = invocation.args<abi::CNodeDeleteArgs>();
     Slot* slot = TRY(find_slot_at(invocation.cap(), CPtr(args.index), args.depth, false));
@@ -85,6 +125,8 @@ Invoked invoke_cnode(const Invocation& invocation) {
         case Method::CNodeMint: return mint(invocation);
         case Method::CNodeMove: return move(invocation);
         case Method::CNodeMutate: return mutate(invocation);
+        case Method::CNodeRotate: return rotate(invocation);
+        case Method::CNodeCancelBadgedSends: return cancel_badged_sends_at(invocation);
         default: return Failure::illegal_operation();
     }
 }

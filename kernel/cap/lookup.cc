@@ -1,36 +1,41 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "cap/lookup.hpp"
 
-
 namespace caprock {
 
 namespace {
 
-// The `count` bits of `word` below bit `top`; count is at most top, and at most 63.
-constexpr Word bits_below(Word word, unsigned top, unsigned count) {
-    return count == 0 ? 0 : (word >> (top - count)) & ((Word{1} << count) - 1);
+// The `count` highest bits of `word`; 0 to 63 of them.
+constexpr Word top_bits(Word word, unsigned count) { return word >> 1 >> (63 - count); }
+
+// Why the walk ends at a CNode that takes more bits than are left, or whose guard they are not. `rest`: the bits, from the highest on.
+LookupFault mismatch(const CNodeCap& cnode, Word rest, unsigned left) {
+    unsigned guard_size = cnode.guard_size();
+    bool guarded = guard_size <= left && top_bits(rest, guard_size) == cnode.guard();
+    if (guarded) return LookupFault::of(abi::LookupFailure::DepthMismatch, left, guard_size + cnode.radix());
+    return LookupFault::of(abi::LookupFailure::GuardMismatch, left, cnode.guard(), guard_size);
 }
 
 }  // namespace
 
 Lookup resolve(const Cap& root, CPtr address, unsigned depth) {
     if (!root.is(CapType::CNode)) return LookupFault::of(abi::LookupFailure::InvalidRoot, depth);
-    Cap node = root;
+    const Cap* node = &root;
+    Word rest = address.raw << (word_bits - depth);
     unsigned left = depth;
-    for (;;) {
-        const CNodeCap& cnode = as<CNodeCap>(node);
+    for (unsigned levels = 0; levels < abi::cspace_levels; ++levels) {
+        const CNodeCap& cnode = as<CNodeCap>(*node);
         unsigned guard_size = cnode.guard_size();
-        unsigned level = guard_size + cnode.radix();
-        if (guard_size > left || bits_below(address.raw, left, guard_size) != cnode.guard()) {
-            return LookupFault::of(abi::LookupFailure::GuardMismatch, left, cnode.guard(), guard_size);
-        }
-        if (level > left) return LookupFault::of(abi::LookupFailure::DepthMismatch, left, level);
-        Word index = bits_below(address.raw, left - guard_size, cnode.radix());
-        Slot* slot = arch::pointer<Slot>(node.object()) + index;
-        left -= level;
+        unsigned radix = cnode.radix();
+        if (top_bits(rest, guard_size) != cnode.guard() || guard_size + radix > left) return mismatch(cnode, rest, left);
+        rest <<= guard_size;
+        Slot* slot = arch::pointer<Slot>(node->object()) + (rest >> (word_bits - radix));
+        rest <<= radix;
+        left -= guard_size + radix;
         if (left == 0 || !slot->cap.is(CapType::CNode)) return Resolved{slot, left};
-        node = slot->cap;
+        node = &slot->cap;
     }
+    return LookupFault::of(abi::LookupFailure::TooManyLevels, left);
 }
 
 Slot* find_slot(const Tcb& thread, CPtr address) {

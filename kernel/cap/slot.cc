@@ -33,9 +33,10 @@ bool same_region(const Cap& a, const Cap& b) {
             bool comparable = a.is(CapType::Untyped) || b.is(CapType::Frame);
             return comparable && !inner.empty() && outer.start <= inner.start && inner.end <= outer.end;
         }
-        case CapType::IRQControl: return b.is(CapType::IRQControl) || b.is(CapType::IRQHandler);
+        case CapType::IRQControl: return b.is(CapType::IRQControl) || b.is(CapType::IRQHandler) || b.is(CapType::SGISignal);
         case CapType::ASIDControl: return b.is(CapType::ASIDControl);
         case CapType::IRQHandler:
+        case CapType::SGISignal:
         case CapType::SchedControl: return same_number(a, b);
         case CapType::Domain:
         case CapType::Inspect: return a.type() == b.type();
@@ -50,7 +51,7 @@ bool same_region(const Cap& a, const Cap& b) {
 
 bool same_object(const Cap& a, const Cap& b) {
     if (a.is(CapType::Untyped) || b.is(CapType::Untyped)) return false;
-    if (a.is(CapType::IRQControl) && b.is(CapType::IRQHandler)) return false;
+    if (a.is(CapType::IRQControl) && !b.is(CapType::IRQControl)) return false;
     return same_region(a, b);
 }
 
@@ -75,7 +76,8 @@ bool is_revocable(const Cap& copy, const Cap& source) {
     switch (copy.type()) {
         case CapType::Endpoint:
         case CapType::Notification: return as<EndpointCap>(copy).badge() != as<EndpointCap>(source).badge();
-        case CapType::IRQHandler: return source.is(CapType::IRQControl);
+        case CapType::IRQHandler:
+        case CapType::SGISignal: return source.is(CapType::IRQControl);
         case CapType::Untyped: return true;
         default: return false;
     }

@@ -43,6 +43,12 @@ struct PrioQueue {
         }
     }
 
+    // The one behind `thread`, or null.
+    static T* after(const T& thread) {
+        T* next = thread.wait.ring.next;
+        return next->wait.leader ? next->wait.lower : next;
+    }
+
 private:
     [[gnu::noinline]] void insert_among(T& thread) {
         T* above = nullptr;

@@ -9,6 +9,7 @@ namespace caprock {
 
 namespace {
 
+using abi::BreakpointType;
 using abi::FaultLabel;
 
 bool usable_handler(const Cap& cap) {
@@ -19,7 +20,7 @@ bool usable_handler(const Cap& cap) {
 
 void call_handler(Core& core, Tcb& thread, const Cap& cap, bool donate) {
     const EndpointCap& handler = as<EndpointCap>(cap);
-    SendOptions options{.blocking = true, .call = true, .grant = handler.can_grant(), .grant_reply = handler.can_grant_reply(), .donate = donate};
+    SendOptions options = SendOptions::through(handler, SendOptions::blocking | SendOptions::call | (donate ? SendOptions::donate : 0));
     send_ipc(core, thread, handler.as_object<Endpoint>(), handler.badge(), options);
 }
 
@@ -58,6 +59,18 @@ void put_unknown_syscall(MessageWriter& message, const Tcb& thread) {
     message.put(context.pc, context.sp, context.x[30], context.spsr, thread.fault.words[0]);
 }
 
+void set_flags_register(Tcb& thread, Word spsr) {
+    thread.context.spsr = arch::sanitise_spsr(spsr);
+    arch::arm_step(thread.context, thread.debug.steps != 0);
+}
+
+// Which breakpoint or watchpoint a DebugException comes from; 0 for other reasons.
+Word debug_breakpoint(const Tcb& thread) {
+    auto reason = static_cast<BreakpointType>(thread.fault.words[0]);
+    bool numbered = reason == BreakpointType::Instruction || reason == BreakpointType::Data;
+    return numbered ? triggered_breakpoint(thread, reason, thread.fault.words[1]) : 0;
+}
+
 }  // namespace
 
 void send_fault(Core& core, Tcb& thread, const Fault& fault) {
@@ -89,13 +102,13 @@ void transfer_fault(Tcb& faulter, Tcb& receiver, Badge badge) {
         case FaultLabel::UserException: message.put(context.pc, context.sp, context.spsr, fault.words[0], fault.words[1]); break;
         case FaultLabel::Timeout: message.put(fault.words[0], fault.words[1]); break;
         case FaultLabel::VMFault: message.put(context.pc, fault.words[0], fault.flag, fault.words[1]); break;
-        case FaultLabel::NullFault:
-        case FaultLabel::DebugException: break;
+        case FaultLabel::DebugException: message.put(context.pc, fault.words[0], fault.words[1], debug_breakpoint(faulter)); break;
+        case FaultLabel::NullFault: break;
     }
     message.finish(badge, faulter.fault.label);
 }
 
-bool apply_fault_reply(Tcb& faulter, const Tcb& handler) {
+bool apply_fault_reply(Core& core, Tcb& faulter, const Tcb& handler) {
     SentMessage reply(handler);
     unsigned length = static_cast<unsigned>(reply.info().length());
     Context& context = faulter.context;
@@ -104,14 +117,20 @@ bool apply_fault_reply(Tcb& faulter, const Tcb& handler) {
             Word* const targets[] = {&context.x[0], &context.x[1], &context.x[2], &context.x[3], &context.x[4], &context.x[5],
                                      &context.x[6], &context.x[7], &context.pc,   &context.sp,   &context.x[30]};
             for (unsigned i = 0; i < length && i < 11; ++i) *targets[i] = reply.word(i);
-            if (length > 11) context.spsr = arch::sanitise_spsr(reply.word(11));
+            if (length > 11) set_flags_register(faulter, reply.word(11));
             return reply.info().label() == 0;
         }
         case FaultLabel::UserException:
             if (length > 0) context.pc = reply.word(0);
             if (length > 1) context.sp = reply.word(1);
-            if (length > 2) context.spsr = arch::sanitise_spsr(reply.word(2));
+            if (length > 2) set_flags_register(faulter, reply.word(2));
             return reply.info().label() == 0;
+        case FaultLabel::DebugException: {
+            Word reason = faulter.fault.words[0];
+            if (reason == static_cast<Word>(BreakpointType::SingleStep)) set_single_stepping(core, faulter, reply.word(0));
+            if (reason == static_cast<Word>(BreakpointType::SoftwareBreakRequest) && length > 0) context.pc = reply.word(0);
+            return reply.info().label() == 0;
+        }
         case FaultLabel::Timeout: return reply.info().label() == 0;
         default: return true;
     }

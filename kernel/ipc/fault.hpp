@@ -14,6 +14,6 @@ void send_timeout_fault(Core& core, Tcb& thread);
 // Writes the fault message of `faulter` as if it had been sent to `receiver`.
 void transfer_fault(Tcb& faulter, Tcb& receiver, Badge badge);
 // Applies the handler's reply (in `handler`'s registers) to the faulter; true if the faulter continues.
-bool apply_fault_reply(Tcb& faulter, const Tcb& handler);
+bool apply_fault_reply(Core& core, Tcb& faulter, const Tcb& handler);
 
 }  // namespace caprock

@@ -36,34 +36,41 @@ unsigned copy_buffer_words(const Tcb& sender, Tcb& receiver, unsigned length) {
     return length;
 }
 
-void remove_from(Endpoint& endpoint, Tcb& thread) {
-    endpoint.queue.remove(thread);
-    if (endpoint.queue.empty()) endpoint.state = Endpoint::State::Idle;
+// A sweep that has come to the thread goes on with the next one.
+void step_over(const Endpoint& endpoint, const Tcb& thread) {
+    Sweep& sweep = endpoint.sweeper()->sweep;
+    if (sweep.next == &thread) sweep.next = PrioQueue<Tcb>::after(thread);
 }
 
-void block(Endpoint& endpoint, Tcb& thread, Endpoint::State queue_state, ThreadState thread_state) {
-    thread.state = thread_state;
+[[gnu::always_inline]] inline void remove_receiver(Endpoint& endpoint, Tcb& receiver) {
+    endpoint.queue.remove(receiver);
+    if (endpoint.queue.empty()) endpoint.set_idle();
+}
+
+void remove_sender(Endpoint& endpoint, Tcb& sender) {
+    if (endpoint.sweeper() != nullptr) step_over(endpoint, sender);
+    endpoint.queue.remove(sender);
+    if (!endpoint.queue.empty()) return;
+    if (endpoint.sweeper() != nullptr) end_sweep(*endpoint.sweeper());
+    endpoint.set_idle();
+}
+
+void block(Endpoint& endpoint, Tcb& thread, ThreadState state) {
+    thread.state = state;
     thread.endpoint = &endpoint;
-    endpoint.state = queue_state;
     endpoint.queue.insert(thread);
 }
 
 // The sender's scheduling context goes along to a receiver without one. With a call it does only if the call can be answered: else it would
 // never come back.
 bool brings_context(const Tcb& sender, const SendOptions& options, const Reply* reply) {
-    bool returns = !options.call || (reply != nullptr && (options.grant || options.grant_reply));
-    return options.donate && returns && sender.sched_context != nullptr;
+    bool returns = !options.has(SendOptions::call) || (reply != nullptr && options.has(SendOptions::grant | SendOptions::grant_reply));
+    return options.has(SendOptions::donate) && returns && sender.sched_context != nullptr;
 }
 
 // The receiver would be left without a scheduling context, which it asked not to be.
-bool refuses(const Tcb& receiver, const Tcb& sender, const SendOptions& options, const Reply* reply) {
-    return receiver.requires_donation && receiver.sched_context == nullptr && !brings_context(sender, options, reply);
-}
-
-// What a sender that waits has asked for.
-SendOptions options_of(const Tcb& sender) {
-    bool donate = sender.is_call && sender.fault.label != abi::FaultLabel::Timeout;
-    return {.blocking = true, .call = sender.is_call, .grant = sender.can_grant, .grant_reply = sender.can_grant_reply, .donate = donate};
+bool refuses(const Tcb& receiver, const Tcb& sender, const SendOptions& options) {
+    return receiver.requires_donation && receiver.sched_context == nullptr && !brings_context(sender, options, receiver.reply);
 }
 
 // Ends a thread that cannot go on; if it was a fault that brought it here, that is over.
@@ -80,15 +87,35 @@ void refuse(Core& core, Tcb& sender) {
     resume_with_budget(core, sender);
 }
 
-// Refuses waiting senders up to the first one that the receiver takes. It cannot leave the rest to another execution of its system call: to
-// execute anything it needs the very context that they do not bring.
-void refuse_senders(Core& core, Endpoint& endpoint, const Tcb& receiver, const Reply* reply) {
-    while (endpoint.state == Endpoint::State::Send) {
-        Tcb& sender = *endpoint.queue.head;
-        if (!refuses(receiver, sender, options_of(sender), reply)) return;
-        remove_from(endpoint, sender);
-        refuse(core, sender);
+// The first waiting sender, if a receiver without a scheduling context would refuse it.
+Tcb* refused_sender(const Endpoint& endpoint, const Reply* reply) {
+    if (!endpoint.sending()) return nullptr;
+    Tcb* sender = endpoint.queue.head;
+    return brings_context(*sender, sender->sending, reply) ? nullptr : sender;
+}
+
+// What `refuse_early` left, which is nothing unless the send phase changed what the receive phase names: this many are refused, and further
+// ones wait until the receiver has a context again.
+constexpr unsigned late_refusals = 16;
+
+// Refuses waiting senders up to the first one that the receiver takes; false if not all are refused.
+bool refuse_late(Core& core, Endpoint& endpoint, const Tcb& receiver, const Reply* reply) {
+    if (!receiver.requires_donation || receiver.sched_context != nullptr) return true;
+    for (unsigned i = 0; i < late_refusals; ++i) {
+        Tcb* sender = refused_sender(endpoint, reply);
+        if (sender == nullptr) return true;
+        remove_sender(endpoint, *sender);
+        refuse(core, *sender);
     }
+    return refused_sender(endpoint, reply) == nullptr;
+}
+
+// A thread that waited for a partner in vain executes its system call again; a faulter stops.
+void restart_waiter(Core& core, Tcb& thread) {
+    if (thread.faulted()) return stop(thread);
+    restart_syscall(thread);
+    thread.state = ThreadState::Running;
+    resume_with_budget(core, thread);
 }
 
 void deliver(Tcb& sender, Tcb& receiver, Endpoint& endpoint, Badge badge, bool grant) {
@@ -100,9 +127,9 @@ void deliver(Tcb& sender, Tcb& receiver, Endpoint& endpoint, Badge badge, bool g
 }
 
 // The sender's message was delivered and it wants an answer: through `reply`, or never.
-void await_reply(Tcb& sender, Tcb& receiver, Reply* reply, bool may_reply, bool donate) {
-    if (reply != nullptr && may_reply) {
-        push_call(*reply, sender, receiver, donate);
+[[gnu::always_inline]] inline void await_reply(Tcb& sender, Tcb& receiver, Reply* reply, SendOptions options) {
+    if (reply != nullptr && options.has(SendOptions::grant | SendOptions::grant_reply)) {
+        push_call(*reply, sender, receiver, options.has(SendOptions::donate));
     } else {
         stop(sender);
     }
@@ -134,51 +161,51 @@ void transfer_message(Tcb& sender, Tcb& receiver, const Endpoint* endpoint, Badg
 }
 
 SendResult send_ipc(Core& core, Tcb& sender, Endpoint& endpoint, Badge badge, SendOptions options) {
-    if (endpoint.state != Endpoint::State::Receive) {
-        if (!options.blocking) return SendResult::Finished;
+    if (!endpoint.receiving()) {
+        if (!options.has(SendOptions::blocking)) return SendResult::Finished;
         sender.badge = badge;
-        sender.is_call = options.call;
-        sender.can_grant = options.grant;
-        sender.can_grant_reply = options.grant_reply;
-        block(endpoint, sender, Endpoint::State::Send, ThreadState::BlockedOnSend);
+        sender.sending = options;
+        endpoint.set_sending();
+        block(endpoint, sender, ThreadState::BlockedOnSend);
         return SendResult::Pending;
     }
     Tcb& receiver = *endpoint.queue.head;
-    if (refuses(receiver, sender, options, receiver.reply)) {
+    if (refuses(receiver, sender, options)) {
         if (sender.faulted()) stop(sender);
         return SendResult::Refused;
     }
-    remove_from(endpoint, receiver);
+    remove_receiver(endpoint, receiver);
     Reply* reply = receiver.reply;
     detach_receiver_reply(receiver);
-    deliver(sender, receiver, endpoint, badge, options.grant);
-    if (options.call) {
-        await_reply(sender, receiver, reply, options.grant || options.grant_reply, options.donate);
+    deliver(sender, receiver, endpoint, badge, options.has(SendOptions::grant));
+    if (options.has(SendOptions::call)) {
+        await_reply(sender, receiver, reply, options);
     } else if (receiver.sched_context == nullptr && brings_context(sender, options, reply)) {
         donate(core, *sender.sched_context, receiver);
     }
     receiver.state = ThreadState::Running;
     resume_receiver(core, receiver);
-    return options.call ? SendResult::Pending : SendResult::Finished;
+    return options.has(SendOptions::call) ? SendResult::Pending : SendResult::Finished;
 }
 
 void receive_ipc(Core& core, Tcb& receiver, Endpoint& endpoint, Reply* reply, ReceiveOptions options) {
     if (reply != nullptr && reply->tcb != nullptr && reply->tcb != &receiver) cancel_reply(core, *reply);
     if (take_bound_notification(core, receiver)) return;
     receiver.requires_donation = options.requires_donation;
-    refuse_senders(core, endpoint, receiver, reply);
-    if (endpoint.state != Endpoint::State::Send) {
+    if (!refuse_late(core, endpoint, receiver, reply)) return restart_syscall(receiver);
+    if (!endpoint.sending()) {
         if (!options.blocking) return set_received(receiver, Badge(0), MessageInfo{0});
         if (receiver.bound_notification != nullptr) return_to_notification(core, *receiver.bound_notification, receiver);
         receiver.reply = reply;
         if (reply != nullptr) reply->tcb = &receiver;
-        return block(endpoint, receiver, Endpoint::State::Receive, ThreadState::BlockedOnReceive);
+        endpoint.set_receiving();
+        return block(endpoint, receiver, ThreadState::BlockedOnReceive);
     }
     Tcb& sender = *endpoint.queue.head;
-    remove_from(endpoint, sender);
-    deliver(sender, receiver, endpoint, sender.badge, sender.can_grant);
-    if (sender.is_call) {
-        await_reply(sender, receiver, reply, sender.can_grant || sender.can_grant_reply, options_of(sender).donate);
+    remove_sender(endpoint, sender);
+    deliver(sender, receiver, endpoint, sender.badge, sender.sending.has(SendOptions::grant));
+    if (sender.sending.has(SendOptions::call)) {
+        await_reply(sender, receiver, reply, sender.sending);
         // The context that came with the call may have to wait for its next refill, and the receiver with it.
         resume_with_budget(core, receiver);
     } else {
@@ -193,7 +220,7 @@ void send_reply(Core& core, Tcb& sender, Reply& reply, bool grant) {
     if (caller == nullptr || caller->state != ThreadState::BlockedOnReply) return;
     pop_call(core, reply);
     if (caller->faulted()) {
-        bool continues = apply_fault_reply(*caller, sender);
+        bool continues = apply_fault_reply(core, *caller, sender);
         caller->fault.label = abi::FaultLabel::NullFault;
         caller->state = continues ? ThreadState::Running : ThreadState::Inactive;
     } else {
@@ -206,9 +233,64 @@ void send_reply(Core& core, Tcb& sender, Reply& reply, bool grant) {
 void restart_syscall(Tcb& thread) { thread.context.pc -= svc_bytes; }
 
 void leave_endpoint(Tcb& thread) {
-    remove_from(*thread.endpoint, thread);
-    if (thread.state == ThreadState::BlockedOnReceive) detach_receiver_reply(thread);
+    if (thread.state == ThreadState::BlockedOnReceive) {
+        remove_receiver(*thread.endpoint, thread);
+        detach_receiver_reply(thread);
+    } else {
+        remove_sender(*thread.endpoint, thread);
+    }
     thread.endpoint = nullptr;
+}
+
+void reposition(Endpoint& endpoint, Tcb& thread, Prio priority) {
+    Tcb* sweeper = endpoint.sweeper();
+    if (sweeper != nullptr) step_over(endpoint, thread);
+    endpoint.queue.remove(thread);
+    thread.priority = priority;
+    endpoint.queue.insert(thread);
+    if (sweeper == nullptr) return;
+    // Should the thread have come to stand where the sweep was already, the sweep goes back to it.
+    Sweep& sweep = sweeper->sweep;
+    if (sweep.next == nullptr || priority > sweep.next->priority) sweep.next = &thread;
+}
+
+Progress refuse_early(Core& core, const Tcb& receiver, Endpoint& endpoint, const Reply* reply) {
+    Notification* bound = receiver.bound_notification;
+    if (bound != nullptr && bound->state == Notification::State::Active) return Progress::Complete;
+    while (Tcb* sender = refused_sender(endpoint, reply)) {
+        remove_sender(endpoint, *sender);
+        refuse(core, *sender);
+        // Preemption point: nothing of the system call itself is done.
+        if (arch::irq_pending()) return Progress::Preempted;
+    }
+    return Progress::Complete;
+}
+
+void end_sweep(Tcb& sweeper) {
+    if (sweeper.sweep.endpoint == nullptr) return;
+    sweeper.sweep.endpoint->set_sweeper(nullptr);
+    sweeper.sweep = {};
+}
+
+Progress cancel_badged_sends(Core& core, Tcb& sweeper, Endpoint& endpoint, Badge badge) {
+    if (sweeper.sweep.endpoint != &endpoint || sweeper.sweep.badge != badge) {
+        end_sweep(sweeper);
+        if (!endpoint.sending()) return Progress::Complete;
+        if (endpoint.sweeper() != nullptr) end_sweep(*endpoint.sweeper());
+        endpoint.set_sweeper(&sweeper);
+        sweeper.sweep = {&endpoint, endpoint.queue.head, badge};
+    }
+    while (Tcb* sender = sweeper.sweep.next) {
+        sweeper.sweep.next = PrioQueue<Tcb>::after(*sender);
+        if (sender->badge == badge) {
+            leave_endpoint(*sender);
+            restart_waiter(core, *sender);
+        }
+        // Preemption point: the senders from `next` on are those that were not looked at. The last sender's leaving ends the sweep.
+        if (sweeper.sweep.next != nullptr && arch::irq_pending()) return Progress::Preempted;
+    }
+    end_sweep(sweeper);
+    return Progress::Complete;
 }
 
 void cancel_call(Tcb& caller) {
@@ -222,13 +304,7 @@ void cancel_call(Tcb& caller) {
 bool cancel_all(Core& core, Endpoint& endpoint) {
     while (Tcb* thread = endpoint.queue.head) {
         leave_endpoint(*thread);
-        if (thread->faulted()) {
-            stop(*thread);
-        } else {
-            restart_syscall(*thread);
-            thread->state = ThreadState::Running;
-            resume_with_budget(core, *thread);
-        }
+        restart_waiter(core, *thread);
         // Preemption point: the queue holds exactly the threads that are still blocked, so the deletion goes on with the rest.
         if (!endpoint.queue.empty() && arch::irq_pending()) return false;
     }

@@ -9,14 +9,6 @@
 
 namespace caprock {
 
-struct SendOptions {
-    bool blocking : 1;
-    bool call : 1;
-    bool grant : 1;
-    bool grant_reply : 1;
-    bool donate : 1;      // the receiver may run on the sender's scheduling context
-};
-
 // What a sender whose system call ends with the send is told.
 enum class SendResult : uint8_t {
     Finished,   // delivered, or nobody waited and the send does not block
@@ -37,6 +29,17 @@ void receive_ipc(Core& core, Tcb& receiver, Endpoint& endpoint, Reply* reply, Re
 
 // Answers the call that waits in `reply` with what is in the sender's registers and buffer. Nothing happens if none waits.
 void send_reply(Core& core, Tcb& sender, Reply& reply, bool grant);
+
+// Before a system call that sends and then receives from `endpoint` with `reply`, after which `receiver` will have no scheduling context:
+// refuses the waiting senders that the receive would refuse, as long as the thread still has a context to be preempted on.
+[[nodiscard]] Progress refuse_early(Core& core, const Tcb& receiver, Endpoint& endpoint, const Reply* reply);
+
+// Restarts the threads that wait to send with `badge`. Preempted: `sweeper` knows how far it came, until it executes the system call again.
+[[nodiscard]] Progress cancel_badged_sends(Core& core, Tcb& sweeper, Endpoint& endpoint, Badge badge);
+// The thread will not go on with a sweep that was preempted.
+void end_sweep(Tcb& sweeper);
+// Changes the priority of a thread that waits in the endpoint.
+void reposition(Endpoint& endpoint, Tcb& thread, Prio priority);
 
 // Wakes every thread that waits in the endpoint: each executes its system call again. False: preempted between two of them.
 [[nodiscard]] bool cancel_all(Core& core, Endpoint& endpoint);

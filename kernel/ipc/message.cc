@@ -3,15 +3,11 @@
 
 namespace caprock {
 
-namespace {
 void set_words(Tcb& thread, Word label, const Word* words, unsigned length) {
     clear_register_words(thread.context);
     for (unsigned i = 0; i < length; ++i) thread.context.x[reg::word(i)] = words[i];
     set_received(thread, Badge(0), MessageInfo::make(length, 0, 0, label));
 }
-}  // namespace
-
-void set_result(Tcb& thread, Word word) { set_words(thread, 0, &word, 1); }
 
 void set_result(Tcb& thread, const Failure& failure) {
     Word words[Failure::most_words];

@@ -76,9 +76,15 @@ inline void set_received(Tcb& thread, Badge badge, MessageInfo info) {
     thread.context.x[reg::info] = info.raw;
 }
 
-// The result of an invocation: its error, or one word. The remaining message registers are cleared.
-void set_result(Tcb& thread, Word word);
+// The result of an invocation: its error, or words. The remaining message registers are cleared.
+void set_words(Tcb& thread, Word label, const Word* words, unsigned length);
 void set_result(Tcb& thread, const Failure& failure);
+inline void set_result(Tcb& thread, Word word) { set_words(thread, 0, &word, 1); }
+template <unsigned N>
+inline void set_results(Tcb& thread, const Word (&words)[N]) {
+    static_assert(N <= register_words);
+    set_words(thread, 0, words, N);
+}
 // The result of an invocation that has nothing to say but that it is done.
 inline void set_done(Tcb& thread) { set_received(thread, Badge(0), MessageInfo{0}); }
 

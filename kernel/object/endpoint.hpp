@@ -9,10 +9,25 @@ namespace caprock {
 struct Tcb;
 
 struct Endpoint {
-    enum class State : Word { Idle, Send, Receive };
-
     PrioQueue<Tcb> queue;
-    State state = State::Idle;
+
+    bool idle() const { return word_ == idle_word; }
+    bool receiving() const { return word_ == receive_word; }
+    bool sending() const { return (word_ & state_mask) == send_word; }
+    void set_receiving() { word_ = receive_word; }
+    void set_sending() { word_ = (word_ & ~state_mask) | send_word; }
+    void set_idle() { word_ = idle_word; }
+
+    // The thread whose CancelBadgedSends was preempted, or null. There is none unless the endpoint is sending.
+    Tcb* sweeper() const { return reinterpret_cast<Tcb*>(word_ & ~state_mask); }
+    void set_sweeper(Tcb* thread) { word_ = reinterpret_cast<Word>(thread) | send_word; }
+
+private:
+    static constexpr Word idle_word = 0;
+    static constexpr Word send_word = 1;
+    static constexpr Word receive_word = 2;
+    static constexpr Word state_mask = 3;
+    Word word_ = idle_word;
 };
 static_assert(sizeof(Endpoint) <= 1u << 4);
 

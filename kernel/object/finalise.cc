@@ -2,6 +2,7 @@
 #include "object/finalise.hpp"
 
 #include "ipc/ipc.hpp"
+#include "object/irq.hpp"
 #include "object/notification.hpp"
 #include "object/reply.hpp"
 #include "object/vspace.hpp"
@@ -25,6 +26,7 @@ void finalise_sched_context(Core& core, SchedContext& context) {
         charge(core, arch::now());
         core.current_sched_context = nullptr;
     }
+    if (context.yield_from != nullptr) complete_yield(core, *context.yield_from);
     unbind_sched_context_tcb(core, context);
     unbind_sched_context_notification(context);
     if (context.reply != nullptr) context.reply->context = nullptr;
@@ -34,9 +36,9 @@ void finalise_sched_context(Core& core, SchedContext& context) {
 }
 
 Progress finalise_irq_handler(Core& core, Irq irq) {
-    arch::irq_mask(irq);
+    if (has_line(irq)) arch::irq_mask(irq);
     if (clear_irq_notification(core, irq) == Progress::Preempted) return Progress::Preempted;
-    arch::irq_deactivate(irq);
+    if (has_line(irq)) arch::irq_deactivate(irq);
     core.kernel->irq_issued[irq.raw] = false;
     return Progress::Complete;
 }
@@ -49,7 +51,7 @@ Progress finalise_object(Core& core, const Cap& cap) {
         case CapType::SchedContext: finalise_sched_context(core, cap.as_object<SchedContext>()); break;
         case CapType::VSpace: release_asid(core, as<VSpaceCap>(cap)); break;
         case CapType::PageTable: unmap_table(*core.kernel, as<PageTableCap>(cap)); break;
-        case CapType::ASIDPool: remove_asid_pool(core, as<AsidPoolCap>(cap)); break;
+        case CapType::ASIDPool: return remove_asid_pool(core, as<AsidPoolCap>(cap));
         case CapType::IRQHandler: return finalise_irq_handler(core, Irq(static_cast<uint32_t>(as<IrqHandlerCap>(cap).number())));
         default: break;
     }
@@ -66,6 +68,7 @@ Progress finalise(Core& core, const Cap& cap, bool final) {
 
 void finalise_tcb(Core& core, Tcb& thread) {
     suspend(core, thread);
+    end_sweep(thread);
     unbind_notification(thread);
     if (thread.sched_context != nullptr) unbind_sched_context_tcb(core, *thread.sched_context);
     if (core.fpu_owner == &thread) core.fpu_owner = nullptr;

@@ -36,6 +36,9 @@ struct Invocation {
     template <class Args>
     Args args() const { return Args::read(message); }
 
+    // Changes argument `number`, a word in a register, for the next execution of a system call that is preempted: what is left to do.
+    void set_argument(unsigned number, Word value) const { thread.context.x[reg::word(number)] = value; }
+
     // Capability argument `number` as a capability of type View, or InvalidCapability.
     template <class View>
     Result<Slot*> argument(unsigned number) const {
@@ -52,10 +55,22 @@ Invoked invoke_sched_control(const Invocation& invocation);
 Invoked invoke_sched_context(const Invocation& invocation);
 Invoked invoke_page_table(const Invocation& invocation);
 Invoked invoke_frame(const Invocation& invocation);
+Invoked invoke_vspace(const Invocation& invocation);
 Invoked invoke_asid_control(const Invocation& invocation);
 Invoked invoke_asid_pool(const Invocation& invocation);
 Invoked invoke_irq_control(const Invocation& invocation);
 Invoked invoke_irq_handler(const Invocation& invocation);
+Invoked invoke_domain(const Invocation& invocation);
+Invoked invoke_inspect(const Invocation& invocation);
+// The methods of a TCB that concern the debug hardware.
+Invoked invoke_debug(const Invocation& invocation);
+
+// An address space that is in use, given as a VSpace capability argument.
+struct Space {
+    KernAddr root;
+    Asid asid;
+};
+Result<Space> space_argument(const Invocation& invocation, unsigned argument);
 
 // The empty slot that a method puts a new capability into: DeleteFirst if it is occupied.
 Result<Slot*> find_empty_slot(const Cap& root, CPtr index, Word depth);

@@ -1,10 +1,35 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "object/sched_context.hpp"
 
+#include "ipc/message.hpp"
 #include "object/notification.hpp"
 #include "sched/scheduler.hpp"
 
 namespace caprock {
+
+void begin_yield(Core& core, SchedContext& context, Tcb& caller) {
+    context.yield_from = &caller;
+    caller.yielding_to = &context;
+    refresh_special(core, caller);
+}
+
+void complete_yield(Core& core, Tcb& caller) {
+    SchedContext& context = *caller.yielding_to;
+    forget_yield(core, caller);
+    set_result(caller, take_consumed(context).raw);
+}
+
+void forget_yield(Core& core, Tcb& caller) {
+    caller.yielding_to->yield_from = nullptr;
+    caller.yielding_to = nullptr;
+    refresh_special(core, caller);
+}
+
+Micros take_consumed(SchedContext& context) {
+    Micros consumed = micros_down(context.consumed);
+    context.consumed = Ticks(0);
+    return consumed;
+}
 
 void bind_sched_context(Core& core, SchedContext& context, Tcb& thread) {
     context.tcb = &thread;

@@ -26,7 +26,7 @@ struct SchedContext {
     Tcb* tcb = nullptr;                     // the thread that runs on it now
     Notification* notification = nullptr;   // the one that lends it
     Reply* reply = nullptr;                 // newest call that carried it along
-    Tcb* yield_from = nullptr;
+    Tcb* yield_from = nullptr;              // its YieldTo on this context is not over
     Badge badge;                            // told in timeout faults
     uint16_t refill_max = 0;                // 0: not configured
     uint16_t head = 0;
@@ -50,6 +50,8 @@ static_assert(sizeof(SchedContext) + 2 * sizeof(Refill) <= Word{1} << abi::min_s
 
 // -- Refills (sched/refill.cc).
 
+inline constexpr unsigned min_refills = 2;   // what a sporadic server cannot do without
+
 // Gives the context a fresh budget, usable from `now` on.
 void refill_new(SchedContext& context, unsigned max, Ticks budget, Ticks period, Ticks now);
 // Changes the parameters of a context in use: at most the new budget is usable at once.
@@ -59,8 +61,18 @@ void refill_charge(SchedContext& context, Ticks used);
 // A thread starts to run on the context at `now`: budget that was available earlier is available from now on only.
 void refill_unblock(SchedContext& context, Ticks now);
 bool refill_ready(SchedContext& context, Ticks now);
+// The time used since the last report; the next one starts at zero.
+Micros take_consumed(SchedContext& context);
 // Enough is left to enter the kernel and do something.
 bool refill_sufficient(SchedContext& context);
+
+// -- YieldTo. The caller stays runnable; when it runs again, or either side goes away, the call ends.
+
+void begin_yield(Core& core, SchedContext& context, Tcb& caller);
+// The caller is told the time consumed.
+void complete_yield(Core& core, Tcb& caller);
+// The caller wants no result.
+void forget_yield(Core& core, Tcb& caller);
 
 // -- Binding.
 

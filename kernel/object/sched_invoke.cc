@@ -8,8 +8,6 @@ namespace caprock {
 
 namespace {
 
-constexpr unsigned min_refills = 2;   // what a sporadic server cannot do without
-
 SchedContext& context_of(const Invocation& invocation) { return invocation.cap().as_object<SchedContext>(); }
 
 // Refills that fit into an object of this size.
@@ -96,17 +94,55 @@ Invoked unbind_object(const Invocation& invocation) {
 Invoked consumed(const Invocation& invocation) {
     SchedContext& context = context_of(invocation);
     if (&context == invocation.core.current_sched_context) charge(invocation.core, arch::now());
-    set_result(invocation.thread, micros_down(context.consumed).raw);
-    context.consumed = Ticks(0);
+    set_result(invocation.thread, take_consumed(context).raw);
     invocation.core.reschedule = true;
+    return Outcome::Answered;
+}
+
+Invoked yield_to(const Invocation& invocation) {
+    Core& core = invocation.core;
+    Tcb& caller = invocation.thread;
+    SchedContext& context = context_of(invocation);
+    Tcb* thread = context.tcb;
+    if (thread == nullptr || thread == &caller || thread->priority > caller.max_priority) return Failure::illegal_operation();
+    if (context.yield_from != nullptr) complete_yield(core, *context.yield_from);
+    bool at_once = false;
+    if (schedulable(*thread)) {
+        at_once = thread->priority >= caller.priority && thread->domain == caller.domain;
+        dequeue(core, *thread);
+        // The current thread comes to stand right behind it.
+        if (at_once) enqueue_front(core, caller);
+        enqueue_front(core, *thread);
+        core.reschedule = true;
+    }
+    if (at_once) {
+        begin_yield(core, context, caller);
+    } else {
+        set_result(caller, take_consumed(context).raw);
+    }
+    return Outcome::Answered;
+}
+
+// -- Access of threads to the core's timer and performance monitor: it is the core's time that they see.
+
+Invoked set_thread_access(const Invocation& invocation) {
+    using Args = abi::SchedControlSetThreadAccessArgs;
+    auto args = invocation.args<Args>();
+    Slot* slot = TRY(invocation.argument<TcbCap>(Args::cap_tcb));
+    Tcb& thread = slot->cap.as_object<Tcb>();
+    set_flags(invocation.core, thread, abi::ThreadFlags{args.clear}, abi::ThreadFlags{args.set});
+    set_result(invocation.thread, thread.flags);
     return Outcome::Answered;
 }
 
 }  // namespace
 
 Invoked invoke_sched_control(const Invocation& invocation) {
-    if (invocation.method != Method::SchedControlConfigureFlags) return Failure::illegal_operation();
-    return configure(invocation);
+    switch (invocation.method) {
+        case Method::SchedControlConfigureFlags: return configure(invocation);
+        case Method::SchedControlSetThreadAccess: return set_thread_access(invocation);
+        default: return Failure::illegal_operation();
+    }
 }
 
 Invoked invoke_sched_context(const Invocation& invocation) {
@@ -115,6 +151,7 @@ Invoked invoke_sched_context(const Invocation& invocation) {
         case Method::SchedContextUnbind: return unbind_all(invocation);
         case Method::SchedContextUnbindObject: return unbind_object(invocation);
         case Method::SchedContextConsumed: return consumed(invocation);
+        case Method::SchedContextYieldTo: return yield_to(invocation);
         default: return Failure::illegal_operation();
     }
 }

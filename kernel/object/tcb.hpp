@@ -15,6 +15,7 @@ struct Endpoint;
 struct Notification;
 struct Reply;
 struct SchedContext;
+struct Tcb;
 
 // Slots of a TCB, in the order in which its destruction empties them backwards.
 enum class TcbSlot : unsigned { CSpace, VSpace, Buffer, FaultHandler, TimeoutHandler, Count };
@@ -29,6 +30,30 @@ enum class ThreadState : uint8_t {
     BlockedOnNotification,
 };
 
+// What few threads have and a switch of threads must not forget.
+namespace Special {
+inline constexpr uint8_t fpu = 1;       // its registers are in the floating-point unit
+inline constexpr uint8_t access = 2;    // to the physical timer or the performance monitor
+inline constexpr uint8_t debug = 4;     // breakpoints or single stepping
+inline constexpr uint8_t yield = 8;     // a YieldTo that is over when it runs again
+}  // namespace Special
+
+// How a message is sent: in one byte, with the rights where capabilities have them.
+struct SendOptions {
+    static constexpr uint32_t blocking = 1;    // waits for a receiver
+    static constexpr uint32_t call = 2;        // waits for the answer (a fault does, too)
+    static constexpr uint32_t grant = 4;       // may pass capabilities
+    static constexpr uint32_t grant_reply = 8;
+    static constexpr uint32_t donate = 16;     // the receiver may run on the sender's scheduling context
+
+    uint8_t set = 0;
+
+    [[gnu::always_inline]] static SendOptions through(const EndpointCap& cap, uint32_t how) {
+        return {static_cast<uint8_t>((cap.rights().raw & (grant | grant_reply)) | how)};
+    }
+    bool has(uint32_t any_of) const { return (set & any_of) != 0; }
+};
+
 // Why a thread waits for its fault handler; `words` are what the message needs and the registers do not hold.
 struct Fault {
     abi::FaultLabel label = abi::FaultLabel::NullFault;
@@ -37,17 +62,25 @@ struct Fault {
     LookupFault lookup;
 };
 
+// A CancelBadgedSends that goes through the senders of an endpoint and was preempted: `next` is the first that it has not looked at.
+struct Sweep {
+    Endpoint* endpoint = nullptr;    // null: none
+    Tcb* next = nullptr;
+    Badge badge;
+};
+
 struct Tcb {
     Context context;                         // first: Core::current_context is also the current thread
 
     // What the fast paths read stands together.
     ThreadState state = ThreadState::Inactive;
     Prio priority;
+    DomainId domain;
+    uint8_t special = 0;                     // of Special: why a switch to it has more to do than usual
     Prio max_priority;                       // highest priority that it may give
-    CoreId core;
-    bool is_call = false;                    // BlockedOnSend: a Call (or a fault) and not a Send
-    bool can_grant = false;                  // BlockedOnSend: the message may pass capabilities
-    bool can_grant_reply = false;
+    CoreId core;                             // as SetAffinity stored it
+    uint8_t flags = 0;                       // abi::ThreadFlags
+    SendOptions sending;                     // BlockedOnSend: how
     bool requires_donation = false;          // BlockedOnReceive: refuses what would leave it without a scheduling context
     SchedContext* sched_context = nullptr;
     Reply* reply = nullptr;                  // BlockedOnReceive, BlockedOnReply: the reply object
@@ -63,7 +96,8 @@ struct Tcb {
 
     Fault fault;
     UserVirtAddr buffer;                     // address of the IPC buffer in its VSpace; its frame is in TcbSlot::Buffer
-    Word flags = 0;
+    Sweep sweep;
+    DebugState debug;
     FpuContext fpu;
     alignas(32) Slot slots[tcb_slots];
 
@@ -71,6 +105,7 @@ struct Tcb {
     const Cap& cap(TcbSlot which) const { return slots[static_cast<unsigned>(which)].cap; }
     bool blocked_on_ipc() const { return state >= ThreadState::BlockedOnReceive; }
     bool faulted() const { return fault.label != abi::FaultLabel::NullFault; }
+    abi::ThreadFlags thread_flags() const { return abi::ThreadFlags{flags}; }
 };
 static_assert(sizeof(Tcb) <= 1u << 11);
 
@@ -81,5 +116,17 @@ void suspend(Core& core, Tcb& thread);
 // Lets a thread that does not run continue (a blocked one is cancelled first).
 void resume(Core& core, Tcb& thread);
 void set_priority(Core& core, Tcb& thread, Prio priority);
+void set_domain(Core& core, Tcb& thread, DomainId domain);
+void set_flags(Core& core, Tcb& thread, abi::ThreadFlags clear, abi::ThreadFlags set);
+
+// -- Debugging by the processor (object/debug.cc).
+
+// A breakpoint or watchpoint is armed, or it is stepped.
+bool is_debugged(const Tcb& thread);
+// Number, counted as SetBreakpoint counts, of the breakpoint or watchpoint that stands for `address`; the first of its kind if none fits, as
+// a watchpoint may report an address beside what it watches.
+Word triggered_breakpoint(const Tcb& thread, abi::BreakpointType kind, Word address);
+// After `steps` instructions the thread raises a fault; 0: it does not.
+void set_single_stepping(Core& core, Tcb& thread, Word steps);
 
 }  // namespace caprock

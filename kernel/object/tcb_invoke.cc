@@ -2,6 +2,7 @@
 // The methods of a TCB.
 #include "cap/delete.hpp"
 #include "cap/derive.hpp"
+#include "ipc/ipc.hpp"
 #include "object/invocation.hpp"
 #include "object/notification.hpp"
 #include "object/reply.hpp"
@@ -17,6 +18,8 @@ Tcb& target(const Invocation& invocation) { return invocation.cap().as_object<Tc
 
 constexpr unsigned context_words = sizeof(abi::UserContext) / sizeof(Word);
 constexpr unsigned spsr_word = 2;
+constexpr unsigned first_integer = 17;      // x9: from here on CopyRegisters' second group
+constexpr unsigned thread_pointers = 2;     // the last ones
 
 Word* context_word(Context& context, unsigned i) {
     constexpr uint8_t general[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 16, 17, 18, 29, 30, 9, 10, 11, 12, 13, 14, 15, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28};
@@ -25,7 +28,7 @@ Word* context_word(Context& context, unsigned i) {
     if (i == 1) return &context.sp;
     if (i == spsr_word) return &context.spsr;
     if (i < first_general + sizeof(general)) return &context.x[general[i - first_general]];
-    return i == context_words - 2 ? &context.tpidr : &context.tpidrro;
+    return i == context_words - thread_pointers ? &context.tpidr : &context.tpidrro;
 }
 
 // x0 to x18 of a thread inside a system call mean nothing to anybody: what the kernel keeps there is its own.
@@ -51,6 +54,18 @@ Invoked read_registers(const Invocation& invocation) {
     return Outcome::Answered;
 }
 
+// The thread goes on with registers that somebody else gives it: not in a system call, and without an unfinished one behind it.
+void leave_system_call(Core& core, Tcb& thread) {
+    if (thread.yielding_to != nullptr) forget_yield(core, thread);
+    end_sweep(thread);
+    if (thread.blocked_on_ipc()) suspend(core, thread);
+}
+
+void finish_registers(Core& core, Tcb& thread, bool resumes) {
+    arch::arm_step(thread.context, thread.debug.steps != 0);
+    if (resumes) resume(core, thread);
+}
+
 Invoked write_registers(const Invocation& invocation) {
     constexpr unsigned first = 2;
     auto args = invocation.args<abi::TCBWriteRegistersArgs>();
@@ -58,13 +73,29 @@ Invoked write_registers(const Invocation& invocation) {
     if (args.count > invocation.message.info().length() - first) return Failure::of(Error::TruncatedMessage);
     if (args.count > context_words) return Failure::range(0, context_words);
     if (&thread == &invocation.thread) return Failure::illegal_operation();
-    // The registers that are written must not be those of an unfinished system call.
-    if (thread.blocked_on_ipc()) suspend(invocation.core, thread);
+    leave_system_call(invocation.core, thread);
     for (unsigned i = 0; i < args.count; ++i) {
         Word word = invocation.message.word(first + i);
         *context_word(thread.context, i) = i == spsr_word ? arch::sanitise_spsr(word) : word;
     }
-    if ((args.flags & 1) != 0) resume(invocation.core, thread);
+    finish_registers(invocation.core, thread, (args.flags & 1) != 0);
+    return Outcome::Done;
+}
+
+Invoked copy_registers(const Invocation& invocation) {
+    using Args = abi::TCBCopyRegistersArgs;
+    auto args = invocation.args<Args>();
+    Slot* slot = TRY(invocation.argument<TcbCap>(Args::cap_source));
+    Tcb& source = slot->cap.as_object<Tcb>();
+    Tcb& thread = target(invocation);
+    if (&thread == &invocation.thread || &source == &invocation.thread) return Failure::illegal_operation();
+    if ((args.flags & 1) != 0) suspend(invocation.core, source);
+    leave_system_call(invocation.core, thread);
+    for (unsigned i = 0; i < context_words - thread_pointers; ++i) {
+        Word group = i < first_integer ? 4 : 8;
+        if ((args.flags & group) != 0) *context_word(thread.context, i) = is_dead_register(source, i) ? 0 : *context_word(source.context, i);
+    }
+    finish_registers(invocation.core, thread, (args.flags & 2) != 0);
     return Outcome::Done;
 }
 
@@ -255,6 +286,24 @@ Invoked set_tls_base(const Invocation& invocation) {
     return Outcome::Done;
 }
 
+Invoked set_flags_method(const Invocation& invocation) {
+    auto args = invocation.args<abi::TCBSetFlagsArgs>();
+    abi::ThreadFlags set{args.set};
+    if (set.pmu() != 0 || set.physical_timer() != 0) return Failure::illegal_operation();
+    set_flags(invocation.core, target(invocation), abi::ThreadFlags{args.clear}, set);
+    set_result(invocation.thread, target(invocation).flags);
+    return Outcome::Answered;
+}
+
+Invoked set_affinity(const Invocation& invocation) {
+    auto args = invocation.args<abi::TCBSetAffinityArgs>();
+    Word cores = invocation.kernel().core_count;
+    if (args.core >= cores) return Failure::range(0, cores - 1);
+    if (target(invocation).sched_context != nullptr) return Failure::illegal_operation();
+    target(invocation).core = CoreId(static_cast<uint8_t>(args.core));
+    return Outcome::Done;
+}
+
 }  // namespace
 
 Invoked invoke_tcb(const Invocation& invocation) {
@@ -273,7 +322,10 @@ Invoked invoke_tcb(const Invocation& invocation) {
         case Method::TCBBindNotification: return bind_notification_method(invocation);
         case Method::TCBUnbindNotification: return unbind_notification_method(invocation);
         case Method::TCBSetTLSBase: return set_tls_base(invocation);
-        default: return Failure::illegal_operation();
+        case Method::TCBCopyRegisters: return copy_registers(invocation);
+        case Method::TCBSetFlags: return set_flags_method(invocation);
+        case Method::TCBSetAffinity: return set_affinity(invocation);
+        default: return invoke_debug(invocation);
     }
 }
 

@@ -118,10 +118,9 @@ Progress clear(Slot& slot, const Plan& plan) {
         // What counts as cleared is clean too: a preempted retype may be followed by another one, of frames.
         if (!at_once || is_frame(plan.type)) arch::clean_data(untyped.object() + at, step);
         at += step;
-        if (at == end || !arch::irq_pending()) continue;
+        if (!at_once) untyped.set_progress(untyped.watermark(), at - base);
         // Preemption point: what is between the watermark and `at` is zero, and belongs to no object yet.
-        untyped.set_progress(untyped.watermark(), at - base);
-        return Progress::Preempted;
+        if (at != end && arch::irq_pending()) return Progress::Preempted;
     }
     return Progress::Complete;
 }
@@ -146,18 +145,36 @@ void construct(const Plan& plan, KernAddr object) {
     if (plan.type == ObjectType::TCB) arch::pointer<Tcb>(object)->context.spsr = arch::initial_spsr();
 }
 
-Progress commit(Slot& slot, const Plan& plan) {
+// Makes objects until all are there or an interrupt waits; returns how many it made.
+Word create(Slot& slot, const Plan& plan) {
+    UntypedCap& untyped = as<UntypedCap>(slot.cap);
+    Word end = plan.offset + (plan.count << plan.size.raw);
+    Word cleared_end = align_up(untyped.watermark(), page_size) + untyped.cleared();
+    for (Word i = 0; i < plan.count; ++i) {
+        Word next = plan.offset + ((i + 1) << plan.size.raw);
+        KernAddr object = untyped.object() + next - plan.size.bytes();
+        construct(plan, object);
+        insert_object(make_cap(plan, object, untyped.is_device()), slot, plan.first_slot[i]);
+        Word page = align_up(next, page_size);
+        untyped.set_progress(next, cleared_end > page ? cleared_end - page : 0);
+        // Preemption point: what was made is whole, what is left is free memory and empty slots.
+        if (next != end && arch::irq_pending()) return i + 1;
+    }
+    untyped.set_progress(end, 0);
+    return plan.count;
+}
+
+Progress commit(const Invocation& invocation, const Plan& plan) {
+    Slot& slot = invocation.slot;
     UntypedCap& untyped = as<UntypedCap>(slot.cap);
     if (!has_children(slot) && untyped.watermark() != 0) untyped.set_progress(0, 0);
-    bool device = untyped.is_device();
-    if (!device && plan.type != ObjectType::Untyped && clear(slot, plan) == Progress::Preempted) return Progress::Preempted;
-    untyped.set_progress(plan.offset + (plan.count << plan.size.raw), 0);
-    for (Word i = 0; i < plan.count; ++i) {
-        KernAddr object = untyped.object() + plan.offset + (i << plan.size.raw);
-        construct(plan, object);
-        insert_object(make_cap(plan, object, device), slot, plan.first_slot[i]);
-    }
-    return Progress::Complete;
+    if (!untyped.is_device() && plan.type != ObjectType::Untyped && clear(slot, plan) == Progress::Preempted) return Progress::Preempted;
+    Word made = create(slot, plan);
+    if (made == plan.count) return Progress::Complete;
+    using Args = abi::UntypedRetypeArgs;
+    invocation.set_argument(offsetof(Args, node_offset) / sizeof(Word), invocation.args<Args>().node_offset + made);
+    invocation.set_argument(offsetof(Args, num_objects) / sizeof(Word), plan.count - made);
+    return Progress::Preempted;
 }
 
 }  // namespace
@@ -165,7 +182,7 @@ Progress commit(Slot& slot, const Plan& plan) {
 Invoked invoke_untyped(const Invocation& invocation) {
     if (invocation.method != Method::UntypedRetype) return Failure::illegal_operation();
     Plan plan = TRY(decode(invocation));
-    return outcome(commit(invocation.slot, plan));
+    return outcome(commit(invocation, plan));
 }
 
 }  // namespace caprock

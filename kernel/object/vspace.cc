@@ -90,14 +90,18 @@ void release_asid(Core& core, const VSpaceCap& vspace) {
     arch::tlb_invalidate_asid(asid);
 }
 
-void remove_asid_pool(Core& core, const AsidPoolCap& cap) {
+Progress remove_asid_pool(Core& core, const AsidPoolCap& cap) {
     AsidPool& pool = cap.as_object<AsidPool>();
     for (Word i = 0; i < abi::asid_pool_entries; ++i) {
         if (pool.vspace[i] == KernAddr(0)) continue;
         leave_address_space(core, pool.vspace[i]);
+        pool.vspace[i] = KernAddr(0);
         arch::tlb_invalidate_asid(Asid(static_cast<uint16_t>(cap.number() + i)));
+        // Preemption point: the pool is what it was, with fewer ASIDs in use.
+        if (arch::irq_pending()) return Progress::Preempted;
     }
     core.kernel->asid_pools[cap.number() / abi::asid_pool_entries] = nullptr;
+    return Progress::Complete;
 }
 
 }  // namespace caprock

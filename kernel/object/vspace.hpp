@@ -37,6 +37,7 @@ void unmap_table(const Kernel& kernel, const PageTableCap& cap);
 Word free_asid(const AsidPoolCap& pool);
 void assign_asid(const AsidPoolCap& pool, Word asid, VSpaceCap& vspace);
 void release_asid(Core& core, const VSpaceCap& vspace);
-void remove_asid_pool(Core& core, const AsidPoolCap& pool);
+// Takes all ASIDs of the pool back. Preempted: those that are left are still in it.
+Progress remove_asid_pool(Core& core, const AsidPoolCap& pool);
 
 }  // namespace caprock

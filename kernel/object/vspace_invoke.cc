@@ -7,20 +7,6 @@ namespace caprock {
 
 namespace {
 
-// An address space that is in use, given as a VSpace capability argument.
-struct Space {
-    KernAddr root;
-    Asid asid;
-};
-
-Result<Space> space_argument(const Invocation& invocation, unsigned argument) {
-    Slot* slot = TRY(invocation.argument<VSpaceCap>(argument));
-    const VSpaceCap& cap = as<VSpaceCap>(slot->cap);
-    Asid asid(static_cast<uint16_t>(cap.number()));
-    if (asid == Asid(0) || vspace_of(invocation.kernel(), asid) != cap.object()) return Failure::invalid_capability(argument + 1);
-    return Space{cap.object(), asid};
-}
-
 // -- PageTable
 
 Invoked map_table(const Invocation& invocation) {
@@ -93,35 +79,84 @@ Invoked get_address(const Invocation& invocation) {
     return Outcome::Answered;
 }
 
-// Cache maintenance works on the frame itself through the kernel's own mapping: no user mapping, whatever its rights, is involved. Memory that is
-// not RAM has no such mapping and no cached lines.
-constexpr Word cache_step = 4 * page_size;
+// -- Cache maintenance works on the memory itself through the kernel's own mapping: no user mapping, whatever its rights, is involved. What is
+// no memory has no such mapping and no cached lines.
 
-template <class Operation>
-Invoked maintain(const Invocation& invocation, Word start, Word end, Operation operation) {
-    const FrameCap& cap = as<FrameCap>(invocation.cap());
-    Word size = cap.size_bits().bytes();
-    if (start >= end || end > size) return Failure::range(0, size);
-    if (end - start > cache_step) return Failure::range(0, start + cache_step);
-    if (cap.is_device()) return Failure::illegal_operation();
-    Word first = align_down(start, 64);
-    operation(cap.object() + first, align_up(end, 64) - first);
-    return Outcome::Done;
-}
+constexpr Word cache_step = 4 * page_size;   // maintained between two preemption points
+constexpr Word cache_line = 64;              // a multiple of every processor's
 
-Invoked maintain_cache(const Invocation& invocation) {
-    // All four methods have the arguments of the first.
-    auto args = invocation.args<abi::FrameCleanDataArgs>();
-    switch (invocation.method) {
-        case Method::FrameCleanData: return maintain(invocation, args.start, args.end, arch::clean_data);
+// The eight methods, Frame's and VSpace's, have the arguments and the operations of these four.
+using CacheArgs = abi::FrameCleanDataArgs;
+constexpr unsigned start_argument = offsetof(CacheArgs, start) / sizeof(Word);
+
+void maintain(Method method, KernAddr start, Word bytes) {
+    KernAddr first(align_down(start.raw, cache_line));
+    Word size = align_up(start.raw + bytes, cache_line) - first.raw;
+    switch (method) {
+        case Method::FrameCleanData:
+        case Method::VSpaceCleanData: return arch::clean_data(first, size);
+        case Method::FrameUnifyInstruction:
+        case Method::VSpaceUnifyInstruction: return arch::unify_instruction(first, size);
         // Invalidating without cleaning could uncover what the memory held before it was cleared.
-        case Method::FrameInvalidateData:
-        case Method::FrameCleanInvalidateData: return maintain(invocation, args.start, args.end, arch::clean_invalidate_data);
-        default: return maintain(invocation, args.start, args.end, arch::unify_instruction);
+        default: return arch::clean_invalidate_data(first, size);
     }
 }
 
+Word shorter(Word a, Word b) { return a < b ? a : b; }
+
+// True when the rest, from `at` on, is left to another execution of the system call, which finds it in its arguments.
+bool leave_rest(const Invocation& invocation, Word at, Word end) {
+    if (at >= end || !arch::irq_pending()) return false;
+    invocation.set_argument(start_argument, at);
+    return true;
+}
+
+Invoked maintain_frame(const Invocation& invocation) {
+    auto args = invocation.args<CacheArgs>();
+    const FrameCap& cap = as<FrameCap>(invocation.cap());
+    Word size = cap.size_bits().bytes();
+    if (args.start >= args.end || args.end > size) return Failure::range(0, size);
+    if (cap.is_device()) return Failure::illegal_operation();
+    for (Word at = args.start; at < args.end;) {
+        Word bytes = shorter(args.end - at, cache_step - at % cache_step);
+        maintain(invocation.method, cap.object() + at, bytes);
+        at += bytes;
+        if (leave_rest(invocation, at, args.end)) return Outcome::Preempted;
+    }
+    return Outcome::Done;
+}
+
+Invoked maintain_space(const Invocation& invocation) {
+    auto args = invocation.args<CacheArgs>();
+    const VSpaceCap& cap = as<VSpaceCap>(invocation.cap());
+    Asid asid(static_cast<uint16_t>(cap.number()));
+    if (asid == Asid(0) || vspace_of(invocation.kernel(), asid) != cap.object()) return Failure::invalid_capability(0);
+    if (args.end <= args.start) return Failure::invalid_argument(1);
+    if (args.end > abi::user_top) return Failure::illegal_operation();
+    for (Word at = args.start; at < args.end;) {
+        Walk found = walk(cap.object(), UserVirtAddr(at), last_level);
+        bool memory = arch::entry_present(*found.entry) && !arch::entry_attributes(*found.entry).device;
+        Word page = Word{1} << level_shift(found.level);
+        Word bytes = shorter(args.end - at, page - at % page);
+        if (memory) {
+            bytes = shorter(bytes, cache_step - at % cache_step);
+            maintain(invocation.method, arch::to_kernel(arch::entry_address(*found.entry)) + at % page, bytes);
+        }
+        at += bytes;
+        if (leave_rest(invocation, at, args.end)) return Outcome::Preempted;
+    }
+    return Outcome::Done;
+}
+
 }  // namespace
+
+Result<Space> space_argument(const Invocation& invocation, unsigned argument) {
+    Slot* slot = TRY(invocation.argument<VSpaceCap>(argument));
+    const VSpaceCap& cap = as<VSpaceCap>(slot->cap);
+    Asid asid(static_cast<uint16_t>(cap.number()));
+    if (asid == Asid(0) || vspace_of(invocation.kernel(), asid) != cap.object()) return Failure::invalid_capability(argument + 1);
+    return Space{cap.object(), asid};
+}
 
 Invoked invoke_page_table(const Invocation& invocation) {
     switch (invocation.method) {
@@ -139,7 +174,17 @@ Invoked invoke_frame(const Invocation& invocation) {
         case Method::FrameCleanData:
         case Method::FrameInvalidateData:
         case Method::FrameCleanInvalidateData:
-        case Method::FrameUnifyInstruction: return maintain_cache(invocation);
+        case Method::FrameUnifyInstruction: return maintain_frame(invocation);
+        default: return Failure::illegal_operation();
+    }
+}
+
+Invoked invoke_vspace(const Invocation& invocation) {
+    switch (invocation.method) {
+        case Method::VSpaceCleanData:
+        case Method::VSpaceInvalidateData:
+        case Method::VSpaceCleanInvalidateData:
+        case Method::VSpaceUnifyInstruction: return maintain_space(invocation);
         default: return Failure::illegal_operation();
     }
 }

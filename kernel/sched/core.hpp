@@ -26,8 +26,14 @@ struct ReadyQueues {
 };
 
 struct EarlierRelease {
-    static bool before(const Tcb& a, const Tcb& b) { return a.sched_context->first().time < b.sched_context->first().time; }
+    static bool before(const Tcb& a, const Tcb& b) {
+        Ticks at = a.sched_context->first().time;
+        Ticks bt = b.sched_context->first().time;
+        return at < bt || (at == bt && a.priority > b.priority);
+    }
 };
+
+inline constexpr Ticks never{~Word{0} >> 1};
 
 struct Core {
     Context* current_context = nullptr;      // offset 0: what the exception return restores
@@ -38,11 +44,16 @@ struct Core {
     Tcb* candidate = nullptr;                // likely the next to run; in no queue
     SchedContext* current_sched_context = nullptr;
     Ticks charged_until;                     // time before this is booked on some context
+    Ticks last_release;                      // when a thread last left the release queue by the timer
     bool reschedule = false;                 // look at the queues, whatever the candidate
+    uint8_t special = 0;                     // of Special: what the hardware is set up for
+    DomainId domain;                         // whose turn it is
     CoreId id;
+    Ticks domain_end;                        // of its turn
+    unsigned domain_entry = 0;               // of the schedule
     Tcb* fpu_owner = nullptr;                // whose registers are in the unit
-    bool fpu_enabled = false;
-    ReadyQueues ready;
+    ReadyQueues* ready = nullptr;            // the current domain's of `queues`
+    ReadyQueues queues[abi::domains];
     Heap<Tcb, &Tcb::release, EarlierRelease> release;
     Context idle;
 };
@@ -53,11 +64,21 @@ struct AsidPool {
     KernAddr vspace[abi::asid_pool_entries];
 };
 
-struct Kernel {
-    static constexpr unsigned max_irqs = 1020;
+// A turn of the domain schedule.
+struct DomainTurn {
+    DomainId domain;
+    Ticks length;   // 0: the schedule ends before it
+};
 
+struct Kernel {
+    static constexpr unsigned max_irqs = abi::irq_serror + 1;   // SError comes behind the last interrupt
+
+    AsidPool* asid_pools[abi::asid_pools] = {};   // first: every switch of address spaces reads it
     Core cores[abi::max_cores];
-    AsidPool* asid_pools[abi::asid_pools] = {};
+    unsigned core_count = 0;
+    DomainTurn domain_schedule[abi::domain_schedule_entries];
+    unsigned domain_start = 0;
+    uint32_t identity_key[4] = {};           // of the opaque numbers that Inspect gives
     Slot irq_notifications[max_irqs];        // the notification that each interrupt signals
     bool irq_issued[max_irqs] = {};          // a handler exists
 };

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Replenishment. Invariants while a context is configured and not round robin: 1 <= count <= refill_max; the amounts sum to the budget; the
-// refills are ordered by time and do not overlap; the first is at least the smallest budget.
+// Replenishment. A refill that is overdue is usable when the one before it is used up: it *begins* at its time or at the end of the one before
+// it, whichever is later. So a thread that wakes up late has one refill moved to the present, and not all of them.
+// Invariants while a context is configured and not round robin: 1 <= count <= refill_max; the amounts sum to the budget; behind the first the
+// times ascend; the first is at least the smallest budget, and so is every other but the last.
 #include "sched/scheduler.hpp"
 
 namespace caprock {
@@ -14,12 +16,19 @@ Refill pop_first(SchedContext& context) {
     return refill;
 }
 
-// Adds budget that comes back at `refill.time`. When the ring is full the last refill is delayed to meet it: budget may come late, never early.
+constexpr unsigned merge_batch = 4;   // overdue refills that one wake-up joins to the first, which saves timer interrupts
+
+Ticks later(Ticks a, Ticks b) { return a < b ? b : a; }
+
+Ticks end_of(const Refill& refill) { return refill.time + refill.amount.raw; }
+
+// Adds budget that comes back at `refill.time`. When the ring is full, or the last refill is too small to run on, that one is delayed to meet
+// it: budget may come late, never early.
 void schedule_return(SchedContext& context, Refill refill) {
     Refill& last = context.last();
-    if (last.time + last.amount.raw >= refill.time) {
+    if (end_of(last) >= refill.time) {
         last.amount += refill.amount.raw;
-    } else if (context.count == context.refill_max) {
+    } else if (context.count == context.refill_max || last.amount < min_budget()) {
         last.time = refill.time - last.amount.raw;
         last.amount += refill.amount.raw;
     } else {
@@ -32,8 +41,9 @@ void schedule_return(SchedContext& context, Refill refill) {
 void join_small_first(SchedContext& context) {
     while (context.count > 1 && context.first().amount < min_budget()) {
         Refill small = pop_first(context);
-        context.first().amount += small.amount.raw;
-        context.first().time = context.first().time - small.amount.raw;
+        Refill& next = context.first();
+        next.time = later(next.time, end_of(small)) - small.amount.raw;
+        next.amount += small.amount.raw;
     }
 }
 
@@ -77,6 +87,7 @@ void refill_charge(SchedContext& context, Ticks used) {
             context.first().time += context.period.raw;
         } else {
             Refill spent = pop_first(context);
+            context.first().time = later(context.first().time, end_of(spent));
             schedule_return(context, {spent.time + context.period.raw, spent.amount});
         }
     }
@@ -93,7 +104,7 @@ void refill_charge(SchedContext& context, Ticks used) {
 void refill_unblock(SchedContext& context, Ticks now) {
     if (context.round_robin() || context.first().time > now) return;
     context.first().time = now;
-    while (context.count > 1 && context.refill(1).time <= now + context.first().amount.raw) {
+    for (unsigned i = 0; i < merge_batch && context.count > 1 && context.refill(1).time <= end_of(context.first()); ++i) {
         Refill earlier = pop_first(context);
         context.first().amount += earlier.amount.raw;
         context.first().time = now;

@@ -9,23 +9,26 @@ namespace caprock {
 
 namespace {
 
-// Due threads that one timer interrupt releases. More of them leave the deadline in the past, so that the next interrupt comes at once and a
-// pending device interrupt goes first.
-constexpr unsigned release_batch = 16;
+// Due threads that one timer interrupt releases. Those that are left wait for the next one, which keeps a distance: however many are due at once,
+// other interrupts and user level have most of the time.
+constexpr unsigned release_batch = 4;
 
 constexpr Word micros_in_second = 1'000'000;
-constexpr Ticks far_future{~Word{0} >> 1};
 
 Ticks earlier(Ticks a, Ticks b) { return a < b ? a : b; }
+Ticks later(Ticks a, Ticks b) { return a < b ? b : a; }
 
 bool usable(SchedContext& context, Ticks now) { return refill_ready(context, now) && refill_sufficient(context); }
+
+ReadyQueues& queues_of(Core& core, const Tcb& thread) { return core.queues[thread.domain.raw]; }
 
 void set_present(ReadyQueues& ready, Prio priority) {
     ready.present[priority.raw / 64] |= Word{1} << (priority.raw % 64);
     ready.summary |= Word{1} << (priority.raw / 64);
 }
 
-void take_from_ready(ReadyQueues& ready, Tcb& thread) {
+void take_from_ready(Core& core, Tcb& thread) {
+    ReadyQueues& ready = queues_of(core, thread);
     auto& ring = ready.rings[thread.priority.raw];
     ring.remove(thread);
     if (!ring.empty()) return;
@@ -62,16 +65,19 @@ void release_due_threads(Core& core) {
         Tcb* thread = core.release.least();
         if (thread == nullptr || !refill_ready(*thread->sched_context, core.charged_until)) return;
         core.release.remove(*thread);
+        core.last_release = core.charged_until;
         possible_switch(core, *thread);
     }
 }
 
 void set_next_deadline(Core& core) {
-    Ticks deadline = far_future;
+    Ticks deadline = core.domain_end;
     if (SchedContext* context = core.current_sched_context) {
-        deadline = core.charged_until + context->first().amount.raw;
+        deadline = earlier(deadline, core.charged_until + context->first().amount.raw);
     }
-    if (Tcb* thread = core.release.least()) deadline = earlier(deadline, thread->sched_context->first().time);
+    if (Tcb* thread = core.release.least()) {
+        deadline = earlier(deadline, later(thread->sched_context->first().time, core.last_release + min_budget().raw));
+    }
     arch::set_deadline(deadline);
 }
 
@@ -91,10 +97,27 @@ void switch_context(Core& core, SchedContext* context) {
     }
 }
 
-void set_fpu(Core& core, bool enabled) {
-    if (core.fpu_enabled == enabled) return;
-    core.fpu_enabled = enabled;
-    arch::fpu_enable(enabled);
+void set_fpu(Core& core, bool open) {
+    if (((core.special & Special::fpu) != 0) == open) return;
+    core.special ^= Special::fpu;
+    arch::fpu_enable(open);
+}
+
+// Hardware that few threads use. What neither the thread before nor this one has to do with stays as it is.
+void set_up_access(Core& core, const Tcb& thread) {
+    uint8_t concerned = (core.special | thread.special) & (Special::access | Special::debug);
+    if ((concerned & Special::access) != 0) {
+        arch::set_user_access(thread.thread_flags().pmu() != 0, thread.thread_flags().physical_timer() != 0);
+    }
+    if ((concerned & Special::debug) != 0) arch::load_debug_state((thread.special & Special::debug) != 0 ? &thread.debug : nullptr);
+    core.special = static_cast<uint8_t>((core.special & ~concerned) | (thread.special & concerned));
+}
+
+// What the switch from or to a special thread does beyond the usual.
+[[gnu::noinline]] void switch_special(Core& core, Tcb& next) {
+    set_fpu(core, core.fpu_owner == &next);
+    set_up_access(core, next);
+    if ((next.special & Special::yield) != 0) complete_yield(core, next);
 }
 
 [[gnu::always_inline]] inline void switch_thread(Core& core, Tcb& next) {
@@ -102,9 +125,9 @@ void set_fpu(Core& core, bool enabled) {
     if (core.current != nullptr) arch::save_thread_pointers(core.current->context);
     arch::load_thread_pointers(next.context);
     enter_address_space(*core.kernel, next);
-    set_fpu(core, core.fpu_owner == &next);
     core.current = &next;
     core.current_context = &next.context;
+    if ((core.special | next.special) != 0) switch_special(core, next);
 }
 
 void switch_to_idle(Core& core) {
@@ -124,10 +147,17 @@ bool current_runs(const Core& core) {
     Tcb* next = core.candidate;
     if (next == nullptr || core.reschedule || next->sched_context != core.current_sched_context) return false;
     if (core.current != nullptr && core.current->sched_context != nullptr) return false;
-    if (next->priority.raw < core.ready.highest()) return false;
+    if (next->priority.raw < core.ready->highest()) return false;
     core.candidate = nullptr;
     switch_thread(core, *next);
     return true;
+}
+
+void next_domain(Core& core) {
+    const Kernel& kernel = *core.kernel;
+    unsigned next = core.domain_entry + 1;
+    bool end = next == abi::domain_schedule_entries || kernel.domain_schedule[next].length == Ticks(0);
+    begin_domain_turn(core, end ? kernel.domain_start : next);
 }
 
 void choose(Core& core) {
@@ -139,14 +169,15 @@ void choose(Core& core) {
         runs ? enqueue_back(core, *candidate) : enqueue_front(core, *candidate);
     }
     core.reschedule = false;
-    int highest = core.ready.highest();
+    ReadyQueues& ready = *core.ready;
+    int highest = ready.highest();
     if (highest < 0) {
         switch_context(core, nullptr);
         if (core.current_context != &core.idle) switch_to_idle(core);
         return;
     }
-    Tcb& next = *core.ready.rings[highest].head;
-    take_from_ready(core.ready, next);
+    Tcb& next = *ready.rings[highest].head;
+    take_from_ready(core, next);
     if (next.sched_context != core.current_sched_context) switch_context(core, next.sched_context);
     switch_thread(core, next);
 }
@@ -159,17 +190,20 @@ bool schedulable(const Tcb& thread) {
 }
 
 void enqueue_back(Core& core, Tcb& thread) {
-    core.ready.rings[thread.priority.raw].push_back(thread);
-    set_present(core.ready, thread.priority);
+    ReadyQueues& ready = queues_of(core, thread);
+    ready.rings[thread.priority.raw].push_back(thread);
+    set_present(ready, thread.priority);
 }
 
 void enqueue_front(Core& core, Tcb& thread) {
-    core.ready.rings[thread.priority.raw].push_front(thread);
-    set_present(core.ready, thread.priority);
+    ReadyQueues& ready = queues_of(core, thread);
+    ready.rings[thread.priority.raw].push_front(thread);
+    set_present(ready, thread.priority);
 }
 
 void possible_switch(Core& core, Tcb& thread) {
     if (&thread == core.current || &thread == core.candidate || thread.ready.linked() || !schedulable(thread)) return;
+    if (thread.domain != core.domain) return enqueue_back(core, thread);
     if (core.candidate == nullptr && !core.reschedule) {
         core.candidate = &thread;
         return;
@@ -195,7 +229,7 @@ void resume_with_budget(Core& core, Tcb& thread) {
 
 void dequeue(Core& core, Tcb& thread) {
     if (core.candidate == &thread) core.candidate = nullptr;
-    if (thread.ready.linked()) take_from_ready(core.ready, thread);
+    if (thread.ready.linked()) take_from_ready(core, thread);
     if (thread.release.linked()) core.release.remove(thread);
 }
 
@@ -246,8 +280,44 @@ void schedule(Core& core) {
     if (unchanged && core.current->sched_context == core.current_sched_context) return;
     charge(core, arch::now());
     check_budget(core);
+    if (core.charged_until >= core.domain_end) next_domain(core);
     choose(core);
     set_next_deadline(core);
+}
+
+void begin_domain_turn(Core& core, unsigned entry) {
+    const DomainTurn& turn = core.kernel->domain_schedule[entry];
+    core.domain_entry = entry;
+    core.domain = turn.domain;
+    core.ready = &core.queues[turn.domain.raw];
+    core.domain_end = turn.length == never ? never : core.charged_until + turn.length.raw;
+    // The candidate was one of the former domain's.
+    if (core.candidate != nullptr) enqueue_back(core, *core.candidate);
+    core.candidate = nullptr;
+    core.reschedule = true;
+}
+
+void refresh_special(Core& core, Tcb& thread) {
+    bool access = thread.thread_flags().pmu() != 0 || thread.thread_flags().physical_timer() != 0;
+    thread.special = static_cast<uint8_t>((core.fpu_owner == &thread ? Special::fpu : 0) | (access ? Special::access : 0) |
+                                          (is_debugged(thread) ? Special::debug : 0) | (thread.yielding_to != nullptr ? Special::yield : 0));
+    if (core.current == &thread) set_up_access(core, thread);
+}
+
+void take_fpu(Core& core, Tcb* thread) {
+    Tcb* owner = core.fpu_owner;
+    if (owner != thread) {
+        if (owner != nullptr) {
+            arch::fpu_save(owner->fpu);
+            owner->special &= static_cast<uint8_t>(~Special::fpu);
+        }
+        if (thread != nullptr) {
+            arch::fpu_restore(thread->fpu);
+            thread->special |= Special::fpu;
+        }
+        core.fpu_owner = thread;
+    }
+    set_fpu(core, thread != nullptr);
 }
 
 void reload_address_space(Core& core) { enter_address_space(*core.kernel, *core.current); }
@@ -259,6 +329,11 @@ Ticks ticks_up(Micros time) { return Ticks((time.raw * arch::timer_frequency() +
 Micros micros_down(Ticks time) {
     Word frequency = arch::timer_frequency();
     return Micros(time.raw / frequency * micros_in_second + time.raw % frequency * micros_in_second / frequency);
+}
+
+Micros micros_up(Ticks time) {
+    Micros down = micros_down(time);
+    return ticks_down(down) < time ? down + 1 : down;
 }
 
 Ticks min_budget() { return ticks_down(min_budget_us); }

@@ -17,7 +17,7 @@ void resume_with_budget(Core& core, Tcb& thread);
 // The same at the end of a message, whose receiver mostly goes on with what the sender had left.
 [[gnu::always_inline]] inline void resume_receiver(Core& core, Tcb& thread) {
     bool hand_over = thread.sched_context == core.current_sched_context && thread.state == ThreadState::Running && &thread != core.current;
-    if (hand_over && thread.sched_context != nullptr && core.candidate == nullptr && !core.reschedule) {
+    if (hand_over && thread.domain == core.domain && thread.sched_context != nullptr && core.candidate == nullptr && !core.reschedule) {
         core.candidate = &thread;
     } else {
         resume_with_budget(core, thread);
@@ -37,8 +37,17 @@ void handle_timer(Core& core);
 // The current thread gives up what is left of its current refill.
 void yield(Core& core);
 
+// Gives the processor to the domain of an entry of the schedule, from the last booking on.
+void begin_domain_turn(Core& core, unsigned entry);
+
+// What makes the thread special has changed.
+void refresh_special(Core& core, Tcb& thread);
+
 // Chooses who runs next and makes it current. Called once at the end of every kernel entry.
 void schedule(Core& core);
+
+// Gives the floating-point unit to the current thread, or with null to nobody; the registers of the one that had it are saved.
+void take_fpu(Core& core, Tcb* thread);
 
 // The current thread's VSpace capability was replaced.
 void reload_address_space(Core& core);
@@ -50,5 +59,6 @@ Ticks min_budget();
 Ticks ticks_down(Micros time);
 Ticks ticks_up(Micros time);
 Micros micros_down(Ticks time);
+Micros micros_up(Ticks time);
 
 }  // namespace caprock

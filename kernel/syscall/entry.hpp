@@ -11,8 +11,11 @@ void handle_interrupt(caprock::Core& core);
 // esr: ESR_EL1; far: FAR_EL1.
 void handle_vm_fault(caprock::Core& core, caprock::Word esr, caprock::Word far, bool instruction_fetch);
 void handle_user_exception(caprock::Core& core, caprock::Word esr);
-void handle_fpu_trap(caprock::Core& core);
-void handle_serror(caprock::Core& core, caprock::Word esr);
+void handle_fpu_trap(caprock::Core& core, caprock::Word esr);
+// address: of the access for Data, else ignored.
+void handle_debug_exception(caprock::Core& core, caprock::abi::BreakpointType reason, caprock::Word address);
+// Whoever runs when it comes has nothing to do with it.
+void handle_serror(caprock::Core& core);
 
 // Makes the first objects and the root task from what the boot shim said. cores_up: cores that came up, this one included.
 void boot_kernel(const caprock::abi::BootInfo& info, unsigned cores_up);

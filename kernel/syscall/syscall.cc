@@ -39,16 +39,17 @@ using abi::Syscall;
 // -- Sending
 
 struct SendPhase {
-    bool blocking;
-    bool call;
-    bool donate;
-    bool answers;   // the system call ends with this phase and returns its result
+    uint32_t options;   // of SendOptions
+    bool answers;       // the system call ends with this phase and returns its result
+
+    bool blocking() const { return (options & SendOptions::blocking) != 0; }
 };
 
-constexpr SendPhase call_phase{.blocking = true, .call = true, .donate = true, .answers = true};
-constexpr SendPhase send_phase{.blocking = true, .call = false, .donate = false, .answers = true};
-constexpr SendPhase nb_send_phase{.blocking = false, .call = false, .donate = false, .answers = true};
-constexpr SendPhase first_phase{.blocking = false, .call = false, .donate = true, .answers = false};
+constexpr uint32_t call_options = SendOptions::blocking | SendOptions::call | SendOptions::donate;
+constexpr SendPhase call_phase{.options = call_options, .answers = true};
+constexpr SendPhase send_phase{.options = SendOptions::blocking, .answers = true};
+constexpr SendPhase nb_send_phase{.options = 0, .answers = true};
+constexpr SendPhase first_phase{.options = SendOptions::donate, .answers = false};
 
 void refuse_send(Tcb& thread, const SendPhase& phase) {
     if (phase.answers) set_result(thread, Failure::invalid_capability(0));
@@ -56,12 +57,7 @@ void refuse_send(Tcb& thread, const SendPhase& phase) {
 
 [[gnu::always_inline]] inline void send_to_endpoint(Core& core, Tcb& thread, const EndpointCap& cap, const SendPhase& phase) {
     if (!cap.can_send()) return refuse_send(thread, phase);
-    SendResult sent = send_ipc(core, thread, cap.as_object<Endpoint>(), cap.badge(),
-                               {.blocking = phase.blocking,
-                                .call = phase.call,
-                                .grant = cap.can_grant(),
-                                .grant_reply = cap.can_grant_reply(),
-                                .donate = phase.donate});
+    SendResult sent = send_ipc(core, thread, cap.as_object<Endpoint>(), cap.badge(), SendOptions::through(cap, phase.options));
     if (!phase.answers) return;
     if (sent == SendResult::Refused) set_result(thread, Failure::of(Error::NoDonation));
     if (sent == SendResult::Finished) set_done(thread);
@@ -79,7 +75,7 @@ bool find_arguments(Core& core, Tcb& thread, Invocation& invocation, const SendP
         CPtr address = invocation.message.cap(i);
         invocation.caps[i] = find_slot(thread, address);
         if (invocation.caps[i] != nullptr) continue;
-        if (phase.blocking) {
+        if (phase.blocking()) {
             cap_fault(core, thread, address, lookup_fault(thread, address), false);
         } else if (phase.answers) {
             set_done(thread);
@@ -102,11 +98,14 @@ Invoked dispatch(const Invocation& invocation) {
         case CapType::ASIDPool: return invoke_asid_pool(invocation);
         case CapType::IRQControl: return invoke_irq_control(invocation);
         case CapType::IRQHandler: return invoke_irq_handler(invocation);
+        case CapType::VSpace: return invoke_vspace(invocation);
+        case CapType::Domain: return invoke_domain(invocation);
+        case CapType::Inspect: return invoke_inspect(invocation);
         default: return Failure::illegal_operation();
     }
 }
 
-// The number, the implementation and the length of a method are looked up; the object's own function checks the rest.
+// The number and the length of a method are looked up; the object's own function checks the rest.
 Invoked invoke(const Invocation& invocation) {
     Word label = static_cast<Word>(invocation.method);
     if (label >= abi::method_count) return Failure::illegal_operation();
@@ -149,6 +148,10 @@ Invoked invoke(const Invocation& invocation) {
             send_reply(core, thread, slot.cap.as_object<Reply>(), as<ReplyCap>(slot.cap).can_grant());
             if (phase.answers) set_done(thread);
             break;
+        case CapType::SGISignal:
+            arch::irq_send_sgi(as<SgiSignalCap>(slot.cap).irq(), as<SgiSignalCap>(slot.cap).core());
+            if (phase.answers) set_done(thread);
+            break;
         default: return invoke_object(core, thread, slot, phase);
     }
     return Progress::Complete;
@@ -156,9 +159,9 @@ Invoked invoke(const Invocation& invocation) {
 
 // Preempted: the system call executes again, from this phase.
 [[gnu::noinline]] Progress send(Core& core, Tcb& thread, CPtr address, const SendPhase& phase) {
-    Slot* slot = phase.blocking ? find_cap(core, thread, address, false) : find_slot(thread, address);
+    Slot* slot = phase.blocking() ? find_cap(core, thread, address, false) : find_slot(thread, address);
     if (slot != nullptr && !slot->empty()) return send_through(core, thread, *slot, phase);
-    if (!phase.blocking && phase.answers) set_done(thread);
+    if (!phase.blocking() && phase.answers) set_done(thread);
     return Progress::Complete;
 }
 
@@ -188,6 +191,8 @@ struct ReceivePhase {
     return true;
 }
 
+bool requires_donation(const Tcb& thread) { return (thread.context.x[reg::number] & abi::syscall_flag_require_donation) != 0; }
+
 void receive(Core& core, Tcb& thread, const ReceivePhase& phase) {
     CPtr address(thread.context.x[reg::cap]);
     Slot* slot = find_cap(core, thread, address, true);
@@ -195,9 +200,8 @@ void receive(Core& core, Tcb& thread, const ReceivePhase& phase) {
     if (slot->cap.is(CapType::Endpoint) && as<EndpointCap>(slot->cap).can_receive()) {
         Reply* reply;
         if (!find_reply(core, thread, phase, reply)) return;
-        bool requires_donation = (thread.context.x[reg::number] & abi::syscall_flag_require_donation) != 0;
         return receive_ipc(core, thread, slot->cap.as_object<Endpoint>(), reply,
-                           {.blocking = phase.blocking, .requires_donation = requires_donation});
+                           {.blocking = phase.blocking, .requires_donation = requires_donation(thread)});
     }
     if (slot->cap.is(CapType::Notification) && as<NotificationCap>(slot->cap).can_receive()) {
         Notification& notification = slot->cap.as_object<Notification>();
@@ -209,12 +213,47 @@ void receive(Core& core, Tcb& thread, const ReceivePhase& phase) {
 }
 
 // From here on the system call is the plain receive: should it execute again, its send phase does not.
-void receive_after_send(Core& core, Tcb& thread, Syscall alone, const ReceivePhase& phase) {
+void become_receive(Tcb& thread, Syscall alone) {
     Word& number = thread.context.x[reg::number];
     number = (number & ~abi::syscall_number_mask) | static_cast<Word>(alone);
-    if (thread.state == ThreadState::Running) return receive(core, thread, phase);
-    // The first phase stopped the thread itself: the receive is what it continues with.
+}
+
+void receive_after_send(Core& core, Tcb& thread, Syscall alone, const ReceivePhase& phase) {
+    become_receive(thread, alone);
+    bool yields = thread.yielding_to != nullptr;
+    if (thread.state == ThreadState::Running && !yields) return receive(core, thread, phase);
+    // The first phase stopped the thread itself, or lets another one run first: the receive is what it continues with.
+    if (yields) forget_yield(core, thread);
     restart_syscall(thread);
+}
+
+// -- Refusing senders in time. Only a receive with the flag refuses, and only when the thread has no scheduling context by then: when its first
+// phase gives the context away.
+
+Reply* named_reply(const Tcb& thread) {
+    Slot* slot = find_slot(thread, CPtr(thread.context.x[reg::reply]));
+    return slot != nullptr && slot->cap.is(CapType::Reply) ? &slot->cap.as_object<Reply>() : nullptr;
+}
+
+bool reply_returns_context(const Tcb& thread, const Reply* reply) {
+    bool newest = reply != nullptr && reply->context != nullptr && reply->context == thread.sched_context;
+    return newest && reply->tcb->sched_context == nullptr;
+}
+
+bool send_donates(const Tcb& thread) {
+    Slot* slot = find_slot(thread, CPtr(thread.context.x[reg::destination]));
+    if (slot == nullptr || !slot->cap.is(CapType::Endpoint) || !as<EndpointCap>(slot->cap).can_send()) return false;
+    const Endpoint& endpoint = slot->cap.as_object<Endpoint>();
+    return endpoint.receiving() && endpoint.queue.head->sched_context == nullptr;
+}
+
+// Refuses the senders that the receive phase will refuse. Preempted: nothing of the system call is done.
+[[gnu::noinline]] Progress refuse_first(Core& core, Tcb& thread, const Reply* reply, bool gives_context) {
+    Slot* slot = find_slot(thread, CPtr(thread.context.x[reg::cap]));
+    if (!gives_context || slot == nullptr || !slot->cap.is(CapType::Endpoint) || !as<EndpointCap>(slot->cap).can_receive()) return Progress::Complete;
+    Progress progress = refuse_early(core, thread, slot->cap.as_object<Endpoint>(), reply);
+    if (progress == Progress::Preempted) restart_syscall(thread);
+    return progress;
 }
 
 // Returns the reply object, or null if x6 names none.
@@ -233,15 +272,28 @@ void call(Core& core, Tcb& thread, CPtr address) {
         return send_only(core, thread, address, call_phase);
     }
     const EndpointCap& cap = as<EndpointCap>(slot->cap);
-    SendOptions options{.blocking = true, .call = true, .grant = cap.can_grant(), .grant_reply = cap.can_grant_reply(), .donate = true};
-    if (send_ipc(core, thread, cap.as_object<Endpoint>(), cap.badge(), options) == SendResult::Refused) {
+    if (send_ipc(core, thread, cap.as_object<Endpoint>(), cap.badge(), SendOptions::through(cap, call_options)) == SendResult::Refused) {
         set_result(thread, Failure::of(Error::NoDonation));
     }
 }
 
 void reply_recv(Core& core, Tcb& thread) {
+    if (requires_donation(thread)) {
+        const Reply* reply = named_reply(thread);
+        if (refuse_first(core, thread, reply, reply_returns_context(thread, reply)) == Progress::Preempted) return;
+    }
     Reply* reply = answer(core, thread);
-    receive_after_send(core, thread, Syscall::Recv, {.blocking = true, .with_reply = true, .reply = reply});
+    become_receive(thread, Syscall::Recv);
+    receive(core, thread, {.blocking = true, .with_reply = true, .reply = reply});
+}
+
+void send_receive(Core& core, Tcb& thread, CPtr destination, bool with_reply) {
+    if (requires_donation(thread)) {
+        const Reply* reply = with_reply ? named_reply(thread) : nullptr;
+        if (refuse_first(core, thread, reply, send_donates(thread)) == Progress::Preempted) return;
+    }
+    if (send(core, thread, destination, first_phase) == Progress::Preempted) return;
+    receive_after_send(core, thread, with_reply ? Syscall::Recv : Syscall::Wait, {.blocking = true, .with_reply = with_reply});
 }
 
 void unknown_syscall(Core& core, Tcb& thread) {
@@ -251,11 +303,13 @@ void unknown_syscall(Core& core, Tcb& thread) {
     send_fault(core, thread, {.label = abi::FaultLabel::UnknownSyscall, .flag = false, .words = {number, 0}, .lookup = {}});
 }
 
+static_assert(abi::syscall_number_mask == UINT8_MAX);
+
 void perform(Core& core, Tcb& thread) {
     Context& context = thread.context;
     CPtr cap(context.x[reg::cap]);
     CPtr destination(context.x[reg::destination]);
-    switch (static_cast<Syscall>(context.x[reg::number] & abi::syscall_number_mask)) {
+    switch (static_cast<Syscall>(static_cast<uint8_t>(context.x[reg::number]))) {
         case Syscall::Call: return call(core, thread, cap);
         case Syscall::ReplyRecv: return reply_recv(core, thread);
         case Syscall::Send: return send_only(core, thread, cap, send_phase);
@@ -264,12 +318,8 @@ void perform(Core& core, Tcb& thread) {
         case Syscall::NBRecv: return receive(core, thread, {.blocking = false, .with_reply = true});
         case Syscall::Wait: return receive(core, thread, {.blocking = true, .with_reply = false});
         case Syscall::NBWait: return receive(core, thread, {.blocking = false, .with_reply = false});
-        case Syscall::NBSendRecv:
-            if (send(core, thread, destination, first_phase) == Progress::Preempted) return;
-            return receive_after_send(core, thread, Syscall::Recv, {.blocking = true, .with_reply = true});
-        case Syscall::NBSendWait:
-            if (send(core, thread, destination, first_phase) == Progress::Preempted) return;
-            return receive_after_send(core, thread, Syscall::Wait, {.blocking = true, .with_reply = false});
+        case Syscall::NBSendRecv: return send_receive(core, thread, destination, true);
+        case Syscall::NBSendWait: return send_receive(core, thread, destination, false);
         case Syscall::Yield: return yield(core);
         default: return unknown_syscall(core, thread);
     }

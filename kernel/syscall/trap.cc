@@ -36,19 +36,31 @@ extern "C" void handle_user_exception(Core& core, Word esr) {
     schedule(core);
 }
 
-// The unit holds the registers of the thread that used it last. They are saved only when another thread wants the unit.
-extern "C" void handle_fpu_trap(Core& core) {
-    arch::fpu_enable(true);
-    core.fpu_enabled = true;
-    if (core.fpu_owner == core.current) return;
-    if (core.fpu_owner != nullptr) arch::fpu_save(core.fpu_owner->fpu);
-    arch::fpu_restore(core.current->fpu);
-    core.fpu_owner = core.current;
+// A step that is not the last of its count only re-arms.
+extern "C" void handle_debug_exception(Core& core, abi::BreakpointType reason, Word address) {
+    Tcb& thread = *core.current;
+    if (reason == abi::BreakpointType::SingleStep) {
+        if (thread.debug.steps > 1) return set_single_stepping(core, thread, thread.debug.steps - 1);
+        set_single_stepping(core, thread, 0);
+    }
+    if (reason == abi::BreakpointType::Instruction) address = thread.context.pc;
+    bool addressed = reason == abi::BreakpointType::Instruction || reason == abi::BreakpointType::Data;
+    send_fault(core, thread,
+               {.label = abi::FaultLabel::DebugException,
+                .flag = false,
+                .words = {static_cast<Word>(reason), addressed ? address : 0},
+                .lookup = {}});
+    schedule(core);
 }
 
-// An asynchronous error belongs to no thread. Nothing can be bound to it yet: a debug build says that it came, and the system goes on.
-extern "C" void handle_serror(Core&, Word) {
-    if constexpr (debug_build) {
-        for (const char* text = "caprock: an SError came\n"; *text != 0; ++text) arch::console_put(*text);
-    }
+// The unit holds the registers of the thread that used it last. They are saved only when another thread wants the unit.
+extern "C" void handle_fpu_trap(Core& core, Word esr) {
+    if (core.current->thread_flags().fpu_disabled() != 0) return handle_user_exception(core, esr);
+    take_fpu(core, core.current);
+}
+
+// An asynchronous error belongs to no thread: it is an interrupt that the interrupt controller does not know.
+extern "C" void handle_serror(Core& core) {
+    signal_irq(core, Irq(abi::irq_serror));
+    schedule(core);
 }

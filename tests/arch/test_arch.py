@@ -40,21 +40,20 @@ def spell(setting):
     return setting.machine if setting.gic is None else f"{setting.machine}-gic{setting.gic}-el{setting.el}"
 
 
-def request(folder, boot, run, image="Image"):
+def request(folder, boot, run, image="Image", user="arch-test-user.elf"):
     """Returns the paths of an Image and of a payload that asks for a run."""
     program = BUILD / image
     assert program.exists(), f"{program} does not exist: build first (./caprock build)"
     content = program.read_bytes()
     api_hash = payloads.elf_api_hash(content[content.index(b"\x7fELF"):])
-    user = (BUILD / "arch-test-user.elf").read_bytes()
     path = folder / "system.bin"
-    path.write_bytes(payloads.make_payload(user, "arch", struct.pack("16s16s", boot.encode(), run.encode()), api_hash))
+    path.write_bytes(payloads.make_payload((BUILD / user).read_bytes(), "arch", struct.pack("16s16s", boot.encode(), run.encode()), api_hash))
     return program, path
 
 
-def start(folder, setting, *, boot="", run="suite", image="Image", timeout=TIMEOUT, **options):
+def start(folder, setting, *, boot="", run="suite", image="Image", user="arch-test-user.elf", timeout=TIMEOUT, **options):
     """Runs a machine to its end."""
-    program, payload = request(folder, boot, run, image)
+    program, payload = request(folder, boot, run, image, user)
     return machines.run(setting, timeout=timeout, image=program, payload=payload, offline=True, output=None, **options)
 
 
@@ -98,7 +97,7 @@ def suite(tmp_path_factory):
 
 # --- The suite --------------------------------------------------------------------------------------------------------------------------
 
-GROUPS = ["memory", "cores", "registers", "interrupts", "faults", "exceptions", "el0", "fpu", "spaces"]
+GROUPS = ["memory", "cores", "registers", "interrupts", "sgi", "faults", "exceptions", "el0", "access", "fpu", "debug", "spaces"]
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -147,13 +146,30 @@ def test_absent_core_is_named(tmp_path):
     assert Results(outcome).failed == ["cores: all came up"]
 
 
-@pytest.mark.parametrize("setting", [machines.Setting("virt", gic=gic, el=2) for gic in (2, 3)], ids=spell)
+@pytest.mark.parametrize("setting", AT_EL2, ids=spell)
 def test_serror_is_delivered(tmp_path, setting):
-    """At EL1 under a hypervisor, which raises SErrors at user level, in the kernel and while idle."""
+    """At EL1 under a hypervisor, which raises SErrors at user level, in the kernel and while idle. Each makes another thread run."""
     results = Results(start(tmp_path, setting, boot="hypervisor", run="serrors"))
     results.check("serror")
     assert len([name for name in results.names if name.endswith(" is delivered")]) == 3
     assert results.failed == []
+
+
+@pytest.mark.parametrize("image", ["Image-system", "Image-system-debug"])
+@pytest.mark.parametrize("setting", AT_EL2, ids=spell)
+def test_serror_reaches_its_notification(tmp_path, setting, image):
+    """The same on the real kernel, to the notification that a handler names."""
+    results = Results(start(tmp_path, setting, boot="guest", image=image, user="arch-test-serrors.elf"))
+    results.check("serror")
+    assert len(results.names) == 12 and results.failed == []
+
+
+@pytest.mark.parametrize("setting", [machines.Setting("virt", gic=gic, el=1, cores=1) for gic in (2, 3)], ids=spell)
+def test_work_is_bounded(tmp_path, setting):
+    """The operations on memory that have no preemption point take less than 4,000 instructions for the most that they are asked to do."""
+    results = Results(start(tmp_path, setting, run="work", deterministic=True))
+    results.check("work")
+    assert len(results.names) == 4 and results.failed == []
 
 
 # --- Registers that EL1 cannot read -----------------------------------------------------------------------------------------------------
@@ -168,6 +184,10 @@ AFTER_START = {
     "CPACR": 0x100000,
     "PMUSERENR_EL0": 0,
     "MDSCR_EL1": 0x1000,
+    "OSLSR_EL1": 8,
+    "OSDLR_EL1": 0,
+    "PMCNTENSET_EL0": 0,
+    "PMINTENSET_EL1": 0,
     "CNTP_CTL_EL0": 0,
     "MAIR_EL1": 0xFF4400,
 }

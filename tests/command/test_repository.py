@@ -56,7 +56,7 @@ def test_no_line_is_too_long_to_read():
 @pytest.mark.parametrize("pattern, registry", [
     ("**/test_*.py", "tests/meson.build"),
     ("unit/**/test_*.cc", "tests/unit/meson.build"),
-    ("target/**/test_*.cc", "tests/target/meson.build"),
+    ("conformance/**/test_*.cc", "tests/conformance/meson.build"),
 ])
 def test_every_test_is_registered(pattern, registry):
     text = (ROOT / registry).read_text(encoding="utf-8")

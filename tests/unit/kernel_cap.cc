@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Cases of kernel/cap: resolution of addresses, the derivation tree, every method of a CNode with its errors in the manual's order,
 // deletion and revocation with preemption at every point.
+#include "preemption.hpp"
 #include "world.hpp"
 
 #include "cap/derive.hpp"
 #include "cap/lookup.hpp"
+#include "caprock/decode.hpp"
 #include "ipc/message.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
+
+#include <utility>
 
 using namespace caprock;
 using namespace caprock::test;
@@ -108,6 +112,59 @@ TEST_CASE("resolution walks guards and indices", "[cap]") {
         REQUIRE(found.ok());
         CHECK(found.value().slot == slots + 1);
         CHECK(!resolve(deep, CPtr(~Word{0} >> 1), 64).ok());
+    }
+}
+
+TEST_CASE("an address leads through sixteen CNodes at most", "[cap]") {
+    Nodes w;
+    constexpr unsigned levels = abi::cspace_levels;
+    // Each level takes one bit; slot 0 leads on, slot 1 ends.
+    Word first = w.make(ObjectType::CNode, 1, levels + 1);
+    Word endpoint = w.make(ObjectType::Endpoint);
+    for (unsigned i = levels; i > 0; --i) REQUIRE_OK(w.copy_to(first + i - 1, 0, 1, first + i));
+    Cap root = w.slot(first).cap;
+    SECTION("by depth") {
+        Lookup found = resolve(root, CPtr(1), levels);
+        REQUIRE(found.ok());
+        CHECK(found.value().slot == &w.object<Slot[2]>(first + levels - 1)[1]);
+        CHECK(found.value().bits_left == 0);
+        // The slot found at the last level may itself hold a CNode, as long as no bits are left.
+        CHECK(resolve(root, CPtr(0), levels).ok());
+        found = resolve(root, CPtr(0), levels + 1);
+        REQUIRE(!found.ok());
+        CHECK(found.failure().type == static_cast<uint8_t>(LookupFailure::TooManyLevels));
+        CHECK(found.failure().bits_left == 1);
+        found = resolve(root, CPtr(0), 64);
+        REQUIRE(!found.ok());
+        CHECK(found.failure().type == static_cast<uint8_t>(LookupFailure::TooManyLevels));
+        CHECK(found.failure().bits_left == 64 - levels);
+    }
+    SECTION("by what is found: an occupied slot ends the walk with bits left") {
+        REQUIRE_OK(w.copy_to(first + levels - 1, 1, 1, endpoint));
+        Lookup found = resolve(root, CPtr(Word{1} << (64 - levels)), 64);
+        REQUIRE(found.ok());
+        CHECK(found.value().slot->cap == w.slot(endpoint).cap);
+        CHECK(found.value().bits_left == 64 - levels);
+    }
+    SECTION("methods say so") {
+        CHECK(w.invoke(first, Method::CNodeDelete, {0, 64}) == failed_lookup(false, LookupFailure::TooManyLevels, 64 - levels));
+        CHECK(w.copy_to(root_cnode, w.fresh(), depth, 0, levels + 3, first) == failed_lookup(true, LookupFailure::TooManyLevels, 3));
+        REQUIRE_OK(w.invoke(first, Method::CNodeDelete, {1, levels}));
+    }
+    SECTION("a CNode that contains itself ends a walk too") {
+        Word loop = w.make(ObjectType::CNode, 1);
+        REQUIRE_OK(w.copy_to(loop, 0, 1, loop));
+        Lookup found = resolve(w.slot(loop).cap, CPtr(0), 64);
+        REQUIRE(!found.ok());
+        CHECK(found.failure().type == static_cast<uint8_t>(LookupFailure::TooManyLevels));
+    }
+    SECTION("a thread faults on such an address") {
+        Thread thread = w.start_thread(10);
+        w.must(thread.tcb, Method::TCBSetSpace, {0, 0}, {0, first, World::cap(InitSlot::VSpace)});
+        CHECK(find_slot(*thread.object, CPtr(0)) == nullptr);
+        LookupFault fault = lookup_fault(*thread.object, CPtr(0));
+        CHECK(fault.type == static_cast<uint8_t>(LookupFailure::TooManyLevels));
+        CHECK(fault.bits_left == 64 - levels);
     }
 }
 
@@ -260,6 +317,130 @@ TEST_CASE("guards are given by Mint and Mutate", "[cap]") {
     CHECK(w.slot(target).cap == before);
 }
 
+// -- Rotate
+
+namespace {
+
+struct Rotating : Nodes {
+    Word tcb = make(ObjectType::TCB);
+    Word page = make(ObjectType::SmallPage);
+    Word dest = fresh();
+    struct Place {
+        Word index;
+        Word depth = World::full_depth;
+        Word badge = 0;
+        Word root = root_cnode;
+    };
+    Answer rotate(Place to, Place pivot, Place from) {
+        return invoke(to.root, Method::CNodeRotate, {to.index, to.depth, to.badge, pivot.index, pivot.depth, pivot.badge, from.index, from.depth},
+                      {pivot.root, from.root});
+    }
+};
+
+}  // namespace
+
+TEST_CASE("checks of Rotate, in order", "[cap]") {
+    Rotating w;
+    Word endpoint = w.make(ObjectType::Endpoint);
+    Word empty = w.fresh();
+    Word pair = w.fresh();
+    Word slots = w.count_slots();
+    // Everything is wrong at once; each check passes in turn.
+    CHECK(w.rotate({~Word{0}, 0}, {~Word{0}, 0, 0, endpoint}, {~Word{0}, 65, 0, endpoint}) == failure(Error::RangeError, {1, 64}));
+    CHECK(w.rotate({~Word{0}, 65}, {~Word{0}, 0, 0, endpoint}, {~Word{0}, 65, 0, endpoint}) == failure(Error::RangeError, {1, 64}));
+    CHECK(w.rotate({~Word{0}}, {~Word{0}, 0, 0, endpoint}, {~Word{0}, 65, 0, endpoint}) ==
+          failed_lookup(false, LookupFailure::GuardMismatch, 64, 0, 52));
+    CHECK(w.rotate({endpoint}, {~Word{0}, 0, 0, endpoint}, {~Word{0}, 65, 0, endpoint}) == failure(Error::RangeError, {1, 64}));
+    CHECK(w.rotate({endpoint}, {~Word{0}, 0, 0, endpoint}, {~Word{0}, 64, 0, endpoint}) ==
+          failed_lookup(true, LookupFailure::InvalidRoot, 64));
+    CHECK(w.rotate({endpoint}, {~Word{0}, 0, 0, endpoint}, {empty}) == failure(Error::RangeError, {1, 64}));
+    CHECK(w.rotate({endpoint}, {~Word{0}, 64, 0, endpoint}, {empty}) == failed_lookup(true, LookupFailure::InvalidRoot, 64));
+    CHECK(w.rotate({endpoint}, {empty}, {empty}) == failure(Error::IllegalOperation));
+    CHECK(w.rotate({endpoint}, {endpoint}, {empty}) == failure(Error::IllegalOperation));
+    CHECK(w.rotate({endpoint}, {pair}, {empty}) == failure(Error::DeleteFirst));
+    CHECK(w.rotate({w.dest}, {pair}, {empty}) == failed_lookup(true, LookupFailure::MissingCapability, 0));
+    CHECK(w.rotate({empty}, {pair}, {empty}) == failed_lookup(true, LookupFailure::MissingCapability, 0));
+    CHECK(w.rotate({w.dest}, {pair}, {endpoint}) == failed_lookup(true, LookupFailure::MissingCapability, 0));
+    CHECK(w.rotate({w.dest}, {w.tcb}, {endpoint}) == failure(Error::IllegalOperation));
+    CHECK(w.rotate({w.dest}, {endpoint}, {w.tcb}) == failure(Error::IllegalOperation));
+    CHECK(w.rotate({w.tcb}, {endpoint}, {w.tcb}) == failure(Error::IllegalOperation));
+    Word bad_guard = guard(62, 0).raw;
+    CHECK(w.rotate({w.dest, 64, bad_guard}, {w.node}, {w.tcb}) == failure(Error::IllegalOperation));
+    CHECK(w.rotate({w.dest}, {w.tcb, 64, bad_guard}, {w.node}) == failure(Error::IllegalOperation));
+    CHECK(w.count_slots() == slots);
+    CHECK(w.invoke(root_cnode, Method::CNodeRotate, {1, 2, 3, 4, 5, 6, 7}, {root_cnode, root_cnode}) == failure(Error::TruncatedMessage));
+    CHECK(w.invoke(root_cnode, Method::CNodeRotate, {1, 2, 3, 4, 5, 6, 7, 8}, {root_cnode}) == failure(Error::TruncatedMessage));
+}
+
+TEST_CASE("Rotate moves the pivot to the destination and the source to the pivot", "[cap]") {
+    Rotating w;
+    Cap tcb = w.slot(w.tcb).cap;
+    Cap page = w.slot(w.page).cap;
+    Cap node = w.slot(w.node).cap;
+    SECTION("three slots") {
+        REQUIRE_OK(w.rotate({w.dest}, {w.tcb}, {w.page}));
+        CHECK(w.slot(w.dest).cap == tcb);
+        CHECK(w.slot(w.tcb).cap == page);
+        CHECK(w.slot(w.page).empty());
+    }
+    SECTION("the data is ignored where it means nothing") {
+        REQUIRE_OK(w.rotate({w.dest, 64, 99}, {w.tcb, 64, 98}, {w.page}));
+        CHECK(w.slot(w.dest).cap == tcb);
+        CHECK(w.slot(w.tcb).cap == page);
+    }
+    SECTION("two slots are exchanged when the destination is the source") {
+        REQUIRE_OK(w.rotate({w.page}, {w.tcb}, {w.page}));
+        CHECK(w.slot(w.page).cap == tcb);
+        CHECK(w.slot(w.tcb).cap == page);
+        REQUIRE_OK(w.rotate({w.page}, {w.tcb}, {w.page}));
+        CHECK(w.slot(w.page).cap == page);
+    }
+    SECTION("CNodes get their guards, which are counted from the destination") {
+        REQUIRE_OK(w.rotate({w.dest, 64, guard(5, 9).raw}, {w.node, 64, guard(6, 7).raw}, {w.tcb}));
+        CHECK(as<CNodeCap>(w.slot(w.dest).cap).guard_size() == 5);
+        CHECK(as<CNodeCap>(w.slot(w.dest).cap).guard() == 9);
+        CHECK(w.slot(w.node).cap == tcb);
+        REQUIRE_OK(w.rotate({w.tcb, 64, guard(1, 1).raw}, {w.node, 64, guard(2, 3).raw}, {w.dest}));
+        CHECK(w.slot(w.tcb).cap == tcb);
+        CHECK(as<CNodeCap>(w.slot(w.node).cap).guard_size() == 2);
+        CHECK(as<CNodeCap>(w.slot(w.node).cap).guard() == 3);
+    }
+    SECTION("two CNodes are exchanged, each with its guard") {
+        Word other = w.make(ObjectType::CNode, 4);
+        Cap other_cap = w.slot(other).cap;
+        REQUIRE_OK(w.rotate({w.node, 64, guard(4, 4).raw}, {other, 64, guard(3, 3).raw}, {w.node}));
+        CHECK(w.slot(w.node).cap.object() == other_cap.object());
+        CHECK(as<CNodeCap>(w.slot(w.node).cap).guard_size() == 4);
+        CHECK(w.slot(other).cap.object() == node.object());
+        CHECK(as<CNodeCap>(w.slot(other).cap).guard_size() == 3);
+    }
+    SECTION("slots of different CNodes") {
+        REQUIRE_OK(w.put(w.node, 2, w.page));
+        REQUIRE_OK(w.rotate({4, 3, 0, w.node}, {w.tcb}, {2, 3, 0, w.node}));
+        CHECK(w.inner(4).cap == tcb);
+        CHECK(w.slot(w.tcb).cap == page);
+        CHECK(w.inner(2).empty());
+    }
+}
+
+TEST_CASE("what Rotate moves keeps its place in the derivation tree", "[cap]") {
+    Rotating w;
+    Word untyped = w.make(ObjectType::Untyped, 14);
+    Word child = w.make_in(untyped, ObjectType::Untyped, 12);
+    Word grandchild = w.make_in(child, ObjectType::TCB);
+    bool exchanged = GENERATE(false, true);
+    Word to = exchanged ? grandchild : w.dest;
+    // The child comes to `to`; the grandchild to the child's slot.
+    REQUIRE_OK(w.rotate({to}, {child}, {grandchild}));
+    CHECK(w.slot(to).cap.is(CapType::Untyped));
+    CHECK(w.slot(child).cap.is(CapType::TCB));
+    REQUIRE_OK(w.revoke(to));
+    CHECK(w.slot(child).empty());
+    CHECK(!w.slot(to).empty());
+    REQUIRE_OK(w.revoke(untyped));
+    CHECK(w.slot(to).empty());
+}
+
 TEST_CASE("what cannot be derived", "[cap]") {
     Nodes w;
     Word target = w.fresh();
@@ -286,10 +467,9 @@ TEST_CASE("what cannot be derived", "[cap]") {
     }
 }
 
-TEST_CASE("planned methods, unknown labels and short messages", "[cap]") {
+TEST_CASE("unknown labels and short messages", "[cap]") {
     Nodes w;
-    for (Method method :
-         {Method::CNodeCancelBadgedSends, Method::CNodeRotate, Method::TCBSuspend, Method::None, static_cast<Method>(9999)}) {
+    for (Method method : {Method::TCBSuspend, Method::None, static_cast<Method>(abi::method_count), static_cast<Method>(9999)}) {
         CHECK(w.invoke(root_cnode, method, {1, 2, 3, 4, 5, 6, 7, 8}, {root_cnode, root_cnode}) == failure(Error::IllegalOperation));
     }
     CHECK(w.invoke(root_cnode, Method::CNodeDelete, {1}) == failure(Error::TruncatedMessage));
@@ -298,8 +478,6 @@ TEST_CASE("planned methods, unknown labels and short messages", "[cap]") {
     CHECK(w.invoke(root_cnode, Method::CNodeRevoke, {0, 0}) == failure(Error::RangeError, {1, 64}));
     CHECK(w.invoke(root_cnode, Method::CNodeDelete, {0, 65}) == failure(Error::RangeError, {1, 64}));
     CHECK(w.invoke(root_cnode, Method::CNodeDelete, {~Word{0}, 64}) == failed_lookup(false, LookupFailure::GuardMismatch, 64, 0, 52));
-    CHECK(w.invoke(World::cap(InitSlot::Domain), Method::DomainSet, {0}, {root_cnode}) == failure(Error::IllegalOperation));
-    CHECK(w.invoke(World::cap(InitSlot::VSpace), Method::VSpaceCleanData, {0, 1}) == failure(Error::IllegalOperation));
     Word empty = w.fresh();
     REQUIRE_OK(w.remove(empty));
     REQUIRE_OK(w.revoke(empty));
@@ -472,53 +650,81 @@ const Structure structures[] = {
 
 }  // namespace
 
-TEST_CASE("deletion of everything, preempted at each point in turn", "[cap]") {
+namespace {
+
+// A structure, the memory that it is made of, and the slot that it is destroyed through.
+struct Doomed : Nodes {
+    Word memory = 0;
+    Word anchor = 0;
+    void build(const Structure& structure) {
+        memory = make(ObjectType::Untyped, 16);
+        anchor = fresh();
+        structure.build(*this, memory, anchor);
+        check();
+    }
+};
+
+}  // namespace
+
+TEST_CASE("deletion of everything, preempted at every pair of points", "[cap]") {
     for (const Structure& structure : structures) {
         for (bool by_memory : {false, true}) {
-            unsigned points = 1;
-            for (unsigned point = 0; point <= points; ++point) {
-                INFO(structure.name << (by_memory ? ", memory revoked" : ", anchor deleted, then memory revoked") << ", point " << point
-                                    << " of " << points);
-                Nodes w;
-                w.set_deep(false);
-                Word memory = w.make(ObjectType::Untyped, 16);
-                Word anchor = w.fresh();
-                structure.build(w, memory, anchor);
-                w.check();
-                unsigned before = hardware.preemption_points;
-                hardware.pending_at = point;
+            INFO(structure.name << (by_memory ? ", memory revoked" : ", anchor deleted, then memory revoked"));
+            auto build = [&](Doomed& w) { w.build(structure); };
+            auto destroy = [&](Doomed& w) {
                 if (!by_memory) {
-                    REQUIRE_OK(w.remove(anchor));
-                    CHECK(w.slot(anchor).empty());
+                    REQUIRE_OK(w.remove(w.anchor));
+                    CHECK(w.slot(w.anchor).empty());
                     w.check();
                 }
-                REQUIRE_OK(w.revoke(memory));
-                if (point == 0) points = hardware.preemption_points - before;
-                CHECK(hardware.pending_at == 0);
-                w.check();
+                REQUIRE_OK(w.revoke(w.memory));
                 // All of the memory can be used again.
-                CHECK(!has_children(w.slot(memory)));
-                w.make_in(memory, ObjectType::Untyped, 15, 2);
-            }
-            CHECK(points > 1);
+                CHECK(!has_children(w.slot(w.memory)));
+                unsigned left = std::exchange(hardware.pending_at, 0);
+                w.make_in(w.memory, ObjectType::Untyped, 15, 2);
+                hardware.pending_at = left;
+            };
+            Preempted done = preempt_everywhere<Doomed>(build, destroy, Pairing::Pairs);
+            CHECK(done.problem == "");
+            CHECK(done.points > 1);
         }
     }
 }
 
-TEST_CASE("deletion ends when it is preempted at every point", "[cap]") {
+TEST_CASE("a thread that becomes free to act between two parts of a deletion may undo nothing of it", "[cap]") {
+    // The handler of the interrupt that preempts the deletion starts the same and other deletions, or moves what is left.
+    enum class Act { Revoke, Delete, Move };
+    Act act = GENERATE(Act::Revoke, Act::Delete, Act::Move);
     for (const Structure& structure : structures) {
-        INFO(structure.name);
-        Nodes w;
-        w.set_deep(false);
-        Word memory = w.make(ObjectType::Untyped, 16);
-        Word anchor = w.fresh();
-        structure.build(w, memory, anchor);
-        hardware.always_pending = true;
-        REQUIRE_OK(w.remove(anchor));
-        REQUIRE_OK(w.revoke(memory));
-        hardware.always_pending = false;
-        CHECK(!has_children(w.slot(memory)));
-        w.check();
+        for (unsigned point = 1; point < 40; point += 3) {
+            INFO(structure.name << ", point " << point);
+            Doomed w;
+            w.set_deep(false);
+            Thread deleter = w.start_thread(10);
+            w.build(structure);
+            w.run(deleter);
+            w.prepare(Syscall::Call, root_cnode, {static_cast<Word>(Method::CNodeDelete), {w.anchor, depth}, {}});
+            hardware.pending_at = point;
+            w.execute();
+            hardware.pending_at = 0;
+            w.check();
+            switch (act) {
+                case Act::Revoke: REQUIRE_OK(w.revoke(w.memory)); break;
+                case Act::Delete: REQUIRE_OK(w.remove(w.anchor)); break;
+                case Act::Move: {
+                    bool zombie = w.slot(w.anchor).cap.is(CapType::Zombie);
+                    Answer moved = w.move_to(w.fresh(), w.anchor);
+                    if (zombie) CHECK(moved == failure(Error::IllegalOperation));
+                    break;
+                }
+            }
+            w.run(deleter);
+            for (unsigned i = 0; i < 3; ++i) w.syscall(Syscall::Call, root_cnode, {static_cast<Word>(Method::CNodeDelete), {w.anchor, depth}, {}});
+            CHECK(w.slot(w.anchor).empty());
+            REQUIRE_OK(w.revoke(w.memory));
+            w.check();
+            CHECK(!has_children(w.slot(w.memory)));
+        }
     }
 }
 
@@ -539,6 +745,13 @@ TEST_CASE("a zombie can only be deleted", "[cap]") {
     CHECK(w.move_to(target, anchor) == failure(Error::IllegalOperation));
     CHECK(w.invoke(root_cnode, Method::CNodeMint, {target, depth, anchor, depth, 15, 0}, {root_cnode}) == failure(Error::IllegalOperation));
     CHECK(w.invoke(root_cnode, Method::CNodeMutate, {target, depth, anchor, depth, 0}, {root_cnode}) == failure(Error::IllegalOperation));
+    Word other = w.make(ObjectType::TCB);
+    auto rotate = [&](Word to, Word pivot, Word from) {
+        return w.invoke(root_cnode, Method::CNodeRotate, {to, depth, 0, pivot, depth, 0, from, depth}, {root_cnode, root_cnode});
+    };
+    CHECK(rotate(target, anchor, other) == failure(Error::IllegalOperation));
+    CHECK(rotate(target, other, anchor) == failure(Error::IllegalOperation));
+    CHECK(w.invoke(root_cnode, Method::CNodeCancelBadgedSends, {anchor, depth}) == failure(Error::IllegalOperation));
     CHECK(w.invoke(anchor, Method::CNodeDelete, {0, 3}) == failure(Error::IllegalOperation));
     CHECK(w.copy_to(anchor, 0, 3, root_cnode) == failure(Error::IllegalOperation));
     CHECK(w.copy_to(root_cnode, target, depth, 0, 3, anchor) == failed_lookup(true, LookupFailure::InvalidRoot, 3));

@@ -34,8 +34,9 @@ Word sum(SchedContext& context) {
     return total;
 }
 
+// Behind the first, which may have been delayed beyond the time of the next.
 bool ordered(SchedContext& context) {
-    for (unsigned i = 1; i < context.count; ++i) {
+    for (unsigned i = 2; i < context.count; ++i) {
         if (context.refill(i - 1).time + context.refill(i - 1).amount.raw > context.refill(i).time) return false;
     }
     return true;
@@ -358,7 +359,8 @@ TEST_CASE("many refills at once are released in batches, the processor kept by i
         CHECK((waiting == 0 || hardware.deadline <= hardware.time));
         released = 40 - static_cast<unsigned>(waiting);
     }
-    CHECK(interrupts == 3);
+    // No interrupt releases more than eight.
+    CHECK(interrupts == 5);
 }
 
 TEST_CASE("budget is kept near the end of the counter's range", "[sched]") {

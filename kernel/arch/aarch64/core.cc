@@ -13,17 +13,35 @@ static_assert(alignof(Context) == 16, "Context is addressed by SP while its thre
 static_assert(offsetof(Context, x) == 0 && offsetof(Context, pc) == CONTEXT_PC && offsetof(Context, x) + 30 * sizeof(Word) == CONTEXT_X30);
 static_assert(offsetof(Core, current_context) == CORE_CURRENT_CONTEXT && offsetof(Core, stack_top) == CORE_STACK_TOP);
 
+namespace {
+
+bool has_performance_monitor() { return ID_AA64DFR0_EL1::has_pmu(ID_AA64DFR0_EL1::read()); }
+
+// Nothing counts, nothing interrupts, and no count of the boot loader's is left.
+void stop_performance_monitor() {
+    constexpr Word all_counters = 0xffffffff;
+    if (!has_performance_monitor())
+        return;
+    PMCR_EL0::write(PMCR_EL0::P | PMCR_EL0::C);
+    PMCNTENCLR_EL0::write(all_counters);
+    PMINTENCLR_EL1::write(all_counters);
+    PMOVSCLR_EL0::write(all_counters);
+}
+
+}  // namespace
+
 // The machine as user level sees it.
 void initialise_core_registers() {
     // Open: cache maintenance by address (UCI), CTR_EL0 (UCT), dc zva (DZE), wfe (nTWE). Trapped: wfi (nTWI), DAIF (UMA).
     SCTLR_EL1::write(SCTLR_EL1_MMU | SCTLR_EL1::UCI | SCTLR_EL1::UCT | SCTLR_EL1::DZE | SCTLR_EL1::nTWE);
-    // Both counters can be read; no timer register, no event stream.
-    CNTKCTL_EL1::write(CNTKCTL_EL1::EL0PCTEN | CNTKCTL_EL1::EL0VCTEN);
-    // No performance monitor, no debug monitor. By trap: the debug communication channel (TDCC), which would connect any two threads, and
-    // floating point.
-    if (ID_AA64DFR0_EL1::has_pmu(ID_AA64DFR0_EL1::read()))
-        PMUSERENR_EL0::write(0);
-    MDSCR_EL1::write(MDSCR_EL1::TDCC);
+    // Both counters can be read; no event stream. No timer register and no performance monitor but for threads that were given it.
+    stop_performance_monitor();
+    set_user_access(false, false);
+    // No breakpoint, and the locks that a debugger of the firmware's may have left are open. By trap: the debug communication channel (TDCC),
+    // which would connect any two threads, and floating point.
+    OSDLR_EL1::write(0);
+    OSLAR_EL1::write(0);
+    load_debug_state(nullptr);
     fpu_enable(false);
     // Nothing of the boot loader's in the thread pointers; its physical timer stopped; the kernel's virtual timer on, never due.
     TPIDR_EL0::write(0);
@@ -32,6 +50,14 @@ void initialise_core_registers() {
     set_deadline(Ticks(~Word{0}));
     CNTV_CTL_EL0::write(CNTV_CTL_EL0::ENABLE);
     isb();
+}
+
+// In force at the exception return.
+void set_user_access(bool pmu, bool physical_timer) {
+    constexpr Word counters = CNTKCTL_EL1::EL0PCTEN | CNTKCTL_EL1::EL0VCTEN;
+    if (has_performance_monitor())
+        PMUSERENR_EL0::write(pmu ? PMUSERENR_EL0::EN : 0);
+    CNTKCTL_EL1::write(counters | (physical_timer ? CNTKCTL_EL1::EL0PTEN : 0));
 }
 
 void el2_install(PhysAddr root) {

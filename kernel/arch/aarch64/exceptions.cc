@@ -48,13 +48,17 @@ extern "C" [[noreturn]] void fatal_exception(Word kind, Word stack, Word link) {
 // Called by vectors.S for every synchronous exception of a thread that is not svc #0.
 extern "C" void handle_synchronous(Core& core, Word esr, Word far) {
     const ESR_EL1::EC exception = ESR_EL1::exception_class(esr);
-    const bool fetch = exception == ESR_EL1::EC::INSTRUCTION_ABORT_EL0;
-    if (exception == ESR_EL1::EC::FP_ACCESS)
-        handle_fpu_trap(core);
-    else if ((fetch || exception == ESR_EL1::EC::DATA_ABORT_EL0) && ESR_EL1::fault_status(esr) != ESR_EL1::FSC_alignment)
-        handle_vm_fault(core, esr, far, fetch);
-    else
-        handle_user_exception(core, esr);
+    const bool aligned = ESR_EL1::fault_status(esr) != ESR_EL1::FSC_alignment;
+    switch (exception) {
+    case ESR_EL1::EC::FP_ACCESS: return handle_fpu_trap(core, esr);
+    case ESR_EL1::EC::INSTRUCTION_ABORT_EL0: return handle_vm_fault(core, esr, far, true);
+    case ESR_EL1::EC::DATA_ABORT_EL0: return aligned ? handle_vm_fault(core, esr, far, false) : handle_user_exception(core, esr);
+    case ESR_EL1::EC::BREAKPOINT_EL0: return handle_debug_exception(core, abi::BreakpointType::Instruction, 0);
+    case ESR_EL1::EC::WATCHPOINT_EL0: return handle_debug_exception(core, abi::BreakpointType::Data, far);
+    case ESR_EL1::EC::SOFTWARE_STEP_EL0: return handle_debug_exception(core, abi::BreakpointType::SingleStep, 0);
+    case ESR_EL1::EC::BRK: return handle_debug_exception(core, abi::BreakpointType::SoftwareBreakRequest, 0);
+    default: return handle_user_exception(core, esr);
+    }
 }
 
 }  // namespace caprock::arch

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// GICv2 (Arm IHI 0048B) and GICv3 (IHI 0069) as a kernel at EL1 sees them: one group, one priority, EOImode 1. The version is a branch on a
-// word that never changes after boot, which is predicted; there are no function pointers.
+// GICv2 (Arm IHI 0048B) and GICv3 (IHI 0069) as a kernel at EL1 sees them: one group, EOImode 1, one priority for all but the kernel's timer,
+// which is taken when nothing else is pending. The version is a branch on a word that never changes after boot, which is predicted; there are
+// no function pointers.
+// Software-generated interrupts are always enabled, as the GIC-400 fixes them: one that nobody wants is taken and forgotten, and none stays
+// pending for a handler to come.
 #include "gic.hpp"
 
 #include "core.hpp"
@@ -13,7 +16,7 @@ namespace {
 // GICD, and the same offsets in a redistributor's SGI frame for interrupts 0 to 31.
 enum class Distributor : Word {
     CTLR = 0x000, TYPER = 0x004, IGROUPR = 0x080, ISENABLER = 0x100, ICENABLER = 0x180, ICPENDR = 0x280, ICACTIVER = 0x380,
-    IPRIORITYR = 0x400, ITARGETSR = 0x800, ICFGR = 0xc00, IROUTER = 0x6000,
+    IPRIORITYR = 0x400, ITARGETSR = 0x800, ICFGR = 0xc00, SGIR = 0xf00, IROUTER = 0x6000,
 };
 constexpr uint32_t CTLR_RWP = 1u << 31;
 constexpr uint32_t CTLR_v2_enable = 1;  // EnableGrp0 without, EnableGrp1 with security extensions, seen from the non-secure side
@@ -29,9 +32,11 @@ constexpr uint32_t WAKER_ProcessorSleep = 1u << 1, WAKER_ChildrenAsleep = 1u << 
 constexpr Word GICR_TYPER_VLPIS = bit(1), GICR_TYPER_Last = bit(4);
 constexpr Word redistributor_frame = 0x10000;  // control frame, SGI frame, and with VLPIS two more
 
-constexpr uint32_t private_interrupts = 32;
+constexpr uint32_t software_interrupts = 16, private_interrupts = 32;
 constexpr uint32_t special_interrupts = 1020;  // 1020 to 1023 are no interrupts
+// The three highest bits are what the non-secure side has of a controller with the fewest levels; there it sees priorities shifted left by one.
 constexpr uint32_t four_priorities = 0xa0a0a0a0;
+constexpr uint8_t timer_priority = 0xc0, lowest_priority = 0xff;
 
 struct Gic {
     bool version3 = false;
@@ -43,6 +48,7 @@ struct Gic {
     Mmio redistributor[MAX_CORES];       // version 3: each core's
     uint8_t target[MAX_CORES] = {};      // version 2: each core's bit in ITARGETSR
     Word affinity[MAX_CORES] = {};       // version 3: each core's IROUTER value
+    uint32_t software[MAX_CORES] = {};   // version 2: IAR of the software-generated interrupt that each core took last: number and sender
 };
 Gic gic;
 
@@ -110,16 +116,14 @@ void start_cpu_interface_v2(unsigned core) {
     reset_interrupts(gic.distributor, 0);
     // Banked and read-only: every target byte of a private interrupt is the reading core's own bit.
     gic.target[core] = static_cast<uint8_t>(gic.distributor.read(Distributor::ITARGETSR) & 0xff);
-    gic.cpu.write(CpuInterface::PMR, 0xff);
+    gic.cpu.write(CpuInterface::PMR, lowest_priority);
     gic.cpu.write(CpuInterface::BPR, 0);
     gic.cpu.write(CpuInterface::CTLR, GICC_EOImode | GICC_enable);
 }
 
 void start_cpu_interface_v3(unsigned core) {
-    const Word affinity = MPIDR_EL1::read() & MPIDR_EL1::affinity;
-    const Mmio mine = find_redistributor(affinity);
+    const Mmio mine = find_redistributor(gic.affinity[core]);
     gic.redistributor[core] = mine;
-    gic.affinity[core] = affinity;
     mine.write(Redistributor::WAKER, mine.read(Redistributor::WAKER) & ~WAKER_ProcessorSleep);
     while ((mine.read(Redistributor::WAKER) & WAKER_ChildrenAsleep) != 0) {
     }
@@ -130,7 +134,7 @@ void start_cpu_interface_v3(unsigned core) {
     isb();
     if ((ICC_SRE_EL1::read() & ICC_SRE_EL1::SRE) == 0)
         panic("GICv3 without system registers (firmware keeps ICC_SRE_EL1 from EL1)");
-    ICC_PMR_EL1::write(0xff);
+    ICC_PMR_EL1::write(lowest_priority);
     ICC_BPR1_EL1::write(0);
     ICC_CTLR_EL1::write(ICC_CTLR_EL1::EOImode);
     ICC_IGRPEN1_EL1::write(1);
@@ -144,6 +148,8 @@ void gic_initialise(const abi::BootInfo& info) {
         panic("an interrupt controller that is neither GICv2 nor GICv3 (BootInfo.gic_version)");
     gic.version3 = info.gic_version == 3;
     gic.timer = Irq(static_cast<uint32_t>(info.timer_virtual_ppi));
+    for (Word core = 0; core < info.core_count; core++)
+        gic.affinity[core] = info.cores[core].mpidr & MPIDR_EL1::affinity;
     gic.distributor = map_device(PhysAddr(info.gic_distributor.start), info.gic_distributor.end - info.gic_distributor.start);
     const Mmio cpu = map_device(PhysAddr(info.gic_cpu.start), info.gic_cpu.end - info.gic_cpu.start);
     (gic.version3 ? gic.redistributors : gic.cpu) = cpu;
@@ -171,6 +177,16 @@ void gic_initialise_core(unsigned core) {
         start_cpu_interface_v3(core);
     else
         start_cpu_interface_v2(core);
+    const Mmio mine = bank(0);
+    mine.write(Distributor::ISENABLER, (1u << software_interrupts) - 1);
+    mine.write_byte(Distributor::IPRIORITYR, timer_priority, gic.timer.raw);
+}
+
+void gic_close_core() {
+    if (gic.version3)
+        ICC_PMR_EL1::write(0);
+    else
+        gic.cpu.write(CpuInterface::PMR, 0);
 }
 
 Irq irq_acknowledge() {
@@ -179,21 +195,32 @@ Irq irq_acknowledge() {
         id = static_cast<uint32_t>(ICC_IAR1_EL1::read());
         dsb_sy();  // the acknowledgement reaches the redistributor before the handler's accesses
     } else {
-        id = gic.cpu.read(CpuInterface::IAR) & 0x3ff;
+        const uint32_t acknowledged = gic.cpu.read(CpuInterface::IAR);
+        id = acknowledged & 0x3ff;
+        if (id < software_interrupts)
+            gic.software[current_core()] = acknowledged;
     }
     return Irq(id < special_interrupts ? id : static_cast<uint32_t>(no_irq));
 }
 
 void irq_priority_drop(Irq irq) {
+    const bool software = irq.raw < software_interrupts;
     if (gic.version3) {
         ICC_EOIR1_EL1::write(irq.raw);
+        if (software)
+            ICC_DIR_EL1::write(irq.raw);
         isb();
     } else {
-        gic.cpu.write(CpuInterface::EOIR, irq.raw);
+        const uint32_t taken = software ? gic.software[current_core()] : irq.raw;
+        gic.cpu.write(CpuInterface::EOIR, taken);
+        if (software)
+            gic.cpu.write(CpuInterface::DIR, taken);
     }
 }
 
 void irq_deactivate(Irq irq) {
+    if (irq.raw < software_interrupts)
+        return;
     if (gic.version3) {
         ICC_DIR_EL1::write(irq.raw);
         isb();
@@ -203,6 +230,8 @@ void irq_deactivate(Irq irq) {
 }
 
 void irq_mask(Irq irq) {
+    if (irq.raw < software_interrupts)
+        return;
     set_bit(Distributor::ICENABLER, irq);
     wait_for_writes(irq.raw);
 }
@@ -211,12 +240,25 @@ void irq_unmask(Irq irq) { set_bit(Distributor::ISENABLER, irq); }
 
 // ICFGR may only change while the interrupt is masked (IHI 0069, 12.9.9). A private interrupt stays with its core.
 void irq_configure(Irq irq, bool edge, CoreId target) {
+    if (irq.raw < software_interrupts)
+        return;
     irq_mask(irq);
     const Mmio registers = bank(irq.raw);
     const uint32_t edge_bit = 2u << irq.raw % 16 * 2;
     const uint32_t old = registers.read(Distributor::ICFGR, irq.raw / 16);
     registers.write(Distributor::ICFGR, edge ? old | edge_bit : old & ~edge_bit, irq.raw / 16);
     set_target(irq, target.raw);
+}
+
+// What this core wrote before must be seen by the one that it interrupts.
+void irq_send_sgi(Irq irq, CoreId target) {
+    dsb_ishst();
+    if (gic.version3) {
+        ICC_SGI1R_EL1::write(ICC_SGI1R_EL1::to(gic.affinity[target.raw], irq.raw));
+        isb();
+    } else {
+        gic.distributor.write(Distributor::SGIR, uint32_t{gic.target[target.raw]} << 16 | irq.raw);
+    }
 }
 
 Word irq_count() { return gic.interrupts; }

@@ -13,4 +13,7 @@ void gic_initialise(const abi::BootInfo& info);
 /// Starts this core's part: its private interrupts masked and idle, its CPU interface open with split priority drop and deactivation.
 void gic_initialise_core(unsigned core);
 
+/// No interrupt is signalled to this core any more, which could only wake it for nothing.
+void gic_close_core();
+
 }  // namespace caprock::arch

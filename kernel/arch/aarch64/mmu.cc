@@ -173,10 +173,13 @@ bool is_guard_page(Word address) {
     return offset < (MAX_CORES + 1) * STACK_STRIDE && offset % STACK_STRIDE < GUARD_BYTES;
 }
 
-// -- User entries. PXN and nG always; the kernel never reads through them.
+// -- User entries. PXN and nG always; the kernel never reads through them. What was asked for and the hardware's bits do not say is in bits that
+// the hardware leaves to software (58:55).
+constexpr Word asked_device = bit(55), asked_write = bit(56);
+constexpr Word ap_user = bit(6), ap_read_only = bit(7), not_global = bit(11);
+constexpr Word normal_write_back = 2 << 2, normal_non_cacheable = 1 << 2, device = 0, attribute_index = 7 << 2;
+
 Pte leaf_entry(PhysAddr frame, unsigned level, PageAttributes attributes) {
-    constexpr Word ap_user = bit(6), ap_read_only = bit(7), not_global = bit(11);
-    constexpr Word normal_write_back = 2 << 2, normal_non_cacheable = 1 << 2, device = 0;
     Word entry = frame.raw | (level == 3 ? 0x3 : 0x1) | 0x300 | 0x400 | not_global | PAGE_PXN;  // inner shareable, AF
     if (attributes.cacheable)
         entry |= normal_write_back;
@@ -188,7 +191,15 @@ Pte leaf_entry(PhysAddr frame, unsigned level, PageAttributes attributes) {
         entry |= ap_read_only;
     if (!attributes.execute)
         entry |= PAGE_UXN;
-    return entry;
+    return entry | (attributes.device ? asked_device : 0) | (attributes.write ? asked_write : 0);
+}
+
+PageAttributes entry_attributes(Pte entry) {
+    return {.read = (entry & ap_user) != 0,
+            .write = (entry & asked_write) != 0,
+            .execute = (entry & PAGE_UXN) == 0,
+            .cacheable = (entry & attribute_index) == normal_write_back,
+            .device = (entry & asked_device) != 0};
 }
 
 Pte table_entry(PhysAddr table) { return table.raw | PAGE_TABLE; }

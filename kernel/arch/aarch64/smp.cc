@@ -4,6 +4,7 @@
 #include "smp.hpp"
 
 #include "console.hpp"
+#include "gic.hpp"
 #include "mmu.hpp"
 
 namespace caprock::arch {
@@ -79,6 +80,7 @@ unsigned start_cores(const abi::BootInfo& info, PhysAddr entry, abi::PsciConduit
 }
 
 void park_core(unsigned core) {
+    gic_close_core();
     __atomic_store_n(&arrived[core], true, __ATOMIC_RELEASE);
     halt();
 }

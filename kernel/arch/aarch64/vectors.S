@@ -147,8 +147,7 @@ start_thread:
 
 thread_serror:
     save_context
-    mrs     x1, esr_el1
-deliver_serror:
+deliver_serror:                         // x0 = Core. Another thread may have to run after it.
     str     xzr, [sp, #TRAP_PENDING_SERROR]
     bl      handle_serror
     b       return_to_thread

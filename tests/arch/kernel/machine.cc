@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Registers, hypercalls, interrupt controller, caches and page-table entries as the kernel finds them after its start.
+// Registers, hypercalls, interrupt controller, debug hardware, caches and page-table entries as the kernel finds them after its start.
 #include "machine.hpp"
 
 #include "arch/aarch64/core.hpp"
@@ -53,6 +53,12 @@ void check_registers(const abi::BootInfo& info) {
     check("registers: MAIR_EL1", READ_REGISTER(mair_el1) == MAIR_VALUE, READ_REGISTER(mair_el1));
     check("registers: CNTKCTL_EL1", CNTKCTL_EL1::read() == 3, CNTKCTL_EL1::read());
     check("registers: PMUSERENR_EL0", PMUSERENR_EL0::read() == 0, PMUSERENR_EL0::read());
+    constexpr Word unlocked = 8;  // OSLSR_EL1: a lock is there (OSLM), and open (OSLK)
+    check("registers: MDSCR_EL1", MDSCR_EL1::read() == MDSCR_EL1::TDCC, MDSCR_EL1::read());
+    check("registers: OSLSR_EL1", READ_REGISTER(oslsr_el1) == unlocked, READ_REGISTER(oslsr_el1));
+    check("registers: OSDLR_EL1", OSDLR_EL1::read() == 0, OSDLR_EL1::read());
+    const Word counting = (PMCR_EL0::read() & 1) | PMCNTENCLR_EL0::read() | PMINTENCLR_EL1::read();
+    check("registers: the performance monitor counts nothing", counting == 0, counting);
     check("registers: CPACR_EL1", CPACR_EL1::read() == CPACR_EL1::FPEN_trap_EL0, CPACR_EL1::read());
     check("registers: the physical timer is off", CNTP_CTL_EL0::read() == 0, CNTP_CTL_EL0::read());
     check("registers: the virtual timer is on", (CNTV_CTL_EL0::read() & 3) == CNTV_CTL_EL0::ENABLE, CNTV_CTL_EL0::read());
@@ -113,6 +119,118 @@ void check_shared_interrupt(const abi::BootInfo& info) {
     unmap_device(distributor.address(), page_size);
 }
 
+// The interrupt that is acknowledged next, which is over then.
+Irq take_next() {
+    const Irq taken = irq_acknowledge();
+    if (taken.raw == no_irq) return taken;
+    irq_priority_drop(taken);
+    irq_deactivate(taken);
+    return taken;
+}
+
+// The timer's interrupt and a shared one at once: the shared one is taken first, and is not held back by the timer's while that is handled.
+void check_priorities(const abi::BootInfo& info) {
+    const Irq irq(static_cast<uint32_t>(irq_count() - 1));
+    const Mmio distributor = map_device(PhysAddr(info.gic_distributor.start), page_size);
+    irq_unmask(irq);
+    const auto raise = [&] { distributor.write(Word{0x200}, 1u << irq.raw % 32, irq.raw / 32); };
+    const auto settle = [] { within(short_time, [] { return false; }); };
+    constexpr bool orders[] = {true, false};
+    for (const bool timer_first : orders) {
+        if (!timer_first) raise();
+        set_deadline(Ticks(0));
+        settle();
+        if (timer_first) raise();
+        settle();
+        const Irq first = take_next();
+        check("interrupts: of two, the timer's waits", first == irq, first.raw);
+        check("interrupts: then the timer's is pending", irq_pending());
+        const Irq second = irq_acknowledge();
+        check("interrupts: and taken", second == timer_irq(), second.raw);
+        set_deadline(never);
+        isb();
+        check("interrupts: while it is handled nothing is pending", within(long_time, nothing_pending));
+        raise();
+        check("interrupts: a shared one is pending while the timer's is handled", within(long_time, irq_pending));
+        irq_priority_drop(second);
+        irq_deactivate(second);
+        check("interrupts: and comes", take_next() == irq);
+    }
+    irq_mask(irq);
+    unmap_device(distributor.address(), page_size);
+}
+
+// Software-generated interrupts need no acknowledgement but the one that takes them, and cannot be masked.
+void check_software_interrupts(const abi::BootInfo& info, unsigned cores_up) {
+    const CoreId self(0), other(1);
+    constexpr Irq irq(5), second(9);
+    irq_configure(irq, false, self);
+    irq_unmask(irq);
+    for (unsigned i = 0; i < 3; i++) {
+        irq_send_sgi(irq, self);
+        check("sgi: one that is sent is pending", within(long_time, irq_pending));
+        const Irq taken = irq_acknowledge();
+        check("sgi: it is acknowledged by its number", taken == irq, taken.raw);
+        irq_priority_drop(taken);
+        check("sgi: it comes once", within(long_time, nothing_pending));
+        if (i == 1) irq_deactivate(taken);  // changes nothing
+    }
+    irq_send_sgi(irq, self);
+    irq_send_sgi(irq, self);
+    check("sgi: two that were sent before the first is taken", take_next() == irq);
+    check("sgi: are one", within(long_time, nothing_pending) && take_next().raw == no_irq);
+    irq_send_sgi(second, self);
+    irq_send_sgi(irq, self);
+    check("sgi: different ones are different", take_next() == irq && take_next() == second && take_next().raw == no_irq);
+    irq_mask(second);
+    irq_send_sgi(second, self);
+    check("sgi: none can be masked", within(long_time, irq_pending) && take_next() == second);
+    irq_send_sgi(irq, other);
+    check("sgi: one for another core does not come here", !within(short_time, irq_pending) && take_next().raw == no_irq);
+    if (cores_up < 2) return;
+    if (info.gic_version == 3) {
+        constexpr Word frames_of_core = 0x20000, pending = 0x10200;  // GICR_ISPENDR0
+        const Mmio redistributor = map_device(PhysAddr(info.gic_cpu.start + frames_of_core), frames_of_core);
+        check("sgi: it waits at the other core", redistributor.read(Word{pending}) == 1u << irq.raw, redistributor.read(Word{pending}));
+        unmap_device(redistributor.address(), frames_of_core);
+    } else {
+        constexpr Word set_pending = 0xf20;  // GICD_SPENDSGIR: a byte for each interrupt with a bit for each sender
+        const Mmio distributor = map_device(PhysAddr(info.gic_distributor.start), page_size);
+        distributor.write_byte(Word{set_pending}, 1u << 1, irq.raw);
+        check("sgi: one of another core is acknowledged by its number", within(long_time, irq_pending) && take_next() == irq);
+        check("sgi: and comes once", within(long_time, nothing_pending));
+        unmap_device(distributor.address(), page_size);
+    }
+}
+
+Word watched = 0;
+[[gnu::noinline]] void touch_watched() { *const_cast<volatile Word*>(&watched) = 1; }
+
+// The kernel runs over what would trap at user level.
+void check_debug_hardware() {
+    constexpr unsigned cortex_a72_breakpoints = 6, cortex_a72_watchpoints = 4;
+    check("debug: breakpoints", breakpoint_count() == cortex_a72_breakpoints, breakpoint_count());
+    check("debug: watchpoints", watchpoint_count() == cortex_a72_watchpoints, watchpoint_count());
+    DebugState state;
+    state.breakpoints[0] = {.address = reinterpret_cast<Word>(touch_watched), .enabled = true};
+    state.watchpoints[0] = {.address = reinterpret_cast<Word>(&watched), .size = 8, .access = 2, .enabled = true};
+    state.steps = 1;
+    load_debug_state(&state);
+    constexpr Word all = MDSCR_EL1::TDCC | MDSCR_EL1::MDE | MDSCR_EL1::SS;
+    check("debug: armed, with the kernel exempt", MDSCR_EL1::read() == all, MDSCR_EL1::read());
+    asm volatile("msr daifclr, #8");
+    touch_watched();
+    asm volatile("msr daifset, #8");
+    load_debug_state(nullptr);
+    check("debug: disarmed", MDSCR_EL1::read() == MDSCR_EL1::TDCC && watched == 1, MDSCR_EL1::read());
+    Context context;
+    context.spsr = SPSR_EL1::NZCV;
+    arm_step(context, true);
+    check("debug: a step is armed in the thread's state", context.spsr == (SPSR_EL1::NZCV | bit(21)), context.spsr);
+    arm_step(context, false);
+    check("debug: and disarmed", context.spsr == SPSR_EL1::NZCV, context.spsr);
+}
+
 void check_memory_operations() {
     const PhysAddr page = allocate_page();
     const KernAddr start = to_kernel(page);
@@ -145,10 +263,13 @@ void check_user_entries() {
                               !entry_is_table(entry, level) && entry_address(entry).raw == Word{1} << 30 &&
                               ((entry & PAGE_UXN) == 0) == wanted.execute && ((entry & user) != 0) == wanted.read &&
                               ((entry & PAGE_READ_ONLY) == 0) == (wanted.read && wanted.write);
-            if (!well) bad = rights << 8 | level;
+            const PageAttributes found = entry_attributes(entry);
+            const bool same = found.read == wanted.read && found.write == wanted.write && found.execute == wanted.execute &&
+                              found.cacheable == wanted.cacheable && found.device == wanted.device;
+            if (!well || !same) bad = rights << 8 | level;
         }
     }
-    check("memory: entries of user pages grant what is asked, and nothing to the kernel's execution", bad == 0, bad);
+    check("memory: entries of user pages grant and say what is asked, and nothing to the kernel's execution", bad == 0, bad);
     const Pte table = table_entry(PhysAddr(0x5000));
     check("memory: entries of tables", entry_is_table(table, 0) && entry_is_table(table, 2) && entry_address(table).raw == 0x5000, table);
 }
@@ -163,12 +284,14 @@ void check_machine(const abi::BootInfo& info, unsigned cores_up) {
     check_stub(info);
     check_timer_pending();
     check_shared_interrupt(info);
+    check_priorities(info);
+    check_software_interrupts(info, cores_up);
+    check_debug_hardware();
     check_memory_operations();
     check_user_entries();
 }
 
-void check_timer_interrupt() {
-    const Irq irq = irq_acknowledge();
+void check_timer_interrupt(Irq irq) {
     check("interrupts: it is the timer's", irq == timer_irq(), irq.raw);
     set_deadline(never);
     irq_priority_drop(irq);
@@ -179,6 +302,31 @@ void check_timer_interrupt() {
     set_deadline(never);
     isb();
     check("interrupts: it is quiet without a deadline", within(long_time, nothing_pending));
+}
+
+void check_work() {
+    constexpr Word bytes = 16384, most = 4000, nanoseconds_in_second = 1'000'000'000;
+    const KernAddr start = to_kernel(allocate_page());
+    while (to_kernel(allocate_page()).raw < start.raw + bytes) {
+    }
+    struct Operation {
+        const char* name;
+        void (*execute)(KernAddr, Word);
+    };
+    constexpr Operation operations[] = {
+        {"work: clearing", clear_memory},
+        {"work: cleaning", clean_data},
+        {"work: cleaning and invalidating", clean_invalidate_data},
+        {"work: unifying", unify_instruction},
+    };
+    for (const Operation& operation : operations) {
+        const Ticks before = now();
+        operation.execute(start, bytes);
+        isb();
+        const Word instructions = (now() - before) * (nanoseconds_in_second / timer_frequency());
+        // More than one for each cache line: else nothing was counted.
+        check(operation.name, instructions > bytes / 64 && instructions < most, instructions);
+    }
 }
 
 }  // namespace caprock::arch_test

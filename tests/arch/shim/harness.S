@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The test's way from the boot shim to the kernel: the worst state of the processor that a boot loader could leave, cores that wait in a
-// loop of the test, and a hypervisor that raises SErrors.
+// loop of the test, and hypervisors that raise SErrors.
 
     .macro address register, symbol
     adrp    \register, \symbol
@@ -47,7 +47,16 @@ poison:
 2:  write   cntkctl_el1, 0x3ff
     write   cpacr_el1, 0
     write   pmuserenr_el0, 0xf
-    write   mdscr_el1, (1 << 15)        // monitor debug
+    write   pmcr_el0, 1                 // counting
+    write   pmcntenset_el0, 0x8000003f
+    write   pmintenset_el1, 0x8000003f
+    write   mdscr_el1, 0xa001           // monitor debug, of the kernel too; single step
+    write   dbgbcr0_el1, 0x21e7         // a breakpoint at any level
+    write   dbgbvr0_el1, 0
+    write   dbgwcr0_el1, 0x3ff7
+    write   dbgwvr0_el1, 0
+    write   osdlr_el1, 1
+    write   oslar_el1, 1
     write   cntp_cval_el0, 0
     write   cntp_ctl_el0, 1
     write   cntv_cval_el0, 0
@@ -105,7 +114,20 @@ waiting_core:
 // SError pending on every hvc.
     .global enter_under_hypervisor
 enter_under_hypervisor:
-    write   hcr_el2, 0x80000020         // RW, AMO: SErrors that HCR_EL2.VSE raises are EL1's
+    address x10, hypervisor_vectors
+    ldr     x9, =0x80000020             // HCR_EL2: RW, AMO: SErrors that HCR_EL2.VSE raises are EL1's
+    b       enter_guest
+
+// [[noreturn]] void enter_as_guest(uint64_t entry, uint64_t boot_info): the same with hypervisor.cc at EL2, on this stack.
+    .global enter_as_guest
+enter_as_guest:
+    address x10, guest_vectors
+    ldr     x9, =0x80022020             // RW, TID2: reads of CTR_EL0 trap, TWI: wfi traps, AMO
+
+// x9 = HCR_EL2, x10 = vectors.
+enter_guest:
+    msr     hcr_el2, x9
+    msr     vbar_el2, x10
     isb
     write   cnthctl_el2, 3
     msr     cntvoff_el2, xzr
@@ -116,9 +138,7 @@ enter_under_hypervisor:
     msr     vmpidr_el2, x9
     skip_without_gic_registers 1f
     write   S3_4_C12_C9_5, 0xf
-1:  address x9, hypervisor_vectors
-    msr     vbar_el2, x9
-    write   sctlr_el1, 0x30d00800
+1:  write   sctlr_el1, 0x30d00800
     write   spsr_el2, 0x3c5
     msr     elr_el2, x0
     mov     x0, x1
@@ -140,6 +160,43 @@ hypervisor_vectors:
     .balign 0x80
     b       .
     .endr
+
+    .balign 0x800
+guest_vectors:
+    .rept   8
+    .balign 0x80
+    b       .
+    .endr
+    .balign 0x80
+    b       guest_trap
+    .rept   7
+    .balign 0x80
+    b       .
+    .endr
+
+    .macro each_pair operation
+    .irp    n, 0,2,4,6,8,10,12,14,16,18,20,22,24,26,28
+    \operation \n, %(\n + 1)
+    .endr
+    .endm
+    .altmacro
+    .macro save_pair n, m
+    stp     x\n, x\m, [sp, #(8 * \n)]
+    .endm
+    .macro load_pair n, m
+    ldp     x\n, x\m, [sp, #(8 * \n)]
+    .endm
+guest_trap:
+    sub     sp, sp, #256
+    each_pair save_pair
+    str     x30, [sp, #240]
+    mov     x0, sp
+    bl      hypervisor_trap
+    ldr     x30, [sp, #240]
+    each_pair load_pair
+    add     sp, sp, #256
+    eret
+    .noaltmacro
     .ltorg
 
     .section .bss

@@ -10,9 +10,11 @@ extern "C" {
 [[noreturn]] void __wrap_enter_kernel(uint64_t entry, uint64_t boot_info);
 [[noreturn]] void enter_poisoned(uint64_t entry, uint64_t boot_info);
 [[noreturn]] void enter_under_hypervisor(uint64_t entry, uint64_t boot_info);
+[[noreturn]] void enter_as_guest(uint64_t entry, uint64_t boot_info);
 void poison();
 void waiting_core();
 extern uint64_t release_words[caprock::abi::max_cores];
+extern const char image_start[], image_end[];
 }
 
 namespace caprock::arch_test {
@@ -114,6 +116,15 @@ void collect_cores(BootInfo& info) {
     info.psci_conduit = static_cast<uint64_t>(abi::PsciConduit::None);
 }
 
+// One core at EL1, as if there were nothing below it.
+void hide_el2(BootInfo& info) {
+    info.core_count = 1;
+    info.boot_el = 1;
+}
+
+// The hypervisor stays in the shim's image: the kernel must not make memory of it.
+void keep_shim(BootInfo& info) { insert(info.no_map, info.no_map_count, {address_of(image_start), address_of(image_end)}); }
+
 }  // namespace
 }  // namespace caprock::arch_test
 
@@ -141,9 +152,13 @@ void __wrap_enter_kernel(uint64_t entry, uint64_t boot_info) {
         for (;;) asm volatile("wfe");
     }
     if (is(request.boot, "hypervisor")) {
-        info.core_count = 1;
-        info.boot_el = 1;
+        hide_el2(info);
         enter_under_hypervisor(entry, boot_info);
+    }
+    if (is(request.boot, "guest")) {
+        hide_el2(info);
+        keep_shim(info);
+        enter_as_guest(entry, boot_info);
     }
     caprock::shim::halt({"harness: an unknown request", "name one of the ways in tests/arch/shim/harness.cc"});
 }

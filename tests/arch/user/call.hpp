@@ -4,6 +4,9 @@
 
 #include "../protocol.hpp"
 
+/// What the timer's interrupt sets.
+extern "C" volatile caprock::Word interrupted;
+
 namespace caprock::arch_test {
 
 /// What a system call returns in x0 to x2.
@@ -40,7 +43,15 @@ inline Provoked provoke(void (*instructions)()) {
     return {static_cast<Fault>(answer.first), answer.second, answer.third};
 }
 
-/// The machine as user level sees it: each row of the table in kernel/arch/aarch64/core.cc, and what no setting opens. (user/table.cc)
+/// The machine as user level sees it: each row of the table in kernel/arch/aarch64/core.cc, and what no setting opens; what a thread that was
+/// given more sees, and that it is gone when taken back. (user/table.cc)
 void check_visible_state();
+
+/// Breakpoints, watchpoints and single steps. Leaves the floating-point unit open. (user/debug.cc)
+void check_debugging();
+
+/// Ticks of the counter, and where it stands.
+Word milliseconds(Word count);
+Word counter();
 
 }  // namespace caprock::arch_test

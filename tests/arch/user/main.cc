@@ -4,7 +4,7 @@
 #include "caprock/abi.hpp"
 
 extern "C" {
-extern volatile caprock::Word interrupted;
+extern volatile caprock::Word other_ran;
 extern const char a32_instructions[];
 bool registers_survive_call();
 bool registers_survive_memory_fault();
@@ -16,24 +16,23 @@ bool expect_fpu();
 }
 
 namespace caprock::arch_test {
-namespace {
 
-constexpr Word direct_map = 0xffff800000000000, kernel_image = 0xffffffff80000000;
-constexpr Word unmapped = 0x30000000, beyond_tables = 0x0000ffff00000000;
-
-Word frequency() {
-    Word value;
-    asm("mrs %0, cntfrq_el0" : "=r"(value));
-    return value;
+Word milliseconds(Word count) {
+    Word frequency;
+    asm("mrs %0, cntfrq_el0" : "=r"(frequency));
+    return frequency / 1000 * count;
 }
-
-Word milliseconds(Word count) { return frequency() / 1000 * count; }
 
 Word counter() {
     Word value;
     asm volatile("isb\n mrs %0, cntvct_el0" : "=r"(value));
     return value;
 }
+
+namespace {
+
+constexpr Word direct_map = 0xffff800000000000, kernel_image = 0xffffffff80000000;
+constexpr Word unmapped = 0x30000000, beyond_tables = 0x0000ffff00000000;
 
 // -- Registers
 void check_registers() {
@@ -109,7 +108,6 @@ alignas(16) Word aligned_words[4];
 constexpr ExceptionRow exceptions[] = {
     {"exceptions: an undefined instruction", 0x00, [] { asm volatile("udf #7"); }},
     {"exceptions: svc with an immediate", 0x15, [] { asm volatile("svc #5"); }},
-    {"exceptions: a breakpoint", 0x3c, [] { asm volatile("brk #7"); }},
     {"exceptions: an unaligned exclusive access", 0x24,
      [] { asm volatile("ldxr x9, [%0]" : : "r"(reinterpret_cast<Word>(aligned_words) + 1) : "x9", "memory"); }},
     {"exceptions: a jump to an unaligned address", 0x22,
@@ -129,7 +127,9 @@ void read_fpcr() { asm volatile("mrs x9, S3_3_C4_C4_0" : : : "x9"); }
 void read_fpsr() { asm volatile("mrs x9, S3_3_C4_C4_1" : : : "x9"); }
 
 void check_fpu() {
-    check("fpu: its first use traps", provoke(fill_fpu).fault == Fault::Fpu);
+    constexpr Word fpu_access = 0x07;
+    const Provoked first = provoke(fill_fpu);
+    check("fpu: its first use traps", first.fault == Fault::Fpu && first.exception_class() == fpu_access, first.syndrome);
     check("fpu: then it is open", provoke(read_fpcr).fault == Fault::None);
     constexpr Word sum = 32 * 0x1000 + 32 * 0x2000 + 31 * 32 + 0x02000000 + 0x08000000;
     const Word saved = call(Call::CycleFpu).first;
@@ -140,7 +140,16 @@ void check_fpu() {
     check("fpu: the trap changes no register", expect_fpu());
 }
 
-// -- Idling and address spaces
+// -- Interrupts, idling and address spaces
+void check_software_interrupt() {
+    constexpr Word irqs[] = {2, 15, 15};
+    for (const Word irq : irqs) {
+        call(Call::SendSgi, irq);
+        const Answer taken = call(Call::TakeInterrupt);
+        check("sgi: it interrupts user level, each time", taken.first == 1 && taken.second == irq, taken.second);
+    }
+}
+
 void check_idling() {
     const Word wanted = milliseconds(2);
     const Word start = counter();
@@ -172,7 +181,9 @@ void check_spaces() {
     check_faults();
     check_exceptions();
     check_visible_state();
+    check_software_interrupt();
     check_fpu();
+    check_debugging();
     check_idling();
     check_spaces();
     call(Call::Finish);
@@ -180,12 +191,22 @@ void check_spaces() {
 }
 
 [[noreturn]] void run_serrors() {
-    call(Call::RaiseSError, static_cast<Word>(SErrorAt::Thread));
-    check("serror: one at user level is delivered", call(Call::CountSErrors).first == 1);
-    call(Call::RaiseSError, static_cast<Word>(SErrorAt::Kernel));
-    check("serror: one in the kernel is delivered", call(Call::CountSErrors).first == 2);
-    call(Call::RaiseSError, static_cast<Word>(SErrorAt::Idle), milliseconds(100));
-    check("serror: one while idle is delivered", call(Call::CountSErrors).first == 3);
+    struct Row {
+        const char* name;
+        SErrorAt place;
+    };
+    constexpr Row rows[] = {
+        {"serror: one at user level is delivered", SErrorAt::Thread},
+        {"serror: one in the kernel is delivered", SErrorAt::Kernel},
+        {"serror: one while idle is delivered", SErrorAt::Idle},
+    };
+    Word count = 0;
+    for (const Row& row : rows) {
+        call(Call::RaiseSError, static_cast<Word>(row.place));
+        count++;
+        check(row.name, call(Call::CountSErrors).first == count);
+        check("serror: the thread that its handler chose runs", other_ran == count, other_ran);
+    }
     call(Call::Finish);
     __builtin_unreachable();
 }
@@ -226,6 +247,7 @@ void user_main(caprock::Word run, caprock::Word console_kind, caprock::Word cons
     case UserRun::SErrors: run_serrors();
     case UserRun::Silence: run_silence(console_kind, console_offset);
     case UserRun::AArch32: call(Call::EnterAArch32, reinterpret_cast<caprock::Word>(a32_instructions)); break;
+    case UserRun::Other: break;  // never comes here
     }
     for (;;) {
     }

@@ -28,6 +28,8 @@
     .section .text.start, "ax"
     .global _start
 _start:
+    cmp     x0, #4                      // UserRun::Other
+    b.eq    other_thread
     address x9, stack_top
     mov     sp, x9
     mov     x29, xzr
@@ -35,6 +37,16 @@ _start:
     b       user_main
 
     .section .text
+
+// Without a stack: counts how often it runs, and makes the call that x1 held at its start.
+other_thread:
+    address x9, other_ran
+    mov     x7, x1
+1:  ldr     x8, [x9]
+    add     x8, x8, #1
+    str     x8, [x9]
+    svc     #0
+    b       1b
 
 // bool NAME(): whether all general registers (x7 aside for a system call, whose number it holds), SP and the flags are as they were, after
 // the instructions of the macro ACTION.
@@ -156,6 +168,54 @@ expect_fpu:
 1:  mov     w0, #0
     ret
 
+// void run_steps(x0 = 7, x1 = Call::Step): from its first nop on it is stepped, and step_N is where step N ends. Faults and exceptions are
+// stepped over by the test's kernel, and no steps themselves. The floating-point unit must be closed.
+    .macro step_end n
+    .global step_\n
+step_\n:
+    .endm
+    .global run_steps
+run_steps:
+    mov     x7, x1
+    svc     #0
+    nop
+    step_end 1
+    b       step_2
+    nop
+    step_end 2
+    mov     x7, #0                      // Call::Nothing
+    step_end 3
+    svc     #0
+    step_end 4
+    ldr     x9, [x7]                    // a memory fault
+    nop
+    step_end 5
+    udf     #0
+    mrs     x9, fpcr                    // opens the unit
+    step_end 6
+    brk     #0
+    nop
+    step_end 7
+    ret
+
+// void step_until_interrupted(x0 = steps, x1 = Call::Step): steps through a loop until the timer's interrupt.
+    .global step_until_interrupted
+step_until_interrupted:
+    address x9, interrupted
+    mov     x7, x1
+    svc     #0
+1:  ldr     x8, [x9]
+    cbz     x8, 1b
+    ret
+
+// Word breakpoint_targets[n](Word x): x + 1. Eight bytes each.
+    .global breakpoint_targets
+breakpoint_targets:
+    .rept   16
+    add     x0, x0, #1
+    ret
+    .endr
+
 // A32: svc #0.
     .global a32_instructions
     .balign 4
@@ -166,6 +226,9 @@ a32_instructions:
     .balign 8
     .global interrupted
 interrupted:
+    .space  8
+    .global other_ran
+other_ran:
     .space  8
 stack_before:
     .space  8

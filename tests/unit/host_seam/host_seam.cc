@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 namespace caprock::host {
 
@@ -75,7 +76,9 @@ void clean_invalidate_data(KernAddr start, Word bytes) { host::record_range(Effe
 void unify_instruction(KernAddr start, Word bytes) { host::record_range(Effect::Unify, start, bytes); }
 
 // Entries as AArch64 has them where tests look at them: bits 1:0 valid and table, 6 user, 7 read-only, 54 execute-never; bits 3:2 hold the
-// memory type: 2 write-back, 1 non-cacheable, 0 device.
+// memory type: 2 write-back, 1 non-cacheable, 0 device. Bits 55 and 56, which are software's, say what else the entry was made with.
+constexpr Pte made_device = Pte{1} << 55;
+constexpr Pte made_writable = Pte{1} << 56;
 Pte leaf_entry(PhysAddr frame, unsigned level, PageAttributes attributes) {
     Pte entry = frame.raw | (level == 3 ? 3 : 1);
     if (attributes.cacheable)
@@ -85,12 +88,19 @@ Pte leaf_entry(PhysAddr frame, unsigned level, PageAttributes attributes) {
     if (attributes.read) entry |= 1 << 6;
     if (!attributes.write) entry |= 1 << 7;
     if (!attributes.execute) entry |= Word{1} << 54;
-    return entry;
+    return entry | (attributes.device ? made_device : 0) | (attributes.write ? made_writable : 0);
 }
 Pte table_entry(PhysAddr table) { return table.raw | 3; }
 bool entry_present(Pte entry) { return (entry & 1) != 0; }
 bool entry_is_table(Pte entry, unsigned level) { return level < 3 && (entry & 3) == 3; }
 PhysAddr entry_address(Pte entry) { return PhysAddr(entry & 0x0000'ffff'ffff'f000); }
+PageAttributes entry_attributes(Pte entry) {
+    return {.read = (entry & 1 << 6) != 0,
+            .write = (entry & made_writable) != 0,
+            .execute = (entry & Word{1} << 54) == 0,
+            .cacheable = (entry >> 2 & 3) == 2,
+            .device = (entry & made_device) != 0};
+}
 void write_entry(Pte* slot, Pte entry) {
     record(Effect::WriteEntry, to_physical(address_of(slot)).raw, entry);
     *slot = entry;
@@ -127,11 +137,15 @@ void irq_unmask(Irq irq) {
     hardware.masked[irq.raw] = false;
 }
 void irq_configure(Irq irq, bool edge, CoreId) { record(Effect::Configure, irq.raw, edge); }
+void irq_send_sgi(Irq irq, CoreId target) { record(Effect::SendSgi, irq.raw, target.raw); }
 Word irq_count() { return hardware.interrupts; }
 Irq timer_irq() { return Irq(27); }
 bool irq_pending() {
     ++hardware.preemption_points;
-    return hardware.always_pending || (hardware.pending_at != 0 && --hardware.pending_at == 0);
+    if (hardware.always_pending) return true;
+    if (hardware.pending_at == 0 || --hardware.pending_at != 0) return false;
+    hardware.pending_at = std::exchange(hardware.pending_again, 0);
+    return true;
 }
 
 Ticks now() { return Ticks(hardware.time += hardware.ticks_per_read); }
@@ -141,6 +155,18 @@ Word timer_frequency() { return hardware.frequency; }
 void fpu_enable(bool enable) { hardware.fpu_enabled = enable; }
 void fpu_save(FpuContext& context) { context.v[0] = hardware.fpu_register; }
 void fpu_restore(const FpuContext& context) { hardware.fpu_register = context.v[0]; }
+
+void set_user_access(bool pmu, bool physical_timer) {
+    hardware.pmu = pmu;
+    hardware.physical_timer = physical_timer;
+}
+unsigned breakpoint_count() { return hardware.breakpoints; }
+unsigned watchpoint_count() { return hardware.watchpoints; }
+void load_debug_state(const DebugState* state) {
+    hardware.debug.reset();
+    if (state != nullptr) hardware.debug = *state;
+}
+void arm_step(Context& context, bool armed) { context.spsr = armed ? context.spsr | host::single_step : context.spsr & ~host::single_step; }
 
 Word initial_spsr() { return 0x40; }
 Word sanitise_spsr(Word spsr) { return (spsr & 0xf000'0000) | initial_spsr(); }

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <deque>
 #include <map>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -26,12 +27,21 @@ struct Halt : std::runtime_error {
 /// An effect of the kernel on hardware; a and b are what the seam's function was given.
 struct Effect {
     enum Kind {
-        Clear, Clean, CleanInvalidate, Unify,             // physical start, bytes
-        WriteEntry,                                       // physical address of the entry, entry
-        InvalidatePage,                                   // ASID, address
-        InvalidateAsid, SetAddressSpace, NoAddressSpace,  // ASID; root, ASID; nothing
-        PriorityDrop, Deactivate, Mask, Unmask,           // interrupt
-        Configure,                                        // interrupt, edge
+        Clear,
+        Clean,
+        CleanInvalidate,
+        Unify,           // physical start, bytes
+        WriteEntry,      // physical address of the entry, entry
+        InvalidatePage,  // ASID, address
+        InvalidateAsid,
+        SetAddressSpace,
+        NoAddressSpace,  // ASID; root, ASID; nothing
+        PriorityDrop,
+        Deactivate,
+        Mask,
+        Unmask,     // interrupt
+        Configure,  // interrupt, edge
+        SendSgi,    // interrupt, core
     };
     Kind kind;
     Word a = 0;
@@ -46,8 +56,11 @@ struct Hardware {
     Word frequency = 62'500'000;
     unsigned asid_bits = 16;
     Word interrupts = 288;
+    unsigned breakpoints = 6;  // as a Cortex-A72 has them
+    unsigned watchpoints = 4;
     std::deque<Word> incoming;    // interrupts to acknowledge, first one first; empty: spurious
     unsigned pending_at = 0;      // the n-th preemption point from now sees an interrupt; 0: none does
+    unsigned pending_again = 0;   // and the n-th after that one
     bool always_pending = false;  // every preemption point sees one
 
     // Seen by tests.
@@ -59,6 +72,9 @@ struct Hardware {
     std::map<Word, bool> masked;  // interrupts by number
     bool fpu_enabled = false;
     Word fpu_register = 0;  // v0 of the unit
+    bool pmu = false;       // user level may use it
+    bool physical_timer = false;
+    std::optional<DebugState> debug;  // what is armed
     Word tpidr = 0;
     Word tpidrro = 0;
     std::string console;
@@ -70,6 +86,9 @@ struct Hardware {
 };
 
 extern Hardware hardware;
+
+/// The bit of a context's SPSR that `arm_step` sets.
+inline constexpr Word single_step = Word{1} << 21;
 
 /// Makes the machine as it is at power-on; memory keeps what it holds.
 void reset();

@@ -16,14 +16,15 @@ namespace caprock::test {
 
 namespace {
 
-void require(bool condition, const char* invariant) {
-    if (!condition) throw Broken(invariant);
+// `name` is the invariant's in docs/invariants.md, `detail` how it is broken.
+void require(bool condition, const char* name, const char* detail) {
+    if (!condition) throw Broken(std::string(name) + ": " + detail);
 }
 
-void require(bool condition, const char* invariant, const void* where) {
+void require(bool condition, const char* name, const char* detail, const void* where) {
     if (condition) return;
     Word offset = reinterpret_cast<Word>(where) - arch::to_kernel(PhysAddr(host::ram_start)).raw;
-    throw Broken(std::string(invariant) + " (at memory offset " + std::to_string(offset) + ")");
+    throw Broken(std::string(name) + ": " + detail + " (at memory offset " + std::to_string(offset) + ")");
 }
 
 // Marks of what was seen in this check, one for each place of 16 bytes in memory: numbers of checks, so that nothing needs to be cleared.
@@ -33,7 +34,7 @@ public:
     // True the first time in a check.
     bool add(const void* place) {
         Word index = index_of(place);
-        require(index < places_.size(), "a pointer leads outside memory", place);
+        require(index < places_.size(), "object_in_memory", "a pointer leads outside memory", place);
         if (places_[index] == check_) return false;
         places_[index] = check_;
         return true;
@@ -106,6 +107,10 @@ bool is_device(const Cap& cap) {
     return (cap.is(CapType::Untyped) && as<UntypedCap>(cap).is_device()) || (cap.is(CapType::Frame) && as<FrameCap>(cap).is_device());
 }
 
+bool same_point(const DebugPoint& a, const DebugPoint& b) {
+    return a.enabled == b.enabled && a.address == b.address && a.size == b.size && a.access == b.access;
+}
+
 class Check {
 public:
     Check(Core& core, Slot* slots, Word count) : core_(core), kernel_(*core.kernel) {
@@ -128,9 +133,27 @@ public:
         for (Reply* reply : replies_) check_reply(*reply);
         for (Endpoint* endpoint : endpoints_) check_endpoint(*endpoint);
         for (Notification* notification : notifications_) check_notification(*notification);
-        for (Tcb* thread : threads_) require(!thread->wait.linked() || seen_waiting.has(thread), "a thread waits in no queue", thread);
+        for (Tcb* thread : threads_)
+            require(!thread->wait.linked() || seen_waiting.has(thread), "blocked_waits", "a thread waits in no queue", thread);
         check_irqs();
         check_core();
+    }
+
+    // Occupied slots and objects, without memory of user level.
+    std::vector<Live> live() const {
+        std::vector<Live> all;
+        for (Slot* slot : slots_) all.push_back({slot, sizeof(*slot), "slot"});
+        for (Tcb* thread : threads_) all.push_back({thread, offsetof(Tcb, slots), "thread"});
+        for (Endpoint* endpoint : endpoints_) all.push_back({endpoint, sizeof(*endpoint), "endpoint"});
+        for (Notification* notification : notifications_) all.push_back({notification, sizeof(*notification), "notification"});
+        for (Reply* reply : replies_) all.push_back({reply, sizeof(*reply), "reply"});
+        for (SchedContext* context : contexts_)
+            all.push_back({context, sizeof(*context) + context->refill_max * sizeof(Refill), "scheduling context"});
+        for (Slot* slot : slots_) {
+            bool table = slot->cap.is(CapType::PageTable) || slot->cap.is(CapType::VSpace) || slot->cap.is(CapType::ASIDPool);
+            if (table) all.push_back({arch::pointer<void>(slot->cap.object()), page_size, "table"});
+        }
+        return all;
     }
 
     void deep() {
@@ -166,8 +189,10 @@ private:
     }
 
     void visit(Slot& slot) {
-        require(slot.next() == nullptr || !slot.next()->empty(), "the next slot in the derivation list is empty", &slot);
-        require(slot.prev() == nullptr || !slot.prev()->empty(), "the previous slot in the derivation list is empty", &slot);
+        require(slot.next() == nullptr || !slot.next()->empty(), "derivation_links", "the next slot in the derivation list is empty",
+                &slot);
+        require(slot.prev() == nullptr || !slot.prev()->empty(), "derivation_links", "the previous slot in the derivation list is empty",
+                &slot);
         if (slot.next() != nullptr) add_slot(*slot.next());
         if (slot.prev() != nullptr) add_slot(*slot.prev());
         check_cap(slot.cap);
@@ -176,7 +201,7 @@ private:
     void check_cap(const Cap& cap) {
         Range<KernAddr> memory = memory_of(cap);
         if (is_device(cap) || memory.empty()) return;
-        require(arch::to_physical(memory.start).raw >= host::ram_start, "a capability's object is no memory",
+        require(arch::to_physical(memory.start).raw >= host::ram_start, "object_in_memory", "a capability's object is no memory",
                 arch::pointer<void>(memory.start));
         bool fresh = !cap.is(CapType::Untyped) && !cap.is(CapType::Frame) && seen_objects.add(arch::pointer<void>(memory.start));
         switch (cap.type()) {
@@ -209,7 +234,7 @@ private:
     void check_zombie(const ZombieCap& zombie) {
         Slot* first = zombie.is_tcb() ? zombie.as_object<Tcb>().slots : arch::pointer<Slot>(zombie.object());
         Word size = zombie.is_tcb() ? Word{tcb_slots} : Word{1} << zombie.radix();
-        require(zombie.slots() <= size, "a zombie counts more slots than it has", first);
+        require(zombie.slots() <= size, "zombie_slots", "a zombie counts more slots than it has", first);
         // The anchor itself may stand behind the slots that are left, when the container contains it.
         add_container(first, size);
         if (zombie.is_tcb()) add_thread(zombie.as_object<Tcb>());
@@ -224,8 +249,9 @@ private:
     // -- Derivation list
 
     void check_links(Slot& slot) {
-        require(slot.next() == nullptr || slot.next()->prev() == &slot, "a slot's successor does not lead back", &slot);
-        require(slot.prev() == nullptr || slot.prev()->next() == &slot, "a slot's predecessor does not lead to it", &slot);
+        require(slot.next() == nullptr || slot.next()->prev() == &slot, "derivation_links", "a slot's successor does not lead back", &slot);
+        require(slot.prev() == nullptr || slot.prev()->next() == &slot, "derivation_links", "a slot's predecessor does not lead to it",
+                &slot);
     }
 
     // -- Queues
@@ -238,17 +264,18 @@ private:
         int above = 256;
         Tcb* higher = nullptr;
         for (Tcb* leader = queue.head; leader != nullptr; leader = leader->wait.lower) {
-            require(hook(*leader).leader, "the first of a priority is no leader", leader);
-            require(hook(*leader).higher == higher, "a group of waiting threads does not lead back", leader);
-            require(leader->priority.raw < above, "groups of waiting threads are not in order", leader);
+            require(hook(*leader).leader, "wait_queue_order", "the first of a priority is no leader", leader);
+            require(hook(*leader).higher == higher, "wait_queue_order", "a group of waiting threads does not lead back", leader);
+            require(leader->priority.raw < above, "wait_queue_order", "groups of waiting threads are not in order", leader);
             above = leader->priority.raw;
             higher = leader;
             Tcb* thread = leader;
             do {
-                require(seen_waiting.add(thread), "a thread waits twice", thread);
-                require(thread == leader || !hook(*thread).leader, "a group has two leaders", thread);
-                require(thread->priority == leader->priority, "a thread waits among those of another priority", thread);
-                require(hook(*hook(*thread).ring.next).ring.prev == thread, "a ring of waiting threads does not lead back", thread);
+                require(seen_waiting.add(thread), "blocked_waits", "a thread waits twice", thread);
+                require(thread == leader || !hook(*thread).leader, "wait_queue_order", "a group has two leaders", thread);
+                require(thread->priority == leader->priority, "wait_queue_order", "a thread waits among those of another priority", thread);
+                require(hook(*hook(*thread).ring.next).ring.prev == thread, "wait_queue_order",
+                        "a ring of waiting threads does not lead back", thread);
                 visit(*thread);
                 thread = hook(*thread).ring.next;
             } while (thread != leader);
@@ -256,30 +283,41 @@ private:
     }
 
     void check_endpoint(Endpoint& endpoint) {
-        require((endpoint.state == Endpoint::State::Idle) == endpoint.queue.empty(), "an endpoint's state is not its queue's", &endpoint);
-        ThreadState expected = endpoint.state == Endpoint::State::Send ? ThreadState::BlockedOnSend : ThreadState::BlockedOnReceive;
+        require(int{endpoint.idle()} + int{endpoint.sending()} + int{endpoint.receiving()} == 1, "endpoint_state",
+                "an endpoint is in no state or two", &endpoint);
+        require(endpoint.idle() == endpoint.queue.empty(), "endpoint_state", "an endpoint's state is not its queue's", &endpoint);
+        ThreadState expected = endpoint.sending() ? ThreadState::BlockedOnSend : ThreadState::BlockedOnReceive;
         walk(endpoint.queue, [&](Tcb& thread) {
-            require(thread.state == expected, "a thread waits at an endpoint in another state", &thread);
-            require(thread.endpoint == &endpoint, "a thread waits at another endpoint than it says", &thread);
+            require(thread.state == expected, "endpoint_waiters", "a thread waits at an endpoint in another state", &thread);
+            require(thread.endpoint == &endpoint, "endpoint_waiters", "a thread waits at another endpoint than it says", &thread);
         });
+        if (Tcb* sweeper = endpoint.sweeper()) {
+            require(endpoint.sending(), "sweep_tie", "an endpoint without senders is swept", &endpoint);
+            require(contains(threads_, sweeper), "sweep_tie", "a dead thread sweeps an endpoint", &endpoint);
+            require(sweeper->sweep.endpoint == &endpoint, "sweep_tie", "an endpoint's sweeper sweeps another one", &endpoint);
+        }
     }
 
     void check_notification(Notification& notification) {
         bool waiting = notification.state == Notification::State::Waiting;
-        require(waiting == !notification.queue.empty(), "a notification's state is not its queue's", &notification);
-        require(notification.state == Notification::State::Active || notification.word == 0, "an inactive notification has flags",
-                &notification);
+        require(waiting == !notification.queue.empty(), "notification_state", "a notification's state is not its queue's", &notification);
+        require(notification.state == Notification::State::Active || notification.word == 0, "notification_state",
+                "an inactive notification has flags", &notification);
         walk(notification.queue, [&](Tcb& thread) {
-            require(thread.state == ThreadState::BlockedOnNotification, "a thread waits at a notification in another state", &thread);
-            require(thread.notification == &notification, "a thread waits at another notification than it says", &thread);
+            require(thread.state == ThreadState::BlockedOnNotification, "notification_waiters",
+                    "a thread waits at a notification in another state", &thread);
+            require(thread.notification == &notification, "notification_waiters", "a thread waits at another notification than it says",
+                    &thread);
         });
         if (Tcb* bound = notification.bound_tcb) {
-            require(contains(threads_, bound), "a notification is bound to a dead thread", &notification);
-            require(bound->bound_notification == &notification, "a bound thread is not bound to its notification", &notification);
+            require(contains(threads_, bound), "bound_notification", "a notification is bound to a dead thread", &notification);
+            require(bound->bound_notification == &notification, "bound_notification", "a bound thread is not bound to its notification",
+                    &notification);
         }
         if (SchedContext* context = notification.sched_context) {
-            require(contains(contexts_, context), "a notification has a dead scheduling context", &notification);
-            require(context->notification == &notification, "a notification's scheduling context is not its own", &notification);
+            require(contains(contexts_, context), "lending_notification", "a notification has a dead scheduling context", &notification);
+            require(context->notification == &notification, "lending_notification", "a notification's scheduling context is not its own",
+                    &notification);
         }
     }
 
@@ -288,35 +326,65 @@ private:
     void check_thread(Tcb& thread) {
         bool in_endpoint = thread.state == ThreadState::BlockedOnSend || thread.state == ThreadState::BlockedOnReceive;
         bool in_notification = thread.state == ThreadState::BlockedOnNotification;
-        require(thread.wait.linked() == (in_endpoint || in_notification), "a thread waits and does not, or does and should not", &thread);
-        if (in_endpoint) require(contains(endpoints_, thread.endpoint), "a thread waits at a dead endpoint", &thread);
-        if (in_notification) require(contains(notifications_, thread.notification), "a thread waits at a dead notification", &thread);
+        require(thread.wait.linked() == (in_endpoint || in_notification), "blocked_waits",
+                "a thread waits and does not, or does and should not", &thread);
+        if (in_endpoint) require(contains(endpoints_, thread.endpoint), "endpoint_waiters", "a thread waits at a dead endpoint", &thread);
+        if (in_notification)
+            require(contains(notifications_, thread.notification), "notification_waiters", "a thread waits at a dead notification",
+                    &thread);
         bool may_have_reply = thread.state == ThreadState::BlockedOnReceive || thread.state == ThreadState::BlockedOnReply;
-        require(thread.reply == nullptr || may_have_reply, "a thread that waits for no reply has a reply object", &thread);
-        require(thread.reply != nullptr || thread.state != ThreadState::BlockedOnReply, "a thread waits for a reply without reply object",
-                &thread);
+        require(thread.reply == nullptr || may_have_reply, "reply_tie", "a thread that waits for no reply has a reply object", &thread);
+        require(thread.reply != nullptr || thread.state != ThreadState::BlockedOnReply, "reply_tie",
+                "a thread waits for a reply without reply object", &thread);
         if (thread.reply != nullptr) {
-            require(contains(replies_, thread.reply), "a thread has a dead reply object", &thread);
-            require(thread.reply->tcb == &thread, "a thread's reply object is not its own", &thread);
+            require(contains(replies_, thread.reply), "reply_tie", "a thread has a dead reply object", &thread);
+            require(thread.reply->tcb == &thread, "reply_tie", "a thread's reply object is not its own", &thread);
         }
         require(!thread.faulted() || thread.state == ThreadState::BlockedOnSend || thread.state == ThreadState::BlockedOnReply,
-                "a thread has a fault that nobody handles", &thread);
+                "fault_pending", "a thread has a fault that nobody handles", &thread);
         if (Notification* bound = thread.bound_notification) {
-            require(contains(notifications_, bound), "a thread is bound to a dead notification", &thread);
-            require(bound->bound_tcb == &thread, "a thread's notification is not bound to it", &thread);
+            require(contains(notifications_, bound), "bound_notification", "a thread is bound to a dead notification", &thread);
+            require(bound->bound_tcb == &thread, "bound_notification", "a thread's notification is not bound to it", &thread);
         }
+        if (Endpoint* endpoint = thread.sweep.endpoint) {
+            require(contains(endpoints_, endpoint), "sweep_tie", "a thread sweeps a dead endpoint", &thread);
+            require(endpoint->sweeper() == &thread, "sweep_tie", "the endpoint that a thread sweeps has another sweeper", &thread);
+            Tcb* next = thread.sweep.next;
+            require(next == nullptr || contains(threads_, next), "sweep_cursor", "a sweep goes on at a dead thread", &thread);
+            require(next == nullptr || (next->state == ThreadState::BlockedOnSend && next->endpoint == endpoint), "sweep_cursor",
+                    "a sweep goes on at a thread that does not send there", &thread);
+        }
+        if (SchedContext* context = thread.yielding_to) {
+            require(contains(contexts_, context), "yield_tie", "a thread yields to a dead scheduling context", &thread);
+            require(context->yield_from == &thread, "yield_tie", "the context that a thread yields to knows another one", &thread);
+            require(core_.current != &thread, "yield_tie", "a thread runs and still yields", &thread);
+        }
+        check_special(thread);
         if (SchedContext* context = thread.sched_context) {
-            require(contains(contexts_, context), "a thread has a dead scheduling context", &thread);
-            require(context->tcb == &thread, "a thread's scheduling context is not its own", &thread);
+            require(contains(contexts_, context), "sched_context_tie", "a thread has a dead scheduling context", &thread);
+            require(context->tcb == &thread, "sched_context_tie", "a thread's scheduling context is not its own", &thread);
         }
         check_placement(thread);
+    }
+
+    void check_special(const Tcb& thread) {
+        Word known = abi::ThreadFlags::make(1, 1, 1).raw;
+        require((thread.flags & ~known) == 0, "thread_flags", "a thread has a flag without a name", &thread);
+        bool access = thread.thread_flags().pmu() != 0 || thread.thread_flags().physical_timer() != 0;
+        bool fpu = core_.fpu_owner == &thread;
+        require(thread.special == ((fpu ? Special::fpu : 0) | (access ? Special::access : 0) | (is_debugged(thread) ? Special::debug : 0) |
+                                   (thread.yielding_to != nullptr ? Special::yield : 0)), "special_thread",
+                "a thread counts as special and is not, or is and does not count", &thread);
+        bool stepped = (thread.context.spsr & host::single_step) != 0;
+        // A stepped thread whose bit is clear, as the processor leaves it behind svc, traps before its next instruction.
+        require(!stepped || thread.debug.steps != 0, "step_armed", "a thread is armed for a step and not stepped", &thread);
     }
 
     void check_placement(Tcb& thread) {
         bool current = core_.current == &thread;
         bool could_run = thread.state == ThreadState::Running && thread.sched_context != nullptr && thread.sched_context->configured();
         int places = int{current} + int{thread.ready.linked()} + int{thread.release.linked()};
-        require(places == int{could_run},
+        require(places == int{could_run}, "runnable_placed",
                 could_run ? "a thread that could run is in none or two of the queues" : "a thread that cannot run is in a queue", &thread);
     }
 
@@ -324,12 +392,18 @@ private:
 
     void check_context(SchedContext& context) {
         if (context.tcb != nullptr) {
-            require(contains(threads_, context.tcb), "a scheduling context has a dead thread", &context);
-            require(context.tcb->sched_context == &context, "a scheduling context's thread is not its own", &context);
+            require(contains(threads_, context.tcb), "sched_context_tie", "a scheduling context has a dead thread", &context);
+            require(context.tcb->sched_context == &context, "sched_context_tie", "a scheduling context's thread is not its own", &context);
+        }
+        if (context.yield_from != nullptr) {
+            require(contains(threads_, context.yield_from), "yield_tie", "a dead thread yields to a scheduling context", &context);
+            require(context.yield_from->yielding_to == &context, "yield_tie", "who yields to a context yields to another one", &context);
         }
         if (context.notification != nullptr) {
-            require(contains(notifications_, context.notification), "a scheduling context has a dead notification", &context);
-            require(context.notification->sched_context == &context, "a scheduling context's notification is not its own", &context);
+            require(contains(notifications_, context.notification), "lending_notification", "a scheduling context has a dead notification",
+                    &context);
+            require(context.notification->sched_context == &context, "lending_notification",
+                    "a scheduling context's notification is not its own", &context);
         }
         check_stack(context);
         if (context.configured()) check_refills(context);
@@ -339,47 +413,55 @@ private:
         Reply* newer = nullptr;
         Word depth = 0;
         for (Reply* reply = context.reply; reply != nullptr; reply = reply->prev) {
-            require(contains(replies_, reply), "a dead reply object is in a stack of calls", &context);
-            require(reply->next == newer, "a stack of calls does not lead back", &context);
-            require(reply->context == (newer == nullptr ? &context : nullptr), "not the newest call only knows the scheduling context",
-                    &context);
-            require(++depth <= replies_.size(), "a stack of calls is a ring", &context);
+            require(contains(replies_, reply), "call_stack", "a dead reply object is in a stack of calls", &context);
+            require(reply->next == newer, "call_stack", "a stack of calls does not lead back", &context);
+            require(reply->context == (newer == nullptr ? &context : nullptr), "call_stack",
+                    "not the newest call only knows the scheduling context", &context);
+            require(++depth <= replies_.size(), "call_stack", "a stack of calls is a ring", &context);
             newer = reply;
         }
     }
 
     void check_refills(SchedContext& context) {
-        require(context.count >= 1 && context.count <= context.refill_max && context.head < context.refill_max,
+        require(context.count >= 1 && context.count <= context.refill_max && context.head < context.refill_max, "refill_bounds",
                 "a ring of refills is out of bounds", &context);
         if (context.round_robin()) {
-            require(context.count == 1 && context.first().amount <= context.budget, "a round robin is more than its budget", &context);
+            require(context.count == 1 && context.first().amount <= context.budget, "refill_sum", "a round robin is more than its budget",
+                    &context);
             return;
         }
         Ticks sum(0);
         for (unsigned i = 0; i < context.count; ++i) {
             Refill& refill = context.refill(i);
-            require(refill.amount > Ticks(0), "a refill is empty", &context);
-            if (i > 0) {
+            require(refill.amount > Ticks(0), "refill_order", "a refill is empty", &context);
+            // The first may have been delayed beyond the time of the next.
+            if (i > 1) {
                 Refill& before = context.refill(i - 1);
-                require(before.time + before.amount.raw <= refill.time, "refills are not in order", &context);
+                require(before.time + before.amount.raw <= refill.time, "refill_order", "refills are not in order", &context);
             }
+            bool last = i > 0 && i + 1u == context.count;
+            require(last || refill.amount >= min_budget(), "refill_sufficient", "a refill before the last is too small to run on", &context);
             sum += refill.amount.raw;
         }
-        require(sum == context.budget, "refills do not sum to the budget", &context);
-        require(context.first().amount >= min_budget(), "the first refill is too small to run on", &context);
+        require(sum == context.budget, "refill_sum", "refills do not sum to the budget", &context);
     }
 
-    void check_ready() {
+    void check_ready(ReadyQueues& ready, unsigned domain) {
+        for (unsigned word = 0; word < ReadyQueues::words; ++word) {
+            bool marked = (ready.summary >> word & 1) != 0;
+            require(marked == (ready.present[word] != 0), "ready_map", "the summary of ready priorities is wrong");
+        }
         for (unsigned priority = 0; priority < abi::priorities; ++priority) {
-            auto& ring = core_.ready.rings[priority];
-            bool present = (core_.ready.present[priority / 64] >> (priority % 64) & 1) != 0;
-            require(present == !ring.empty(), "the map of ready priorities is wrong");
+            auto& ring = ready.rings[priority];
+            bool present = (ready.present[priority / 64] >> (priority % 64) & 1) != 0;
+            require(present == !ring.empty(), "ready_map", "the map of ready priorities is wrong");
             if (ring.empty()) continue;
             Tcb* thread = ring.head;
             do {
-                require(contains(threads_, thread), "a dead thread is ready");
-                require(thread->priority.raw == priority, "a thread is ready at another priority", thread);
-                require(thread->ready.next->ready.prev == thread, "a ring of ready threads does not lead back", thread);
+                require(contains(threads_, thread), "ready_queue", "a dead thread is ready");
+                require(thread->priority.raw == priority, "ready_queue", "a thread is ready at another priority", thread);
+                require(thread->domain.raw == domain, "ready_queue", "a thread is ready in another domain", thread);
+                require(thread->ready.next->ready.prev == thread, "ready_queue", "a ring of ready threads does not lead back", thread);
                 thread = thread->ready.next;
             } while (thread != ring.head);
         }
@@ -387,62 +469,109 @@ private:
 
     Word check_heap(Tcb* thread, Tcb* parent) {
         if (thread == nullptr) return 0;
-        require(contains(threads_, thread), "a dead thread waits for its refill");
-        require(thread->release.parent == parent, "the release queue does not lead back", thread);
-        require(parent == nullptr || !EarlierRelease::before(*thread, *parent), "the release queue is not in order", thread);
+        require(contains(threads_, thread), "release_heap", "a dead thread waits for its refill");
+        require(thread->release.parent == parent, "release_heap", "the release queue does not lead back", thread);
+        require(parent == nullptr || !EarlierRelease::before(*thread, *parent), "release_heap", "the release queue is not in order",
+                thread);
         Word left = check_heap(thread->release.left, thread);
         Word right = check_heap(thread->release.right, thread);
-        require(left >= right && thread->release.rank == right + 1, "the release queue leans to the wrong side", thread);
+        require(left >= right && thread->release.rank == right + 1, "release_heap", "the release queue leans to the wrong side", thread);
         return thread->release.rank;
     }
 
+    void check_domains() {
+        const DomainTurn* schedule = kernel_.domain_schedule;
+        require(kernel_.domain_start < abi::domain_schedule_entries && schedule[kernel_.domain_start].length != Ticks(0), "domain_schedule",
+                "the schedule of domains starts at its end");
+        require(core_.domain_entry < abi::domain_schedule_entries, "domain_schedule", "the turn in progress is no entry");
+        require(core_.domain.raw < abi::domains, "domain_schedule", "the current domain does not exist");
+    }
+
+    // The next interrupt of the timer comes before anything is late.
+    void check_deadline() {
+        Ticks deadline(host::hardware.deadline);
+        require(deadline <= core_.domain_end, "timer_armed", "the timer misses the end of the domain's turn");
+        if (Tcb* thread = core_.release.least())
+            require(deadline <= thread->sched_context->first().time, "timer_armed", "the timer misses a refill", thread);
+        if (core_.current == nullptr) return;
+        SchedContext& context = *core_.current_sched_context;
+        require(deadline <= core_.charged_until + context.first().amount.raw, "timer_armed", "the timer misses the end of the budget",
+                &context);
+    }
+
+    // What the hardware lets user level do is what the current thread may do.
+    void check_access(const Tcb& thread) {
+        const host::Hardware& hardware = host::hardware;
+        require(hardware.pmu == (thread.thread_flags().pmu() != 0), "user_access", "the performance monitor is open to the wrong thread",
+                &thread);
+        require(hardware.physical_timer == (thread.thread_flags().physical_timer() != 0), "user_access",
+                "the physical timer is open to the wrong thread", &thread);
+        require(!((core_.special & Special::fpu) != 0) || thread.thread_flags().fpu_disabled() == 0, "user_access",
+                "the floating-point unit is open to the wrong thread", &thread);
+        require(hardware.debug.has_value() == is_debugged(thread), "debug_armed", "the debug registers are another thread's", &thread);
+        if (!hardware.debug) return;
+        for (unsigned i = 0; i < DebugState::most; ++i) {
+            bool same = same_point(hardware.debug->breakpoints[i], thread.debug.breakpoints[i]) &&
+                        same_point(hardware.debug->watchpoints[i], thread.debug.watchpoints[i]);
+            require(same, "debug_armed", "a breakpoint is armed as it was, not as it is", &thread);
+        }
+    }
+
     void check_core() {
-        check_ready();
+        for (unsigned domain = 0; domain < abi::domains; ++domain) check_ready(core_.ready[domain], domain);
         check_heap(core_.release.root, nullptr);
-        require(core_.candidate == nullptr, "a candidate is left over");
-        require(!core_.reschedule, "a reschedule is left over");
-        if (core_.fpu_owner != nullptr) require(contains(threads_, core_.fpu_owner), "a dead thread owns the floating-point unit");
-        require(host::hardware.fpu_enabled == core_.fpu_enabled, "the floating-point unit is not as the core thinks");
+        check_domains();
+        check_deadline();
+        require(core_.candidate == nullptr, "entry_settled", "a candidate is left over");
+        require(!core_.reschedule, "entry_settled", "a reschedule is left over");
+        if (core_.fpu_owner != nullptr)
+            require(contains(threads_, core_.fpu_owner), "fpu_owner", "a dead thread owns the floating-point unit");
+        require(host::hardware.fpu_enabled == ((core_.special & Special::fpu) != 0), "fpu_owner", "the floating-point unit is not as the core thinks");
         if (core_.current == nullptr) {
-            require(core_.current_context == &core_.idle, "nobody runs, and yet not the idle loop");
-            require(core_.ready.highest() < 0, "the core idles with a thread ready");
-            require(host::hardware.root == PhysAddr(0), "the core idles in an address space");
+            require(core_.current_context == &core_.idle, "current_context", "nobody runs, and yet not the idle loop");
+            require(core_.ready[core_.domain.raw].highest() < 0, "highest_runs", "the core idles with a thread ready");
+            require(host::hardware.root == PhysAddr(0), "current_address_space", "the core idles in an address space");
             return;
         }
         Tcb& thread = *core_.current;
-        require(contains(threads_, &thread), "a dead thread runs");
-        require(core_.current_context == &thread.context, "another thread runs than the core thinks");
-        require(schedulable(thread), "a thread runs that must not");
-        require(thread.sched_context == core_.current_sched_context, "a thread runs on another's scheduling context");
-        require(thread.priority.raw >= core_.ready.highest(), "a thread runs before a more important one");
-        require(!core_.fpu_enabled || core_.fpu_owner == &thread, "a thread uses another's floating-point registers");
+        require(contains(threads_, &thread), "current_runnable", "a dead thread runs");
+        require(core_.current_context == &thread.context, "current_context", "another thread runs than the core thinks");
+        require(schedulable(thread), "current_runnable", "a thread runs that must not");
+        require(thread.sched_context == core_.current_sched_context, "current_sched_context",
+                "a thread runs on another's scheduling context");
+        require(thread.domain == core_.domain, "current_domain", "a thread runs in the turn of another domain");
+        require(thread.priority.raw >= core_.ready[core_.domain.raw].highest(), "highest_runs",
+                "a thread runs before a more important one");
+        require(!((core_.special & Special::fpu) != 0) || core_.fpu_owner == &thread, "fpu_owner", "a thread uses another's floating-point registers");
         check_address_space(thread);
+        check_access(thread);
     }
 
     void check_address_space(const Tcb& thread) {
         const Cap& cap = thread.cap(TcbSlot::VSpace);
         Asid asid(static_cast<uint16_t>(cap.is(CapType::VSpace) ? as<VSpaceCap>(cap).number() : 0));
         bool valid = asid != Asid(0) && vspace_of(kernel_, asid) == cap.object();
-        require(host::hardware.root == (valid ? arch::to_physical(cap.object()) : PhysAddr(0)), "a thread runs in another's address space");
-        require(host::hardware.asid == (valid ? asid : Asid(0)), "a thread runs with another's ASID");
+        require(host::hardware.root == (valid ? arch::to_physical(cap.object()) : PhysAddr(0)), "current_address_space",
+                "a thread runs in another's address space");
+        require(host::hardware.asid == (valid ? asid : Asid(0)), "current_address_space", "a thread runs with another's ASID");
     }
 
     // -- Replies
 
     void check_reply(Reply& reply) {
         if (reply.tcb == nullptr) {
-            require(reply.prev == nullptr && reply.next == nullptr && reply.context == nullptr,
+            require(reply.prev == nullptr && reply.next == nullptr && reply.context == nullptr, "call_stack",
                     "a free reply object is in a stack of calls", &reply);
             return;
         }
-        require(contains(threads_, reply.tcb), "a reply object has a dead thread", &reply);
-        require(reply.tcb->reply == &reply, "a reply object's thread has another one", &reply);
-        require(reply.prev == nullptr || reply.prev->next == &reply, "an older call does not lead to the newer", &reply);
-        require(reply.next == nullptr || reply.next->prev == &reply, "a newer call does not lead to the older", &reply);
-        require(reply.context == nullptr || reply.context->reply == &reply, "a reply object is not on top of its scheduling context",
-                &reply);
+        require(contains(threads_, reply.tcb), "reply_tie", "a reply object has a dead thread", &reply);
+        require(reply.tcb->reply == &reply, "reply_tie", "a reply object's thread has another one", &reply);
+        require(reply.prev == nullptr || reply.prev->next == &reply, "call_stack", "an older call does not lead to the newer", &reply);
+        require(reply.next == nullptr || reply.next->prev == &reply, "call_stack", "a newer call does not lead to the older", &reply);
+        require(reply.context == nullptr || reply.context->reply == &reply, "call_stack",
+                "a reply object is not on top of its scheduling context", &reply);
         bool receiving = reply.tcb->state == ThreadState::BlockedOnReceive;
-        require(!receiving || (reply.prev == nullptr && reply.next == nullptr && reply.context == nullptr),
+        require(!receiving || (reply.prev == nullptr && reply.next == nullptr && reply.context == nullptr), "call_stack",
                 "a receiver's reply object is in a stack", &reply);
     }
 
@@ -455,11 +584,12 @@ private:
         }
         for (Word irq = 0; irq < Kernel::max_irqs; ++irq) {
             if (!kernel_.irq_issued[irq] && kernel_.irq_notifications[irq].empty()) continue;
-            require(kernel_.irq_issued[irq], "an interrupt without a handler has a notification");
-            require(contains(handlers, irq), "an interrupt counts as issued, and has no handler");
+            require(kernel_.irq_issued[irq], "irq_issued", "an interrupt without a handler has a notification");
+            require(contains(handlers, irq), "irq_issued", "an interrupt counts as issued, and has no handler");
         }
-        for (Word irq : handlers) require(kernel_.irq_issued[irq], "an interrupt has a handler and counts as free");
-        for (Slot* slot : irq_slots_) require(slot->cap.is(CapType::Notification), "an interrupt signals no notification");
+        for (Word irq : handlers) require(kernel_.irq_issued[irq], "irq_issued", "an interrupt has a handler and counts as free");
+        for (Slot* slot : irq_slots_)
+            require(slot->cap.is(CapType::Notification), "irq_notification", "an interrupt signals no notification");
     }
 
     // -- Deep checks
@@ -484,14 +614,14 @@ private:
             if (!above.empty()) {
                 const UntypedCap& parent = as<UntypedCap>(above.back()->cap);
                 Word used = parent.watermark();
-                require(memory.end - parent.object() <= used, "an object lies in free memory", &slot);
+                require(memory.end - parent.object() <= used, "untyped_watermark", "an object lies in free memory", &slot);
             }
         }
         if (slot.cap.is(CapType::Untyped)) above.push_back(&slot);
         for (Slot* ancestor : above) {
             // Whatever lies in an untyped's memory must be found by revoking it.
             if (ancestor != &slot && !memory.empty())
-                require(is_parent(*ancestor, slot), "an object is not derived from its untyped", &slot);
+                require(is_parent(*ancestor, slot), "untyped_children", "an object is not derived from its untyped", &slot);
         }
     }
 
@@ -511,7 +641,7 @@ private:
             const Place& a = places[i - 1];
             const Place& b = places[i];
             if (b.memory.start >= a.memory.end) continue;
-            require(same_object(a.slot->cap, b.slot->cap), "two objects share memory", b.slot);
+            require(same_object(a.slot->cap, b.slot->cap), "objects_disjoint", "two objects share memory", b.slot);
         }
         for (const Place& place : places) check_run(*place.slot);
     }
@@ -521,7 +651,7 @@ private:
         if (!is_final(slot)) return;
         for (Slot* other : slots_) {
             if (other != &slot)
-                require(!same_object(slot.cap, other->cap), "a capability counts as the last of its object and is not", &slot);
+                require(!same_object(slot.cap, other->cap), "finality", "a capability counts as the last of its object and is not", &slot);
         }
     }
 
@@ -529,12 +659,13 @@ private:
         for (Word i = 0; i < abi::asid_pools; ++i) {
             AsidPool* pool = kernel_.asid_pools[i];
             if (pool == nullptr) continue;
-            require(named(CapType::ASIDPool, pool, i * abi::asid_pool_entries), "an ASID pool is in use without a capability", pool);
+            require(named(CapType::ASIDPool, pool, i * abi::asid_pool_entries), "asid_pool_named",
+                    "an ASID pool is in use without a capability", pool);
             for (Word entry = 0; entry < abi::asid_pool_entries; ++entry) {
                 KernAddr root = pool->vspace[entry];
                 if (root == KernAddr(0)) continue;
                 Word asid = i * abi::asid_pool_entries + entry;
-                require(named(CapType::VSpace, arch::pointer<void>(root), asid), "an ASID belongs to a dead VSpace", pool);
+                require(named(CapType::VSpace, arch::pointer<void>(root), asid), "asid_named", "an ASID belongs to a dead VSpace", pool);
                 check_table(root, 0, asid, 0);
             }
         }
@@ -554,8 +685,8 @@ private:
             Word at = address + (i << level_shift(level));
             bool is_table = arch::entry_is_table(entries[i], level);
             PhysAddr target = arch::entry_address(entries[i]);
-            require(mapped(is_table, arch::to_kernel(target), level, asid, at), "a page table leads to what is not mapped there",
-                    entries + i);
+            require(mapped(is_table, arch::to_kernel(target), level, asid, at), "mapping_named",
+                    "a page table leads to what is not mapped there", entries + i);
             if (is_table) check_table(arch::to_kernel(target), level + 1, asid, at);
         }
     }
@@ -584,6 +715,8 @@ private:
 };
 
 }  // namespace
+
+std::vector<Live> find_live(Core& core, Slot* slots, Word count) { return Check(core, slots, count).live(); }
 
 void check_invariants(Core& core, Slot* slots, Word count, bool deep) {
     Check check(core, slots, count);

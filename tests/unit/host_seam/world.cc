@@ -120,6 +120,8 @@ void World::prepare(Syscall number, Word cap, const Message& message, Word reply
 
 void World::execute() {
     current()->context.pc += svc_bytes;
+    // svc is the instruction that was to be stepped (Arm ARM D2.12.5).
+    current()->context.spsr &= ~host::single_step;
     handle_syscall(core());
     leave();
 }
@@ -143,7 +145,17 @@ void World::user_exception(Word esr) {
 }
 
 void World::fpu_trap() {
-    handle_fpu_trap(core());
+    handle_fpu_trap(core(), Word{0x1fe00000});
+    leave();
+}
+
+void World::debug_exception(abi::BreakpointType reason, Word address) {
+    handle_debug_exception(core(), reason, address);
+    leave();
+}
+
+void World::serror() {
+    handle_serror(core());
     leave();
 }
 

@@ -106,6 +106,8 @@ public:
     void vm_fault(Word esr, Word far, bool fetch);
     void user_exception(Word esr);
     void fpu_trap();
+    void debug_exception(abi::BreakpointType reason, Word address = 0);
+    void serror();
 
     // -- System calls of the current thread.
 
@@ -155,11 +157,17 @@ public:
     /// Slots that the invariants look at, from 0: fewer make a check faster.
     void limit_slots(Word count) { checked_slots_ = count; }
     void check(bool deep = true) const { check_invariants(core(), slots_, checked_slots_, deep); }
+    /// Everything that lives, found through the slots that the invariants look at.
+    std::vector<Live> live() const { return find_live(core(), slots_, checked_slots_); }
     /// Whether every kernel entry is followed by the deep checks.
     void set_deep(bool deep) { deep_ = deep; }
+    /// Whether kernel entries are followed by checks at all: not where many make a state that is checked as a whole.
+    void set_checking(bool checking) { checking_ = checking; }
 
 private:
-    void leave() const { check(deep_); }
+    void leave() const {
+        if (checking_) check(deep_);
+    }
     void find_memory();
     void make_control();
 
@@ -175,6 +183,7 @@ private:
     Word checked_slots_ = Word{1} << cnode_bits;
     unsigned restarts_ = 0;
     bool deep_ = true;
+    bool checking_ = true;
 };
 
 /// A description of a small machine: 64 MiB of memory with a hole for firmware, a GIC, a console.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What the kernel has derived from a capability ends with it: objects of live threads are deleted beneath them.
-#include "tests/target/thread.hpp"
+#include "tests/conformance/component/thread.hpp"
 
-namespace caprock::target {
+namespace caprock::conformance {
 
 namespace {
 
@@ -15,14 +15,9 @@ struct OwnSpace {
 
     explicit OwnSpace(Cap<ASIDPool> pool) {
         CHECK_OK(pool.assign(vspace));
-        CHECK(copy_image(vspace));
+        map_image(vspace);
     }
 };
-
-void sleep() {
-    auto waiting = [] { sys::yield(); };
-    spawn(waiting, {.budget = 20, .period = 5'000}).join();
-}
 
 void check_fetch_fault(const FaultHandler& handler) {
     const FaultReport report = handler.receive();
@@ -34,13 +29,13 @@ void check_fetch_fault(const FaultHandler& handler) {
 
 TEST(space_deleted, "a thread whose VSpace is gone faults at its next instruction") {
     const FaultHandler handler;
-    const OwnSpace space(root_asid_pool);
+    const OwnSpace space(own_asid_pool);
     volatile uint64_t count = 0;
     auto counting = [&] {
         for (;;) count = count + 1;
     };
     spawn(counting, {.priority = lower_priority, .vspace = space.vspace, .fault_endpoint = handler.endpoint()});
-    sleep();
+    sleep(5'000);
     CHECK(count > 0);
     revoke(space.memory);
     const uint64_t seen = count;
@@ -50,7 +45,7 @@ TEST(space_deleted, "a thread whose VSpace is gone faults at its next instructio
 
 TEST(own_space_deleted, "a thread that deletes the VSpace in which it runs faults") {
     const FaultHandler handler;
-    const OwnSpace space(root_asid_pool);
+    const OwnSpace space(own_asid_pool);
     bool survived = false;
     auto ending = [&] {
         revoke(space.memory);
@@ -64,8 +59,8 @@ TEST(own_space_deleted, "a thread that deletes the VSpace in which it runs fault
 TEST(pool_deleted, "a thread whose ASID pool is gone faults, and its VSpace cannot be used again") {
     const FaultHandler handler;
     const Cap<Untyped> memory = create<Untyped>(12);
-    const Cap<ASIDPool> pool{environment.take_slots()};
-    const Result<void> made = asid_control.make_pool(pool.address(), 64, memory, root_cnode);
+    const Cap<ASIDPool> pool{take_slots()};
+    const Result<void> made = asid_control.make_pool(pool.address(), 64, memory, own_cnode);
     if (made.error() == abi::Error::DeleteFirst) skip("the processor has ASIDs for one pool only");
     CHECK_OK(made);
     const OwnSpace space(pool);
@@ -74,21 +69,21 @@ TEST(pool_deleted, "a thread whose ASID pool is gone faults, and its VSpace cann
         for (;;) count = count + 1;
     };
     spawn(counting, {.priority = lower_priority, .vspace = space.vspace, .fault_endpoint = handler.endpoint()});
-    sleep();
+    sleep(5'000);
     CHECK(count > 0);
     revoke(memory);
     check_fetch_fault(handler);
     const Cap<Frame> frame = create<Frame>();
     CHECK_CAPABILITY(frame.map(small_window, read_write, cached, space.vspace), 1);
-    CHECK_CAPABILITY(root_asid_pool.assign(space.vspace), 1);
+    CHECK_CAPABILITY(own_asid_pool.assign(space.vspace), 1);
     revoke(space.memory);
 }
 
 TEST(own_pool_deleted, "a thread that deletes the ASID pool of its VSpace faults") {
     const FaultHandler handler;
     const Cap<Untyped> memory = create<Untyped>(12);
-    const Cap<ASIDPool> pool{environment.take_slots()};
-    const Result<void> made = asid_control.make_pool(pool.address(), 64, memory, root_cnode);
+    const Cap<ASIDPool> pool{take_slots()};
+    const Result<void> made = asid_control.make_pool(pool.address(), 64, memory, own_cnode);
     if (made.error() == abi::Error::DeleteFirst) skip("the processor has ASIDs for one pool only");
     const OwnSpace space(pool);
     auto ending = [&] { revoke(memory); };
@@ -141,7 +136,7 @@ TEST(cspace_deleted, "a thread whose CSpace is gone has no capabilities") {
     const Cap<Untyped> memory = create<Untyped>(12);
     const Cap<CNode> node = create_in<CNode>(memory, 4);
     const Cap<Notification> notification = create<Notification>();
-    CHECK_OK(mint(node, abi::CNodeCapData::make(60, 0).raw).copy(3, 64, notification.address(), 64, all_rights, root_cnode));
+    CHECK_OK(mint(node, abi::CNodeCapData::make(60, 0).raw).copy(3, 64, notification.address(), 64, all_rights, own_cnode));
     unsigned sent = 0;
     auto signalling = [&] {
         for (;;) {
@@ -163,13 +158,13 @@ TEST(frame_deleted, "a mapping ends with its capability, for the thread that use
     const FaultHandler handler;
     const Cap<Untyped> memory = create<Untyped>(12);
     const Cap<Frame> frame = create_in<Frame>(memory);
-    CHECK_OK(frame.map(small_window, read_write, cached, root_vspace));
+    CHECK_OK(frame.map(small_window, read_write, cached, own_vspace));
     volatile uint64_t& word = *reinterpret_cast<volatile uint64_t*>(small_window);
     auto counting = [&] {
         for (;;) word = word + 1;
     };
     spawn(counting, {.priority = lower_priority, .fault_endpoint = handler.endpoint()});
-    sleep();
+    sleep(5'000);
     CHECK(word > 0);
     revoke(memory);
     const FaultReport report = handler.receive();
@@ -180,7 +175,7 @@ TEST(frame_deleted, "a mapping ends with its capability, for the thread that use
 TEST(copied_frame_deleted, "a mapping does not end with another copy of its capability") {
     const Cap<Frame> frame = create<Frame>();
     const Cap<Frame> mapped = copy(frame);
-    CHECK_OK(mapped.map(small_window, read_write, cached, root_vspace));
+    CHECK_OK(mapped.map(small_window, read_write, cached, own_vspace));
     delete_cap(frame);
     *reinterpret_cast<volatile uint64_t*>(small_window) = 5;
     CHECK_EQUAL(*reinterpret_cast<volatile uint64_t*>(small_window), 5);
@@ -213,21 +208,21 @@ TEST(lent_context_deleted, "a context that is lent can be deleted: caller and se
     };
     const Thread& server = spawn(serving);
     CHECK_OK(server.context.unbind());
-    CHECK_OK(server.tcb.set_priority(lower_priority, root_tcb));
+    CHECK_OK(server.tcb.set_priority(lower_priority, own_tcb));
     auto calling = [=] {
         sys::ShortMessage message{abi::MessageInfo{0}, 0, {}};
         sys::call(endpoint.address(), message);
     };
     const Thread& caller = spawn(calling);
-    sleep();
+    sleep(5'000);
     CHECK(count > 0);
     delete_cap(caller.context);
     const uint64_t seen = count;
-    sleep();
+    sleep(5'000);
     CHECK_EQUAL(count, seen);
     finish = true;
     CHECK_OK(server.context.bind(server.tcb));
-    sleep();
+    sleep(5'000);
     // The reply has come, and the caller has no time of its own.
     CHECK(!caller.done());
     const Cap<SchedContext> context = create<SchedContext>(8);
@@ -247,7 +242,7 @@ TEST(server_deleted, "a passive server that is deleted while it serves: its call
     };
     const Thread& server = spawn(serving);
     CHECK_OK(server.context.unbind());
-    CHECK_OK(server.tcb.set_priority(lower_priority, root_tcb));
+    CHECK_OK(server.tcb.set_priority(lower_priority, own_tcb));
     sys::ShortMessage result{};
     auto calling = [&] { sys::call(endpoint.address(), result); };
     const Thread& caller = spawn(calling);
@@ -258,4 +253,4 @@ TEST(server_deleted, "a passive server that is deleted while it serves: its call
     CHECK_EQUAL(result.info.label(), abi::Error::CallCancelled);
 }
 
-}  // namespace caprock::target
+}  // namespace caprock::conformance

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Notifications: flags, waiters, bound threads, a context of their own.
-#include "tests/target/thread.hpp"
+#include "tests/conformance/component/thread.hpp"
 
-namespace caprock::target {
+namespace caprock::conformance {
 
 namespace {
 
@@ -120,30 +120,6 @@ TEST(bound_nb, "a receive that does not block takes a bound signal too") {
     check_notified(message, 2);
 }
 
-TEST(bind_errors, "BindNotification's errors come in the documented order") {
-    const Cap<TCB> tcb = create<TCB>();
-    const Cap<TCB> other = create<TCB>();
-    const Cap<Notification> notification = create<Notification>();
-    const Cap<Notification> second = create<Notification>();
-    const Cap<Notification> write_only = copy(second, abi::CapRights::make(1, 0, 0, 0));
-    CHECK_ERROR(tcb.unbind_notification(), IllegalOperation);
-    CHECK_CAPABILITY(tcb.bind_notification(CapRef{other.address()}), 1);
-    CHECK_CAPABILITY(tcb.bind_notification(CapRef{}), 1);
-    CHECK_CAPABILITY(tcb.bind_notification(write_only), 1);
-    CHECK_OK(tcb.bind_notification(notification));
-    CHECK_CAPABILITY(tcb.bind_notification(CapRef{other.address()}), 1);
-    CHECK_ERROR(tcb.bind_notification(write_only), IllegalOperation);
-    CHECK_CAPABILITY(other.bind_notification(notification), 1);
-    auto waiting = [=] {
-        sys::ShortMessage message;
-        sys::wait(second.address(), message);
-    };
-    spawn(waiting);
-    CHECK_CAPABILITY(other.bind_notification(second), 1);
-    CHECK_OK(tcb.unbind_notification());
-    CHECK_OK(other.bind_notification(notification));
-}
-
 TEST(deleted, "a waiter of a deleted notification meets an empty slot; a bound thread goes on without it") {
     const FaultHandler handler;
     const Cap<Notification> notification = create<Notification>();
@@ -233,4 +209,4 @@ TEST(bound_passive, "a bound notification with a context wakes a passive server 
     }
 }
 
-}  // namespace caprock::target
+}  // namespace caprock::conformance

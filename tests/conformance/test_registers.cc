@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What threads keep across preemption and system calls, and which registers of the machine they see.
 #include "tests/target/probes.hpp"
-#include "tests/target/thread.hpp"
+#include "tests/conformance/component/thread.hpp"
 
-namespace caprock::target {
+namespace caprock::conformance {
 
 namespace {
 
@@ -81,7 +81,7 @@ TEST(general_registers, "general registers survive preemption by a thread that u
     } users[2] = {{0x1111'0000, 0}, {0x2222'0000, 0}};
     const Thread* threads[2];
     for (unsigned i = 0; i < 2; ++i)
-        threads[i] = &spawn(users[i], {.priority = lower_priority, .vspace = i == 0 ? root_vspace : environment.other_vspace(),
+        threads[i] = &spawn(users[i], {.priority = lower_priority, .vspace = i == 0 ? own_vspace : other_vspace(),
                                        .budget = 100, .period = 100});
     for (unsigned i = 0; i < 2; ++i) {
         threads[i]->join();
@@ -89,68 +89,6 @@ TEST(general_registers, "general registers survive preemption by a thread that u
     }
     // They did take turns.
     CHECK(CHECK_OK(threads[0]->context.consumed()) > 200);
-}
-
-TEST(simd_preempted, "SIMD registers of three threads never mix, preempted at any point") {
-    struct {
-        uint64_t seed;
-        uint64_t changed;
-        void operator()() {
-            for (unsigned i = 0; i < 300; ++i) {
-                probe_fill_simd(seed + i);
-                for (unsigned j = 0; j < 20; ++j) changed += probe_check_simd(seed + i);
-            }
-        }
-    } users[3] = {{0x1000'0000, 0}, {0x2000'0001, 0}, {0x3000'0000, 0}};
-    const Thread* threads[3];
-    for (unsigned i = 0; i < 3; ++i)
-        threads[i] = &spawn(users[i], {.priority = lower_priority, .vspace = i == 1 ? environment.other_vspace() : root_vspace,
-                                       .budget = 50, .period = 50});
-    for (unsigned i = 0; i < 3; ++i) {
-        threads[i]->join();
-        CHECK_EQUAL(users[i].changed, 0);
-    }
-}
-
-TEST(simd_calls, "SIMD registers survive system calls to a server that uses them") {
-    const Cap<Endpoint> endpoint = create<Endpoint>();
-    const Cap<Reply> reply = create<Reply>();
-    uint64_t changed = 0;
-    auto serving = [&] {
-        sys::ShortMessage message;
-        probe_fill_simd(77);
-        sys::recv(endpoint.address(), reply.address(), message);
-        for (;;) {
-            changed += probe_check_simd(77);
-            sys::reply_recv(endpoint.address(), reply.address(), message);
-        }
-    };
-    const Thread& server = spawn(serving, {.vspace = environment.other_vspace()});
-    CHECK_OK(server.context.unbind());
-    probe_fill_simd(4);
-    for (unsigned i = 0; i < 10; ++i) {
-        sys::ShortMessage message{abi::MessageInfo{0}, 0, {}};
-        sys::call(endpoint.address(), message);
-        CHECK_EQUAL(probe_check_simd(4), 0);
-    }
-    CHECK_EQUAL(changed, 0);
-}
-
-TEST(simd_new_thread, "a new thread's SIMD registers are zero, whatever its memory and the unit held") {
-    probe_fill_simd(0xffff'ffff'ffff'0000);
-    uint64_t found = 1;
-    auto looking = [&] {
-        found = probe_gather_simd();
-        probe_fill_simd(0xffff'ffff'ffff'0000);
-    };
-    for (unsigned i = 0; i < 3; ++i) {
-        found = 1;
-        const Thread& thread = spawn(looking);
-        CHECK(thread.done());
-        CHECK_EQUAL(found, 0);
-        delete_cap(thread.tcb);
-    }
-    CHECK_EQUAL(probe_check_simd(0xffff'ffff'ffff'0000), 0);
 }
 
 TEST(thread_pointers, "both thread pointers are each thread's own") {
@@ -205,7 +143,7 @@ TEST(fault_registers, "a fault preserves every register") {
     auto faulting = [&] { changed = probe(small_window) - (1000 + 9 + 10 + 17 + 18 + 7 + 30 + 10); };
     const Thread& thread = spawn(faulting, {.fault_endpoint = handler.endpoint()});
     CHECK_EQUAL(handler.receive().label, abi::FaultLabel::VMFault);
-    CHECK_OK(create<Frame>().map(small_window, read_write, cached, root_vspace));
+    CHECK_OK(create<Frame>().map(small_window, read_write, cached, own_vspace));
     handler.reply();
     CHECK(thread.done());
     CHECK_EQUAL(changed, 0);
@@ -214,4 +152,4 @@ TEST(fault_registers, "a fault preserves every register") {
 #undef READS
 #undef WRITES
 
-}  // namespace caprock::target
+}  // namespace caprock::conformance

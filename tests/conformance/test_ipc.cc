@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Messages: words, badges, capabilities, replies, lent scheduling contexts, cancellation.
-#include "tests/target/thread.hpp"
+#include "tests/conformance/component/thread.hpp"
 
-namespace caprock::target {
+namespace caprock::conformance {
 
 namespace {
 
@@ -53,7 +53,7 @@ void exchange(uint64_t words, bool passive) {
             sys::reply_recv(channel.endpoint.address(), channel.reply.address(), message);
         }
     };
-    const Thread& server = spawn(serving, {.vspace = environment.other_vspace()});
+    const Thread& server = spawn(serving, {.vspace = other_vspace()});
     if (passive) CHECK_OK(server.context.unbind());
     for (uint64_t round = 0; round < 3; ++round) {
         sys::Message message = make_message(round, words);
@@ -65,15 +65,11 @@ void exchange(uint64_t words, bool passive) {
 
 // The slot where the running thread receives a capability.
 Cap<Endpoint> name_receive_slot() {
-    const uint64_t slot = environment.take_slots();
-    caprock_ipc_buffer->receive_cnode = root_cnode.address();
+    const uint64_t slot = take_slots();
+    caprock_ipc_buffer->receive_cnode = own_cnode.address();
     caprock_ipc_buffer->receive_index = slot;
     caprock_ipc_buffer->receive_depth = address_bits;
     return Cap<Endpoint>{slot};
-}
-
-bool is_empty(CapRef cap) {
-    return root_cnode.move(environment.take_slots(), 64, cap.address(), 64, root_cnode).error() == Error::FailedLookup;
 }
 
 }  // namespace
@@ -96,7 +92,7 @@ TEST(too_long, "a longer length counts as 120 words") {
         message.info = MessageInfo::make(127, 0, 0, label);
         CHECK_EQUAL(sys::send(channel.endpoint.address(), message), Error::NoError);
     };
-    spawn(sending, {.vspace = environment.other_vspace()});
+    spawn(sending, {.vspace = other_vspace()});
     sys::Message message;
     receive(channel, message);
     check_message(message, 5, 120);
@@ -175,7 +171,7 @@ TEST(receiver_order, "blocked receivers get messages by priority, and set_priori
         receivers[i] = {endpoint, &got[i]};
         threads[i] = &spawn(receivers[i], {.priority = static_cast<uint8_t>(110 + i)});
     }
-    CHECK_OK(threads[0]->tcb.set_priority(120, root_tcb));
+    CHECK_OK(threads[0]->tcb.set_priority(120, own_tcb));
     for (uint64_t i = 1; i <= 3; ++i) send_plain(endpoint, i);
     CHECK(got[0] == 1 && got[2] == 2 && got[1] == 3);
 }
@@ -191,7 +187,7 @@ TEST(capability, "a capability goes into the receive slot, if the sender may gra
             CHECK_EQUAL(sys::send(way.address(), make_message(0, 2, 1)), Error::NoError);
         };
         const bool granted = way == channel.endpoint;
-        spawn(sending, {.vspace = environment.other_vspace()});
+        spawn(sending, {.vspace = other_vspace()});
         const CapRef received = name_receive_slot();
         sys::Message message;
         receive(channel, message);
@@ -243,7 +239,7 @@ TEST(unwrapping, "capabilities of the endpoint itself come as badges, one other 
     const Cap<Notification> gift = create<Notification>();
     const uint64_t orders[3][3] = {{badged.address(), gift.address(), badged.address()},
                                    {gift.address(), gift.address(), badged.address()},
-                                   {badged.address(), environment.take_slots(), badged.address()}};
+                                   {badged.address(), take_slots(), badged.address()}};
     const uint64_t counts[] = {3, 1, 1};
     const uint64_t unwrapped[] = {0b101, 0, 0b001};
     for (unsigned i = 0; i < 3; ++i) {
@@ -271,7 +267,7 @@ TEST(occupied_slot, "a capability whose receive slot is occupied does not come, 
     };
     spawn(sending);
     const CapRef slot = name_receive_slot();
-    CHECK_OK(root_cnode.copy(slot.address(), 64, gift.address(), 64, all_rights, root_cnode));
+    CHECK_OK(own_cnode.copy(slot.address(), 64, gift.address(), 64, all_rights, own_cnode));
     sys::Message message;
     receive(channel, message);
     check_message(message, 4, 5);
@@ -321,7 +317,7 @@ TEST(reply_chain, "a scheduling context goes down a chain of passive servers and
     const Thread* threads[3];
     for (unsigned i = 0; i < 3; ++i) {
         links[i] = {&channels[i], i < 2 ? &channels[i + 1] : nullptr};
-        threads[i] = &spawn(links[i], {.vspace = i == 1 ? root_vspace : environment.other_vspace()});
+        threads[i] = &spawn(links[i], {.vspace = i == 1 ? own_vspace : other_vspace()});
         CHECK_OK(threads[i]->context.unbind());
     }
     const uint64_t answers[] = {((5 + 3) * 2) * 2 * 2, ((6 + 3) * 2) * 2 * 2};
@@ -489,7 +485,7 @@ TEST(cancelled_lent, "a passive server goes on with the context of a caller that
     };
     const Thread& server = spawn(serving);
     CHECK_OK(server.context.unbind());
-    CHECK_OK(server.tcb.set_priority(worker_priority, root_tcb));
+    CHECK_OK(server.tcb.set_priority(worker_priority, own_tcb));
     sys::ShortMessage result{};
     auto calling = [&] { sys::call(channel.endpoint.address(), result); };
     const Thread& caller = spawn(calling);
@@ -509,7 +505,7 @@ TEST(cancelled_lent, "a passive server goes on with the context of a caller that
 TEST(restart_send, "a blocked sender that is suspended and resumed sends its message then") {
     const Channel channel;
     auto sending = [&] { CHECK_EQUAL(sys::send(channel.endpoint.address(), make_message(3, 30)), Error::NoError); };
-    const Thread& sender = spawn(sending, {.vspace = environment.other_vspace()});
+    const Thread& sender = spawn(sending, {.vspace = other_vspace()});
     CHECK_OK(sender.tcb.suspend());
     sys::Message message;
     sys::nb_recv(channel.endpoint.address(), channel.reply.address(), message);
@@ -601,7 +597,7 @@ TEST(nb_send_recv, "NBSendRecv sends, lends its context, and receives") {
         got = message.words[0];
         sys::nb_send_wait(back.endpoint.address(), there.endpoint.address(), message);
     };
-    const Thread& server = spawn(serving, {.vspace = environment.other_vspace()});
+    const Thread& server = spawn(serving, {.vspace = other_vspace()});
     CHECK_OK(server.context.unbind());
     sys::Message message = make_message(8, 1);
     sys::nb_send_recv(there.endpoint.address(), back.endpoint.address(), back.reply.address(), message);
@@ -640,7 +636,7 @@ TEST(many_clients, "eight clients in both address spaces call one passive server
     const Thread* threads[8];
     for (unsigned i = 0; i < 8; ++i) {
         clients[i] = {mint(channel.endpoint, i + 1), i + 1, 0};
-        threads[i] = &spawn(clients[i], {.priority = lower_priority, .vspace = i % 2 == 0 ? root_vspace : environment.other_vspace(),
+        threads[i] = &spawn(clients[i], {.priority = lower_priority, .vspace = i % 2 == 0 ? own_vspace : other_vspace(),
                                          .budget = 50, .period = 50});
     }
     for (unsigned i = 0; i < 8; ++i) {
@@ -649,4 +645,4 @@ TEST(many_clients, "eight clients in both address spaces call one passive server
     }
 }
 
-}  // namespace caprock::target
+}  // namespace caprock::conformance

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Faults: what their messages say and what replies do.
-#include "tests/target/thread.hpp"
+#include "tests/conformance/component/thread.hpp"
 
-namespace caprock::target {
+namespace caprock::conformance {
 
 namespace {
 
@@ -13,7 +13,7 @@ namespace UserException = abi::UserException;
 constexpr uint64_t page = small_window;
 // ESR_EL1: exception classes, and in ISS the write bit and the kind of fault.
 constexpr uint64_t class_unknown = 0x00, class_wfx = 0x01, class_svc = 0x15, class_system = 0x18, class_pc_alignment = 0x22,
-                   class_data_abort = 0x24, class_fetch_abort = 0x20, class_brk = 0x3c;
+                   class_data_abort = 0x24, class_fetch_abort = 0x20;
 constexpr uint64_t iss_write = 1u << 6;
 constexpr uint64_t fault_kind = 0x3c, kind_translation = 0x04, kind_permission = 0x0c;
 
@@ -61,7 +61,7 @@ TEST(read_fault, "a read of unmapped memory, which goes on when the handler has 
     CHECK_EQUAL(report.words[VMFault::fsr] & iss_write, 0);
     CHECK_EQUAL(report.badge, 31);
     const Cap<Frame> frame = create<Frame>();
-    CHECK_OK(frame.map(page, read_write, cached, root_vspace));
+    CHECK_OK(frame.map(page, read_write, cached, own_vspace));
     store(page + 8, 1234);
     handler.reply();
     CHECK(thread.done());
@@ -71,12 +71,12 @@ TEST(read_fault, "a read of unmapped memory, which goes on when the handler has 
 TEST(write_fault, "a write to read-only memory, which goes on when the handler has permitted it") {
     const FaultHandler handler;
     const Cap<Frame> frame = create<Frame>();
-    CHECK_OK(frame.map(page, read_only, cached, root_vspace));
+    CHECK_OK(frame.map(page, read_only, cached, own_vspace));
     auto writing = [] { store(page, 5); };
     const Thread& thread = spawn(writing, {.fault_endpoint = handler.endpoint()});
     const FaultReport report = check_vm_fault(handler, page, false, class_data_abort, kind_permission);
     CHECK_EQUAL(report.words[VMFault::fsr] & iss_write, iss_write);
-    CHECK_OK(frame.map(page, read_write, cached, root_vspace));
+    CHECK_OK(frame.map(page, read_write, cached, own_vspace));
     handler.reply();
     CHECK(thread.done());
     CHECK_EQUAL(load(page), 5);
@@ -85,14 +85,14 @@ TEST(write_fault, "a write to read-only memory, which goes on when the handler h
 TEST(execute_fault, "a fetch from memory that is not executable, and then is") {
     const FaultHandler handler;
     const Cap<Frame> frame = create<Frame>();
-    CHECK_OK(frame.map(page, read_write, cached, root_vspace));
+    CHECK_OK(frame.map(page, read_write, cached, own_vspace));
     *reinterpret_cast<volatile uint32_t*>(page) = 0xd65f03c0;   // ret
     CHECK_OK(frame.unify_instruction(0, 64));
     auto fetching = [] { reinterpret_cast<void (*)()>(page)(); };
     const Thread& thread = spawn(fetching, {.fault_endpoint = handler.endpoint()});
     const FaultReport report = check_vm_fault(handler, page, true, class_fetch_abort, kind_permission);
     CHECK_EQUAL(report.words[VMFault::ip], page);
-    CHECK_OK(frame.map(page, read_only, cached_executable, root_vspace));
+    CHECK_OK(frame.map(page, read_only, cached_executable, own_vspace));
     handler.reply();
     CHECK(thread.done());
 }
@@ -124,9 +124,6 @@ TEST(kernel_memory, "kernel addresses are out of reach, as data and as code") {
 
 TEST(undefined, "an undefined instruction") {
     expect_exception([] { asm volatile("udf #0"); }, class_unknown);
-}
-TEST(breakpoint, "a brk instruction") {
-    expect_exception([] { asm volatile("brk #1"); }, class_brk);
 }
 TEST(other_svc, "an svc with an immediate") {
     expect_exception([] { asm volatile("svc #1" : : : "memory"); }, class_svc);
@@ -187,7 +184,7 @@ TEST(reply_label, "a reply with a label leaves the thread inactive until it is r
 TEST(no_handler, "a fault without a handler stops the thread") {
     auto faulting = [] { (void)load(empty_terabyte); };
     const Thread& thread = prepare(faulting);
-    CHECK_OK(thread.tcb.set_sched_params(255, higher_priority, root_tcb, thread.context, CapRef{}));
+    CHECK_OK(thread.tcb.set_sched_params(255, higher_priority, own_tcb, thread.context, CapRef{}));
     thread.resume();
     CHECK(!thread.done());
     abi::UserContext context{};
@@ -237,7 +234,7 @@ TEST(passive_handler, "a passive fault handler runs on the faulter's context") {
             sys::reply_recv(endpoint.address(), reply.address(), message);
         }
     };
-    const Thread& handler = spawn(handling, {.vspace = environment.other_vspace()});
+    const Thread& handler = spawn(handling, {.vspace = other_vspace()});
     CHECK_OK(handler.context.unbind());
     auto faulting = [] { asm volatile("udf #0\n\tudf #1\n\tudf #2"); };
     const Thread& thread = spawn(faulting, {.fault_endpoint = endpoint});
@@ -295,7 +292,7 @@ TEST(timeout_in_server, "a caller's budget that ends in a passive server is the 
     };
     const Thread& server = spawn(serving);
     CHECK_OK(server.context.unbind());
-    CHECK_OK(server.tcb.set_priority(lower_priority, root_tcb));
+    CHECK_OK(server.tcb.set_priority(lower_priority, own_tcb));
     CHECK_OK(server.tcb.set_timeout_endpoint(handler.endpoint()));
     sys::ShortMessage result{};
     auto calling = [&] { sys::call(endpoint.address(), result); };
@@ -319,4 +316,4 @@ TEST(interrupt_mask, "the interrupt mask traps") {
     expect_exception([] { asm volatile("msr daifset, #2"); }, class_system);
 }
 
-}  // namespace caprock::target
+}  // namespace caprock::conformance

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Making threads.
+#include "tests/conformance/component/thread.hpp"
+
+#include <stddef.h>
+
+namespace caprock::conformance {
+
+namespace {
+
+constexpr unsigned most_threads = 24;
+constexpr uint8_t highest_priority = 255;
+
+static_assert(offsetof(ThreadMemory, buffer) == 0 && offsetof(ThreadMemory, thread_block) == sizeof(abi::IPCBuffer));
+static_assert(sizeof(ThreadMemory) == 2 * page_bytes, "component.ld says where the first thread's stack begins");
+
+constinit Thread threads[most_threads]{};
+constinit unsigned thread_count = 0;
+constinit thread_local Thread* current = nullptr;
+
+}  // namespace
+
+// The first thread's is the first one: component.ld and the driver know it by this name.
+extern "C" {
+extern ThreadMemory thread_memory[most_threads];
+constinit ThreadMemory thread_memory[most_threads]{};
+}
+
+
+// The first function of every thread, on its own stack.
+void thread_main(Thread* thread) {
+    if (thread->has_buffer_) caprock_ipc_buffer = &thread->memory_->buffer;
+    current = thread;
+    thread->function_(thread->argument_);
+    thread->done_ = true;
+    sys::signal(thread->ended.address());
+    stop_current_thread();
+}
+
+Thread* current_thread() { return current; }
+
+void stop_current_thread() {
+    for (;;) {
+        // Fails only when the capability is gone, and then there is nobody to tell.
+        if (!current->tcb.suspend().ok()) sys::yield();
+    }
+}
+
+void set_budget(Cap<SchedContext> context, uint64_t budget, uint64_t period, uint64_t extra_refills, uint64_t badge) {
+    CHECK_OK(sched_control.configure_flags(budget, period, extra_refills, badge, abi::SchedContextFlags::make(0), context));
+}
+
+void start_first_thread() {
+    Thread& first = threads[thread_count++];
+    first.tcb = own_tcb;
+    first.context = Cap<SchedContext>{slot_of(abi::InitSlot::SchedContext)};
+    first.memory_ = &thread_memory[0];
+    caprock_ipc_buffer = &first.memory_->buffer;
+    current = &first;
+}
+
+void Thread::make_objects(const ThreadOptions& options) {
+    tcb = create<TCB>();
+    ended = create<Notification>();
+    const uint64_t buffer_address = options.buffer ? reinterpret_cast<uint64_t>(&memory_->buffer) : 0;
+    const Cap<Frame> buffer_frame = data_frame(&memory_->buffer);
+    CHECK_OK(tcb.configure(abi::CNodeCapData{0}, 0, buffer_address, options.cspace, options.vspace, buffer_frame));
+    context = {};
+    if (!options.passive) {
+        context = create<SchedContext>(sched_context_bits);
+        set_budget(context, options.budget, options.period);
+    }
+    const CapRef handler = options.fault_endpoint.is_null() ? CapRef{default_fault_endpoint} : options.fault_endpoint;
+    CHECK_OK(tcb.set_sched_params(highest_priority, options.priority, own_tcb, context, handler));
+}
+
+void Thread::set_registers() const {
+    abi::UserContext registers{};
+    registers.pc = reinterpret_cast<uint64_t>(&thread_main);
+    registers.sp = reinterpret_cast<uint64_t>(memory_->stack + sizeof memory_->stack);
+    registers.x0_x8[0] = reinterpret_cast<uint64_t>(this);
+    CHECK_OK(tcb.write_registers(0, sizeof registers / sizeof(uint64_t), registers));
+    CHECK_OK(tcb.set_tls_base(reinterpret_cast<uint64_t>(memory_->thread_block)));
+}
+
+Thread& prepare_thread(void (*function)(void*), void* argument, const ThreadOptions& options) {
+    if (thread_count == most_threads) fail(Text() << "a test has more than " << uint64_t{most_threads} << " threads");
+    ThreadMemory& own = thread_memory[thread_count];
+    Thread& thread = threads[thread_count++];
+    __builtin_memset(&own, 0, sizeof own.buffer + sizeof own.thread_block);
+    thread.function_ = function;
+    thread.argument_ = argument;
+    thread.memory_ = &own;
+    thread.done_ = false;
+    thread.has_buffer_ = options.buffer;
+    thread.make_objects(options);
+    thread.set_registers();
+    return thread;
+}
+
+void Thread::join() const {
+    sys::ShortMessage message;
+    sys::wait(ended.address(), message);
+    CHECK(done_);
+}
+
+// Waits for a thread that gives up its budget at once and goes on a period later. Nothing is left of it.
+void sleep(uint64_t microseconds) {
+    auto waiting = [] { sys::yield(); };
+    const Thread& thread = spawn(waiting, {.budget = 20, .period = microseconds});
+    thread.join();
+    delete_cap(thread.tcb);
+    delete_cap(thread.context);
+    --thread_count;
+}
+
+FaultReport report_of(const sys::Message& message) {
+    FaultReport report{static_cast<abi::FaultLabel>(message.info.label()), message.badge, message.info.length(), {}};
+    detail::store_tail(message, report.words, report.length);
+    return report;
+}
+
+FaultReport FaultHandler::receive() const {
+    sys::Message message;
+    sys::recv(endpoint_.address(), reply_.address(), message);
+    return report_of(message);
+}
+
+void FaultHandler::reply(uint64_t label, const uint64_t* words, uint64_t count) const {
+    sys::Message message{abi::MessageInfo::make(count, 0, 0, label), 0, {}};
+    detail::load_tail(message, 0, words, count);
+    CHECK_EQUAL(sys::send(reply_.address(), message), abi::Error::NoError);
+}
+
+}  // namespace caprock::conformance
