@@ -6,16 +6,20 @@ from pathlib import Path
 from . import BUILD, ROOT
 from .errors import Finding
 
-LINE_LIMIT = 6000
-TEXT_LIMIT = 40 * 1024
+LINE_LIMIT = 9000
+TEXT_LIMIT = 56 * 1024
 _SOURCES = (".cc", ".hpp", ".h", ".S")
 _GENERATED = ("abi.hpp", "decode.hpp")
 
 
+def written_sources() -> list[Path]:
+    """The files that the kernel is made of, EL2 stub included, as far as a person wrote them."""
+    return sorted(path for path in (ROOT / "kernel").rglob("*") if path.suffix in _SOURCES)
+
+
 def kernel_sources() -> list[Path]:
-    """The files that the kernel is made of, EL2 stub included: what a person wrote, and what was generated for it."""
-    written = sorted(path for path in (ROOT / "kernel").rglob("*") if path.suffix in _SOURCES)
-    return written + [BUILD / "kernel" / "api" / "caprock" / name for name in _GENERATED]
+    """What a person wrote, and what was generated for it."""
+    return written_sources() + [BUILD / "kernel" / "api" / "caprock" / name for name in _GENERATED]
 
 
 def code_lines(text: str) -> int:
@@ -46,9 +50,9 @@ def _without_comments(line: str, in_comment: bool) -> tuple[str, bool]:
 
 
 def kernel_lines() -> tuple[int, int]:
-    """Lines of code of the kernel, and all its lines with comments and empty ones."""
-    texts = [path.read_text(encoding="utf-8") for path in kernel_sources()]
-    return sum(map(code_lines, texts)), sum(len(text.splitlines()) for text in texts)
+    """All written lines of the kernel, comments and empty ones included; and its lines of code, written and generated."""
+    lines = sum(len(path.read_text(encoding="utf-8").splitlines()) for path in written_sources())
+    return lines, sum(code_lines(path.read_text(encoding="utf-8")) for path in kernel_sources())
 
 
 def section_sizes(elf: Path) -> dict[str, int]:
@@ -69,12 +73,12 @@ def kernel_elf() -> Path:
 
 def report() -> int:
     """Prints lines and bytes beside their limits. Returns 1 if one is exceeded."""
-    code, lines = kernel_lines()
+    lines, code = kernel_lines()
     sections = section_sizes(kernel_elf())
     text = sections[".text"]
-    print(f"kernel source: {code} lines of code (limit {LINE_LIMIT}), {lines} with comments and empty lines")
+    print(f"kernel source: {lines} lines in all (limit {LINE_LIMIT}); with generated headers {code} lines that hold code")
     print(f"kernel .text: {text} bytes (limit {TEXT_LIMIT})")
     for name, size in sections.items():
         if name != ".text":
             print(f"kernel {name}: {size} bytes")
-    return 0 if code <= LINE_LIMIT and text < TEXT_LIMIT else 1
+    return 0 if lines <= LINE_LIMIT and text < TEXT_LIMIT else 1

@@ -7,8 +7,9 @@ from command import BUILD, building, size
 
 
 def test_the_kernel_stays_below_its_lines():
-    code, lines = size.kernel_lines()
-    assert 0 < code <= size.LINE_LIMIT, f"{code} lines of code ({lines} in all)"
+    lines, code = size.kernel_lines()
+    assert 0 < code < size.LINE_LIMIT, f"{code} lines of code"
+    assert 0 < lines <= size.LINE_LIMIT, f"{lines} lines in all"
 
 
 def test_the_kernels_code_stays_below_its_bytes():
@@ -33,6 +34,7 @@ def test_lines_of_code(text, lines):
 
 def test_methods_that_the_build_lists_are_those_without_an_implementation():
     listed = building.planned_methods()
+    assert listed == []
     info = (BUILD / "kernel" / "api" / "caprock" / "decode.hpp").read_text(encoding="utf-8")
     assert len(listed) == info.count(", false}") - 1  # the entry for label 0 is no method
     assert all("::" in name for name in listed)
