@@ -230,7 +230,11 @@ void send_reply(Core& core, Tcb& sender, Reply& reply, bool grant) {
     resume_receiver(core, *caller);
 }
 
-void restart_syscall(Tcb& thread) { thread.context.pc -= svc_bytes; }
+// svc has ended the step of a stepped thread: it has to make it again.
+void restart_syscall(Tcb& thread) {
+    thread.context.pc -= svc_bytes;
+    if (thread.debug.steps != 0) arch::arm_step(thread.context, true);
+}
 
 void leave_endpoint(Tcb& thread) {
     if (thread.state == ThreadState::BlockedOnReceive) {

@@ -63,11 +63,18 @@ Description describe(const Kernel& kernel, const Cap& cap) {
     return told;
 }
 
+// Whether a look at two capabilities says already that the one is not derived from the other.
+bool unrelated(const Cap& parent, const Cap& child) {
+    if (parent.is(CapType::IRQControl)) return false;
+    if (parent.is(CapType::Untyped)) return child.object() - parent.object() >= as<UntypedCap>(parent).size_bits().bytes();
+    return parent.object() != child.object();
+}
+
 // The nearest capability before it that can be its parent is its parent: between the two stand only descendants of that one.
 Word parent_in(const Slot& child, const Slot* first, Word count) {
     const Slot* slot = child.prev();
     for (unsigned i = 0; slot != nullptr && i < abi::inspect_parent_steps; ++i, slot = slot->prev()) {
-        if (!is_parent(*slot, child)) continue;
+        if (unrelated(slot->cap, child.cap) || !is_parent(*slot, child)) continue;
         return first <= slot && slot < first + count ? static_cast<Word>(slot - first) + 1 : 0;
     }
     return 0;

@@ -33,7 +33,8 @@ struct SchedContext {
     uint16_t count = 0;
     CoreId core;
     bool sporadic = false;
-    Word reserved[3] = {};
+    Ticks unreturned;                       // used in pieces too small to be refills
+    Word reserved[2] = {};
 
     bool configured() const { return refill_max != 0; }
     bool round_robin() const { return period == Ticks(0); }

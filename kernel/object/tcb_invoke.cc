@@ -21,15 +21,19 @@ constexpr unsigned spsr_word = 2;
 constexpr unsigned first_integer = 17;      // x9: from here on CopyRegisters' second group
 constexpr unsigned thread_pointers = 2;     // the last ones
 
-Word* context_word(Context& context, unsigned i) {
-    constexpr uint8_t general[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 16, 17, 18, 29, 30, 9, 10, 11, 12, 13, 14, 15, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28};
-    constexpr unsigned first_general = 3;
-    if (i == 0) return &context.pc;
-    if (i == 1) return &context.sp;
-    if (i == spsr_word) return &context.spsr;
-    if (i < first_general + sizeof(general)) return &context.x[general[i - first_general]];
-    return i == context_words - thread_pointers ? &context.tpidr : &context.tpidrro;
-}
+// Where the words of abi::UserContext are in a Context, in words.
+constexpr uint8_t x_word(unsigned i) { return static_cast<uint8_t>(offsetof(Context, x) / sizeof(Word) + i); }
+constexpr uint8_t context_words_at[] = {
+    offsetof(Context, pc) / sizeof(Word), offsetof(Context, sp) / sizeof(Word), offsetof(Context, spsr) / sizeof(Word),
+    x_word(0),  x_word(1),  x_word(2),  x_word(3),  x_word(4),  x_word(5),  x_word(6),  x_word(7),  x_word(8),
+    x_word(16), x_word(17), x_word(18), x_word(29), x_word(30),
+    x_word(9),  x_word(10), x_word(11), x_word(12), x_word(13), x_word(14), x_word(15),
+    x_word(19), x_word(20), x_word(21), x_word(22), x_word(23), x_word(24), x_word(25), x_word(26), x_word(27), x_word(28),
+    offsetof(Context, tpidr) / sizeof(Word), offsetof(Context, tpidrro) / sizeof(Word),
+};
+static_assert(sizeof(context_words_at) == context_words);
+
+Word& context_word(Context& context, unsigned i) { return reinterpret_cast<Word*>(&context)[context_words_at[i]]; }
 
 // x0 to x18 of a thread inside a system call mean nothing to anybody: what the kernel keeps there is its own.
 bool is_dead_register(const Tcb& thread, unsigned i) {
@@ -47,7 +51,7 @@ Invoked read_registers(const Invocation& invocation) {
     unsigned count = static_cast<unsigned>(args.count);
     if (count > register_words && buffer == nullptr) count = register_words;
     for (unsigned i = 0; i < count; ++i) {
-        Word word = is_dead_register(source, i) ? 0 : *context_word(source.context, i);
+        Word word = is_dead_register(source, i) ? 0 : context_word(source.context, i);
         (i < register_words ? reader.context.x[reg::word(i)] : buffer->msg[i]) = word;
     }
     set_received(reader, Badge(0), MessageInfo::make(count, 0, 0, 0));
@@ -76,7 +80,7 @@ Invoked write_registers(const Invocation& invocation) {
     leave_system_call(invocation.core, thread);
     for (unsigned i = 0; i < args.count; ++i) {
         Word word = invocation.message.word(first + i);
-        *context_word(thread.context, i) = i == spsr_word ? arch::sanitise_spsr(word) : word;
+        context_word(thread.context, i) = i == spsr_word ? arch::sanitise_spsr(word) : word;
     }
     finish_registers(invocation.core, thread, (args.flags & 1) != 0);
     return Outcome::Done;
@@ -93,7 +97,7 @@ Invoked copy_registers(const Invocation& invocation) {
     leave_system_call(invocation.core, thread);
     for (unsigned i = 0; i < context_words - thread_pointers; ++i) {
         Word group = i < first_integer ? 4 : 8;
-        if ((args.flags & group) != 0) *context_word(thread.context, i) = is_dead_register(source, i) ? 0 : *context_word(source.context, i);
+        if ((args.flags & group) != 0) context_word(thread.context, i) = is_dead_register(source, i) ? 0 : context_word(source.context, i);
     }
     finish_registers(invocation.core, thread, (args.flags & 2) != 0);
     return Outcome::Done;

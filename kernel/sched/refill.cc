@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Replenishment. A refill that is overdue is usable when the one before it is used up: it *begins* at its time or at the end of the one before
 // it, whichever is later. So a thread that wakes up late has one refill moved to the present, and not all of them.
-// Invariants while a context is configured and not round robin: 1 <= count <= refill_max; the amounts sum to the budget; behind the first the
-// times ascend; the first is at least the smallest budget, and so is every other but the last.
+// Time that was used in pieces too small to run on is kept apart (`unreturned`) and comes back with the next piece: it would take a place in
+// the ring, or delay all of the last refill when there is none.
+// Invariants while a context is configured and not round robin: 1 <= count <= refill_max; the amounts and `unreturned` sum to the budget; behind
+// the first the times ascend; every refill is at least the smallest budget, and `unreturned` is less.
 #include "sched/scheduler.hpp"
 
 namespace caprock {
@@ -22,13 +24,16 @@ Ticks later(Ticks a, Ticks b) { return a < b ? b : a; }
 
 Ticks end_of(const Refill& refill) { return refill.time + refill.amount.raw; }
 
-// Adds budget that comes back at `refill.time`. When the ring is full, or the last refill is too small to run on, that one is delayed to meet
-// it: budget may come late, never early.
+// Adds budget that comes back at `refill.time`. When the ring is full the last refill is delayed to meet it: budget may come late, never early.
 void schedule_return(SchedContext& context, Refill refill) {
     Refill& last = context.last();
+    refill.amount += context.unreturned.raw;
+    context.unreturned = Ticks(0);
     if (end_of(last) >= refill.time) {
         last.amount += refill.amount.raw;
-    } else if (context.count == context.refill_max || last.amount < min_budget()) {
+    } else if (refill.amount < min_budget()) {
+        context.unreturned = refill.amount;
+    } else if (context.count == context.refill_max) {
         last.time = refill.time - last.amount.raw;
         last.amount += refill.amount.raw;
     } else {
@@ -37,13 +42,19 @@ void schedule_return(SchedContext& context, Refill refill) {
     }
 }
 
-// A first refill too small to run on waits for the next one.
+// A first refill too small to run on waits for the next one, or for the return of all that was used.
 void join_small_first(SchedContext& context) {
-    while (context.count > 1 && context.first().amount < min_budget()) {
+    Refill& first = context.first();
+    if (first.amount >= min_budget()) return;
+    if (context.count > 1) {
         Refill small = pop_first(context);
         Refill& next = context.first();
         next.time = later(next.time, end_of(small)) - small.amount.raw;
         next.amount += small.amount.raw;
+    } else {
+        first.time += context.period.raw;
+        first.amount += context.unreturned.raw;
+        context.unreturned = Ticks(0);
     }
 }
 
@@ -60,6 +71,7 @@ void refill_new(SchedContext& context, unsigned max, Ticks budget, Ticks period,
     context.refill_max = static_cast<uint16_t>(max);
     context.head = 0;
     context.count = 1;
+    context.unreturned = Ticks(0);
     context.first() = {now, budget};
 }
 

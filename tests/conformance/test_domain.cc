@@ -57,8 +57,11 @@ TEST(order_schedule_configure, "ScheduleConfigure's checks come in the documente
     NEXT(order, domain_control.schedule_configure(abi::domain_schedule_entries, abi::domains, most + 1))
         .range(0, abi::domain_schedule_entries - 1);
     NEXT(order, domain_control.schedule_configure(0, abi::domains, most + 1)).range(0, abi::domains - 1);
-    NEXT(order, domain_control.schedule_configure(0, 0, most + 1)).range(0, most);
-    AGAIN(order, domain_control.schedule_configure(0, 0, ~uint64_t{0})).range(0, most);
+    constexpr uint64_t least = 10;
+    NEXT(order, domain_control.schedule_configure(0, 0, most + 1)).range(least, most);
+    AGAIN(order, domain_control.schedule_configure(0, 0, ~uint64_t{0})).range(least, most);
+    AGAIN(order, domain_control.schedule_configure(0, 0, least - 1)).range(least, most);
+    AGAIN(order, domain_control.schedule_configure(0, 0, 1)).range(least, most);
     NEXT(order, domain_control.schedule_configure(0, 0, 0));
     CHECK_OK(domain_control.schedule_configure(0, 0, most));
     CHECK_OK(domain_control.schedule_configure(1, 0, 0));

@@ -316,4 +316,128 @@ TEST(interrupt_mask, "the interrupt mask traps") {
     expect_exception([] { asm volatile("msr daifset, #2"); }, class_system);
 }
 
+TEST(handler_faults, "a handler that faults itself has its own handler, and both are restarted") {
+    const FaultHandler outer;
+    const Cap<Endpoint> endpoint = create<Endpoint>();
+    const Cap<Reply> reply = create<Reply>();
+    auto handling = [=] {
+        sys::ShortMessage message;
+        sys::recv(endpoint.address(), reply.address(), message);
+        (void)load(page + 512);
+        message.info = abi::MessageInfo{0};
+        sys::reply_recv(endpoint.address(), reply.address(), message);
+    };
+    spawn(handling, {.fault_endpoint = outer.endpoint()});
+    uint64_t value = 1;
+    auto faulting = [&] { value = load(page + 8); };
+    const Thread& thread = spawn(faulting, {.fault_endpoint = endpoint});
+    check_vm_fault(outer, page + 512, false, class_data_abort, kind_translation);
+    CHECK(!thread.done());
+    CHECK_OK(create<Frame>().map(page, read_write, cached, own_vspace));
+    store(page + 8, 88);
+    outer.reply();
+    CHECK(thread.done());
+    CHECK_EQUAL(value, 88);
+}
+
+TEST(timeout_not_lent, "a Timeout lends nothing: a passive handler that asks for a context gets none, and the thread becomes inactive") {
+    const Cap<Endpoint> endpoint = create<Endpoint>();
+    const Cap<Reply> reply = create<Reply>();
+    unsigned handled = 0;
+    auto handling = [&] {
+        sys::ShortMessage message;
+        sys::recv(endpoint.address(), reply.address(), message, abi::syscall_flag_require_donation);
+        ++handled;
+    };
+    const Thread& handler = spawn(handling);
+    CHECK_OK(handler.context.unbind());
+    volatile uint64_t count = 0;
+    auto spinning = [&] {
+        for (;;) count = count + 1;
+    };
+    const Thread& thread = prepare(spinning, {.priority = lower_priority, .budget = 200, .period = 1'000});
+    CHECK_OK(thread.tcb.set_timeout_endpoint(endpoint));
+    thread.resume();
+    sleep(5'000);
+    CHECK(count > 0);
+    CHECK_EQUAL(handled, 0);
+    CHECK_EQUAL(CHECK_OK(inspect.read_tcb(thread.tcb)).state, 0);
+    const uint64_t seen = count;
+    thread.resume();
+    sleep(100);
+    CHECK(count > seen);
+}
+
+TEST(timeout_handler_changed, "a thread whose timeout endpoint is taken away waits for its refill instead") {
+    const FaultHandler handler;
+    volatile uint64_t count = 0;
+    auto spinning = [&] {
+        for (;;) count = count + 1;
+    };
+    const Thread& thread = prepare(spinning, {.priority = lower_priority, .budget = 200, .period = 1'000});
+    CHECK_OK(thread.tcb.set_timeout_endpoint(handler.endpoint()));
+    thread.resume();
+    CHECK_EQUAL(handler.receive().label, FaultLabel::Timeout);
+    CHECK_OK(thread.tcb.set_timeout_endpoint(CapRef{}));
+    handler.reply();
+    const uint64_t seen = count;
+    sleep(3'000);
+    CHECK(count > seen);
+    CHECK_EQUAL(CHECK_OK(inspect.read_tcb(thread.tcb)).state, 1);
+}
+
+TEST(fault_badge, "a fault's badge is that of the thread's endpoint capability, whichever call set it") {
+    const FaultHandler handler;
+    auto faulting = [] { (void)load(empty_terabyte); };
+    const Thread& first = prepare(faulting);
+    CHECK_OK(first.tcb.set_space(abi::CNodeCapData{0}, 0, mint(handler.endpoint(), 51), own_cnode, own_vspace));
+    first.resume();
+    CHECK_EQUAL(handler.receive().badge, 51);
+    const Thread& second = prepare(faulting);
+    CHECK_OK(second.tcb.set_sched_params(0, higher_priority, own_tcb, second.context, mint(handler.endpoint(), 52)));
+    second.resume();
+    CHECK_EQUAL(handler.receive().badge, 52);
+}
+
+TEST(fault_queue, "faults wait for their handler by priority") {
+    const FaultHandler handler;
+    struct {
+        uint64_t address;
+        void operator()() const { (void)load(address); }
+    } faulting[3];
+    for (unsigned i = 0; i < 3; ++i) {
+        faulting[i].address = empty_terabyte + i * 4096;
+        spawn(faulting[i], {.priority = static_cast<uint8_t>(i == 1 ? 130 : 120), .fault_endpoint = handler.endpoint()});
+    }
+    const uint64_t order[] = {1, 0, 2};
+    for (const uint64_t i : order) CHECK_EQUAL(handler.receive().words[VMFault::addr], empty_terabyte + i * 4096);
+}
+
+TEST(resume_faulted, "a thread whose fault waits for a handler and that is resumed executes the instruction again") {
+    const FaultHandler handler;
+    uint64_t value = 1;
+    auto faulting = [&] { value = load(page + 16); };
+    const Thread& thread = spawn(faulting, {.fault_endpoint = handler.endpoint()});
+    CHECK_OK(create<Frame>().map(page, read_write, cached, own_vspace));
+    store(page + 16, 23);
+    thread.resume();
+    CHECK(thread.done());
+    CHECK_EQUAL(value, 23);
+    // Its message is gone.
+    sys::ShortMessage message;
+    sys::nb_wait(handler.endpoint().address(), message);
+    CHECK_EQUAL(message.info.raw, 0);
+}
+
+TEST(write_only_page, "memory that may not be read may not be written, and the kernel's answer is a permission fault or none mapped") {
+    const FaultHandler handler;
+    CHECK_OK(create<Frame>().map(page, write_only, cached, own_vspace));
+    auto writing = [] { store(page, 1); };
+    const Thread& thread = spawn(writing, {.fault_endpoint = handler.endpoint()});
+    const FaultReport report = handler.receive();
+    CHECK_EQUAL(report.label, FaultLabel::VMFault);
+    CHECK_EQUAL(report.words[VMFault::addr], page);
+    CHECK(!thread.done());
+}
+
 }  // namespace caprock::conformance

@@ -645,4 +645,337 @@ TEST(many_clients, "eight clients in both address spaces call one passive server
     }
 }
 
+TEST(restart_call, "a caller that is suspended before its message was received sends it when it is resumed") {
+    const Channel channel;
+    sys::ShortMessage result{};
+    auto calling = [&] {
+        result = {MessageInfo::make(2, 0, 0, 7), 0, {5, 6}};
+        sys::call(channel.endpoint.address(), result);
+    };
+    const Thread& caller = spawn(calling);
+    CHECK_OK(caller.tcb.suspend());
+    sys::Message message;
+    sys::nb_recv(channel.endpoint.address(), channel.reply.address(), message);
+    CHECK_EQUAL(message.info.raw, 0);
+    caller.resume();
+    receive(channel, message);
+    CHECK(message.info.label() == 7 && message.info.length() == 2 && message.words[0] == 5 && message.words[1] == 6);
+    send_plain(Cap<Endpoint>{channel.reply.address()}, 8);
+    CHECK(caller.done());
+    CHECK_EQUAL(result.words[0], 8);
+}
+
+TEST(restart_wait, "a waiter that is suspended and resumed waits again, and takes a signal of the meantime") {
+    const Cap<Notification> notification = mint(create<Notification>(), 4);
+    sys::ShortMessage message{};
+    auto waiting = [&] { sys::wait(notification.address(), message); };
+    const Thread& thread = spawn(waiting);
+    CHECK_OK(thread.tcb.suspend());
+    sys::signal(notification.address());
+    CHECK(!thread.done());
+    thread.resume();
+    CHECK(thread.done());
+    CHECK_EQUAL(message.badge, 4);
+}
+
+TEST(restart_nb_send_recv, "of NBSendRecv and NBSendWait only the receive is executed again") {
+    const Channel channel;
+    const Cap<Endpoint> there = create<Endpoint>();
+    unsigned received = 0;
+    auto counting = [&] {
+        for (;;) {
+            sys::ShortMessage message;
+            sys::wait(there.address(), message);
+            ++received;
+        }
+    };
+    spawn(counting);
+    for (unsigned i = 1; i <= 2; ++i) {
+        sys::ShortMessage message{};
+        auto sending = [&] {
+            message = {MessageInfo{0}, 0, {}};
+            if (i == 1) sys::nb_send_recv(there.address(), channel.endpoint.address(), channel.reply.address(), message);
+            else sys::nb_send_wait(there.address(), channel.endpoint.address(), message);
+        };
+        const Thread& thread = spawn(sending);
+        CHECK_EQUAL(received, i);
+        CHECK_OK(thread.tcb.suspend());
+        thread.resume();
+        CHECK_EQUAL(received, i);
+        send_plain(channel.endpoint, 30 + i);
+        CHECK(thread.done());
+        CHECK_EQUAL(message.words[0], 30 + i);
+    }
+}
+
+TEST(restart_arguments, "a system call that is executed again has its original arguments, also those beyond the registers' message") {
+    const Channel channel;
+    const Cap<Notification> gift = create<Notification>();
+    auto sending = [&] {
+        caprock_ipc_buffer->caps_or_badges[0] = gift.address();
+        CHECK_EQUAL(sys::send(channel.endpoint.address(), make_message(9, 120, 1)), Error::NoError);
+    };
+    const Thread& sender = spawn(sending, {.vspace = other_vspace()});
+    for (unsigned i = 0; i < 3; ++i) {
+        CHECK_OK(sender.tcb.suspend());
+        sender.resume();
+    }
+    const CapRef slot = name_receive_slot();
+    sys::Message message;
+    receive(channel, message);
+    check_message(message, 9, 120);
+    CHECK_EQUAL(message.info.extra_caps(), 1);
+    CHECK(!is_empty(slot));
+}
+
+TEST(slot_at_delivery, "the receive slot is the one that the buffer names when the message is delivered") {
+    const Channel channel;
+    const Cap<Notification> gift = create<Notification>();
+    const uint64_t first = take_slots();
+    const uint64_t second = take_slots();
+    auto receiving = [&] {
+        caprock_ipc_buffer->receive_cnode = own_cnode.address();
+        caprock_ipc_buffer->receive_index = first;
+        caprock_ipc_buffer->receive_depth = address_bits;
+        sys::Message message;
+        receive(channel, message);
+        CHECK_EQUAL(message.info.extra_caps(), 1);
+    };
+    const Thread& receiver = spawn(receiving);
+    receiver.buffer().receive_index = second;
+    caprock_ipc_buffer->caps_or_badges[0] = gift.address();
+    CHECK_EQUAL(sys::send(channel.endpoint.address(), make_message(0, 0, 1)), Error::NoError);
+    CHECK(receiver.done());
+    CHECK(is_empty(CapRef{first}));
+    CHECK(!is_empty(CapRef{second}));
+}
+
+TEST(slot_in_node, "a receive slot may lie in any CNode, at any depth, and one that is not there takes nothing") {
+    const Channel channel;
+    const Cap<Notification> gift = create<Notification>();
+    const Cap<CNode> node = mint(create<CNode>(4), abi::CNodeCapData::make(3, 0b101).raw);
+    const struct {
+        uint64_t cnode, index, depth;
+        bool taken;
+    } rows[] = {{node.address(), 0b101'0110, 7, true},      {node.address(), 0b101'0110, 7, false},   // occupied by now
+                {node.address(), 0b100'0111, 7, false},     {node.address(), 0b101'0111, 6, false},
+                {gift.address(), 0, 7, false},              {take_slots(), 0b101'0111, 7, false},
+                {uint64_t{1} << 30, 0b101'0111, 7, false},  {node.address(), 0b101'0111, 0, false},
+                {node.address(), 0b101'0111, 65, false},    {node.address(), ~uint64_t{0} << 7 | 0b101'0111, 7, true}};
+    for (const auto& row : rows) {
+        auto sending = [&] {
+            caprock_ipc_buffer->caps_or_badges[0] = gift.address();
+            CHECK_EQUAL(sys::send(channel.endpoint.address(), make_message(1, 3, 1)), Error::NoError);
+        };
+        const Thread& sender = spawn(sending);
+        caprock_ipc_buffer->receive_cnode = row.cnode;
+        caprock_ipc_buffer->receive_index = row.index;
+        caprock_ipc_buffer->receive_depth = row.depth;
+        sys::Message message;
+        receive(channel, message);
+        check_message(message, 1, 3);
+        CHECK_EQUAL(message.info.extra_caps(), row.taken);
+        CHECK(sender.done());
+        delete_cap(sender.tcb);
+    }
+    CHECK_OK(own_cnode.move(take_slots(), 64, 0b101'0111, 7, node));
+}
+
+TEST(given_rights, "a capability that travels keeps its badge and its rights, and is taken from the address when the message goes") {
+    const Channel channel;
+    const Cap<Notification> gift = create<Notification>();
+    const Cap<Notification> weak = mint(gift, 0x55, write_only);
+    auto sending = [&] {
+        caprock_ipc_buffer->caps_or_badges[0] = weak.address();
+        CHECK_EQUAL(sys::send(channel.endpoint.address(), make_message(0, 0, 1)), Error::NoError);
+    };
+    spawn(sending);
+    const CapRef received = name_receive_slot();
+    sys::Message message;
+    receive(channel, message);
+    CHECK_EQUAL(message.info.extra_caps(), 1);
+    const auto read = CHECK_OK(inspect.read_cnode(received.address(), own_cnode));
+    CHECK(read.kind == abi::CapType::Notification && read.badge == 0x55 && read.rights.raw == write_only.raw);
+    CHECK(!is_empty(weak));
+}
+
+TEST(underivable, "a capability that cannot be derived does not travel, and those behind it neither") {
+    const Channel channel;
+    const Cap<Endpoint> badged = mint(channel.endpoint, 3);
+    auto sending = [&] {
+        caprock_ipc_buffer->caps_or_badges[0] = badged.address();
+        caprock_ipc_buffer->caps_or_badges[1] = irq_control.address();
+        caprock_ipc_buffer->caps_or_badges[2] = badged.address();
+        CHECK_EQUAL(sys::send(channel.endpoint.address(), make_message(2, 1, 3)), Error::NoError);
+    };
+    spawn(sending);
+    const CapRef slot = name_receive_slot();
+    sys::Message message;
+    receive(channel, message);
+    check_message(message, 2, 1);
+    CHECK_EQUAL(message.info.extra_caps(), 1);
+    CHECK_EQUAL(message.info.caps_unwrapped(), 1);
+    CHECK(is_empty(slot));
+}
+
+TEST(nb_recv_message, "NBRecv and NBWait take a message that is there") {
+    const Channel channel;
+    for (uint64_t i = 1; i <= 2; ++i) {
+        auto sending = [&] { send_plain(channel.endpoint, i); };
+        const Thread& sender = spawn(sending);
+        sys::ShortMessage message;
+        if (i == 1) sys::nb_recv(channel.endpoint.address(), channel.reply.address(), message);
+        else sys::nb_wait(channel.endpoint.address(), message);
+        CHECK(message.info.length() == 1 && message.words[0] == i);
+        CHECK(sender.done());
+    }
+}
+
+TEST(sender_moved, "a blocked sender whose priority changes moves in the queue") {
+    const Channel channel;
+    struct {
+        Cap<Endpoint> endpoint;
+        uint64_t number;
+        void operator()() const { send_plain(endpoint, number); }
+    } senders[3];
+    const Thread* threads[3];
+    for (unsigned i = 0; i < 3; ++i) {
+        senders[i] = {channel.endpoint, i};
+        threads[i] = &spawn(senders[i], {.priority = static_cast<uint8_t>(110 + i)});
+    }
+    CHECK_OK(threads[0]->tcb.set_priority(130, own_tcb));
+    CHECK_OK(threads[2]->tcb.set_priority(105, own_tcb));
+    const uint64_t order[] = {0, 1, 2};
+    for (const uint64_t expected : order) {
+        sys::Message message;
+        receive(channel, message);
+        CHECK_EQUAL(message.words[0], expected);
+    }
+}
+
+TEST(second_reply, "a reply object answers once, and a copy of it not again") {
+    const Channel channel;
+    const Cap<Reply> second = copy(channel.reply);
+    uint64_t answer = 0;
+    auto calling = [&] {
+        for (unsigned i = 0; i < 2; ++i) {
+            sys::ShortMessage message{MessageInfo{0}, 0, {}};
+            sys::call(channel.endpoint.address(), message);
+            answer = answer * 10 + message.words[0];
+        }
+    };
+    const Thread& caller = spawn(calling);
+    sys::Message message;
+    receive(channel, message);
+    send_plain(Cap<Endpoint>{second.address()}, 1);
+    send_plain(Cap<Endpoint>{channel.reply.address()}, 2);
+    CHECK_EQUAL(answer, 1);
+    // The second call waits for a receiver: the second message answered nobody.
+    receive(channel, message);
+    send_plain(Cap<Endpoint>{channel.reply.address()}, 3);
+    CHECK(caller.done());
+    CHECK_EQUAL(answer, 13);
+}
+
+TEST(replies_crosswise, "three calls at once are answered in any order, each by its own reply object") {
+    const Cap<Endpoint> endpoint = create<Endpoint>();
+    const Cap<Reply> replies[3] = {create<Reply>(), create<Reply>(), create<Reply>()};
+    uint64_t answers[3] = {};
+    struct {
+        Cap<Endpoint> endpoint;
+        uint64_t* answer;
+        void operator()() const {
+            sys::ShortMessage message{MessageInfo{0}, 0, {}};
+            sys::call(endpoint.address(), message);
+            *answer = message.words[0];
+        }
+    } callers[3];
+    const Thread* threads[3];
+    for (unsigned i = 0; i < 3; ++i) {
+        callers[i] = {endpoint, &answers[i]};
+        threads[i] = &spawn(callers[i]);
+        sys::ShortMessage message;
+        sys::recv(endpoint.address(), replies[i].address(), message);
+    }
+    const unsigned order[] = {1, 2, 0};
+    for (const unsigned i : order) {
+        CHECK(!threads[i]->done());
+        send_plain(Cap<Endpoint>{replies[i].address()}, 100 + i);
+        CHECK(threads[i]->done());
+        CHECK_EQUAL(answers[i], 100 + i);
+    }
+}
+
+TEST(reply_in_the_middle, "a reply out of order in a chain leaves the context with the thread that runs on it") {
+    const Channel front;
+    const Channel back;
+    auto middle = [&] {
+        sys::ShortMessage message;
+        sys::recv(front.endpoint.address(), front.reply.address(), message);
+        sys::call(back.endpoint.address(), message);
+    };
+    volatile uint64_t count = 0;
+    auto last = [&] {
+        sys::ShortMessage message;
+        sys::recv(back.endpoint.address(), back.reply.address(), message);
+        for (;;) {
+            count = count + 1;
+            sys::yield();
+        }
+    };
+    const Thread& middle_thread = spawn(middle);
+    const Thread& last_thread = spawn(last);
+    CHECK_OK(middle_thread.context.unbind());
+    CHECK_OK(last_thread.context.unbind());
+    CHECK_OK(last_thread.tcb.set_priority(worker_priority, own_tcb));
+    sys::ShortMessage result{};
+    auto calling = [&] {
+        result = {MessageInfo{0}, 0, {}};
+        sys::call(front.endpoint.address(), result);
+    };
+    const Thread& caller = spawn(calling);
+    sys::yield();
+    CHECK(count > 0);
+    // The first caller is answered, over the middle's head: it has no context, as the last one runs on it.
+    send_plain(Cap<Endpoint>{front.reply.address()}, 6);
+    CHECK(!caller.done());
+    const uint64_t seen = count;
+    sys::yield();
+    CHECK(count > seen);
+    CHECK_EQUAL(CHECK_OK(inspect.read_tcb(last_thread.tcb)).sched_context,
+                CHECK_OK(inspect.read_sched_context(caller.context)).identity);
+    CHECK_EQUAL(CHECK_OK(inspect.read_tcb(caller.tcb)).sched_context, 0);
+    CHECK_OK(caller.context.unbind_object(last_thread.tcb));
+    CHECK_OK(caller.context.bind(caller.tcb));
+    CHECK(caller.done());
+    CHECK_EQUAL(result.words[0], 6);
+}
+
+TEST(deep_chain, "a context goes down and up a chain of ten passive servers") {
+    constexpr unsigned depth = 10;
+    const Channel channels[depth];
+    struct Link {
+        const Channel* own;
+        const Channel* next;
+        void operator()() const {
+            sys::ShortMessage message;
+            sys::recv(own->endpoint.address(), own->reply.address(), message);
+            for (;;) {
+                message.words[0] += 1;
+                if (next != nullptr) sys::call(next->endpoint.address(), message);
+                sys::reply_recv(own->endpoint.address(), own->reply.address(), message);
+            }
+        }
+    } links[depth];
+    for (unsigned i = 0; i < depth; ++i) {
+        links[i] = {&channels[i], i + 1 < depth ? &channels[i + 1] : nullptr};
+        CHECK_OK(spawn(links[i]).context.unbind());
+    }
+    for (uint64_t round = 0; round < 3; ++round) {
+        sys::ShortMessage message{MessageInfo::make(1, 0, 0, 0), 0, {round}};
+        sys::call(channels[0].endpoint.address(), message);
+        CHECK_EQUAL(message.words[0], round + depth);
+    }
+}
+
 }  // namespace caprock::conformance

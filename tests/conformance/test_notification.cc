@@ -209,4 +209,130 @@ TEST(bound_passive, "a bound notification with a context wakes a passive server 
     }
 }
 
+TEST(all_flags, "all 64 flags are carried") {
+    const Cap<Notification> notification = create<Notification>();
+    for (unsigned bit = 0; bit < 64; ++bit) sys::signal(mint(notification, uint64_t{1} << bit).address());
+    sys::Message message;
+    sys::wait(notification.address(), message);
+    check_notified(message, ~uint64_t{0});
+}
+
+TEST(unbind_waiting, "a receive goes on, on the endpoint alone, when the thread's notification is unbound") {
+    const Cap<Notification> notification = create<Notification>();
+    const Cap<Endpoint> endpoint = create<Endpoint>();
+    sys::ShortMessage message{};
+    auto receiving = [&] { sys::wait(endpoint.address(), message); };
+    const Thread& thread = prepare(receiving);
+    CHECK_OK(thread.tcb.bind_notification(notification));
+    thread.resume();
+    CHECK_OK(thread.tcb.unbind_notification());
+    sys::signal(notification.address());
+    CHECK(!thread.done());
+    CHECK_EQUAL(sys::send(endpoint.address(), sys::ShortMessage{abi::MessageInfo::make(1, 0, 0, 0), 0, {4}}), Error::NoError);
+    CHECK(thread.done());
+    CHECK_EQUAL(message.words[0], 4);
+    // The signal of the meantime is still there.
+    sys::nb_wait(notification.address(), message);
+    CHECK_EQUAL(message.info.raw, abi::notification_message_info);
+}
+
+TEST(bound_waits_itself, "the bound thread waits on its notification like any other, and no other does") {
+    const Cap<Notification> notification = create<Notification>();
+    sys::Message message;
+    auto waiting = [&] { sys::wait(notification.address(), message); };
+    const Thread& thread = prepare(waiting);
+    CHECK_OK(thread.tcb.bind_notification(notification));
+    thread.resume();
+    sys::signal(mint(notification, 3).address());
+    CHECK(thread.done());
+    check_notified(message, 3);
+    const FaultHandler handler;
+    const Thread& other = spawn(waiting, {.fault_endpoint = handler.endpoint()});
+    CHECK_EQUAL(handler.receive().label, abi::FaultLabel::CapFault);
+    CHECK(!other.done());
+}
+
+TEST(waiter_moved, "a waiter whose priority changes moves in the queue, and one that is suspended leaves it") {
+    const Cap<Notification> notification = create<Notification>();
+    unsigned order[3] = {};
+    unsigned next = 0;
+    struct {
+        Cap<Notification> notification;
+        unsigned* next;
+        unsigned* order;
+        void operator()() const {
+            sys::ShortMessage message;
+            sys::wait(notification.address(), message);
+            *order = ++*next;
+        }
+    } waiters[3];
+    const Thread* threads[3];
+    for (unsigned i = 0; i < 3; ++i) {
+        waiters[i] = {notification, &next, &order[i]};
+        threads[i] = &spawn(waiters[i], {.priority = static_cast<uint8_t>(110 + i)});
+    }
+    CHECK_OK(threads[0]->tcb.set_priority(120, own_tcb));
+    CHECK_OK(threads[2]->tcb.suspend());
+    for (unsigned i = 0; i < 3; ++i) sys::signal(notification.address());
+    CHECK(order[0] == 1 && order[1] == 2 && order[2] == 0);
+    threads[2]->resume();
+    CHECK_EQUAL(order[2], 3);
+}
+
+TEST(bound_deleted_thread, "a notification is free again when the thread is deleted to which it was bound") {
+    const Cap<Notification> notification = create<Notification>();
+    const Cap<TCB> tcb = create<TCB>();
+    CHECK_OK(tcb.bind_notification(notification));
+    delete_cap(tcb);
+    CHECK_OK(create<TCB>().bind_notification(notification));
+}
+
+TEST(many_waiters_deleted, "a notification with many waiters is deleted, and all of them meet an empty slot") {
+    const FaultHandler handler;
+    const Cap<Notification> notification = create<Notification>();
+    auto waiting = [=] {
+        sys::ShortMessage message;
+        sys::wait(notification.address(), message);
+    };
+    for (unsigned i = 0; i < 16; ++i) spawn(waiting, {.priority = static_cast<uint8_t>(110 + i % 5), .fault_endpoint = handler.endpoint()});
+    delete_cap(notification);
+    for (unsigned i = 0; i < 16; ++i) {
+        const FaultReport report = handler.receive();
+        CHECK_EQUAL(report.label, abi::FaultLabel::CapFault);
+        CHECK_EQUAL(report.words[abi::CapFault::addr], notification.address());
+    }
+}
+
+TEST(context_of_deleted, "a notification that is deleted lets go of its context, also while that is lent") {
+    const Cap<Untyped> untyped = create<Untyped>(12);
+    const Cap<Notification> notification = create_in<Notification>(untyped);
+    const Cap<SchedContext> context = create<SchedContext>(8);
+    set_budget(context, 1'000, 1'000);
+    CHECK_OK(context.bind(notification));
+    volatile uint64_t turns = 0;
+    auto waiting = [&] {
+        sys::ShortMessage message;
+        sys::wait(notification.address(), message);
+        for (;;) {
+            turns = turns + 1;
+            sys::yield();
+        }
+    };
+    const Thread& thread = spawn(waiting);
+    CHECK_OK(thread.context.unbind());
+    CHECK_OK(thread.tcb.set_priority(worker_priority, own_tcb));
+    sys::signal(notification.address());
+    sys::yield();
+    CHECK(turns > 0);
+    revoke(untyped);
+    const uint64_t seen = turns;
+    sys::yield();
+    sys::yield();
+    // The thread keeps what was lent to it.
+    CHECK(turns > seen);
+    CHECK_EQUAL(CHECK_OK(inspect.read_sched_context(context)).notification, 0);
+    CHECK_OK(context.unbind());
+    CHECK_OK(context.bind(create<Notification>()));
+}
+
 }  // namespace caprock::conformance

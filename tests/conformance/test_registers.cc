@@ -149,6 +149,71 @@ TEST(fault_registers, "a fault preserves every register") {
     CHECK_EQUAL(changed, 0);
 }
 
+TEST(pmu_access, "the performance monitor is open to a thread to which SetThreadAccess gave it, and to no other") {
+    constexpr abi::ThreadFlags none{0};
+    constexpr abi::ThreadFlags pmu = abi::ThreadFlags::make(0, 1, 0);
+    const FaultHandler handler;
+    unsigned step = 0;
+    const Cap<Notification> go = create<Notification>();
+    auto reading = [&] {
+        uint64_t value;
+        for (;;) {
+            asm volatile("mrs %0, pmccntr_el0" : "=r"(value));
+            ++step;
+            sys::ShortMessage message;
+            sys::wait(go.address(), message);
+        }
+    };
+    const Thread& thread = prepare(reading, {.fault_endpoint = handler.endpoint()});
+    CHECK_EQUAL(CHECK_OK(sched_control.set_thread_access(none, pmu, thread.tcb)).raw, pmu.raw);
+    thread.resume();
+    CHECK_EQUAL(step, 1);
+    CHECK(traps(READS("pmccntr_el0")));
+    sys::signal(go.address());
+    CHECK_EQUAL(step, 2);
+    // Anyone who holds the thread can take the access away, and only the control capability gives it.
+    CHECK_EQUAL(CHECK_OK(thread.tcb.set_flags(pmu, none)).raw, 0);
+    CHECK_ERROR(thread.tcb.set_flags(none, pmu), IllegalOperation);
+    sys::signal(go.address());
+    CHECK_EQUAL(step, 2);
+    CHECK_EQUAL(handler.receive().label, abi::FaultLabel::UserException);
+}
+
+TEST(physical_timer_access, "the physical timer is open to a thread to which SetThreadAccess gave it, until it is taken away") {
+    constexpr abi::ThreadFlags none{0};
+    constexpr abi::ThreadFlags timer = abi::ThreadFlags::make(0, 0, 1);
+    CHECK(traps(READS("cntp_ctl_el0")));
+    CHECK_EQUAL(CHECK_OK(sched_control.set_thread_access(none, timer, own_tcb)).raw, timer.raw);
+    uint64_t value;
+    asm volatile("msr cntp_cval_el0, %1\n\tmrs %0, cntp_cval_el0" : "=r"(value) : "r"(uint64_t{0x1234'5678}));
+    CHECK_EQUAL(value, 0x1234'5678);
+    // The flag is this thread's, and the virtual timer is the kernel's for ever.
+    CHECK(traps(READS("cntp_cval_el0")));
+    CHECK(traps(READS("cntv_cval_el0")));
+    CHECK_EQUAL(CHECK_OK(sched_control.set_thread_access(timer, none, own_tcb)).raw, 0);
+    const FaultHandler handler;
+    auto reading = [] {
+        uint64_t read;
+        asm volatile("mrs %0, cntp_cval_el0" : "=r"(read));
+    };
+    const Thread& thread = prepare(reading, {.fault_endpoint = handler.endpoint()});
+    CHECK_OK(sched_control.set_thread_access(none, timer, thread.tcb));
+    CHECK_EQUAL(CHECK_OK(sched_control.set_thread_access(timer, none, thread.tcb)).raw, 0);
+    thread.resume();
+    CHECK_EQUAL(handler.receive().label, abi::FaultLabel::UserException);
+}
+
+TEST(access_flags, "SetThreadAccess clears first and sets then, and unnamed flags stay clear") {
+    constexpr abi::ThreadFlags all{~uint64_t{0}};
+    constexpr abi::ThreadFlags none{0};
+    const Cap<TCB> tcb = create<TCB>();
+    CHECK_EQUAL(CHECK_OK(sched_control.set_thread_access(all, all, tcb)).raw, 7);
+    CHECK_EQUAL(CHECK_OK(sched_control.set_thread_access(abi::ThreadFlags{2}, none, tcb)).raw, 5);
+    CHECK_EQUAL(CHECK_OK(tcb.set_flags(abi::ThreadFlags{4}, none)).raw, 1);
+    CHECK_EQUAL(CHECK_OK(tcb.set_flags(all, none)).raw, 0);
+    CHECK_EQUAL(CHECK_OK(inspect.read_tcb(tcb)).flags.raw, 0);
+}
+
 #undef READS
 #undef WRITES
 

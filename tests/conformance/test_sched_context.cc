@@ -476,6 +476,23 @@ TEST(overrun, "a thread that uses its budget to the end in every period gets no 
     CHECK(consumed >= 29'000 && consumed <= 30'700);
 }
 
+TEST(overrun_preempted, "a thread that is preempted at any point of its budget has all of it in every period") {
+    // A thread of higher priority runs for a moment, once, at points that sweep through the period.
+    for (unsigned phase = 0; phase < 25; ++phase) {
+        Spinner spinner;
+        const Thread& thread = spawn(spinner, {.priority = lower_priority, .budget = 300, .period = 1'000});
+        auto interrupting = [] { sys::yield(); };
+        const Thread& above = spawn(interrupting, {.budget = 500, .period = 4'013 + 41 * phase});
+        sleep(10'000);
+        CHECK(above.done());
+        const uint64_t consumed = CHECK_OK(thread.context.consumed());
+        CHECK(consumed >= 2'700 && consumed <= 3'300);
+        delete_cap(thread.tcb);
+        delete_cap(above.tcb);
+        forget_threads(2);
+    }
+}
+
 TEST(sporadic_window, "no window of a period sees more than the budget, however a sporadic budget is used") {
     // Runs half of the budget late in its period, and then as soon and as long as it can: the refill must not come together with the rest.
     constexpr uint64_t budget = 1'000, period = 10'000;

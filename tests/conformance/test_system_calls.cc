@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What all system calls have in common: addresses that do not resolve, rights, invocations, unknown numbers, dead registers.
-#include "tests/target/probes.hpp"
 #include "tests/conformance/component/thread.hpp"
+#include "tests/target/probes.hpp"
 
 namespace caprock::conformance {
 
@@ -31,6 +31,58 @@ abi::Error invoke(CapRef cap, uint64_t label, uint64_t words, uint64_t caps) {
 }
 
 constexpr uint64_t number(abi::Method method) { return static_cast<uint64_t>(method); }
+
+// Makes a system call with these registers in a thread of its own. What it returns stays in `registers`.
+struct RawCall {
+    FaultHandler handler;
+    uint64_t registers[19] = {};
+    const Thread* thread = nullptr;
+
+    void operator()() { probe_system_call(registers); }
+    void start(abi::Syscall call, uint64_t cap, uint64_t reply = 0, uint64_t destination = 0) {
+        for (uint64_t& value : registers) value = 0;
+        registers[0] = cap;
+        registers[6] = reply;
+        registers[7] = static_cast<uint64_t>(call);
+        registers[8] = destination;
+        thread = &spawn(*this, {.fault_endpoint = handler.endpoint()});
+    }
+    // Ends a thread that has faulted, or waits.
+    void stop() const { delete_cap(thread->tcb); }
+};
+
+// The documented checks of a system call that receives, in their order.
+void check_receive(abi::Syscall call, bool with_reply) {
+    const Cap<Endpoint> endpoint = create<Endpoint>();
+    const Cap<Notification> bound = create<Notification>();
+    CHECK_OK(create<TCB>().bind_notification(bound));
+    const Cap<Reply> reply = create<Reply>();
+    const uint64_t empty = take_slots();
+    const uint64_t no_reply = bound.address();
+    RawCall raw;
+    const auto faults = [&](uint64_t source, uint64_t reply_address, uint64_t named) {
+        raw.start(call, source, reply_address);
+        const FaultReport report = check_cap_fault(raw.handler, named, true, LookupFailure::MissingCapability);
+        CHECK_EQUAL(report.words[CapFault::ip], reinterpret_cast<uint64_t>(probe_system_call_svc));
+        raw.stop();
+    };
+    // The source comes first, whatever the reply object.
+    const uint64_t sources[] = {empty, reply.address(), copy(endpoint, abi::CapRights::make(1, 0, 1, 1)).address(),
+                                copy(create<Notification>(), write_only).address(), own_tcb.address()};
+    for (const uint64_t source : sources) faults(source, no_reply, source);
+    if (with_reply) {
+        faults(endpoint.address(), empty, empty);
+        faults(endpoint.address(), no_reply, no_reply);
+        faults(endpoint.address(), 0, 0);
+    }
+    faults(bound.address(), reply.address(), bound.address());
+    // A notification needs no reply object, and what the thread itself is bound to it may wait for.
+    const Cap<Notification> free = mint(create<Notification>(), 6);
+    sys::signal(free.address());
+    raw.start(call, free.address(), no_reply);
+    CHECK(raw.thread->done());
+    CHECK(raw.registers[0] == 6 && raw.registers[1] == abi::notification_message_info);
+}
 
 }  // namespace
 
@@ -265,6 +317,161 @@ TEST(cleared_registers, "registers beyond a received message hold nothing") {
         for (unsigned i = 0; i < abi::ipc_register_words; ++i)
             CHECK_EQUAL(registers[i < 4 ? 2 + i : 5 + i], i < words ? i + 1 : 0);
     }
+}
+
+TEST(order_recv, "Recv's checks come in the documented order") { check_receive(abi::Syscall::Recv, true); }
+TEST(order_nb_recv, "NBRecv's checks come in the documented order") { check_receive(abi::Syscall::NBRecv, true); }
+TEST(order_wait, "Wait's checks come in the documented order") { check_receive(abi::Syscall::Wait, false); }
+TEST(order_nb_wait, "NBWait's checks come in the documented order") { check_receive(abi::Syscall::NBWait, false); }
+TEST(order_reply_recv, "ReplyRecv's checks come in the documented order") { check_receive(abi::Syscall::ReplyRecv, true); }
+TEST(order_nb_send_recv, "NBSendRecv's checks come in the documented order") { check_receive(abi::Syscall::NBSendRecv, true); }
+TEST(order_nb_send_wait, "NBSendWait's checks come in the documented order") { check_receive(abi::Syscall::NBSendWait, false); }
+
+TEST(order_sends, "Call, Send and NBSend check the address, then the right write, then the receiver's demand for a context") {
+    const Cap<Endpoint> endpoint = create<Endpoint>();
+    const Cap<Endpoint> weak = copy(endpoint, read_only);
+    const Cap<Reply> reply = create<Reply>();
+    const uint64_t empty = take_slots();
+    auto receiving = [=] {
+        sys::ShortMessage message;
+        sys::recv(endpoint.address(), reply.address(), message, abi::syscall_flag_require_donation);
+    };
+    const Thread& receiver = spawn(receiving);
+    CHECK_OK(receiver.context.unbind());
+    RawCall raw;
+    const abi::Syscall calls[] = {abi::Syscall::Call, abi::Syscall::Send, abi::Syscall::NBSend};
+    for (const abi::Syscall call : calls) {
+        raw.start(call, empty);
+        if (call == abi::Syscall::NBSend) {
+            CHECK(raw.thread->done());
+            CHECK_EQUAL(raw.registers[1], 0);
+        } else {
+            check_cap_fault(raw.handler, empty, false, LookupFailure::MissingCapability);
+            raw.stop();
+        }
+        raw.start(call, weak.address());
+        CHECK(raw.thread->done());
+        CHECK_EQUAL(abi::MessageInfo{raw.registers[1]}.label(), abi::Error::InvalidCapability);
+        CHECK_EQUAL(raw.registers[2], 0);
+        if (call == abi::Syscall::Call) continue;   // its caller has a context to lend
+        raw.start(call, endpoint.address());
+        CHECK(raw.thread->done());
+        CHECK_EQUAL(abi::MessageInfo{raw.registers[1]}.label(), abi::Error::NoDonation);
+        CHECK(!receiver.done());
+    }
+}
+
+TEST(reply_before_checks, "ReplyRecv answers before it checks what it receives from, and executes again as a Recv") {
+    const Cap<Endpoint> endpoint = create<Endpoint>();
+    const Cap<Reply> reply = create<Reply>();
+    const uint64_t empty = take_slots();
+    uint64_t answer = 0;
+    auto calling = [&] {
+        sys::ShortMessage message{abi::MessageInfo{0}, 0, {}};
+        sys::call(endpoint.address(), message);
+        answer = message.words[0];
+    };
+    const Thread& caller = spawn(calling);
+    const FaultHandler handler;
+    uint64_t received = 0;
+    auto serving = [&] {
+        sys::ShortMessage message;
+        sys::recv(endpoint.address(), reply.address(), message);
+        message = {abi::MessageInfo::make(1, 0, 0, 0), 0, {41}};
+        sys::reply_recv(empty, reply.address(), message);
+        received = message.words[0];
+    };
+    const Thread& server = spawn(serving, {.fault_endpoint = handler.endpoint()});
+    CHECK(caller.done());
+    CHECK_EQUAL(answer, 41);
+    check_cap_fault(handler, empty, true, LookupFailure::MissingCapability);
+    // The same slot serves the receive that is executed again; the caller of this time gets no answer yet.
+    CHECK_OK(copy_to(empty, endpoint));
+    handler.reply();
+    CHECK(!server.done());
+    auto calling_again = [&] {
+        sys::ShortMessage message{abi::MessageInfo::make(1, 0, 0, 0), 0, {17}};
+        sys::call(endpoint.address(), message);
+    };
+    const Thread& second = spawn(calling_again);
+    CHECK(server.done());
+    CHECK_EQUAL(received, 17);
+    CHECK(!second.done());
+}
+
+TEST(send_before_checks, "NBSendRecv and NBSendWait send before they check what they receive from, and never twice") {
+    const Cap<Endpoint> endpoint = create<Endpoint>();
+    const Cap<Reply> reply = create<Reply>();
+    const uint64_t empty = take_slots();
+    const abi::Syscall calls[] = {abi::Syscall::NBSendRecv, abi::Syscall::NBSendWait};
+    unsigned received = 0;
+    auto receiving = [&] {
+        for (;;) {
+            sys::ShortMessage message;
+            sys::wait(endpoint.address(), message);
+            ++received;
+        }
+    };
+    spawn(receiving);
+    RawCall raw;
+    for (unsigned i = 0; i < 2; ++i) {
+        raw.start(calls[i], empty, reply.address(), endpoint.address());
+        check_cap_fault(raw.handler, empty, true, LookupFailure::MissingCapability);
+        CHECK_EQUAL(received, i + 1);
+        raw.handler.reply();
+        check_cap_fault(raw.handler, empty, true, LookupFailure::MissingCapability);
+        CHECK_EQUAL(received, i + 1);
+        raw.stop();
+    }
+}
+
+TEST(flag_alone, "the flag that asks for a context changes nothing for a receiver that has one") {
+    const Cap<Endpoint> endpoint = create<Endpoint>();
+    const Cap<Reply> reply = create<Reply>();
+    sys::ShortMessage message;
+    auto receiving = [&] { sys::recv(endpoint.address(), reply.address(), message, abi::syscall_flag_require_donation); };
+    const Thread& receiver = spawn(receiving);
+    CHECK_EQUAL(sys::send(endpoint.address(), sys::ShortMessage{abi::MessageInfo::make(1, 0, 0, 3), 0, {8}}), abi::Error::NoError);
+    CHECK(receiver.done());
+    CHECK(message.info.label() == 3 && message.words[0] == 8);
+}
+
+TEST(upper_flags, "flags in x7 that mean nothing are ignored") {
+    uint64_t registers[19] = {};
+    const Cap<Notification> notification = create<Notification>();
+    registers[0] = notification.address();
+    registers[7] = static_cast<uint64_t>(abi::Syscall::Send) | ~abi::syscall_number_mask;
+    probe_system_call(registers);
+    sys::ShortMessage message;
+    sys::nb_wait(notification.address(), message);
+    CHECK_EQUAL(message.info.raw, abi::notification_message_info);
+}
+
+TEST(unknown_all_registers, "the reply to an unknown system call sets sp, lr and NZCV too, and no other bit of spsr") {
+    const FaultHandler handler;
+    uint64_t stack_pointer = 0;
+    uint64_t link = 0;
+    uint64_t flags = 0;
+    auto calling = [&] {
+        asm volatile("mov x19, sp\n\tmov x7, #0\n\tsvc #0\n\tmov %0, sp\n\tmov %1, x30\n\tmrs %2, nzcv\n\tmov sp, x19"
+                     : "=&r"(stack_pointer), "=&r"(link), "=&r"(flags)
+                     :
+                     : "x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x19", "x30", "cc", "memory");
+    };
+    const Thread& thread = spawn(calling, {.fault_endpoint = handler.endpoint()});
+    const FaultReport report = handler.receive();
+    CHECK_EQUAL(report.label, FaultLabel::UnknownSyscall);
+    uint64_t answer[Unknown::length];
+    for (uint64_t i = 0; i < Unknown::length; ++i) answer[i] = report.words[i];
+    answer[Unknown::fault_ip] += 4;
+    answer[Unknown::sp] -= 64;
+    answer[Unknown::lr] = 0x1234'5678;
+    answer[Unknown::spsr] = 0x6000'03cf;
+    handler.reply(0, answer, Unknown::length);
+    CHECK(thread.done());
+    CHECK_EQUAL(stack_pointer, report.words[Unknown::sp] - 64);
+    CHECK_EQUAL(link, 0x1234'5678);
+    CHECK_EQUAL(flags, 0x6000'0000);
 }
 
 }  // namespace caprock::conformance

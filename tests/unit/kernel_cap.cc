@@ -660,7 +660,6 @@ struct Doomed : Nodes {
         memory = make(ObjectType::Untyped, 16);
         anchor = fresh();
         structure.build(*this, memory, anchor);
-        check();
     }
 };
 

@@ -6,8 +6,8 @@ namespace caprock::arch {
 namespace {
 
 void zero_by_stores(Word start, Word end) {
-    for (Word address = start; address < end; address += 16)
-        asm volatile("stp xzr, xzr, [%0]" : : "r"(address) : "memory");
+    while (start < end)
+        asm volatile("stp xzr, xzr, [%0], #16" : "+r"(start) : : "memory");
 }
 
 }  // namespace

@@ -114,8 +114,9 @@ Mmio find_redistributor(Word affinity) {
 
 void start_cpu_interface_v2(unsigned core) {
     reset_interrupts(gic.distributor, 0);
-    // Banked and read-only: every target byte of a private interrupt is the reading core's own bit.
-    gic.target[core] = static_cast<uint8_t>(gic.distributor.read(Distributor::ITARGETSR) & 0xff);
+    // Banked and read-only: every target byte of a private interrupt is the reading core's own bit; 0 where there is one core only (IHI 0048B, 4.3.12).
+    const uint32_t own = gic.distributor.read(Distributor::ITARGETSR) & 0xff;
+    gic.target[core] = static_cast<uint8_t>(own != 0 ? own : 1);
     gic.cpu.write(CpuInterface::PMR, lowest_priority);
     gic.cpu.write(CpuInterface::BPR, 0);
     gic.cpu.write(CpuInterface::CTLR, GICC_EOImode | GICC_enable);

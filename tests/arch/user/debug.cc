@@ -108,7 +108,7 @@ void check_watchpoint(unsigned number) {
                 state.watchpoints[number] = {.address = reinterpret_cast<Word>(watched + first), .size = size,
                                              .access = static_cast<uint8_t>(kind), .enabled = true};
                 load();
-                if (!traps_exactly(first, size, kind)) wrong = first << 16 | size << 8 | static_cast<unsigned>(kind);
+                if (!traps_exactly(first, size, kind)) wrong = Word{first} << 16 | Word{size} << 8 | static_cast<Word>(kind);
             }
         }
     }

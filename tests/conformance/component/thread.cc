@@ -104,6 +104,8 @@ void Thread::join() const {
     CHECK(done_);
 }
 
+void forget_threads(unsigned count) { thread_count -= count; }
+
 // Waits for a thread that gives up its budget at once and goes on a period later. Nothing is left of it.
 void sleep(uint64_t microseconds) {
     auto waiting = [] { sys::yield(); };
@@ -111,7 +113,7 @@ void sleep(uint64_t microseconds) {
     thread.join();
     delete_cap(thread.tcb);
     delete_cap(thread.context);
-    --thread_count;
+    forget_threads(1);
 }
 
 FaultReport report_of(const sys::Message& message) {

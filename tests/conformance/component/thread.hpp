@@ -89,6 +89,8 @@ void start_first_thread();
 /// Stops the running thread for good.
 [[noreturn]] void stop_current_thread();
 
+/// Gives the memory of the last `count` threads back, which must be deleted.
+void forget_threads(unsigned count);
 /// Lets everybody else of the component run for so many microseconds.
 void sleep(uint64_t microseconds);
 

@@ -439,11 +439,10 @@ private:
                 Refill& before = context.refill(i - 1);
                 require(before.time + before.amount.raw <= refill.time, "refill_order", "refills are not in order", &context);
             }
-            bool last = i > 0 && i + 1u == context.count;
-            require(last || refill.amount >= min_budget(), "refill_sufficient", "a refill before the last is too small to run on", &context);
+            require(refill.amount >= min_budget(), "refill_sufficient", "a refill is too small to run on", &context);
             sum += refill.amount.raw;
         }
-        require(sum == context.budget, "refill_sum", "refills do not sum to the budget", &context);
+        require(sum + context.unreturned.raw == context.budget, "refill_sum", "refills do not sum to the budget", &context);
     }
 
     void check_ready(ReadyQueues& ready, unsigned domain) {
@@ -485,14 +484,20 @@ private:
                 "the schedule of domains starts at its end");
         require(core_.domain_entry < abi::domain_schedule_entries, "domain_schedule", "the turn in progress is no entry");
         require(core_.domain.raw < abi::domains, "domain_schedule", "the current domain does not exist");
+        require(core_.ready == &core_.queues[core_.domain.raw], "current_domain", "the core looks at the queues of another domain");
     }
+
+    bool fpu_open() const { return (core_.special & Special::fpu) != 0; }
 
     // The next interrupt of the timer comes before anything is late.
     void check_deadline() {
         Ticks deadline(host::hardware.deadline);
         require(deadline <= core_.domain_end, "timer_armed", "the timer misses the end of the domain's turn");
-        if (Tcb* thread = core_.release.least())
-            require(deadline <= thread->sched_context->first().time, "timer_armed", "the timer misses a refill", thread);
+        // The next release keeps the smallest budget's distance from the last one.
+        if (Tcb* thread = core_.release.least()) {
+            Ticks due = std::max(thread->sched_context->first().time, core_.last_release + min_budget().raw);
+            require(deadline <= due, "timer_armed", "the timer misses a refill", thread);
+        }
         if (core_.current == nullptr) return;
         SchedContext& context = *core_.current_sched_context;
         require(deadline <= core_.charged_until + context.first().amount.raw, "timer_armed", "the timer misses the end of the budget",
@@ -506,7 +511,7 @@ private:
                 &thread);
         require(hardware.physical_timer == (thread.thread_flags().physical_timer() != 0), "user_access",
                 "the physical timer is open to the wrong thread", &thread);
-        require(!((core_.special & Special::fpu) != 0) || thread.thread_flags().fpu_disabled() == 0, "user_access",
+        require(!fpu_open() || thread.thread_flags().fpu_disabled() == 0, "user_access",
                 "the floating-point unit is open to the wrong thread", &thread);
         require(hardware.debug.has_value() == is_debugged(thread), "debug_armed", "the debug registers are another thread's", &thread);
         if (!hardware.debug) return;
@@ -518,7 +523,7 @@ private:
     }
 
     void check_core() {
-        for (unsigned domain = 0; domain < abi::domains; ++domain) check_ready(core_.ready[domain], domain);
+        for (unsigned domain = 0; domain < abi::domains; ++domain) check_ready(core_.queues[domain], domain);
         check_heap(core_.release.root, nullptr);
         check_domains();
         check_deadline();
@@ -526,10 +531,10 @@ private:
         require(!core_.reschedule, "entry_settled", "a reschedule is left over");
         if (core_.fpu_owner != nullptr)
             require(contains(threads_, core_.fpu_owner), "fpu_owner", "a dead thread owns the floating-point unit");
-        require(host::hardware.fpu_enabled == ((core_.special & Special::fpu) != 0), "fpu_owner", "the floating-point unit is not as the core thinks");
+        require(host::hardware.fpu_enabled == fpu_open(), "fpu_owner", "the floating-point unit is not as the core thinks");
         if (core_.current == nullptr) {
             require(core_.current_context == &core_.idle, "current_context", "nobody runs, and yet not the idle loop");
-            require(core_.ready[core_.domain.raw].highest() < 0, "highest_runs", "the core idles with a thread ready");
+            require(core_.queues[core_.domain.raw].highest() < 0, "highest_runs", "the core idles with a thread ready");
             require(host::hardware.root == PhysAddr(0), "current_address_space", "the core idles in an address space");
             return;
         }
@@ -540,9 +545,9 @@ private:
         require(thread.sched_context == core_.current_sched_context, "current_sched_context",
                 "a thread runs on another's scheduling context");
         require(thread.domain == core_.domain, "current_domain", "a thread runs in the turn of another domain");
-        require(thread.priority.raw >= core_.ready[core_.domain.raw].highest(), "highest_runs",
+        require(thread.priority.raw >= core_.queues[core_.domain.raw].highest(), "highest_runs",
                 "a thread runs before a more important one");
-        require(!((core_.special & Special::fpu) != 0) || core_.fpu_owner == &thread, "fpu_owner", "a thread uses another's floating-point registers");
+        require(!fpu_open() || core_.fpu_owner == &thread, "fpu_owner", "a thread uses another's floating-point registers");
         check_address_space(thread);
         check_access(thread);
     }

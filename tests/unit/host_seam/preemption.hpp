@@ -53,8 +53,11 @@ Preempted preempt_everywhere(Build build, Operate operate, Pairing pairing = Pai
     auto run = [&](const Preemption& preemption) {
         W world;
         world.set_deep(false);
+        world.set_checking(result.runs == 0);
         build(world);
         world.take_over();
+        world.set_checking(true);
+        world.limit_slots(world.used_slots());
         unsigned before = host::hardware.preemption_points;
         host::hardware.pending_at = preemption.first;
         host::hardware.pending_again = preemption.second;

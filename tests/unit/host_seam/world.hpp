@@ -154,6 +154,8 @@ public:
     static constexpr Word cap(InitSlot which) { return static_cast<Word>(which); }
     Word sched_control() const { return root_info().sched_control.start; }
 
+    /// Slots of the root CNode that were used so far.
+    Word used_slots() const { return next_slot_; }
     /// Slots that the invariants look at, from 0: fewer make a check faster.
     void limit_slots(Word count) { checked_slots_ = count; }
     void check(bool deep = true) const { check_invariants(core(), slots_, checked_slots_, deep); }
