@@ -17,10 +17,12 @@ from .resolve import IRQ_TYPES, TABLE_TYPES, spell_slot
 MAX_PRIORITY = 255
 CPTR_BITS = 64
 CORES = 8
+DOMAINS = 16
+DOMAIN_SCHEDULE_ENTRIES = 64
 LARGEST_PERIOD_US = 3_600_000_000
 ARGUMENT_REGISTERS = 9
-# Interrupts that a handler can be made for: PPIs and SPIs of a GIC.
-FIRST_IRQ, LAST_IRQ = 16, 1019
+# Interrupts that a handler can be made for: SGIs (of which 0 and 1 are the kernel's), PPIs and SPIs of a GIC, and SError.
+FIRST_IRQ, LAST_SGI, LAST_IRQ, SERROR_IRQ = 2, 15, 1019, 1020
 
 COMMON_TYPES = frozenset(("ep", "notification", "tcb", "cnode", "ut", "irq", "asid_pool", "pd", "pt", "frame", "sc", "rtreply"))
 _X86 = frozenset(("io_ports", "io_device", "io_pt", "ioapic_irq", "msi_irq", "vcpu"))
@@ -42,13 +44,12 @@ TABLE_CHILDREN = {"pt": ("frame",), "pd": ("frame", "pt"), "pud": ("frame", "pd"
 # What the kernel has, by object type: None, or why it is refused.
 LOADABLE = {
     **dict.fromkeys(("ep", "notification", "tcb", "cnode", "ut", "irq", "arm_irq", "asid_pool", "pt", "pd", "pud", "pgd", "frame", "sc",
-                     "rtreply")),
+                     "rtreply", "arm_sgi_signal")),
     "vcpu": "virtual machines are not supported yet",
     "streamid": "the SMMU is not supported yet",
     "contextbank": "the SMMU is not supported yet",
     "smc": "calls of secure firmware are not supported",
     "arm_io_device": "the SMMU is not supported yet",
-    "arm_sgi_signal": "software-generated interrupts are not supported",
 }
 
 
@@ -504,10 +505,10 @@ def loadable_tcbs(spec):
         if params.get("fault_ep"):
             yield item.place, (f"'{item.name}': fault_ep is a capability address, which this kernel does not use (put the endpoint into "
                                "fault_ep_slot)")
-        if params.get("dom"):
-            yield item.place, f"'{item.name}': scheduling domains are not supported yet (remove dom)"
-        if params.get("fpu_disabled"):
-            yield item.place, f"'{item.name}': fpu_disabled is not supported (remove it)"
+        if params.get("dom", 0) >= DOMAINS:
+            yield item.place, f"'{item.name}': domain {params['dom']} does not exist (0 to {DOMAINS - 1})"
+        if "first_receive" in params and params.get("dom"):
+            yield item.place, f"'{item.name}' starts on a lent context, which it can in domain 0 only (remove dom or first_receive)"
         if params.get("affinity", 0) >= CORES:
             yield item.place, f"'{item.name}': core {params['affinity']} does not exist (0 to {CORES - 1})"
         if len(params.get("init", ())) > ARGUMENT_REGISTERS:
@@ -542,17 +543,42 @@ def loadable_caps(spec):
 def loadable_irqs(spec):
     """Interrupt numbers, and interrupts that belong to the kernel."""
     for number, name in spec.irqs.items():
-        if not FIRST_IRQ <= number <= LAST_IRQ:
-            yield spec.irq_places[number], f"interrupt {number} ('{name}') is out of range ({FIRST_IRQ} to {LAST_IRQ})"
+        if not FIRST_IRQ <= number <= LAST_IRQ and number != SERROR_IRQ:
+            yield spec.irq_places[number], (f"interrupt {number} ('{name}') is out of range ({FIRST_IRQ} to {LAST_IRQ}, or {SERROR_IRQ} for "
+                                            "SError)")
         if spec.objects[name].params.get("target", 0) != 0:
             yield spec.objects[name].place, f"'{name}': interrupts go to core 0, not to core {spec.objects[name].params['target']}"
 
 
+@check("loadable-sgi", "loadable")
+def loadable_sgi_signals(spec):
+    """Software-generated interrupts that do not exist or are the kernel's, and cores that do not exist."""
+    for item in spec.objects.values():
+        if item.type != "arm_sgi_signal":
+            continue
+        if not FIRST_IRQ <= item.params["irq"] <= LAST_SGI:
+            yield item.place, f"'{item.name}': {item.params['irq']} is no software-generated interrupt ({FIRST_IRQ} to {LAST_SGI})"
+        if item.params["target"] >= CORES:
+            yield item.place, f"'{item.name}': core {item.params['target']} does not exist (0 to {CORES - 1})"
+
+
 @check("loadable-domains", "loadable")
 def loadable_domains(spec):
-    """Domain schedules."""
-    if spec.domains is not None and spec.domains.schedule:
-        yield None, "scheduling domains are not supported yet (remove the section 'domains')"
+    """Domain schedules that the kernel's table cannot hold, and starts of no duration."""
+    domains = spec.domains
+    if domains is None:
+        return
+    end = (domains.index_shift or 0) + len(domains.schedule)
+    if end > DOMAIN_SCHEDULE_ENTRIES:
+        yield domains.place, f"the schedule ends at entry {end}, and the kernel has {DOMAIN_SCHEDULE_ENTRIES} (shorten it)"
+    for domain, duration, unit in domains.schedule:
+        if domain >= DOMAINS:
+            yield domains.place, f"domain {domain} does not exist (0 to {DOMAINS - 1})"
+        if unit == "us" and duration > LARGEST_PERIOD_US:
+            yield domains.place, f"the duration {duration} us is above {LARGEST_PERIOD_US} us"
+    start = domains.start if domains.has_start else 0
+    if domains.schedule and start is not None and domains.schedule[start][1] == 0:
+        yield domains.place, f"the schedule begins with entry {start}, whose duration is 0 (which ends a schedule)"
 
 
 @check("loadable-shared-irq", "loadable")

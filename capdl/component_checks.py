@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from . import syntax
-from .checks import CORES, LARGEST_PERIOD_US, MAX_PRIORITY, Check
+from .checks import CORES, DOMAINS, LARGEST_PERIOD_US, MAX_PRIORITY, Check
 
 PAGE = 4096
 MESSAGE_WORDS = 120
@@ -124,7 +124,8 @@ def component_names(system):
     for item, first in repeated(system.all_components, lambda item: item.name):
         yield item.place, f"the component '{item.name}' is declared twice, first at {first.place} (rename one)"
     for component in system.all_components:
-        for items, what in ((component.devices, "devices"), (component.irqs, "interrupts"), (component.arguments, "arguments")):
+        for items, what in ((component.devices, "devices"), (component.irqs, "interrupts"), (component.arguments, "arguments"),
+                            (component.accesses, "accesses")):
             for item, _ in repeated(items, lambda item: item.name):
                 yield item.place, f"'{component.name}' has two {what} '{item.name}' (rename one)"
         for item, _ in repeated(component.ports, lambda item: (item.kind, item.name)):
@@ -152,11 +153,43 @@ def missing_settings(system):
 
 @check("component-passive")
 def passive_components(system):
-    """A passive server needs processor time until its first receive, and nothing lends it any yet."""
+    """What a component without time of its own cannot do: take signals, start in a domain that has no turn yet, handle timeouts."""
+    passive = {component.name for component in system.all_components if system.setting(component, "passive")}
     for component in system.all_components:
         for item in component.settings:
             if item.name == "passive":
-                yield item.place, f"'{component.name}': passive components cannot be started yet (replace 'passive' by a budget)"
+                signals = [port.name for port in component.ports if port.kind == "consumes"] + [item.name for item in component.irqs]
+                if signals:
+                    yield item.place, (f"'{component.name}' is passive, and the signal '{signals[0]}' would bring it no time (give it a "
+                                       "budget)")
+                if system.setting(component, "domain"):
+                    yield item.place, f"'{component.name}' is passive, and starts in domain 0 only (remove 'domain', or give it a budget)"
+            elif item.name == "faults" and item.value in passive:
+                yield item.place, f"'{item.value}' is passive, and a timeout would bring it no time (give it a budget)"
+    order = start_order(system)
+    for component in system.all_components:
+        if component.name in passive and component.name not in order:
+            yield component.place, (f"'{component.name}' is passive and has to be ready before those who call it, but it calls one of them, "
+                                    "directly or through others (give it a budget)")
+
+
+def start_order(system):
+    """Names of components in the order in which they start: as they are declared, but a passive server, which has to reach its first receive on
+    time that is lent to it, after whom it calls, and before its callers. Lacks those that would wait for each other."""
+    passive = {component.name for component in system.all_components if system.setting(component, "passive")}
+    waits = {component.name: set() for component in system.all_components}
+    for item in system.connections:
+        if item.kind == "call" and not passive.isdisjoint((item.source.component, item.target.component)):
+            if item.source.component in waits and item.target.component in waits:
+                waits[item.source.component].add(item.target.component)
+    order = {}
+    while True:
+        ready = [name for name, servers in waits.items() if name not in order and servers <= order.keys()]
+        if not ready:
+            return list(order)
+        # Whoever does not depend on a passive server comes first: should one never be ready, only its callers miss it.
+        active = [name for name in ready if name not in passive]
+        order.update(dict.fromkeys(active or ready[:1]))
 
 
 @check("component-ranges")
@@ -176,6 +209,8 @@ def setting_problem(item):
         return f"{name} {value} is above the highest priority {MAX_PRIORITY}"
     if name == "core" and value >= CORES:
         return f"core {value} does not exist (0 to {CORES - 1})"
+    if name == "domain" and value >= DOMAINS:
+        return f"domain {value} does not exist (0 to {DOMAINS - 1})"
     if name == "budget":
         budget, period = value
         if budget == 0:

@@ -4,6 +4,7 @@
 import re
 
 from . import syntax
+from .model import ACCESS_PARAMETERS
 from .parser import SIZE_UNITS, Parser
 
 LANGUAGE_VERSION = 1
@@ -14,12 +15,15 @@ PORT_KINDS = ("uses", "provides", "emits", "consumes", "region")
 # Names that end up in C++ and in fixed fields; a dot separates component and port.
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _SHORT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-ITEMS = ("elf", "prio", "max_prio", "core", "budget", "passive", "stack", "heap", "args", *PORT_KINDS, "device", "irq", "faults")
+ITEMS = ("elf", "prio", "max_prio", "core", "domain", "budget", "passive", "stack", "heap", "args", *PORT_KINDS, "device", "irq", "access",
+         "faults")
 
 
 class ComponentParser(Parser):
     """Parser of the whole language."""
 
+    number_parameters = Parser.number_parameters | {"first_receive"}
+    boolean_parameters = Parser.boolean_parameters | set(ACCESS_PARAMETERS)
     section_words = "include, interface, components, connect, objects, caps, irq maps, cdt or domains"
 
     def header(self):
@@ -146,6 +150,8 @@ class ComponentParser(Parser):
         elif word == "irq":
             name = self.port_name()
             component.irqs.append(syntax.IrqItem(name, self.node(), self.number("the index of the interrupt in the node"), place))
+        elif word == "access":
+            component.accesses.append(self.access())
         elif word == "args":
             self.block(lambda: component.arguments.append(self.argument()), "the arguments")
         elif word in ITEMS:
@@ -175,6 +181,14 @@ class ComponentParser(Parser):
         if self.kinds[self.index] == "string":
             return self.string()
         return self.name("a device-tree path in double quotes, or an alias such as stdout")
+
+    def access(self):
+        """physical_timer or pmu"""
+        place, index = self.place(), self.index
+        name = self.name("what the component may use")
+        if name not in ACCESS_PARAMETERS:
+            raise self.problem(f"unknown access '{name}' (known: {' '.join(ACCESS_PARAMETERS)})", index)
+        return syntax.Access(name, place)
 
     def argument(self):
         """name: value"""

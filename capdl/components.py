@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Elaboration: from checked components and connections to kernel objects.
 
-A component becomes a TCB, a CNode, an address space with its page tables and frames, a scheduling context unless it is passive, and
-what its connections need: one endpoint for everything it provides (callers differ by badge), one reply object, one notification for
+A component becomes a TCB, a CNode, an address space with its page tables and frames, a scheduling context (of a passive one only for its
+start), and what its connections need: one endpoint for everything it provides (callers differ by badge), one reply object, one notification for
 everything it consumes. The layout of its memory is the table below; ComponentInfo (userland/caprock/api/component.toml) tells it.
 """
 
 from . import devicetree, elf
-from .component_checks import PAGE
+from .component_checks import PAGE, start_order
 from .component_info import InfoPage
 from .model import (FILL_FILE, PAGE_TABLE_SHIFT, TCB_SLOTS, Cap, ComponentSummary, Fill, Object)
 
@@ -22,6 +22,8 @@ REGION_STEP = 1 << 21
 LARGE_FRAME_BITS, SMALL_FRAME_BITS = 21, 12
 DEFAULT_STACK = 16 << 10
 SC_BITS = 8
+# What a passive component is lent for its start: budget and period in microseconds.
+START_BUDGET = (5_000, 10_000)
 ENDPOINT_SLOT, REPLY_SLOT, NOTIFICATION_SLOT, FIRST_FREE_SLOT = 1, 2, 3, 4
 CPTR_BITS = 64
 # What hangs below each level of an address space.
@@ -117,6 +119,7 @@ class Elaborator:
         self.connect_faults()
         for part in self.parts.values():
             self.finish(part)
+        self.spec.start_order = start_order(self.system)
 
     # Objects ----------------------------------------------------------------------------------------------------------------------------
 
@@ -146,10 +149,19 @@ class Elaborator:
             part.bits = {signal: 1 << bit for bit, signal in enumerate(signals)}
             if part.endpoint:
                 part.tcb.slots[TCB_SLOTS["bound_notification"]] = Cap(part.notification.name, rights="R", place=part.place)
-        budget = self.setting(part, "budget")
-        if budget is not None:
-            part.sched_context = self.add(component, "sc", "sc", size_bits=SC_BITS, params={"period": budget[1], "budget": budget[0]})
-            part.tcb.slots[TCB_SLOTS["sc_slot"]] = Cap(part.sched_context.name, place=part.place)
+        self.make_time(part)
+
+    def make_time(self, part):
+        """The scheduling context: the component's own, or one that is lent to it until its first receive."""
+        passive = self.setting(part, "passive")
+        budget, period = START_BUDGET if passive else self.setting(part, "budget")
+        context = self.add(part.component, "start_sc" if passive else "sc", "sc", size_bits=SC_BITS,
+                           params={"period": period, "budget": budget})
+        part.tcb.slots[TCB_SLOTS["sc_slot"]] = Cap(context.name, place=part.place)
+        if passive:
+            part.tcb.params["first_receive"] = ENDPOINT_SLOT
+        else:
+            part.sched_context = context
 
     def make_memory(self, part):
         """Address space, program, stack, heap and IPC buffer."""
@@ -434,6 +446,9 @@ class Elaborator:
         part.cnode.size_bits = max((part.next_slot - 1).bit_length(), 1)
         part.tcb.params.update(addr=IPC_BUFFER_ADDRESS, ip=part.entry, sp=STACK_TOP, prio=self.setting(part, "prio"),
                                max_prio=self.setting(part, "max_prio", 0), affinity=self.setting(part, "core", 0), init=(INFO_ADDRESS,))
+        part.tcb.params.update((access.name, True) for access in component.accesses)
+        if self.setting(part, "domain"):
+            part.tcb.params["dom"] = self.setting(part, "domain")
         part.tcb.slots[TCB_SLOTS["cspace"]] = Cap(part.cnode.name, guard_size=CPTR_BITS - part.cnode.size_bits, place=part.place)
         part.tcb.slots[TCB_SLOTS["vspace"]] = Cap(part.space.root.name, place=part.place)
         part.info.head(endpoint=ENDPOINT_SLOT if part.endpoint else 0, reply=REPLY_SLOT if part.reply else 0,

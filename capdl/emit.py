@@ -17,7 +17,7 @@ from pathlib import Path
 import jinja2
 
 from .diagnostics import CapdlError
-from .lower import NONE, lower
+from .lower import NONE, THREAD_FLAGS, lower
 from .printing import canonical_text
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -156,7 +156,7 @@ def write_sources(spec, tables, digest, out_dir):
     templates = environment()
     sources = {"tables.cc": "tables.cc.j2", "files.S": "tables_files.S.j2"}
     for target, template in sources.items():
-        text = templates.get_template(template).render(tables=tables, blobs=blobs, fills=fills, system_hash=digest)
+        text = templates.get_template(template).render(tables=tables, blobs=blobs, fills=fills, system_hash=digest, thread_flags=THREAD_FLAGS)
         (Path(out_dir) / target).write_text(text, encoding="utf-8")
     return [Path(out_dir) / target for target in sources]
 

@@ -8,18 +8,22 @@ loader cannot do is refused here, by place and reason.
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+from .checks import CPTR_BITS, DOMAIN_SCHEDULE_ENTRIES
 from .diagnostics import CapdlError, Diagnostics
-from .model import FILL_BOOT_INFO, FILL_FILE, PAGE_TABLE_SHIFT, SLOT_BITS, TCB_SLOTS
+from .model import ACCESS_PARAMETERS, FILL_BOOT_INFO, FILL_FILE, PAGE_TABLE_SHIFT, SLOT_BITS, TCB_SLOTS
 
 # Names of abi::ObjectType by the language's types; frames by their size.
 OBJECT_TYPES = {"ep": "Endpoint", "notification": "Notification", "tcb": "TCB", "cnode": "CNode", "ut": "Untyped", "asid_pool": "Untyped",
                 "pgd": "VSpace", "pud": "PageTable", "pd": "PageTable", "pt": "PageTable", "sc": "SchedContext", "rtreply": "Reply"}
 FRAME_TYPES = {12: "SmallPage", 21: "LargePage", 30: "HugePage"}
 IRQ_TYPES = ("irq", "arm_irq")
+SGI_TYPE = "arm_sgi_signal"
 TABLE_TYPES = ("pud", "pd", "pt")
 # Built-in capabilities that the loader holds, as CapSource spells them; and the one that cannot be copied.
 BUILT_IN_SOURCES = {"irq_control": "IRQControl", "asid_control": "ASIDControl", "domain": "Domain", "sched_control": "SchedControl"}
 RIGHTS_BITS = {"W": 1, "R": 2, "G": 4, "P": 8}
+# Parameters of threads that are fields of abi::ThreadFlags, in the order of that.
+THREAD_FLAGS = ("fpu_disabled", *ACCESS_PARAMETERS)
 ALL_RIGHTS = 15
 READ_WRITE = 3
 TYPES_WITH_RIGHTS = ("ep", "notification", "frame")
@@ -112,7 +116,8 @@ class Handler:
 
 @dataclass(slots=True)
 class Thread:
-    """A TCB with what it is bound to; indices NONE for what it has not. cspace_data: CNodeCapData."""
+    """A TCB with what it is bound to; indices NONE for what it has not. cspace_data: CNodeCapData. core: of a thread without a scheduling
+    context. flags: names of THREAD_FLAGS. first_receive: the endpoint whose first receive ends the loan of the scheduling context."""
 
     tcb: int
     cspace: int
@@ -129,6 +134,10 @@ class Thread:
     arguments: tuple[int, ...]
     priority: int
     max_priority: int
+    domain: int
+    core: int
+    flags: tuple[str, ...]
+    first_receive: int
     resume: bool
 
 
@@ -142,6 +151,9 @@ class LoaderTables:
     groups: list[Group] = field(default_factory=list)
     asid_pools: list[int] = field(default_factory=list)
     interrupts: list[tuple[int, int, str, int, int]] = field(default_factory=list)  # object, number, trigger, notification, badge
+    sgi_signals: list[tuple[int, int, int]] = field(default_factory=list)           # object, interrupt, core
+    domain_turns: list[tuple[int, int, int, bool]] = field(default_factory=list)    # entry, domain, duration, in ticks (not us)
+    domain_start: int = NONE                                                        # the entry that begins, or NONE
     fills: list[LoweredFill] = field(default_factory=list)
     address_spaces: list[tuple[int, int]] = field(default_factory=list)             # vspace, pool
     table_mappings: list[tuple[int, int, int]] = field(default_factory=list)        # vspace, table, address
@@ -222,11 +234,13 @@ class _Lowering:
         self.find_derivations()
         self.number_objects()
         self.lower_interrupts()
+        self.lower_sgi_signals()
         self.lower_address_spaces()
         self.lower_fills()
         self.lower_caps()
         self.lower_schedules()
         self.lower_threads()
+        self.lower_domains()
         self.size_vault()
         self.tables.object_count = len(self.index)
         self.tables.capability_count = sum(len(item.slots) for item in self.spec.objects.values())
@@ -261,7 +275,7 @@ class _Lowering:
         parents = self.spec.parents()
         members = defaultdict(list)
         for item in self.spec.objects.values():
-            if item.type in IRQ_TYPES or (item.type == "ut" and item.name not in held):
+            if item.type in (*IRQ_TYPES, SGI_TYPE) or (item.type == "ut" and item.name not in held):
                 continue
             owner = parents.get(item.name)
             while owner is not None and owner not in held:
@@ -302,6 +316,13 @@ class _Lowering:
             cap = item.slots.get(0)
             notification = NONE if cap is None else self.index[cap.object]
             self.tables.interrupts.append((self.index[name], number, trigger, notification, 0 if cap is None else cap.badge))
+
+    def lower_sgi_signals(self):
+        for item in self.spec.objects.values():
+            if item.type == SGI_TYPE:
+                self.index[item.name] = len(self.tables.names)
+                self.tables.names.append(item.name)
+                self.tables.sgi_signals.append((self.index[item.name], item.params["irq"], item.params["target"]))
 
     # Memory -----------------------------------------------------------------------------------------------------------------------------
 
@@ -511,8 +532,8 @@ class _Lowering:
                                               item.params.get("data", 0)))
 
     def lower_threads(self):
-        """Threads in the order in which they start: components as they are declared, then all others."""
-        names = [component.tcb for component in self.spec.components.values() if component.tcb is not None]
+        """Threads in the order in which they start: components, then all others as they are declared."""
+        names = [self.spec.components[name].tcb for name in self.spec.start_order]
         names += [item.name for item in self.spec.objects.values() if item.type == "tcb"]
         for name in dict.fromkeys(names):
             self.tables.threads.append(self.thread(self.spec.objects[name]))
@@ -536,7 +557,41 @@ class _Lowering:
             sched_context=self.target(caps["sc_slot"]), notification=self.target(caps["bound_notification"]),
             fault=self.handler(caps["fault_ep_slot"]), timeout=self.handler(caps["temp_fault_ep_slot"]),
             ip=item.params.get("ip", 0), sp=item.params.get("sp", 0), arguments=tuple(item.params.get("init", ())),
-            priority=item.params.get("prio", 0), max_priority=item.params.get("max_prio", 0), resume=resume)
+            priority=item.params.get("prio", 0), max_priority=item.params.get("max_prio", 0), domain=item.params.get("dom", 0),
+            core=item.params.get("affinity", 0) if caps["sc_slot"] is None else 0,
+            flags=tuple(name for name in THREAD_FLAGS if item.params.get(name)), first_receive=self.first_receive(item, cspace, resume), resume=resume)
+
+    def first_receive(self, item, cspace, resume):
+        """The endpoint at the address `first_receive` of a thread, or NONE for threads that keep their scheduling context."""
+        address = item.params.get("first_receive")
+        if address is None:
+            return NONE
+        cap = None
+        cnode = None if cspace is None else self.spec.objects[cspace.object]
+        if cnode is not None and cspace.guard == 0 and cspace.guard_size + cnode.size_bits == CPTR_BITS:
+            cap = cnode.slots.get(address)
+        if cap is None or cap.object is None or self.spec.objects[cap.object].type != "ep" or "R" not in cap.rights:
+            self.error(item.place, f"'{item.name}': first_receive is {address:#x}, where its CSpace has no endpoint to receive from (write the "
+                                   "slot of one in its CNode)")
+            return NONE
+        if not resume or TCB_SLOTS["sc_slot"] not in item.slots:
+            self.error(item.place, f"'{item.name}' has first_receive but does not start on a scheduling context (add sc_slot, and resume: "
+                                   "True)")
+        return self.index[cap.object]
+
+    def lower_domains(self):
+        """The schedule's entries where they go in the kernel's table, and behind them one that ends it."""
+        domains = self.spec.domains
+        if domains is None or not domains.schedule:
+            return
+        first = domains.index_shift or 0
+        turns = self.tables.domain_turns
+        turns += [(first + number, domain, duration, unit != "us") for number, (domain, duration, unit) in enumerate(domains.schedule)]
+        end = first + len(turns)
+        if end < DOMAIN_SCHEDULE_ENTRIES:
+            turns.append((end, 0, 0, False))
+        start = domains.start if domains.has_start else 0
+        self.tables.domain_start = NONE if start is None else first + start
 
     def target(self, cap):
         return NONE if cap is None else self.index[cap.object]

@@ -40,6 +40,10 @@ FIXED_SIZE_BITS = {"tcb": 11, "ep": 4, "notification": 6, "rtreply": 5, "pgd": 1
 SLOT_BITS = 5
 DEFAULT_SC_BITS = 8
 
+# Parameters of a TCB that plain capDL does not have: a text that uses them begins with `caprock 1`.
+ACCESS_PARAMETERS = ("pmu", "physical_timer")
+OWN_TCB_PARAMETERS = (*ACCESS_PARAMETERS, "first_receive")
+
 FILL_FILE = "CDL_FrameFill_FileData"
 FILL_BOOT_INFO = "CDL_FrameFill_BootInfo"
 
@@ -104,7 +108,8 @@ class Object:
     fills: of a frame.
     params: further parameters by keyword, only those that were given:
         tcb: addr (IPC buffer address), ip, sp, prio, max_prio, affinity (core), resume (bool), fpu_disabled (bool), dom, fault_ep
-             (int), init (tuple of ints for x0, x1, ...)
+             (int), init (tuple of ints for x0, x1, ...); of `caprock 1` only: physical_timer, pmu (bool: access to these), first_receive
+             (address of an endpoint: the context in sc_slot is lent, and taken back when the thread first receives from that endpoint)
         sc: period, budget (microseconds), data (badge of timeout faults)
         arm_irq: trigger ("level" or "edge"), target (core)
         asid_pool: asid_high. Other types: as the language names them.
@@ -167,12 +172,15 @@ class ComponentSummary:
 
 @dataclass(slots=True)
 class DomainSchedule:
-    """The `domains` section. schedule: (domain, duration, unit or None) in order. start: first entry, or None. index_shift: or None."""
+    """The `domains` section. schedule: (domain, duration, unit or None) in order; None means ticks of the counter, as "ticks" does.
+    index_shift: entry of the kernel's table that the first one becomes, or None (0). has_start, start: the entry of `schedule` that begins;
+    None for no_start: the table is filled, and what runs stays as it is. Without has_start the first entry begins."""
 
     schedule: list[tuple[int, int, str | None]] = field(default_factory=list)
     start: int | None = None
     has_start: bool = False
     index_shift: int | None = None
+    place: Place | None = None
 
 
 @dataclass(slots=True)
@@ -185,7 +193,7 @@ class Spec:
     irqs: interrupt number -> name of the irq or arm_irq object (number as the GIC counts: SPI n is 32 + n).
     cdt: (container, slot) of a capability -> that of its parent; only for derivations that the text states.
     files: name in fills -> path on this machine.
-    components: by name, in order of declaration (resume in this order); empty for plain capDL.
+    components: by name, in order of declaration; empty for plain capDL. start_order: their names in the order in which they start.
     """
 
     name: str = ""
@@ -199,6 +207,7 @@ class Spec:
     domains: DomainSchedule | None = None
     files: dict[str, Path] = field(default_factory=dict)
     components: dict[str, ComponentSummary] = field(default_factory=dict)
+    start_order: list[str] = field(default_factory=list)
 
     def parents(self):
         """untyped that covers it -> by name of the covered object."""

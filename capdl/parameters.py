@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Parameters of object declarations: which ones a type may have and must have, and what fills mean."""
 
-from .model import FILL_BOOT_INFO, FILL_FILE, Fill
+from .model import FILL_BOOT_INFO, FILL_FILE, OWN_TCB_PARAMETERS, Fill
 
 # type -> (parameters that it may have, parameters that it must have)
 _TCB_PLACE = ("addr", "ip", "sp", "prio", "max_prio", "affinity")
 OBJECT_PARAMETERS = {
-    "tcb": ((*_TCB_PLACE, "resume", "fpu_disabled", "dom", "fault_ep", "init"), ()),
+    "tcb": ((*_TCB_PLACE, "resume", "fpu_disabled", "dom", "fault_ep", "init", *OWN_TCB_PARAMETERS), ()),
     "cnode": (("bits",), ("bits",)),
     "ut": (("bits", "paddr"), ()),
     "frame": (("size", "paddr", "fill"), ("size",)),

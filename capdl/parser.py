@@ -16,7 +16,7 @@ SIZE_UNITS = {"k": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 RIGHT_LETTERS = frozenset("RWGXP")
 RESERVED = ("objects", "caps")
 
-# Parameters `name: number` of objects.
+# Parameters `name: number` and `name: True` of objects.
 _NUMBER_PARAMETERS = frozenset(("paddr", "level", "addr", "ip", "sp", "prio", "max_prio", "affinity", "dom", "fault_ep", "domainID",
                                 "iospace", "period", "budget", "data", "ioapic_num", "ioapic_pin", "ioapic_level", "ioapic_polarity",
                                 "msi_handle", "msi_pci_bus", "msi_pci_dev", "msi_pci_fun", "target", "irq", "bank", "asid_high"))
@@ -38,6 +38,9 @@ class TooManyErrors(Exception):
 
 class Parser:
     """Parses one source into a syntax.Module; findings go to `diagnostics`."""
+
+    number_parameters = _NUMBER_PARAMETERS
+    boolean_parameters = _BOOLEAN_PARAMETERS
 
     def __init__(self, source, diagnostics, strict=True):
         """source: diagnostics.Source. strict: numbers above 64 bits are errors; they wrap otherwise."""
@@ -298,9 +301,9 @@ class Parser:
         name = self.name("a parameter")
         start = self.index - 1
         self.expect(":", f"after '{name}'")
-        if name in _NUMBER_PARAMETERS:
+        if name in self.number_parameters:
             return syntax.Parameter(name, self.number(), place)
-        if name in _BOOLEAN_PARAMETERS:
+        if name in self.boolean_parameters:
             return syntax.Parameter(name, self.boolean(), place)
         if name == "trigger":
             return syntax.Parameter(name, self.trigger(), place)

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The canonical text of a system: plain capDL, sorted, that parses again to the same system.
+"""The canonical text of a system: plain capDL, sorted, that parses again to the same system. It begins with `caprock 1` if it says what plain
+capDL cannot.
 
 Two systems are the same exactly when their canonical texts are.
 """
 
-from .model import FILL_FILE, TCB_SLOT_NAMES
+from .model import FILL_FILE, OWN_TCB_PARAMETERS, TCB_SLOT_NAMES
 
-_TCB_PARAMETERS = ("addr", "ip", "sp", "prio", "max_prio", "affinity", "resume", "fpu_disabled", "init", "dom", "fault_ep")
-_HEXADECIMAL = frozenset(("addr", "ip", "sp", "fault_ep", "asid_high"))
+_TCB_PARAMETERS = ("addr", "ip", "sp", "prio", "max_prio", "affinity", "resume", "fpu_disabled", "init", "dom", "fault_ep",
+                   *OWN_TCB_PARAMETERS)
+_HEXADECIMAL = frozenset(("addr", "ip", "sp", "fault_ep", "asid_high", "first_receive"))
 
 
 def object_order(item):
@@ -154,7 +156,8 @@ def orphan_derivations(spec):
 def canonical_text(spec):
     """The canonical text of a model.Spec that has no errors."""
     ordered = sorted(spec.objects.values(), key=object_order)
-    lines = [f"arch {spec.arch}", "", "objects {", *object_lines(spec, ordered), "}", "", "caps {"]
+    own = any(item.type == "tcb" and not item.params.keys().isdisjoint(OWN_TCB_PARAMETERS) for item in ordered)
+    lines = [*(["caprock 1"] if own else []), f"arch {spec.arch}", "", "objects {", *object_lines(spec, ordered), "}", "", "caps {"]
     for item in ordered:
         if item.slots:
             lines += container_lines(item, spec)

@@ -522,7 +522,7 @@ class Resolver(ParameterReader):
     def domains(self, items):
         """The domain schedule."""
         if items and self.spec.domains is None:
-            self.spec.domains = DomainSchedule()
+            self.spec.domains = DomainSchedule(place=items[0].place)
         seen = set()
         for item in items:
             if item.name in seen:

@@ -194,7 +194,7 @@ class Include:
 
 @dataclass(slots=True)
 class Setting:
-    """A component's property that occurs at most once. name and value: elf str, prio int, max_prio int, core int,
+    """A component's property that occurs at most once. name and value: elf str, prio int, max_prio int, core int, domain int,
     budget (budget us, period us), stack bytes, heap bytes, faults name (str), passive True."""
 
     name: str
@@ -232,6 +232,14 @@ class IrqItem:
 
 
 @dataclass(slots=True)
+class Access:
+    """`access name`. name: what the component's thread may use, of model.ACCESS_PARAMETERS."""
+
+    name: str
+    place: Place
+
+
+@dataclass(slots=True)
 class Argument:
     """`name: value` in `args`; value is int or str."""
 
@@ -250,6 +258,7 @@ class Component:
     ports: list[Port] = field(default_factory=list)
     devices: list[DeviceItem] = field(default_factory=list)
     irqs: list[IrqItem] = field(default_factory=list)
+    accesses: list[Access] = field(default_factory=list)
     arguments: list[Argument] = field(default_factory=list)
 
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Creates the system's objects: plans each group of objects and executes the plan, then makes ASID pools and interrupt handlers.
+// Creates the system's objects: plans each group of objects and executes the plan, then makes ASID pools and interrupt
+// handlers, and rights to send interrupts.
 #include "capdl/loader/create.hpp"
 
 #include "capdl/loader/console.hpp"
@@ -138,6 +139,16 @@ void make_handler(Loader& loader, const Interrupt& interrupt) {
     buffers.object_slots[interrupt.object] = slot;
 }
 
+void make_sgi_signal(Loader& loader, const SgiSignal& signal) {
+    const uint32_t slot = loader.take_slots(1);
+    const Cap<IRQControl> control{init_slot(abi::InitSlot::IRQControl)};
+    check(control.issue_sgisignal(signal.irq, signal.core, slot, address_bits, root_cnode), [&](Text& text) {
+        text << "making the right to send interrupt " << uint64_t{signal.irq} << " to core " << uint64_t{signal.core} << " for "
+             << loader.name_of(signal.object);
+    });
+    buffers.object_slots[signal.object] = slot;
+}
+
 }  // namespace
 
 void create_objects(Loader& loader) {
@@ -145,6 +156,7 @@ void create_objects(Loader& loader) {
     for (size_t i = 0; i < system.groups.size; ++i) creator.create(i == 0 ? kernel_group(loader) : system.groups[i]);
     for (const uint32_t object : system.asid_pools) make_pool(loader, object);
     for (const Interrupt& interrupt : system.interrupts) make_handler(loader, interrupt);
+    for (const SgiSignal& signal : system.sgi_signals) make_sgi_signal(loader, signal);
 }
 
 }  // namespace caprock::loader

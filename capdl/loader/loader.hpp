@@ -2,7 +2,7 @@
 // The root task: makes the system of its tables out of what the kernel gave it, starts it, and gives all its authority up.
 //
 // Steps, in this order: create every object where the planner says; fill frames; build address spaces; place capabilities; configure
-// and bind threads; print one line; resume; release. Whatever goes wrong halts the system with a line that names the object.
+// and bind threads; print one line; resume; begin the domain schedule; release. Whatever goes wrong halts the system with a line that names the object.
 //
 // Slots of its CNode: the kernel's come first, then one for capabilities that live for one call, some for the console's way, and from
 // first_object_slot on what the system consists of, in order of creation.
@@ -60,7 +60,12 @@ void map_memory(Loader& loader);
 void install_capabilities(Loader& loader);
 /// Configures scheduling contexts and threads, and binds interrupts (threads.cc).
 void configure_threads(Loader& loader);
+/// Starts the threads, those first that others wait for. Ends when whoever started on a lent scheduling context has given it back.
 void resume_threads(Loader& loader);
+/// Fills the domain schedule (domains.cc).
+void configure_domains();
+/// Begins the schedule. The loader is of domain 0 and goes on when that has its turn; if it never has, the loader never does anything again.
+void begin_domains();
 /// Deletes every capability that the loader has, and ends (release.cc).
 [[noreturn]] void release(Loader& loader);
 

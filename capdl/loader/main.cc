@@ -73,8 +73,10 @@ extern "C" [[noreturn]] void loader_main(const abi::RootBootInfo* info) {
     map_memory(loader);
     install_capabilities(loader);
     configure_threads(loader);
+    configure_domains();
     announce(loader);
     resume_threads(loader);
+    begin_domains();
     release(loader);
 }
 

@@ -29,6 +29,21 @@ struct Interrupt {
     uint64_t badge;
 };
 
+/// The right to send a software-generated interrupt. As Interrupt it is an object without memory.
+struct SgiSignal {
+    uint32_t object;
+    uint32_t irq;
+    uint32_t core;
+};
+
+/// An entry of the domain schedule. A duration of 0 ends the schedule.
+struct DomainTurn {
+    uint32_t entry;
+    uint32_t domain;
+    uint64_t duration;
+    bool in_ticks;  // of the counter; else microseconds
+};
+
 enum class FillSource : uint8_t {
     Embedded,    // bytes in the loader's image
     DeviceTree,  // bytes of the flattened device tree that the kernel passes on
@@ -132,6 +147,10 @@ struct Thread {
     uint64_t arguments[9];  // x0 to x8
     uint32_t priority;
     uint32_t max_priority;
+    uint32_t domain;
+    uint32_t core;  // of a thread without a scheduling context
+    abi::ThreadFlags flags;
+    uint32_t first_receive;  // the scheduling context is lent: it is taken back once the thread has received from this endpoint
     bool resume;
 };
 
@@ -144,6 +163,9 @@ struct System {
     Slice<const Group> groups;              // the kernel's untypeds first (up to that last entry), each untyped before what is in it
     Slice<const uint32_t> asid_pools;       // untyped objects that become ASID pools
     Slice<const Interrupt> interrupts;
+    Slice<const SgiSignal> sgi_signals;
+    Slice<const DomainTurn> domain_turns;
+    uint32_t domain_start;  // the entry with which the schedule begins, or none
     Slice<const Fill> fills;
     Slice<const AddressSpace> address_spaces;
     Slice<const TableMapping> table_mappings;

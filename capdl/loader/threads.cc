@@ -66,6 +66,22 @@ void set_registers(const Loader& loader, const Thread& thread) {
           [&](Text& text) { text << "writing the registers of " << loader.name_of(thread.tcb); });
 }
 
+/// Domain, hardware that only some threads may use, and the core of a thread without a scheduling context.
+void set_properties(const Loader& loader, const Thread& thread) {
+    const Cap<TCB> tcb{loader.slot_of(thread.tcb)};
+    const char* name = loader.name_of(thread.tcb);
+    if (thread.domain != 0) {
+        check(Cap<Domain>{init_slot(abi::InitSlot::Domain)}.set(thread.domain, tcb),
+              [&](Text& text) { text << "placing " << name << " in domain " << uint64_t{thread.domain}; });
+    }
+    if (thread.flags.raw != 0) {
+        const Cap<SchedControl> control{loader.boot.info->sched_control.start};
+        check(control.set_thread_access(abi::ThreadFlags{0}, thread.flags, tcb), [&](Text& text) { text << "setting the flags of " << name; });
+    }
+    if (thread.core != 0)
+        check(tcb.set_affinity(thread.core), [&](Text& text) { text << "placing " << name << " on core " << uint64_t{thread.core}; });
+}
+
 void configure_thread(const Loader& loader, const Thread& thread) {
     const Cap<TCB> tcb{loader.slot_of(thread.tcb)};
     const char* name = loader.name_of(thread.tcb);
@@ -74,6 +90,7 @@ void configure_thread(const Loader& loader, const Thread& thread) {
                             Cap<VSpace>{loader.slot_of(thread.vspace)}, Cap<Frame>{loader.slot_or_null(thread.buffer_frame)}),
               [&](Text& text) { text << "setting the CSpace, VSpace and IPC buffer of " << name; });
     }
+    set_properties(loader, thread);
     set_handlers(loader, thread);
     if (thread.notification != none) {
         check(tcb.bind_notification(Cap<Notification>{loader.slot_of(thread.notification)}),
@@ -89,6 +106,16 @@ void bind_interrupt(const Loader& loader, const Interrupt& interrupt) {
           [&](Text& text) { text << "binding " << loader.name_of(interrupt.object) << " to " << loader.name_of(interrupt.notification); });
 }
 
+/// Waits until a server receives, and takes the scheduling context back on which it started. The loader has the highest priority, so its
+/// call is the first that the server answers. When it returns the server waits for the next call, and nobody can have called: callers start
+/// later. What the server answers to a call that is nobody's does not matter.
+void take_back(const Loader& loader, const Thread& thread) {
+    sys::ShortMessage message{};
+    sys::call(loader.slot_of(thread.first_receive), message);
+    check(Cap<SchedContext>{loader.slot_of(thread.sched_context)}.unbind(),
+          [&](Text& text) { text << "taking back the scheduling context lent to " << loader.name_of(thread.tcb); });
+}
+
 }  // namespace
 
 void configure_threads(Loader& loader) {
@@ -101,6 +128,7 @@ void resume_threads(Loader& loader) {
     for (const Thread& thread : system.threads) {
         if (!thread.resume) continue;
         check(Cap<TCB>{loader.slot_of(thread.tcb)}.resume(), [&](Text& text) { text << "resuming " << loader.name_of(thread.tcb); });
+        if (thread.first_receive != none) take_back(loader, thread);
     }
 }
 

@@ -76,8 +76,7 @@ bool is_revocable(const Cap& copy, const Cap& source) {
     switch (copy.type()) {
         case CapType::Endpoint:
         case CapType::Notification: return as<EndpointCap>(copy).badge() != as<EndpointCap>(source).badge();
-        case CapType::IRQHandler:
-        case CapType::SGISignal: return source.is(CapType::IRQControl);
+        case CapType::IRQHandler: return source.is(CapType::IRQControl);
         case CapType::Untyped: return true;
         default: return false;
     }

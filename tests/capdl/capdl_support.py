@@ -15,6 +15,7 @@ BOARD_SOURCE = """
     aliases { clock = "/soc/rtc@2000"; };
     memory@40000000 { device_type = "memory"; reg = <0 0x40000000 0 0x8000000>; };
     gic: gic@8000000 { compatible = "arm,gic-400"; #interrupt-cells = <3>; interrupt-controller; reg = <0 0x8000000 0 0x1000>; };
+    timer { compatible = "arm,armv8-timer"; interrupts = <1 13 0xf08>, <1 14 0xf08>, <1 11 0xf08>, <1 10 0xf08>; };
     soc {
         #address-cells = <1>; #size-cells = <1>; ranges = <0x0 0x0 0x9000000 0x10000>;
         serial@1000 { compatible = "arm,pl011", "arm,primecell"; reg = <0x1000 0x1000>; interrupts = <0 1 4>, <0 2 1>; };

@@ -24,9 +24,9 @@ TABLES = """
 TREE = "v { 0: v1 } v1 { 0: v2 } v2 { 2: v3 }"
 
 
-def load(objects, caps="", irqs="", folder=None):
-    """The Spec of a plain description, which must be sound."""
-    text = f"arch aarch64\nobjects {{ {objects} }}\ncaps {{ {caps} }}\n" + (f"irq maps {{ {irqs} }}\n" if irqs else "")
+def load(objects, caps="", irqs="", folder=None, rest="", head=""):
+    """The Spec of a plain description, which must be sound. head: what stands before it. rest: further sections."""
+    text = f"{head}arch aarch64\nobjects {{ {objects} }}\ncaps {{ {caps} }}\n" + (f"irq maps {{ {irqs} }}\n" if irqs else "") + rest
     if folder is None:
         spec, diagnostics = driver.load_text(text, "system", loadable=True)
     else:
@@ -36,9 +36,9 @@ def load(objects, caps="", irqs="", folder=None):
     return spec
 
 
-def tables_of(objects, caps="", irqs=""):
-    """The LoaderTables of a plain description."""
-    return lower.lower(load(objects, caps, irqs))
+def tables_of(objects, caps="", irqs="", **more):
+    """The LoaderTables of a plain description; more: as of load."""
+    return lower.lower(load(objects, caps, irqs, **more))
 
 
 def names(tables, *indices):
@@ -185,6 +185,20 @@ def test_interrupts_are_numbered_behind_the_console_page():
     assert names(tables, *(item.index for item in tables.caps)) == ["i", "j"]
 
 
+def test_rights_to_send_interrupts_are_numbered_behind_the_interrupts():
+    tables = tables_of("s = arm_sgi_signal (irq: 5, target: 2) i = irq n = notification c = cnode (2 bits)", "i { 0: n } c { 0: i  1: s }",
+                       "5: i")
+    first = len(tables.objects) + 1
+    assert tables.interrupts == [(first, 5, "Level", tables.names.index("n"), 0)]
+    assert tables.sgi_signals == [(first + 1, 5, 2)]
+    assert [(*names(tables, item.index), item.source, item.action) for item in tables.caps] == [
+        ("i", "Object", "Copy"), ("s", "Object", "Copy")]
+
+
+def test_serror_has_a_number():
+    assert [item[1] for item in tables_of("i = irq", irqs="1020: i").interrupts] == [1020]
+
+
 # Threads --------------------------------------------------------------------------------------------------------------------------------
 
 THREAD = ("t = tcb (addr: 0x10000400, ip: 0x400000, sp: 0x500000, prio: 9, max_prio: 8, affinity: 1, init: [1, 2]) c = cnode (4 bits) "
@@ -215,6 +229,56 @@ def test_resume_false_is_obeyed():
     objects = THREAD.replace("init: [1, 2]", "resume: False")
     thread, = tables_of(objects, "t { cspace: c  vspace: v  ipc_buffer_slot: f (RW) }").threads
     assert not thread.resume
+
+
+def test_threads_have_domain_core_and_flags():
+    thread, = tables_of("t = tcb (addr: 0, affinity: 3, dom: 15, fpu_disabled: True)").threads
+    assert (thread.domain, thread.core, thread.flags, thread.first_receive) == (15, 3, ("fpu_disabled",), lower.NONE)
+    thread, = tables_of("t = tcb (addr: 0, affinity: 0, physical_timer: True, pmu: True, fpu_disabled: False)", head="caprock 1 ").threads
+    assert (thread.domain, thread.core, thread.flags) == (0, 0, ("pmu", "physical_timer"))
+    # The core of a thread with a scheduling context is that of the context.
+    tables = tables_of("t = tcb (addr: 0, affinity: 3) s = sc (8 bits, period: 10, budget: 5, data: 0)", "t { sc_slot: s }")
+    assert tables.threads[0].core == 0 and tables.schedules[0][1] == 3
+
+
+LENT = THREAD.replace("init: [1, 2]", "first_receive: 2")
+LENT_CAPS = "t {{ cspace: c (guard: 0, guard_size: 60)  vspace: v  ipc_buffer_slot: f (RW)  sc_slot: s }} c {{ 2: e ({}) }}"
+
+
+def test_a_context_is_lent_until_the_first_receive():
+    tables = tables_of(LENT, LENT_CAPS.format("RWGP"), head="caprock 1 ")
+    assert names(tables, tables.threads[0].first_receive, tables.threads[0].sched_context) == ["e", "s"]
+
+
+@pytest.mark.parametrize(("objects", "caps", "message"), [
+    (LENT, LENT_CAPS.format("W"), "'t': first_receive is 0x2, where its CSpace has no endpoint to receive from"),
+    (LENT, LENT_CAPS.format("R").replace("2: e", "3: e"), "where its CSpace has no endpoint"),
+    (LENT, LENT_CAPS.format("R").replace("guard: 0", "guard: 1"), "where its CSpace has no endpoint"),
+    (LENT, LENT_CAPS.format("R").replace("guard_size: 60", "guard_size: 59"), "where its CSpace has no endpoint"),
+    (LENT, LENT_CAPS.format("R").replace("sc_slot: s", ""), "has first_receive but does not start on a scheduling context"),
+    (LENT.replace("first", "resume: False, first"), LENT_CAPS.format("R"), "has first_receive but does not start"),
+], ids=["no right", "empty slot", "guard", "short address", "no context", "no start"])
+def test_a_loan_that_cannot_end_is_refused(objects, caps, message):
+    with pytest.raises(CapdlError) as caught:
+        tables_of(objects, caps, head="caprock 1 ")
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(("section", "turns", "start"), [
+    ("schedule: [(0, 100 us), (3, 20 ticks), (1, 7)]", [(0, 0, 100, False), (1, 3, 20, True), (2, 1, 7, True), (3, 0, 0, False)], 0),
+    ("schedule: [(0, 100 us), (3, 20 us)] domain_set_start: 1 index_shift: 5",
+     [(5, 0, 100, False), (6, 3, 20, False), (7, 0, 0, False)], 6),
+    ("schedule: [(1, 9)] domain_set_start: no_start index_shift: 63", [(63, 1, 9, True)], lower.NONE),
+    ("index_shift: 3", [], lower.NONE),
+], ids=["from the first", "shifted", "up to the last entry", "empty"])
+def test_domain_schedules(section, turns, start):
+    tables = tables_of("e = ep", rest=f"domains {{ {section} }}")
+    assert (tables.domain_turns, tables.domain_start) == (turns, start)
+
+
+def test_flags_are_spelled_in_the_order_of_the_api():
+    layout = (ROOT / "kernel" / "api" / "abi.toml").read_text(encoding="utf-8").split('name = "ThreadFlags"')[1].split("[[")[0]
+    assert sorted(lower.THREAD_FLAGS, key=layout.index) == list(lower.THREAD_FLAGS)
 
 
 # Refusals -------------------------------------------------------------------------------------------------------------------------------

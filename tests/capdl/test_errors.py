@@ -32,6 +32,9 @@ OBJECT_ERRORS = [
     ("syntax", f"{OBJ} a = tcb (¦colour: 3) }}", "unknown parameter 'colour'"),
     ("syntax", f"{OBJ} a = tcb (resume: ¦yes) }}", "expected True or False"),
     ("syntax", f"{OBJ} a = tcb (prio ¦3) }}", "expected ':' after 'prio'"),
+    ("syntax", f"{OBJ} a = tcb (¦physical_timer: True) }}", "unknown parameter 'physical_timer'"),
+    ("syntax", f"{OBJ} a = tcb (¦first_receive: 1) }}", "unknown parameter 'first_receive'"),
+    ("syntax", f"caprock 1 {OBJ} a = tcb (pmu: ¦1) }}", "expected True or False"),
     ("syntax", f"{OBJ} a = arm_irq (trigger: ¦both, target: 0) }}", "expected level or edge"),
     ("syntax", f"{OBJ} a = frame (4k, fill: [¦{{0 1 x", "the fill is never closed"),
     ("syntax", f"{OBJ} a[1 ¦= ep }}", "expected ']'"),
@@ -161,8 +164,8 @@ OBJECT_ERRORS = [
     ("loadable-size", f"{OBJ} ¦c = cnode (0 bits) }}", "a CNode has 1 to 42"),
     ("loadable-size", f"{OBJ} ¦u = ut }}", "has no size"),
     ("loadable-tcb", f"{OBJ} ¦t = tcb (fault_ep: 3) }}", "put the endpoint into fault_ep_slot"),
-    ("loadable-tcb", f"{OBJ} ¦t = tcb (dom: 3) }}", "domains are not supported"),
-    ("loadable-tcb", f"{OBJ} ¦t = tcb (addr: 0, affinity: 0, fpu_disabled: True) }}", "fpu_disabled is not supported"),
+    ("loadable-tcb", f"{OBJ} ¦t = tcb (dom: 16) }}", "domain 16 does not exist (0 to 15)"),
+    ("loadable-tcb", f"caprock 1 {OBJ} ¦t = tcb (dom: 1, first_receive: 1) }}", "starts on a lent context, which it can in domain 0 only"),
     ("loadable-tcb", f"{OBJ} ¦t = tcb (addr: 0, affinity: 8) }}", "core 8 does not exist"),
     ("loadable-tcb", f"{OBJ} ¦t = tcb (init: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]) }}", "at most 9"),
     ("loadable-tcb", f"{CNODE} t {{ ¦ipc_buffer_slot: f (RW) }} }}", "no address for it"),
@@ -171,9 +174,17 @@ OBJECT_ERRORS = [
     ("loadable-tcb", f"{OBJ} t = tcb p = pud {CAPS} t {{ ¦vspace: p }} }}", "begins with a pgd"),
     ("loadable-cap", f"{CNODE} c {{ ¦t (reply) }} }}", "use an rtreply"),
     ("loadable-cap", f"{CNODE} c {{ ¦sched_control (core: 8) }} }}", "core 8 does not exist"),
-    ("loadable-irq", f"{OBJ} i = irq }} irq maps {{ ¦3: i }}", "out of range (16 to 1019)"),
+    ("loadable-irq", f"{OBJ} i = irq }} irq maps {{ ¦1: i }}", "out of range (2 to 1019, or 1020 for SError)"),
+    ("loadable-irq", f"{OBJ} i = irq }} irq maps {{ ¦1021: i }}", "out of range (2 to 1019, or 1020 for SError)"),
     ("loadable-irq", f"{OBJ} ¦i = arm_irq (trigger: edge, target: 9) }} irq maps {{ 40: i }}", "interrupts go to core 0, not to core 9"),
     ("loadable-shared-irq", f"{OBJ} i = irq }} irq maps {{ 40: i ¦41: i }}", "handler of 2 interrupts"),
+    ("loadable-sgi", f"{OBJ} ¦s = arm_sgi_signal (irq: 1, target: 0) }}", "1 is no software-generated interrupt (2 to 15)"),
+    ("loadable-sgi", f"{OBJ} ¦s = arm_sgi_signal (irq: 16, target: 0) }}", "16 is no software-generated interrupt (2 to 15)"),
+    ("loadable-sgi", f"{OBJ} ¦s = arm_sgi_signal (irq: 2, target: 8) }}", "core 8 does not exist"),
+    ("loadable-domains", f"{CNODE} }} domains {{ ¦schedule: [(16, 1)] }}", "domain 16 does not exist (0 to 15)"),
+    ("loadable-domains", f"{CNODE} }} domains {{ ¦schedule: [(1, 1), (0, 2)] index_shift: 63 }}", "ends at entry 65, and the kernel has 64"),
+    ("loadable-domains", f"{CNODE} }} domains {{ ¦schedule: [(1, 3600000001 us)] }}", "is above 3600000000 us"),
+    ("loadable-domains", f"{CNODE} }} domains {{ ¦schedule: [(1, 1), (0, 0)] domain_set_start: 1 }}", "begins with entry 1, whose duration is 0"),
     ("loadable-vspace", f"{TABLES.replace('l = pt', '¦l = pt')} l {{ 0: f }} }}", "is in no address space"),
 ]
 
@@ -209,6 +220,7 @@ COMPONENT_ERRORS = [
     ("syntax", "caprock 1 interface I { m() -> ¦bytes[4] }", "use an 'out' parameter"),
     ("syntax", "caprock 1 interface I { m ¦}", "expected '(' after the method's name"),
     ("syntax", one("¦colour 3"), "unknown item 'colour'"),
+    ("syntax", one("access ¦virtual_timer"), "unknown access 'virtual_timer' (known: pmu physical_timer)"),
     ("syntax", one("budget 1¦/2ms"), "expected a unit of time"),
     ("syntax", one("budget 1ms ¦; prio 3"), "expected '/' and the period"),
     ("syntax", one("uses i¦; prio 3"), "expected ':' and an interface"),
@@ -239,12 +251,19 @@ COMPONENT_ERRORS = [
     ("component-names", one(BASE + "¦prio 2"), "has 'prio' twice"),
     ("component-names", one(BASE + "provides i: I; provides ¦i: J"), "has 'provides i' twice"),
     ("component-names", one(BASE + "device d: stdout; ¦device d: stdout"), "two devices 'd'"),
+    ("component-names", one(BASE + "access pmu; access ¦pmu"), "two accesses 'pmu'"),
     ("component-settings", f"{HEAD}components {{ ¦c = component {{ prio 1; budget 1ms/2ms }} }}", "has no program"),
     ("component-settings", f"{HEAD}components {{ ¦c = component {{ elf \"a.elf\"; budget 1ms/2ms }} }}", "has no priority"),
     ("component-settings", f"{HEAD}components {{ ¦c = component {{ elf \"a.elf\"; prio 1 }} }}", "has no budget"),
     ("component-settings", one(BASE + "provides i: I; ¦passive"), "is passive and has a budget"),
     ("component-settings", one('elf "a.elf"; prio 1; ¦passive'), "provides nothing"),
-    ("component-passive", one('elf "a.elf"; prio 1; provides i: I; ¦passive'), "passive components cannot be started yet"),
+    ("component-passive", one('elf "a.elf"; prio 1; provides i: I; irq n: stdout 0; ¦passive'), "the signal 'n' would bring it no time"),
+    ("component-passive", one('elf "a.elf"; prio 1; provides i: I; domain 2; ¦passive'), "starts in domain 0 only"),
+    ("component-passive", f'{HEAD}components {{ c = component {{ {BASE} ¦faults to p }} p = component {{ elf "a.elf"; prio 1; passive; '
+     'provides i: I } }', "'p' is passive, and a timeout would bring it no time"),
+    ("component-passive", f'{HEAD}components {{ ¦p = component {{ elf "a.elf"; prio 1; passive; provides i: I; uses j: J }} '
+     f"a = component {{ {BASE} provides j: J; uses k: I }} }} connect {{ call p.j -> a.j call a.k -> p.i }}",
+     "'p' is passive and has to be ready before those who call it"),
     ("component-ranges", one('elf "a.elf"; budget 1ms/2ms; ¦prio 256'), "above the highest priority"),
     ("component-ranges", one('elf "a.elf"; prio 1; ¦budget 3ms/2ms'), "above the period"),
     ("component-ranges", one('elf "a.elf"; prio 1; ¦budget 0ms/2ms'), "the budget is 0"),
@@ -253,6 +272,7 @@ COMPONENT_ERRORS = [
     ("component-ranges", one(BASE + "¦stack 17M"), "is above"),
     ("component-ranges", one(BASE + "¦heap 20M"), "is above"),
     ("component-ranges", one(BASE + "¦core 8"), "core 8 does not exist"),
+    ("component-ranges", one(BASE + "¦domain 16"), "domain 16 does not exist (0 to 15)"),
     ("component-ranges", one('prio 1; budget 1ms/2ms; ¦elf "../a.elf"'), "no plain file name"),
     ("unknown-interface", one(BASE + "provides ¦k: K"), "unknown interface 'K'"),
     ("fault-handler", one(BASE + "¦faults to x"), "unknown component 'x'"),
@@ -378,14 +398,7 @@ def test_every_check_is_provoked():
     """No registered check is without a test here."""
     provoked = {item[0] for item in OBJECT_ERRORS + COMPONENT_ERRORS}
     registered = {item.name for item in checks.CHECKS} | {item.name for item in component_checks.COMPONENT_CHECKS}
-    # Told without a place, so tested below.
-    assert registered - provoked == {"loadable-domains"}
-
-
-def test_domains_are_refused_by_the_loader():
-    """A finding without a place."""
-    _, diagnostics = load_text("arch aarch64 objects { e = ep } domains { schedule: [(0, 1)] }", loadable=True)
-    assert "capdl: error: scheduling domains are not supported yet" in diagnostics.render()
+    assert registered <= provoked
 
 
 def test_strict_checks_become_warnings():

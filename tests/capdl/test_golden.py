@@ -100,7 +100,8 @@ def test_component_info(programs, board, tmp_path):
     assert told["uart"][device, "clock"][2:4] == (0x1800_2040, 0x20)
     assert told["uart"][irq, "line"][4] == 2 and told["uart"][irq, "second"][4] == 4
     assert spec.objects["uart_irq_second"].slots[0].badge == 4
-    assert spec.irqs == {33: "uart_irq_line", 34: "uart_irq_second"}
+    assert spec.irqs == {33: "uart_irq_line", 34: "uart_irq_second", 30: "uart_irq_alarm"}
+    assert spec.objects["uart_irq_alarm"].params["trigger"] == "level"
     assert spec.objects["uart_irq_second"].params["trigger"] == "edge"
     assert told["server"][region, "ring"][2:4] == (0x1200_0000, 0x2000)
     assert told["server"][consumes, "rx"][2] == 1
@@ -116,13 +117,39 @@ def test_component_info(programs, board, tmp_path):
 def test_summary(programs, board, tmp_path):
     """Components are summed up for the tools that build images."""
     spec, _ = elaborate("components", programs, board, tmp_path)
-    assert list(spec.components) == ["client", "uart", "server"]
+    assert list(spec.components) == ["client", "uart", "server", "borrower", "lender"]
+    borrower = spec.components["borrower"]
+    assert (borrower.sc, borrower.endpoint) == (None, "borrower_ep")
     summary = spec.components["server"]
     assert (summary.tcb, summary.cnode, summary.vspace, summary.endpoint, summary.reply) == (
         "server_tcb", "server_cnode", "server_vspace", "server_ep", "server_reply")
     assert summary.entry == 0x401000 and summary.provides == {"greeter": "Greeter", "other": "Other"}
     assert spec.files[summary.elf] == programs / "a.elf"
     assert spec.files["server.info"] == tmp_path / "server.info"
+
+
+def test_start_order(programs, board, tmp_path):
+    """Components start as they are declared, but a passive one after those it calls and before those who call it."""
+    spec, _ = elaborate("components", programs, board, tmp_path)
+    assert spec.start_order == ["client", "uart", "server", "borrower", "lender"]
+    path = tmp_path / "order.cdl"
+    path.write_text("""caprock 1 interface I { m() } interface J { n() }
+components {
+  first = component { elf "a.elf"; prio 1; budget 1ms/2ms; uses i: I }
+  deep = component { elf "a.elf"; prio 1; passive; provides i: I; uses j: J }
+  deepest = component { elf "a.elf"; prio 1; passive; provides j: J }
+  other = component { elf "a.elf"; prio 1; budget 1ms/2ms }
+}
+connect { call first.i -> deep.i call deep.j -> deepest.j }""")
+    spec, diagnostics = capdl.load(path, elf_dirs=[programs], dtb=board, out_dir=tmp_path)
+    assert diagnostics.ok, diagnostics.render()
+    assert spec.start_order == ["other", "deepest", "deep", "first"]
+
+
+def test_plain_text_stays_plain(programs, board, tmp_path):
+    """Only a system that says what plain capDL cannot gets a text that is not plain."""
+    assert elaborate("components", programs, board, tmp_path)[1].startswith("caprock 1\narch aarch64\n")
+    assert elaborate("aarch64", programs, board, tmp_path)[1].startswith("arch aarch64\n")
 
 
 def test_writable_pages_are_never_executable(programs, board, tmp_path):

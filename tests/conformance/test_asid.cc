@@ -175,4 +175,17 @@ TEST(many_spaces, "forty address spaces at once keep their mappings apart") {
     }
 }
 
+TEST(pool_memory, "a pool takes all of its memory, whatever that held") {
+    const Cap<Untyped> page = create<Untyped>(12);
+    const Cap<Frame> dirty = create_in<Frame>(page);
+    CHECK_OK(dirty.map(small_window, read_write, cached, own_vspace));
+    for (uint64_t offset = 0; offset < page_bytes; offset += 8) word_at(small_window + offset) = ~uint64_t{0};
+    revoke(page);
+    const Cap<ASIDPool> pool = make_pool(page);
+    for (unsigned i = 0; i < 20; ++i) CHECK_OK(pool.assign(create<VSpace>()));
+    const Result<void> second = page.retype(abi::ObjectType::Endpoint, 0, 0, 0, take_slots(), 1, own_cnode);
+    CHECK_ERROR(second, NotEnoughMemory);
+    CHECK_EQUAL(second.detail(0), 0);
+}
+
 }  // namespace caprock::conformance

@@ -166,6 +166,8 @@ TEST(order_rotate, "Rotate's checks come in the documented order") {
         .lookup(true, abi::LookupFailure::MissingCapability);
     NEXT(order, own_cnode.rotate(empty, 64, bad, pivot.address(), 64, 0, source.address(), 64, own_cnode, own_cnode));
     AGAIN(order, own_cnode.rotate(empty, 64, 0, pivot.address(), 64, bad, source.address(), 64, own_cnode, own_cnode));
+    AGAIN(order, rotate(CapRef{empty}, occupied, source));
+    AGAIN(order, rotate(CapRef{empty}, pivot, occupied));
     CHECK_OK(rotate(CapRef{empty}, pivot, source));
 }
 
@@ -199,7 +201,10 @@ TEST(copy_untyped, "of an untyped and its copy only one can be used") {
     const Cap<Untyped> untyped = create<Untyped>(12);
     const Cap<Untyped> second = copy(untyped);
     CHECK_ERROR(untyped.retype(abi::ObjectType::Endpoint, 0, 0, 0, take_slots(), 1, own_cnode), NotEnoughMemory);
-    create_in<TCB>(second);
+    const Cap<TCB> made = create_in<TCB>(second);
+    CHECK_ERROR(copy_to(take_slots(), second), RevokeFirst);
+    revoke(second);
+    CHECK(is_empty(made));
 }
 
 TEST(copy_rights, "a copy has no more rights than its source and than the mask") {
@@ -406,6 +411,10 @@ TEST(revoke_badges, "Revoke of a badged capability spares other badges and the o
     const Cap<Endpoint> copy_of_original = copy(endpoint);
     revoke(first);
     CHECK(is_empty(copy_of_first) && !is_empty(first) && !is_empty(second) && !is_empty(endpoint) && !is_empty(copy_of_original));
+    // The other way round, as the later one comes before the earlier in the tree.
+    const Cap<Endpoint> copy_of_second = copy(second);
+    revoke(second);
+    CHECK(is_empty(copy_of_second) && !is_empty(first) && !is_empty(second) && !is_empty(endpoint));
     revoke(endpoint);
     CHECK(is_empty(first) && is_empty(second) && is_empty(copy_of_original) && !is_empty(endpoint));
 }
@@ -422,21 +431,13 @@ TEST(revoke_untyped, "Revoke of an untyped deletes grandchildren wherever they a
 }
 
 TEST(revoke_many, "Revoke of a thousand children, with interrupts meanwhile") {
-    volatile uint64_t turns = 0;
-    auto ticking = [&] {
-        for (;;) {
-            turns = turns + 1;
-            sys::yield();
-        }
-    };
-    spawn(ticking, {.budget = 20, .period = 100});
     const Cap<Untyped> untyped = create<Untyped>(20);
     const Cap<CNode> node = as_root(create<CNode>(10), 10);
     for (uint64_t i = 0; i < 1024; i += 256)
         CHECK_OK(untyped.retype(abi::ObjectType::Notification, 0, 0, 0, i, 256, node));
-    const uint64_t before = turns;
+    Ticker ticker(60);
     revoke(untyped);
-    CHECK(turns > before);
+    ticker.check_on_time();
     for (uint64_t i = 0; i < 1024; i += 93) CHECK_LOOKUP(own_cnode.move(take_slots(), 64, i, 64, node), true, MissingCapability);
 }
 
@@ -516,6 +517,7 @@ TEST(delete_preempted, "a CNode whose deletion is interrupted is a Zombie, which
             CHECK_ERROR(mutate_to(aside, node, 0), IllegalOperation);
             CHECK_ERROR(copy_to(aside, node), IllegalOperation);
             CHECK_ERROR(mint_to(aside, node, 0), IllegalOperation);
+            CHECK_ERROR(rotate(node, own_tcb, node), IllegalOperation);
             CHECK_ERROR(node.copy(0, 14, endpoint.address(), 64, all_rights, own_cnode), IllegalOperation);
             CHECK_LOOKUP(own_cnode.copy(aside, 64, 0, 14, all_rights, node), true, InvalidRoot);
             if (zombie) continue;
@@ -541,13 +543,14 @@ TEST(cancel_badged, "CancelBadgedSends restarts the senders with the badge, and 
     const Cap<Endpoint> copy_of_first = copy(first);
     const FaultHandler handler;
     unsigned sent = 0;
-    Sender senders[] = {{first, 10, &sent}, {second, 20, &sent}, {copy_of_first, 30, &sent}, {endpoint, 40, &sent}};
+    const Cap<Endpoint> unbadged = copy(endpoint);
+    Sender senders[] = {{first, 10, &sent}, {second, 20, &sent}, {copy_of_first, 30, &sent}, {unbadged, 40, &sent}};
     const Thread* threads[4];
     for (unsigned i = 0; i < 4; ++i) threads[i] = &spawn(senders[i], {.fault_endpoint = handler.endpoint()});
     // Without their capabilities those that are restarted meet an empty slot.
     const Cap<Endpoint> kept = copy(first);
-    delete_cap(first);
-    delete_cap(copy_of_first);
+    const CapRef used[] = {first, second, copy_of_first, unbadged};
+    for (const CapRef cap : used) delete_cap(cap);
     CHECK_OK(own_cnode.cancel_badged_sends(kept.address(), 64));
     CHECK_EQUAL(sent, 0);
     for (unsigned i = 0; i < 2; ++i) {
@@ -630,6 +633,111 @@ TEST(cancel_unbadged, "badge 0 is no badge: nothing is cancelled") {
     sys::nb_wait(endpoint.address(), message);
     CHECK_EQUAL(message.words[0], 3);
     CHECK_EQUAL(sent, 1);
+}
+
+TEST(cancel_preempted, "CancelBadgedSends of many is preempted, and misses none, though senders leave and move in the queue meanwhile") {
+    constexpr unsigned count = 1'800;
+    static constinit Cap<TCB> senders[count]{};
+    static constinit unsigned next = 0;
+    next = 0;
+    const Cap<Endpoint> endpoint = create<Endpoint>();
+    const Cap<Endpoint> cancelled = mint(endpoint, 5);
+    const Cap<Endpoint> other = mint(endpoint, 6);
+    Crowd crowd(count);
+    for (unsigned i = 0; i < count; ++i)
+        senders[i] = crowd.add(abi::Syscall::Send, i % 6 == 0 ? other : cancelled, static_cast<uint8_t>(120 + i % 5));
+    Ticker ticker(40);
+    // One of those that come next leaves the queue, and others move to its end, its head and its middle.
+    ticker.at_turn = [] {
+        next += 97;
+        if (next + 3 >= count) return;
+        CHECK_OK(senders[count - next].suspend());
+        for (unsigned i = 1; i < 4; ++i) CHECK_OK(senders[count - next - i].set_priority(118 + 2 * i, own_tcb));
+    };
+    ticker.start();
+    CHECK_OK(own_cnode.cancel_badged_sends(cancelled.address(), 64));
+    ticker.check_on_time();
+    ticker.at_turn = nullptr;
+    // Those that were cancelled have no time to send again.
+    for (;;) {
+        sys::ShortMessage message;
+        sys::nb_wait(endpoint.address(), message);
+        if (message.info.raw == 0) break;
+        CHECK_EQUAL(message.badge, 6);
+    }
+}
+
+// -- Derivation
+
+TEST(equal_badges, "capabilities that were minted with the same badge are no children of each other, and a copy that outlives its own stays apart") {
+    const Cap<Endpoint> endpoint = create<Endpoint>();
+    const Cap<Endpoint> first = mint(endpoint, 4);
+    const Cap<Endpoint> copy_of_first = copy(first);
+    const Cap<Endpoint> second = mint(endpoint, 4);
+    const Cap<Endpoint> copy_of_second = copy(second);
+    revoke(second);
+    CHECK(is_empty(copy_of_second) && !is_empty(second) && !is_empty(first) && !is_empty(copy_of_first));
+    // The copy takes the place of the first, which is no child of the second either.
+    delete_cap(first);
+    revoke(second);
+    CHECK(!is_empty(copy_of_first) && !is_empty(second));
+    revoke(endpoint);
+    CHECK(is_empty(copy_of_first) && is_empty(second));
+}
+
+TEST(originals, "what Retype made is the parent of its copies, of every kind; a copy is the parent of none") {
+    const CapRef originals[] = {create<TCB>(),   create<Endpoint>(), create<Notification>(),  create<Reply>(),
+                                create<CNode>(4), create<Frame>(),    create<SchedContext>(8)};
+    for (const CapRef original : originals) {
+        const CapRef first{take_slots()};
+        CHECK_OK(copy_to(first.address(), original));
+        const CapRef second{take_slots()};
+        CHECK_OK(copy_to(second.address(), first));
+        revoke(first);
+        CHECK(!is_empty(second));
+        revoke(original);
+        CHECK(is_empty(first) && is_empty(second) && !is_empty(original));
+    }
+}
+
+TEST(guard_too_long, "of a guard only as many bits count as its size says") {
+    const Cap<CNode> node = mint(create<CNode>(4), abi::CNodeCapData::make(4, 0x3a5).raw);
+    CHECK_OK(node.copy(0x53, 8, own_tcb.address(), 64, all_rights, own_cnode));
+}
+
+// -- The ends of containers
+
+TEST(delete_full_node, "a CNode's last slot is emptied as its first is") {
+    const Cap<Untyped> untyped = create<Untyped>(12);
+    const Cap<CNode> node = as_root(create<CNode>(3), 3);
+    for (uint64_t i = 0; i < 8; ++i) {
+        const Cap<Endpoint> endpoint = create_in<Endpoint>(untyped);
+        CHECK_OK(node.move(i, 64, endpoint.address(), 64, own_cnode));
+    }
+    CHECK_ERROR(copy_to(take_slots(), untyped), RevokeFirst);
+    delete_cap(node);
+    delete_cap(CapRef{node.address() - 1});
+    CHECK_OK(copy_to(take_slots(), untyped));
+}
+
+TEST(delete_chain, "CNodes that hold each other in their last, first and middle slots are destroyed to the last") {
+    const Cap<Untyped> untyped = create<Untyped>(20);
+    for (uint64_t place = 0; place < 8; place += 3) {
+        const uint64_t slot = place == 6 ? 7 : place;
+        Cap<CNode> outer = create_in<CNode>(untyped, 3);
+        for (unsigned depth = 0; depth < 40; ++depth) {
+            const Cap<CNode> inner = outer;
+            outer = create_in<CNode>(untyped, 3);
+            CHECK_OK(outer.move(slot, 3, inner.address(), 64, own_cnode));
+            CHECK_OK(outer.copy((slot + 1) % 8, 3, own_tcb.address(), 64, all_rights, own_cnode));
+        }
+        delete_cap(outer);
+        CHECK_EQUAL(CHECK_OK(inspect.read_cnode(outer.address(), own_cnode)).kind, abi::CapType::Null);
+        CHECK_OK(copy_to(take_slots(), untyped));
+        delete_cap(CapRef{take_slots() - 1});
+        revoke(untyped);
+    }
+    CHECK_OK(untyped.retype(abi::ObjectType::Untyped, 20, 0, 0, take_slots(), 1, own_cnode));
 }
 
 }  // namespace caprock::conformance

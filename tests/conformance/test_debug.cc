@@ -2,7 +2,7 @@
 // Breakpoints, watchpoints, single steps, and the instruction brk: what a debugger uses.
 #include "tests/conformance/component/order.hpp"
 #include "tests/conformance/component/thread.hpp"
-#include "tests/target/probes.hpp"
+#include "tests/conformance/component/probes.hpp"
 
 // Eight instructions with known addresses; the caller sees in x0 how many of the first four were executed.
 extern "C" uint64_t debug_steps();
@@ -437,6 +437,19 @@ TEST(brk, "brk is a DebugException, and the reply says where the thread goes on"
     handler.reply(0, &next, 1);
     CHECK(thread.done());
     CHECK_EQUAL(passed, 1);
+}
+
+TEST(step_given_up, "a stepped thread that its handler leaves inactive is not stepped any more when it is resumed") {
+    Stepped stepped;
+    CHECK_OK(stepped.thread->tcb.configure_single_stepping(0, 1));
+    stepped.thread->resume();
+    CHECK_EQUAL(stepped.handler.receive().words[DebugException::reason], BreakpointType::SingleStep);
+    stepped.handler.reply(1);
+    CHECK(!stepped.thread->done());
+    CHECK_OK(stepped.thread->tcb.configure_single_stepping(0, 0));
+    stepped.thread->resume();
+    CHECK(stepped.thread->done());
+    CHECK_EQUAL(stepped.result, 3);
 }
 
 }  // namespace caprock::conformance

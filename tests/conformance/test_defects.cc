@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Defects that other kernels have had, each as the scenario that showed it.
 #include "tests/conformance/component/space.hpp"
-#include "tests/target/probes.hpp"
+#include "tests/conformance/component/probes.hpp"
 
 namespace caprock::conformance {
 

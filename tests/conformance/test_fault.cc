@@ -213,11 +213,13 @@ TEST(faulter_queued, "a fault waits for a handler that comes later, and for one 
     sys::Message message;
     sys::recv(endpoint.address(), reply.address(), message);
     CHECK_EQUAL(message.info.label(), FaultLabel::VMFault);
-    spawn(faulting, {.fault_endpoint = endpoint});
+    const Thread& queued = spawn(faulting, {.fault_endpoint = endpoint});
     revoke(memory);
-    CHECK(!thread.done());
+    delete_cap(endpoint);
+    CHECK_EQUAL(CHECK_OK(inspect.read_tcb(queued.tcb)).state, 0);
     delete_cap(reply);
-    CHECK(!thread.done());
+    CHECK_EQUAL(CHECK_OK(inspect.read_tcb(thread.tcb)).state, 0);
+    CHECK(!thread.done() && !queued.done());
 }
 
 TEST(passive_handler, "a passive fault handler runs on the faulter's context") {
@@ -438,6 +440,53 @@ TEST(write_only_page, "memory that may not be read may not be written, and the k
     CHECK_EQUAL(report.label, FaultLabel::VMFault);
     CHECK_EQUAL(report.words[VMFault::addr], page);
     CHECK(!thread.done());
+}
+
+TEST(faulted_once, "a thread whose fault is over is like any other: what it waits for later is restarted, however the fault ended") {
+    enum : unsigned { NoHandler, Refused, HandlerDeleted, ReplyDeleted, SuspendedInQueue, cases };
+    for (unsigned which = 0; which < cases; ++which) {
+        const Cap<Endpoint> endpoint = create<Endpoint>();
+        const FaultHandler late;
+        const Cap<Untyped> untyped = create<Untyped>(12);
+        const Cap<Endpoint> faults = create_in<Endpoint>(untyped);
+        const Cap<Untyped> reply_memory = create<Untyped>(12);
+        const Cap<Reply> reply = create_in<Reply>(reply_memory);
+        auto faulting = [=] {
+            (void)load(page);
+            sys::ShortMessage message;
+            sys::wait(endpoint.address(), message);
+        };
+        const Thread& thread = prepare(faulting, {.fault_endpoint = faults});
+        if (which == NoHandler) CHECK_OK(thread.tcb.set_space(abi::CNodeCapData{0}, 0, CapRef{}, own_cnode, own_vspace));
+        thread.resume();
+        sys::ShortMessage message;
+        switch (which) {
+        case Refused:
+            sys::recv(faults.address(), reply.address(), message);
+            CHECK_EQUAL(sys::send(reply.address(), sys::ShortMessage{abi::MessageInfo::make(0, 0, 0, 1), 0, {}}), abi::Error::NoError);
+            break;
+        case HandlerDeleted: revoke(untyped); delete_cap(faults); break;
+        case ReplyDeleted:
+            sys::recv(faults.address(), reply.address(), message);
+            revoke(reply_memory);
+            break;
+        case SuspendedInQueue: CHECK_OK(thread.tcb.suspend()); break;
+        default: break;
+        }
+        CHECK_OK(thread.tcb.suspend());
+        // The load goes well, and the thread waits on an endpoint that is deleted under it: it meets an empty slot.
+        const Cap<Frame> frame = create<Frame>();
+        CHECK_OK(frame.map(page, read_write, cached, own_vspace));
+        CHECK_OK(thread.tcb.set_space(abi::CNodeCapData{0}, 0, late.endpoint(), own_cnode, own_vspace));
+        thread.resume();
+        CHECK_EQUAL(CHECK_OK(inspect.read_tcb(thread.tcb)).state, 2);
+        delete_cap(endpoint);
+        const FaultReport report = late.receive();
+        CHECK_EQUAL(report.label, FaultLabel::CapFault);
+        CHECK_EQUAL(report.words[abi::CapFault::addr], endpoint.address());
+        delete_cap(frame);
+        delete_cap(thread.tcb);
+    }
 }
 
 }  // namespace caprock::conformance

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Floating-point and SIMD registers: each thread's own, at any point.
 #include "tests/conformance/component/thread.hpp"
-#include "tests/target/probes.hpp"
+#include "tests/conformance/component/probes.hpp"
 
 namespace caprock::conformance {
 

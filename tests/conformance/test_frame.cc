@@ -234,4 +234,38 @@ TEST(map_space_gone, "a frame that was mapped in an address space that is gone c
     word_at(small_window) = 1;
 }
 
+TEST(cache_preempted, "maintenance of a large frame is preempted, and ends with all of it done") {
+    const Cap<Frame> frame = create_large();
+    CHECK_OK(frame.map(large_window, read_write, cached, own_vspace));
+    for (uint64_t offset = 0; offset < large_bytes; offset += page_bytes) word_at(large_window + offset) = offset;
+    Ticker ticker(60);
+    const CacheMethod methods[] = {&Cap<Frame>::clean_data, &Cap<Frame>::invalidate_data, &Cap<Frame>::clean_invalidate_data,
+                                   &Cap<Frame>::unify_instruction};
+    for (const CacheMethod method : methods) {
+        ticker.start();
+        CHECK_OK((frame.*method)(0, large_bytes));
+        ticker.check_on_time();
+    }
+    for (uint64_t offset = 0; offset < large_bytes; offset += page_bytes) CHECK_EQUAL(word_at(large_window + offset), offset);
+}
+
+TEST(copy_and_mapping, "a copy of a mapped frame is not mapped: it cannot change the mapping, and minted or copied can be mapped elsewhere") {
+    const Cap<Frame> frame = create<Frame>();
+    CHECK_OK(frame.map(small_window, read_write, cached, own_vspace));
+    const Cap<Frame> copied = copy(frame);
+    const Cap<Frame> minted = mint(frame, 0);
+    CHECK_ERROR(copied.map(small_window, read_only, cached, own_vspace), DeleteFirst);
+    CHECK_ERROR(minted.map(small_window, read_only, cached, own_vspace), DeleteFirst);
+    CHECK(!store_faults(small_window));
+    CHECK_OK(copied.unmap());
+    CHECK_OK(minted.unmap());
+    CHECK(!store_faults(small_window));
+    CHECK_OK(copied.map(small_window + page_bytes, read_write, cached, own_vspace));
+    CHECK_OK(minted.map(small_window + 2 * page_bytes, read_write, cached, own_vspace));
+    word_at(small_window) = 9;
+    CHECK(word_at(small_window + page_bytes) == 9 && word_at(small_window + 2 * page_bytes) == 9);
+    delete_cap(frame);
+    CHECK_EQUAL(word_at(small_window + 2 * page_bytes), 9);
+}
+
 }  // namespace caprock::conformance

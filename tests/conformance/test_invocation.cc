@@ -122,4 +122,35 @@ TEST(no_methods, "a message to an object without methods is no invocation") {
     CHECK_EQUAL(message.info.raw, abi::notification_message_info);
 }
 
+TEST(invoked_first, "of the invoked capability and its arguments the invoked one is looked up first") {
+    const FaultHandler handler;
+    const uint64_t empty = take_slots();
+    auto calling = [=] {
+        for (uint64_t& address : caprock_ipc_buffer->caps_or_badges) address = uint64_t{1} << 40;
+        sys::ShortMessage message{abi::MessageInfo::make(0, 3, 0, 9'999), 0, {}};
+        sys::call(empty, message);
+    };
+    spawn(calling, {.fault_endpoint = handler.endpoint()});
+    const FaultReport report = handler.receive();
+    CHECK_EQUAL(report.label, abi::FaultLabel::CapFault);
+    CHECK_EQUAL(report.words[abi::CapFault::addr], empty);
+    CHECK_EQUAL(report.words[abi::CapFault::lookup_failure_type], abi::LookupFailure::MissingCapability);
+}
+
+TEST(no_buffer, "a thread without an IPC buffer names no capabilities: a method that takes some finds its message too short") {
+    uint64_t errors[2] = {};
+    const Cap<TCB> tcb = create<TCB>();
+    auto invoking = [&] {
+        sys::ShortMessage message{abi::MessageInfo::make(1, 1, 0, static_cast<uint64_t>(abi::Method::TCBSetPriority)), 0, {1}};
+        sys::call(tcb.address(), message);
+        errors[0] = message.info.label();
+        message = {abi::MessageInfo::make(1, 0, 0, static_cast<uint64_t>(abi::Method::TCBSetTLSBase)), 0, {1}};
+        sys::call(tcb.address(), message);
+        errors[1] = message.info.label();
+    };
+    CHECK(spawn(invoking, {.buffer = false}).done());
+    CHECK_EQUAL(errors[0], Error::TruncatedMessage);
+    CHECK_EQUAL(errors[1], Error::NoError);
+}
+
 }  // namespace caprock::conformance

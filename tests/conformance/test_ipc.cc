@@ -37,6 +37,10 @@ void receive(const Channel& channel, sys::Message& message, uint64_t flags = 0) 
     sys::recv(channel.endpoint.address(), channel.reply.address(), message, flags);
 }
 
+void receive_short(const Channel& channel, sys::ShortMessage& message) {
+    sys::recv(channel.endpoint.address(), channel.reply.address(), message);
+}
+
 void send_plain(Cap<Endpoint> endpoint, uint64_t word) {
     CHECK_EQUAL(sys::send(endpoint.address(), sys::ShortMessage{MessageInfo::make(1, 0, 0, 0), 0, {word}}), Error::NoError);
 }
@@ -578,10 +582,44 @@ TEST(no_reply_possible, "a call that cannot be answered leaves its caller inacti
     receive(channel, message);
     CHECK_EQUAL(sys::send(channel.reply.address(), sys::ShortMessage{}), Error::NoError);
     CHECK(!caller.done());
+    CHECK_EQUAL(CHECK_OK(inspect.read_tcb(caller.tcb)).state, 0);
     auto calling_well = [&] { sys::call(channel.endpoint.address(), result); };
     const Thread& second = spawn(calling_well);
     sys::wait(channel.endpoint.address(), message);
     CHECK(!second.done());
+    CHECK_EQUAL(CHECK_OK(inspect.read_tcb(second.tcb)).state, 0);
+}
+
+TEST(no_reply_no_context, "a call that cannot be answered lends nothing: a passive receiver has no time for it, and one that asks refuses it") {
+    const Channel channel;
+    const Cap<Endpoint> send_only = copy(channel.endpoint, write_only);
+    unsigned received = 0;
+    uint64_t flags = 0;
+    auto serving = [&] {
+        for (;;) {
+            sys::ShortMessage message;
+            sys::recv(channel.endpoint.address(), channel.reply.address(), message, flags);
+            ++received;
+        }
+    };
+    const Thread& server = spawn(serving);
+    CHECK_OK(server.context.unbind());
+    sys::ShortMessage result{};
+    auto calling = [&] {
+        result = {MessageInfo{0}, 0, {}};
+        sys::call(send_only.address(), result);
+    };
+    const Thread& caller = spawn(calling);
+    CHECK_EQUAL(received, 0);
+    CHECK_EQUAL(CHECK_OK(inspect.read_sched_context(caller.context)).thread, CHECK_OK(inspect.read_tcb(caller.tcb)).identity);
+    flags = abi::syscall_flag_require_donation;
+    CHECK_OK(server.context.bind(server.tcb));
+    CHECK_EQUAL(received, 1);
+    CHECK_OK(server.context.unbind());
+    const Thread& second = spawn(calling);
+    CHECK(second.done());
+    CHECK_EQUAL(result.info.label(), Error::NoDonation);
+    CHECK_EQUAL(received, 1);
 }
 
 TEST(nb_send_recv, "NBSendRecv sends, lends its context, and receives") {
@@ -976,6 +1014,338 @@ TEST(deep_chain, "a context goes down and up a chain of ten passive servers") {
         sys::call(channels[0].endpoint.address(), message);
         CHECK_EQUAL(message.words[0], round + depth);
     }
+}
+
+TEST(grant_to_waiter, "a send to a receiver that waits already passes a capability only with grant") {
+    const Channel channel;
+    const Cap<Endpoint> ungranted = copy(channel.endpoint, abi::CapRights::make(1, 0, 0, 1));
+    const Cap<Notification> gift = create<Notification>();
+    const Cap<Endpoint> ways[] = {ungranted, channel.endpoint};
+    for (const Cap<Endpoint> way : ways) {
+        uint64_t came = 9;
+        auto receiving = [&] {
+            name_receive_slot();
+            sys::Message message;
+            receive(channel, message);
+            came = message.info.extra_caps();
+        };
+        spawn(receiving);
+        caprock_ipc_buffer->caps_or_badges[0] = gift.address();
+        CHECK_EQUAL(sys::send(way.address(), make_message(0, 0, 1)), Error::NoError);
+        CHECK_EQUAL(came, way == channel.endpoint);
+    }
+}
+
+TEST(other_endpoint, "a capability to another endpoint travels, and is not unwrapped") {
+    const Channel channel;
+    const Cap<Endpoint> other = mint(create<Endpoint>(), 12);
+    auto sending = [&] {
+        caprock_ipc_buffer->caps_or_badges[0] = other.address();
+        CHECK_EQUAL(sys::send(channel.endpoint.address(), make_message(0, 0, 1)), Error::NoError);
+    };
+    spawn(sending);
+    const CapRef slot = name_receive_slot();
+    sys::Message message;
+    receive(channel, message);
+    CHECK(message.info.extra_caps() == 1 && message.info.caps_unwrapped() == 0);
+    CHECK_EQUAL(CHECK_OK(inspect.read_cnode(slot.address(), own_cnode)).badge, 12);
+}
+
+TEST(reply_recv_capability, "ReplyRecv answers with a capability, as Send to the reply object does") {
+    const Channel channel;
+    const Cap<Notification> gift = create<Notification>();
+    auto serving = [&] {
+        sys::Message message;
+        receive(channel, message);
+        caprock_ipc_buffer->caps_or_badges[0] = gift.address();
+        message.info = MessageInfo::make(0, 1, 0, 0);
+        sys::reply_recv(channel.endpoint.address(), channel.reply.address(), message);
+    };
+    spawn(serving);
+    const CapRef slot = name_receive_slot();
+    sys::Message message = make_message(0, 0);
+    sys::call(channel.endpoint.address(), message);
+    CHECK_EQUAL(message.info.extra_caps(), 1);
+    CHECK(!is_empty(slot));
+}
+
+TEST(buffer_in_frame, "an IPC buffer may lie anywhere in its frame") {
+    const Channel channel;
+    const Cap<Frame> frame = create<Frame>();
+    CHECK_OK(frame.map(small_window, read_write, cached, own_vspace));
+    for (uint64_t offset = 0; offset < page_bytes; offset += 1024) {
+        auto sending = [&] {
+            caprock_ipc_buffer = reinterpret_cast<abi::IPCBuffer*>(small_window + offset);
+            CHECK_EQUAL(sys::send(channel.endpoint.address(), make_message(offset / 1024 + 1, 60)), Error::NoError);
+        };
+        const Thread& thread = prepare(sending);
+        CHECK_OK(thread.tcb.set_ipc_buffer(small_window + offset, frame));
+        thread.resume();
+        sys::Message message;
+        receive(channel, message);
+        check_message(message, offset / 1024 + 1, 60);
+    }
+}
+
+TEST(buffer_read_only, "an IPC buffer whose frame may not be written is sent from, and not received into") {
+    const Channel channel;
+    const Cap<Frame> frame = create<Frame>();
+    CHECK_OK(frame.map(small_window, read_write, cached, own_vspace));
+    abi::IPCBuffer& buffer = *reinterpret_cast<abi::IPCBuffer*>(small_window);
+    const Cap<Frame> weak = copy(frame, read_only);
+    uint64_t length = 0;
+    auto exchanging = [&] {
+        caprock_ipc_buffer = &buffer;
+        CHECK_EQUAL(sys::send(channel.endpoint.address(), make_message(3, 40)), Error::NoError);
+        for (uint64_t i = 12; i < 40; ++i) buffer.msg[i] = 0x77;
+        sys::Message message;
+        receive(channel, message);
+        length = message.info.length();
+    };
+    const Thread& thread = prepare(exchanging);
+    CHECK_OK(thread.tcb.set_ipc_buffer(small_window, weak));
+    thread.resume();
+    sys::Message message;
+    receive(channel, message);
+    check_message(message, 3, 40);
+    CHECK_EQUAL(sys::send(channel.endpoint.address(), make_message(4, 40)), Error::NoError);
+    CHECK(thread.done());
+    CHECK_EQUAL(length, abi::ipc_register_words);
+    for (uint64_t i = 12; i < 40; ++i) CHECK_EQUAL(buffer.msg[i], 0x77);
+}
+
+TEST(context_meanwhile, "a caller that was given a context while it waited keeps it when its answer brings the one that it lent") {
+    const Channel channel;
+    const Cap<Notification> go = create<Notification>();
+    auto serving = [&] {
+        sys::ShortMessage message;
+        receive_short(channel, message);
+        sys::wait(go.address(), message);
+        message.info = MessageInfo{0};
+        sys::reply_recv(channel.endpoint.address(), channel.reply.address(), message);
+    };
+    const Thread& server = spawn(serving);
+    CHECK_OK(server.context.unbind());
+    auto calling = [&] {
+        sys::ShortMessage message{MessageInfo{0}, 0, {}};
+        sys::call(channel.endpoint.address(), message);
+    };
+    const Thread& caller = spawn(calling);
+    const Cap<SchedContext> meanwhile = create<SchedContext>(8);
+    set_budget(meanwhile, 1'000, 1'000);
+    CHECK_OK(meanwhile.bind(caller.tcb));
+    sys::signal(go.address());
+    CHECK(caller.done());
+    const uint64_t identity = CHECK_OK(inspect.read_tcb(caller.tcb)).identity;
+    CHECK_EQUAL(CHECK_OK(inspect.read_sched_context(meanwhile)).thread, identity);
+    CHECK(CHECK_OK(inspect.read_sched_context(caller.context)).thread != identity);
+}
+
+TEST(answered_long_ago, "a caller that was answered has nothing more to do with the reply object") {
+    const Channel channel;
+    const Cap<Endpoint> other = create<Endpoint>();
+    uint64_t result = 9;
+    auto calling = [&] {
+        sys::ShortMessage message{MessageInfo{0}, 0, {}};
+        sys::call(channel.endpoint.address(), message);
+        result = static_cast<uint64_t>(sys::send(other.address(), sys::ShortMessage{MessageInfo::make(1, 0, 0, 0), 0, {7}}));
+    };
+    const Thread& caller = spawn(calling);
+    sys::ShortMessage message;
+    sys::recv(channel.endpoint.address(), channel.reply.address(), message);
+    CHECK_EQUAL(sys::send(channel.reply.address(), sys::ShortMessage{}), Error::NoError);
+    // Another call is tied to the object, and both go their ways.
+    sys::ShortMessage second_result{};
+    auto calling_too = [&] {
+        second_result = {MessageInfo{0}, 0, {}};
+        sys::call(channel.endpoint.address(), second_result);
+    };
+    const Thread& second = spawn(calling_too);
+    sys::recv(channel.endpoint.address(), channel.reply.address(), message);
+    CHECK_OK(caller.tcb.suspend());
+    CHECK_EQUAL(CHECK_OK(inspect.read_reply(channel.reply)).caller, CHECK_OK(inspect.read_tcb(second.tcb)).identity);
+    caller.resume();
+    delete_cap(channel.reply);
+    CHECK(second.done());
+    CHECK_EQUAL(second_result.info.label(), Error::CallCancelled);
+    CHECK(!caller.done());
+    sys::wait(other.address(), message);
+    CHECK_EQUAL(message.words[0], 7);
+    CHECK_EQUAL(result, 0);
+}
+
+TEST(reply_object_passed_on, "a reply object is free for others when its receive ended without a call, or was cancelled") {
+    const Channel channel;
+    const Cap<Endpoint> quiet = create<Endpoint>();
+    const Cap<Notification> notification = create<Notification>();
+    // First a receive that a bound notification ends, then one that is suspended; each named the same reply object.
+    auto receiving = [&] {
+        sys::ShortMessage message;
+        sys::recv(quiet.address(), channel.reply.address(), message);
+        CHECK_EQUAL(message.info.raw, abi::notification_message_info);
+        sys::recv(quiet.address(), channel.reply.address(), message);
+    };
+    const Thread& first = prepare(receiving);
+    CHECK_OK(first.tcb.bind_notification(notification));
+    first.resume();
+    sys::signal(notification.address());
+    for (unsigned round = 0; round < 2; ++round) {
+        if (round == 1) CHECK_OK(first.tcb.suspend());
+        uint64_t answer = 0;
+        auto calling = [&] {
+            sys::ShortMessage message{MessageInfo{0}, 0, {}};
+            sys::call(channel.endpoint.address(), message);
+            answer = message.words[0];
+        };
+        const Thread& caller = spawn(calling);
+        sys::ShortMessage message;
+        sys::recv(channel.endpoint.address(), channel.reply.address(), message);
+        // Deleting the thread that used the object before does not touch the call.
+        if (round == 1) delete_cap(first.tcb);
+        CHECK_EQUAL(CHECK_OK(inspect.read_reply(channel.reply)).caller, CHECK_OK(inspect.read_tcb(caller.tcb)).identity);
+        send_plain(Cap<Endpoint>{channel.reply.address()}, 40 + round);
+        CHECK(caller.done());
+        CHECK_EQUAL(answer, 40 + round);
+    }
+}
+
+TEST(reply_object_gone, "a thread that waits with a reply object whose memory is reused takes a call without one") {
+    const Cap<Untyped> untyped = create<Untyped>(12);
+    const Cap<Endpoint> endpoint = create<Endpoint>();
+    const Cap<Reply> reply = create_in<Reply>(untyped);
+    uint64_t word = 0;
+    auto receiving = [&] {
+        sys::ShortMessage message;
+        sys::recv(endpoint.address(), reply.address(), message);
+        word = message.words[0];
+    };
+    spawn(receiving);
+    revoke(untyped);
+    const Cap<Frame> frame = create_in<Frame>(untyped);
+    CHECK_OK(frame.map(small_window, read_write, cached, own_vspace));
+    auto calling = [&] {
+        sys::ShortMessage message{MessageInfo::make(1, 0, 0, 0), 0, {3}};
+        sys::call(endpoint.address(), message);
+    };
+    const Thread& caller = spawn(calling);
+    CHECK_EQUAL(word, 3);
+    CHECK_EQUAL(CHECK_OK(inspect.read_tcb(caller.tcb)).state, 0);
+    for (uint64_t offset = 0; offset < page_bytes; offset += 8)
+        CHECK_EQUAL(*reinterpret_cast<volatile uint64_t*>(small_window + offset), 0);
+}
+
+TEST(chain_without, "a chain of three calls whose reply objects are deleted, one or two in any order, comes to its end without them") {
+    // Bits: which of the three reply objects goes. The memory of those that went is another's at once.
+    for (unsigned gone = 1; gone < 7; ++gone) {
+        const Cap<Untyped> untypeds[3] = {create<Untyped>(12), create<Untyped>(12), create<Untyped>(12)};
+        const Cap<Endpoint> endpoints[3] = {create<Endpoint>(), create<Endpoint>(), create<Endpoint>()};
+        const Cap<Endpoint> faults = create<Endpoint>();
+        const Cap<Notification> go = create<Notification>();
+        struct Link {
+            Cap<Endpoint> own;
+            Cap<Reply> reply;
+            CapRef next;
+            Cap<Notification> go;
+            uint64_t label = 99;
+            void operator()() {
+                sys::ShortMessage message;
+                sys::recv(own.address(), reply.address(), message);
+                if (next.is_null()) {
+                    sys::wait(go.address(), message);
+                } else {
+                    message = {MessageInfo{0}, 0, {}};
+                    sys::call(next.address(), message);
+                    label = message.info.label();
+                }
+                message.info = MessageInfo{0};
+                sys::reply_recv(own.address(), reply.address(), message);
+            }
+        } links[3];
+        const Thread* threads[3];
+        for (unsigned i = 0; i < 3; ++i) {
+            links[i] = {endpoints[i], create_in<Reply>(untypeds[i]), i < 2 ? CapRef{endpoints[i + 1]} : CapRef{}, go};
+            threads[i] = &spawn(links[i], {.fault_endpoint = faults});
+            CHECK_OK(threads[i]->context.unbind());
+        }
+        uint64_t label = 99;
+        auto calling = [&] {
+            sys::ShortMessage message{MessageInfo{0}, 0, {}};
+            sys::call(endpoints[0].address(), message);
+            label = message.info.label();
+        };
+        const Thread& caller = spawn(calling);
+        for (unsigned i = 0; i < 3; ++i) {
+            if ((gone >> i & 1) == 0) continue;
+            revoke(untypeds[i]);
+            const Cap<Frame> frame = create_in<Frame>(untypeds[i]);
+            CHECK_OK(frame.map(small_window + i * page_bytes, read_write, cached, own_vspace));
+            for (uint64_t offset = 0; offset < page_bytes; offset += 8)
+                *reinterpret_cast<volatile uint64_t*>(small_window + i * page_bytes + offset) = 0x5555;
+        }
+        // Everyone has time of its own from here on, as far as they have none.
+        const auto give_time = [](const Thread& thread) {
+            if (CHECK_OK(inspect.read_tcb(thread.tcb)).sched_context != 0) return;
+            const Cap<SchedContext> context = create<SchedContext>(8);
+            set_budget(context, 1'000, 1'000);
+            CHECK_OK(context.bind(thread.tcb));
+        };
+        for (const Thread* thread : threads) give_time(*thread);
+        give_time(caller);
+        sys::signal(go.address());
+        for (const Thread* thread : threads) give_time(*thread);
+        CHECK(caller.done());
+        CHECK_EQUAL(label, (gone & 1) != 0 ? Error::CallCancelled : Error::NoError);
+        CHECK_EQUAL(links[0].label, (gone & 2) != 0 ? Error::CallCancelled : Error::NoError);
+        CHECK_EQUAL(links[1].label, (gone & 4) != 0 ? Error::CallCancelled : Error::NoError);
+        for (unsigned i = 0; i < 3; ++i) {
+            if ((gone >> i & 1) == 0) continue;
+            for (uint64_t offset = 0; offset < page_bytes; offset += 8)
+                CHECK_EQUAL(*reinterpret_cast<volatile uint64_t*>(small_window + i * page_bytes + offset), 0x5555);
+            revoke(untypeds[i]);
+        }
+        for (const Thread* thread : threads) delete_cap(thread->tcb);
+        delete_cap(caller.tcb);
+        forget_threads(4);
+    }
+}
+
+TEST(refuse_bound, "a passive server that asks for a context takes its bound notification first, and refuses nobody for that") {
+    const Channel channel;
+    const Cap<Notification> notification = create<Notification>();
+    const Cap<SchedContext> context = create<SchedContext>(8);
+    set_budget(context, 1'000, 1'000);
+    CHECK_OK(context.bind(notification));
+    unsigned signals = 0;
+    bool prepared = false;
+    Error result = Error::IllegalOperation;
+    auto sending = [&] { result = sys::send(channel.endpoint.address(), sys::ShortMessage{}); };
+    const Thread& thread = prepare(sending, {.priority = 120});
+    auto serving = [&] {
+        sys::ShortMessage message;
+        sys::recv(channel.endpoint.address(), channel.reply.address(), message, abi::syscall_flag_require_donation);
+        for (;;) {
+            signals += message.info.raw == abi::notification_message_info;
+            if (!prepared) {
+                // While it serves a call: a plain sender waits, and the notification is signalled.
+                prepared = true;
+                thread.resume();
+                sys::signal(notification.address());
+            }
+            message.info = MessageInfo{0};
+            sys::reply_recv(channel.endpoint.address(), channel.reply.address(), message, abi::syscall_flag_require_donation);
+        }
+    };
+    const Thread& server = prepare(serving);
+    CHECK_OK(server.tcb.bind_notification(notification));
+    server.resume();
+    CHECK_OK(server.context.unbind());
+    sys::ShortMessage message{MessageInfo{0}, 0, {}};
+    sys::call(channel.endpoint.address(), message);
+    CHECK_EQUAL(signals, 1);
+    // On the notification's context it has taken the message of the sender that was there too, and waits again without one.
+    CHECK(thread.done());
+    CHECK_EQUAL(result, Error::NoError);
+    CHECK_EQUAL(CHECK_OK(inspect.read_sched_context(context)).thread, 0);
 }
 
 }  // namespace caprock::conformance

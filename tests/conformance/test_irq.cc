@@ -413,4 +413,17 @@ TEST(serror_handler, "SError has one handler, which is bound to a notification a
     get_handler(abi::irq_serror, abi::IRQTrigger::Edge);
 }
 
+TEST(revoked_handler, "Revoke of a handler that IRQControl made deletes its copies, and it stays") {
+    const Cap<IRQHandler> handler = get_handler(100, abi::IRQTrigger::Level);
+    const Cap<IRQHandler> copied = copy(handler);
+    const Cap<IRQHandler> other = get_handler(101, abi::IRQTrigger::Level);
+    const CapRef sgi = issue_sgi(9);
+    const CapRef copied_sgi = copy(Cap<Endpoint>{sgi.address()});
+    revoke(handler);
+    revoke(sgi);
+    CHECK(is_empty(copied) && is_empty(copied_sgi));
+    CHECK(!is_empty(handler) && !is_empty(other) && !is_empty(sgi));
+    CHECK_OK(handler.ack());
+}
+
 }  // namespace caprock::conformance

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Notifications: flags, waiters, bound threads, a context of their own.
+#include "tests/conformance/component/probes.hpp"
 #include "tests/conformance/component/thread.hpp"
 
 namespace caprock::conformance {
@@ -206,6 +207,8 @@ TEST(bound_passive, "a bound notification with a context wakes a passive server 
         sys::ShortMessage message{abi::MessageInfo{0}, 0, {}};
         sys::call(endpoint.address(), message);
         CHECK_EQUAL(calls, i);
+        // It is passive again, and the notification has its context back.
+        CHECK_EQUAL(CHECK_OK(inspect.read_sched_context(context)).thread, 0);
     }
 }
 
@@ -333,6 +336,97 @@ TEST(context_of_deleted, "a notification that is deleted lets go of its context,
     CHECK_EQUAL(CHECK_OK(inspect.read_sched_context(context)).notification, 0);
     CHECK_OK(context.unbind());
     CHECK_OK(context.bind(create<Notification>()));
+}
+
+TEST(waiter_registers, "a waiter that is woken has the badge and empty words, whatever its registers held, and the badge does not come again") {
+    const Cap<Notification> notification = create<Notification>();
+    uint64_t registers[19];
+    auto waiting = [&] {
+        for (uint64_t& value : registers) value = 0xdead'beef;
+        registers[0] = notification.address();
+        registers[7] = static_cast<uint64_t>(abi::Syscall::Wait);
+        probe_system_call(registers);
+    };
+    const Thread& thread = spawn(waiting);
+    sys::signal(mint(notification, 6).address());
+    CHECK(thread.done());
+    CHECK(registers[0] == 6 && registers[1] == abi::notification_message_info);
+    for (unsigned i = 0; i < abi::ipc_register_words; ++i) CHECK_EQUAL(registers[i < 4 ? 2 + i : 5 + i], 0);
+    sys::Message message;
+    sys::nb_wait(notification.address(), message);
+    CHECK_EQUAL(message.info.raw, 0);
+    sys::signal(mint(notification, 1).address());
+    sys::nb_wait(notification.address(), message);
+    check_notified(message, 1);
+}
+
+TEST(bound_blocked_elsewhere, "a signal does not end what a bound thread waits for but a receive: not a send, a call, a reply or another wait") {
+    const Cap<Notification> notification = create<Notification>();
+    const Cap<Notification> other = create<Notification>();
+    const Cap<Endpoint> endpoint = create<Endpoint>();
+    const Cap<Reply> reply = create<Reply>();
+    unsigned step = 0;
+    auto blocking = [&] {
+        sys::ShortMessage message{abi::MessageInfo{0}, 0, {}};
+        CHECK_EQUAL(sys::send(endpoint.address(), message), Error::NoError);
+        step = 1;
+        sys::call(endpoint.address(), message);
+        CHECK_EQUAL(message.info.label(), 0);
+        step = 2;
+        sys::wait(other.address(), message);
+        step = 3;
+    };
+    const Thread& thread = prepare(blocking);
+    CHECK_OK(thread.tcb.bind_notification(notification));
+    thread.resume();
+    const auto signal_for_nothing = [&](unsigned expected) {
+        sys::signal(notification.address());
+        CHECK_EQUAL(step, expected);
+        sys::Message taken;
+        sys::nb_recv(endpoint.address(), reply.address(), taken);
+    };
+    sys::signal(notification.address());
+    CHECK_EQUAL(step, 0);
+    sys::ShortMessage message;
+    sys::wait(endpoint.address(), message);
+    CHECK_EQUAL(step, 1);
+    sys::recv(endpoint.address(), reply.address(), message);
+    sys::signal(notification.address());
+    CHECK_EQUAL(step, 1);
+    CHECK_EQUAL(sys::send(reply.address(), sys::ShortMessage{}), Error::NoError);
+    CHECK_EQUAL(step, 2);
+    signal_for_nothing(2);
+    sys::signal(other.address());
+    CHECK(thread.done());
+}
+
+TEST(lent_without_budget, "a passive waiter that is woken with a spent context waits for its refill") {
+    const Cap<Notification> notification = create<Notification>();
+    const Cap<SchedContext> context = create<SchedContext>(8);
+    set_budget(context, 200, 20'000);
+    CHECK_OK(context.bind(notification));
+    uint64_t woken[3] = {};
+    unsigned count = 0;
+    auto waiting = [&] {
+        for (uint64_t& time : woken) {
+            sys::ShortMessage message;
+            sys::wait(notification.address(), message);
+            time = now();
+            ++count;
+            while (now() - time < ticks_of(190)) {}
+        }
+    };
+    const Thread& thread = spawn(waiting);
+    CHECK_OK(thread.context.unbind());
+    sys::signal(notification.address());
+    CHECK_EQUAL(count, 1);
+    // Spent, and at once signalled again.
+    sleep(500);
+    sys::signal(notification.address());
+    CHECK_EQUAL(count, 1);
+    sleep(30'000);
+    CHECK_EQUAL(count, 2);
+    CHECK(woken[1] - woken[0] >= ticks_of(19'700));
 }
 
 }  // namespace caprock::conformance

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What threads keep across preemption and system calls, and which registers of the machine they see.
-#include "tests/target/probes.hpp"
+#include "tests/conformance/component/probes.hpp"
 #include "tests/conformance/component/thread.hpp"
 
 namespace caprock::conformance {

@@ -447,14 +447,25 @@ TEST(yield_to_blocked, "YieldTo of a thread that is blocked, or has no budget, r
     CHECK_EQUAL(spinner.count, seen);
 }
 
-TEST(yield_to_higher, "YieldTo of a thread of higher priority is allowed up to the caller's maximum, and it runs at once") {
-    Turns turns;
-    const Thread& thread = prepare(turns, {.priority = higher_priority, .budget = 100, .period = 50'000});
-    thread.resume();
-    CHECK_EQUAL(turns.count, 1);
-    // It waits for its period, and has used its budget.
-    CHECK_OK(thread.context.yield_to());
-    CHECK_EQUAL(turns.count, 1);
+TEST(yield_to_twice, "a second caller's YieldTo ends the first one's, and each is told the time that was used until then") {
+    Spinner spinner;
+    const Thread& target = prepare(spinner, {.priority = worker_priority, .budget = 10'000, .period = 10'000});
+    uint64_t first = 0;
+    uint64_t second = 0;
+    auto yielding = [&] { first = CHECK_OK(target.context.yield_to()); };
+    // Comes when the target has run for a while.
+    auto interrupting = [&] {
+        sys::yield();
+        second = CHECK_OK(target.context.yield_to());
+    };
+    const Thread& other = spawn(interrupting, {.budget = 100, .period = 300});
+    const Thread& caller = spawn(yielding, {.priority = worker_priority});
+    target.resume();
+    sleep(25'000);
+    CHECK(caller.done() && other.done());
+    CHECK_OK(target.tcb.suspend());
+    CHECK(first >= 150 && first <= 350);
+    CHECK(second <= 10);
 }
 
 // -- Round robin, refills, time over long spans

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What all system calls have in common: addresses that do not resolve, rights, invocations, unknown numbers, dead registers.
 #include "tests/conformance/component/thread.hpp"
-#include "tests/target/probes.hpp"
+#include "tests/conformance/component/probes.hpp"
 
 namespace caprock::conformance {
 
@@ -42,6 +42,7 @@ struct RawCall {
     void start(abi::Syscall call, uint64_t cap, uint64_t reply = 0, uint64_t destination = 0) {
         for (uint64_t& value : registers) value = 0;
         registers[0] = cap;
+        registers[1] = abi::MessageInfo::make(1, 0, 0, 77).raw;
         registers[6] = reply;
         registers[7] = static_cast<uint64_t>(call);
         registers[8] = destination;
@@ -220,14 +221,17 @@ TEST(invocation_arguments, "a capability argument that does not resolve is a Cap
     const FaultHandler handler;
     constexpr uint64_t nowhere = uint64_t{1} << 40;
     const Cap<TCB> tcb = create<TCB>();
-    auto calling = [=] {
+    unsigned step = 0;
+    auto calling = [&] {
         caprock_ipc_buffer->caps_or_badges[0] = nowhere;
         const sys::ShortMessage message{abi::MessageInfo::make(1, 1, 0, number(abi::Method::TCBSetPriority)), 0, {1}};
-        sys::nb_send(tcb.address(), message);
+        CHECK_EQUAL(sys::nb_send(tcb.address(), message), abi::Error::NoError);
+        step = 1;
         sys::ShortMessage called = message;
         sys::call(tcb.address(), called);
     };
     spawn(calling, {.fault_endpoint = handler.endpoint()});
+    CHECK_EQUAL(step, 1);
     check_cap_fault(handler, nowhere, false, LookupFailure::GuardMismatch);
 }
 
@@ -472,6 +476,97 @@ TEST(unknown_all_registers, "the reply to an unknown system call sets sp, lr and
     CHECK_EQUAL(stack_pointer, report.words[Unknown::sp] - 64);
     CHECK_EQUAL(link, 0x1234'5678);
     CHECK_EQUAL(flags, 0x6000'0000);
+}
+
+TEST(debug_put_char, "DebugPutChar prints in debug kernels, and no debug call exists in others") {
+    RawCall raw;
+    if (is_debug_kernel()) {
+        // A line of TAP that says nothing; the driver, which has the same console, waits meanwhile.
+        for (const char* at = "# printed by the kernel\n"; *at != 0; ++at) sys::debug_put_char(*at);
+        raw.start(abi::Syscall::DebugPutChar, '\r');
+        CHECK(raw.thread->done());
+        return;
+    }
+    const abi::Syscall calls[] = {abi::Syscall::DebugPutChar, abi::Syscall::DebugHalt, abi::Syscall::DebugCapIdentify};
+    for (const abi::Syscall call : calls) {
+        raw.start(call, 'x');
+        const FaultReport report = raw.handler.receive();
+        CHECK_EQUAL(report.label, FaultLabel::UnknownSyscall);
+        CHECK_EQUAL(report.words[Unknown::syscall], call);
+        raw.stop();
+    }
+}
+
+TEST(guard_always, "an address beyond the guard names nothing, though its low bits do: not for Call, and no reply object for ReplyRecv") {
+    const Cap<Endpoint> endpoint = create<Endpoint>();
+    const Cap<Reply> reply = create<Reply>();
+    constexpr uint64_t beyond = uint64_t{1} << 30;
+    unsigned received = 0;
+    auto receiving = [&] {
+        sys::ShortMessage message;
+        sys::recv(endpoint.address(), reply.address(), message);
+        ++received;
+        // Answers through an address that is no reply object's: the caller gets nothing, and the receive faults.
+        message.info = abi::MessageInfo{0};
+        sys::reply_recv(endpoint.address(), reply.address() | beyond, message);
+    };
+    const FaultHandler handler;
+    spawn(receiving, {.fault_endpoint = handler.endpoint()});
+    RawCall raw;
+    raw.start(abi::Syscall::Call, endpoint.address() | beyond);
+    check_cap_fault(raw.handler, endpoint.address() | beyond, false, LookupFailure::GuardMismatch);
+    CHECK_EQUAL(received, 0);
+    raw.stop();
+    auto calling = [=] {
+        sys::ShortMessage message{abi::MessageInfo{0}, 0, {}};
+        sys::call(endpoint.address(), message);
+    };
+    const Thread& caller = spawn(calling);
+    CHECK_EQUAL(received, 1);
+    CHECK(!caller.done());
+    check_cap_fault(handler, reply.address() | beyond, true, LookupFailure::GuardMismatch);
+}
+
+TEST(invocation_then_receive, "NBSendRecv and NBSendWait invoke too, and then receive from where they should") {
+    const Cap<Endpoint> endpoint = create<Endpoint>();
+    const Cap<Reply> reply = create<Reply>();
+    const abi::Syscall calls[] = {abi::Syscall::NBSendRecv, abi::Syscall::NBSendWait};
+    for (const abi::Syscall call : calls) {
+        const Cap<TCB> tcb = create<TCB>();
+        RawCall raw;
+        auto start = [&] {
+            raw.registers[1] = abi::MessageInfo::make(1, 0, 0, number(abi::Method::TCBSetTLSBase)).raw;
+            raw.registers[2] = 0x4321;
+            probe_system_call(raw.registers);
+        };
+        raw.registers[0] = endpoint.address();
+        raw.registers[6] = reply.address();
+        raw.registers[7] = static_cast<uint64_t>(call);
+        raw.registers[8] = tcb.address();
+        const Thread& thread = spawn(start);
+        CHECK(!thread.done());
+        abi::UserContext context{};
+        CHECK_OK(tcb.read_registers(0, sizeof context / 8, context));
+        CHECK_EQUAL(context.tpidr_el0, 0x4321);
+        CHECK_EQUAL(sys::send(endpoint.address(), sys::ShortMessage{abi::MessageInfo::make(1, 0, 0, 5), 0, {66}}), abi::Error::NoError);
+        CHECK(thread.done());
+        CHECK(raw.registers[2] == 66 && abi::MessageInfo{raw.registers[1]}.label() == 5);
+        // The invocation of a method that gives a result of its own.
+        const Cap<SchedContext> context_of = create<SchedContext>(8);
+        auto start_consumed = [&] {
+            raw.registers[1] = abi::MessageInfo::make(0, 0, 0, number(abi::Method::SchedContextConsumed)).raw;
+            probe_system_call(raw.registers);
+        };
+        raw.registers[0] = endpoint.address();
+        raw.registers[6] = reply.address();
+        raw.registers[7] = static_cast<uint64_t>(call);
+        raw.registers[8] = context_of.address();
+        const Thread& second = spawn(start_consumed);
+        CHECK(!second.done());
+        CHECK_EQUAL(sys::send(endpoint.address(), sys::ShortMessage{abi::MessageInfo::make(1, 0, 0, 5), 0, {67}}), abi::Error::NoError);
+        CHECK(second.done());
+        CHECK_EQUAL(raw.registers[2], 67);
+    }
 }
 
 }  // namespace caprock::conformance

@@ -2,7 +2,7 @@
 // The methods of TCBs.
 #include "tests/conformance/component/order.hpp"
 #include "tests/conformance/component/thread.hpp"
-#include "tests/target/probes.hpp"
+#include "tests/conformance/component/probes.hpp"
 
 namespace caprock::conformance {
 
@@ -617,6 +617,43 @@ TEST(delete_blocked, "a deleted thread leaves the queues in which it waited") {
     CHECK_OK(thread.context.bind(second.tcb));
     second.resume();
     CHECK(second.done());
+}
+
+TEST(replace_preempted, "a CSpace whose last capability the thread holds is destroyed when another takes its place, with interrupts meanwhile") {
+    const Cap<Untyped> untyped = create<Untyped>(18);
+    const Cap<CNode> node = create_in<CNode>(untyped, 11);
+    const Cap<CNode> root = as_root(node, 11);
+    const Cap<Endpoint> endpoint = create<Endpoint>();
+    for (uint64_t i = 0; i < 2'000; ++i) CHECK_OK(root.copy(i, 64, endpoint.address(), 64, all_rights, own_cnode));
+    const Cap<TCB> tcb = create<TCB>();
+    CHECK_OK(tcb.set_space(no_guard, 0, CapRef{}, node, own_vspace));
+    delete_cap(root);
+    delete_cap(node);
+    Ticker ticker(60);
+    CHECK_OK(tcb.set_space(no_guard, 0, endpoint, own_cnode, own_vspace));
+    ticker.check_on_time();
+    CHECK_EQUAL(CHECK_OK(inspect.read_tcb_slot(0, tcb)).identity, CHECK_OK(inspect.read_cnode(own_cnode.address(), own_cnode)).identity);
+    CHECK_EQUAL(CHECK_OK(inspect.read_tcb_slot(3, tcb)).kind, abi::CapType::Endpoint);
+    CHECK_OK(copy_to(take_slots(), untyped));
+}
+
+TEST(delete_slots, "a thread that is deleted deletes all of its five capabilities") {
+    const Cap<Untyped> untyped = create<Untyped>(18);
+    const Cap<TCB> tcb = create<TCB>();
+    const Cap<CNode> node = create_in<CNode>(untyped, 4);
+    const Cap<Frame> frame = create_in<Frame>(untyped);
+    const Cap<Endpoint> faults = create_in<Endpoint>(untyped);
+    const Cap<Endpoint> timeouts = create_in<Endpoint>(untyped);
+    const Cap<VSpace> vspace = create_in<VSpace>(untyped);
+    CHECK_OK(own_asid_pool.assign(vspace));
+    CHECK_OK(tcb.configure(no_guard, 0, 1024, node, vspace, frame));
+    CHECK_OK(tcb.set_sched_params(0, 0, own_tcb, CapRef{}, faults));
+    CHECK_OK(tcb.set_timeout_endpoint(timeouts));
+    const CapRef made[] = {node, frame, faults, timeouts, vspace};
+    for (const CapRef cap : made) delete_cap(cap);
+    CHECK_ERROR(copy_to(take_slots(), untyped), RevokeFirst);
+    delete_cap(tcb);
+    CHECK_OK(copy_to(take_slots(), untyped));
 }
 
 }  // namespace caprock::conformance

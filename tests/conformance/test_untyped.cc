@@ -209,23 +209,73 @@ TEST(retype_zeroes_large, "the memory of a large object is zero to its last byte
 }
 
 TEST(retype_preempted, "a Retype that is preempted while it clears ends with all objects made") {
-    // Another thread gets its turns meanwhile: its budget comes back often.
-    volatile uint64_t turns = 0;
-    auto ticking = [&] {
-        for (;;) {
-            turns = turns + 1;
-            sys::yield();
-        }
-    };
-    spawn(ticking, {.budget = 20, .period = 200});
     const Cap<Untyped> untyped = create<Untyped>(23);
-    const uint64_t before = turns;
     const Cap<Frame> frames[] = {create_in<Frame>(untyped), create_in<Frame>(untyped)};
     const uint64_t large = take_slots(3);
+    Ticker ticker(60);
     CHECK_OK(retype(untyped, ObjectType::LargePage, 0, large, 3));
-    CHECK(turns > before);
+    ticker.check_on_time();
     const uint64_t first = CHECK_OK(frames[0].get_address());
     CHECK_EQUAL(CHECK_OK(Cap<Frame>{large + 2}.get_address()), first + (uint64_t{3} << 21));
+}
+
+TEST(retype_abandoned, "memory that was partly cleared by a Retype that never ended is zero for the next one") {
+    const Cap<Untyped> untyped = create<Untyped>(21);
+    static constinit Cap<TCB> victim{};
+    for (unsigned round = 0; round < 6; ++round) {
+        // All of it is dirty.
+        const Cap<Frame> dirty{take_slots()};
+        CHECK_OK(retype(untyped, ObjectType::LargePage, 0, dirty.address()));
+        CHECK_OK(dirty.map(large_window, read_write, cached, own_vspace));
+        for (uint64_t offset = 0; offset < large_bytes; offset += 64) word_at(large_window + offset) = ~uint64_t{0};
+        revoke(untyped);
+        // A thread clears it for one large frame, and is suspended in the middle.
+        auto retyping = [&] { CHECK_OK(retype(untyped, ObjectType::LargePage, 0, dirty.address())); };
+        const Thread& thread = prepare(retyping, {.priority = lower_priority});
+        victim = thread.tcb;
+        auto suspending = [] {
+            sys::yield();
+            CHECK_OK(victim.suspend());
+        };
+        const Thread& other = spawn(suspending, {.budget = 20, .period = 60 + 30 * round});
+        thread.resume();
+        other.join();
+        CHECK(is_empty(dirty));
+        // Something small first, so that the frames lie behind a gap.
+        create_in<Endpoint>(untyped);
+        const Cap<CNode> node = create<CNode>(8);
+        CHECK_OK(untyped.retype(ObjectType::SmallPage, 0, node.address(), 64, 0, 256, own_cnode));
+        uint64_t found = 0;
+        for (uint64_t i = 0; i < 256; ++i) {
+            const Cap<Frame> frame{take_slots()};
+            CHECK_OK(own_cnode.move(frame.address(), 64, i, 8, node));
+            CHECK_OK(frame.map(small_window, read_only, cached, own_vspace));
+            for (uint64_t offset = 0; offset < page_bytes; offset += 64) found |= word_at(small_window + offset);
+            delete_cap(frame);
+        }
+        CHECK_EQUAL(found, 0);
+        revoke(untyped);
+        delete_cap(thread.tcb);
+        delete_cap(other.tcb);
+        forget_threads(2);
+    }
+}
+
+TEST(retype_many_preempted, "a Retype of many objects that is preempted between them ends with each of them in its slot, once") {
+    const Cap<Untyped> untyped = create<Untyped>(22);
+    const Cap<CNode> node = create<CNode>(9);
+    Ticker ticker(40);
+    CHECK_OK(untyped.retype(ObjectType::TCB, 0, node.address(), 64, 100, abi::retype_fan_out_limit, own_cnode));
+    ticker.check_on_time();
+    uint64_t last = 0;
+    for (uint64_t slot = 0; slot < 512; ++slot) {
+        const auto read = CHECK_OK(inspect.read_cnode(slot, node));
+        const bool made = slot >= 100 && slot < 100 + abi::retype_fan_out_limit;
+        CHECK_EQUAL(read.kind, made ? abi::CapType::TCB : abi::CapType::Null);
+        if (made) CHECK(read.identity != last);
+        last = read.identity;
+    }
+    CHECK_EQUAL(CHECK_OK(inspect.read_untyped(untyped)).free_bytes, (uint64_t{1} << 22) - abi::retype_fan_out_limit * 2048);
 }
 
 }  // namespace caprock::conformance

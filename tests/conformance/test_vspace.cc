@@ -97,17 +97,9 @@ TEST(preempted, "maintenance of a large range is preempted, and ends with all of
         CHECK_OK(create_large().map(large_window + i * large_bytes, read_write, cached, own_vspace));
         word_at(large_window + i * large_bytes) = i;
     }
-    volatile uint64_t turns = 0;
-    auto ticking = [&] {
-        for (;;) {
-            turns = turns + 1;
-            sys::yield();
-        }
-    };
-    spawn(ticking, {.budget = 20, .period = 100});
-    const uint64_t before = turns;
+    Ticker ticker(60);
     CHECK_OK(own_vspace.clean_invalidate_data(large_window, large_window + 3 * large_bytes));
-    CHECK(turns > before);
+    ticker.check_on_time();
     for (uint64_t i = 0; i < 3; ++i) CHECK_EQUAL(word_at(large_window + i * large_bytes), i);
 }
 

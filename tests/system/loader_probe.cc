@@ -5,6 +5,15 @@
 
 extern "C" {
 constinit thread_local caprock::abi::IPCBuffer* caprock_ipc_buffer = nullptr;
+
+// Compilers copy structures with it.
+void* memcpy(void* to, const void* from, size_t size) {
+    for (size_t i = 0; i < size; ++i) {
+        static_cast<uint8_t*>(to)[i] = static_cast<const uint8_t*>(from)[i];
+        asm volatile("" : : : "memory");  // else the loop would become a call of this function
+    }
+    return to;
+}
 }
 
 namespace {
@@ -19,6 +28,7 @@ constexpr uint64_t tree_address = 0x40'8000;
 constexpr uint64_t constant_address = 0x40'9000;
 constexpr uint64_t free_address = 0x40'a000;
 constexpr uint64_t shared_address = 0x40'b000;
+constexpr uint64_t trace_address = 0x40'5008;
 constexpr uint64_t large_address = 0xa0'0000;
 
 constexpr CapRef endpoint{1};
@@ -41,6 +51,14 @@ constexpr Cap<IRQControl> irq_control{17};
 constexpr Cap<ASIDPool> asid_pool{18};
 constexpr uint64_t equal_slot = 19;
 constexpr uint64_t free_slot = 20;
+constexpr CapRef message{21};
+constexpr Cap<IRQHandler> message_line{22};
+constexpr Cap<IRQHandler> errors{23};
+constexpr Cap<Domain> domain{24};
+constexpr CapRef served{25};
+constexpr uint64_t other_domain_entry = 7;
+
+constexpr uint64_t donation = abi::syscall_flag_require_donation;
 
 constexpr uint64_t depth = 64;
 constexpr abi::CapRights all_rights = abi::CapRights::make(1, 1, 1, 1);
@@ -129,6 +147,42 @@ void check_authority() {
     check(sched_control.configure_flags(4000, 8000, 0, 0, abi::SchedContextFlags{0}, sched_context).ok(), "SchedControl");
 }
 
+/// Timer and performance monitor trap when a thread may not use them: then this one would end here.
+void check_access() {
+    uint64_t timer_control = 1;
+    uint64_t cycles = 0;
+    asm volatile("mrs %0, cntp_ctl_el0\n\tmrs %1, pmccntr_el0" : "+r"(timer_control), "+r"(cycles));
+    check((timer_control & 1) == 0, "physical timer at rest");
+    const abi::ThreadFlags without_fpu = abi::ThreadFlags::make(1, 0, 0);
+    check(faulty.set_flags({0}, {0}).value_or({0}).raw == without_fpu.raw, "flags of another thread");
+}
+
+void check_software_interrupts() {
+    sys::signal(message.address());
+    sys::ShortMessage received{};
+    sys::wait(notification.address(), received);
+    check(received.badge == 0x20, "badge of a software-generated interrupt");
+    check(message_line.ack().ok(), "handler of a software-generated interrupt");
+    check(errors.set_notification(signaller).ok(), "handler of SError");
+}
+
+/// A thread of another domain runs in its turns and in no others, whatever its priority. It may take some turns until it has got so far; a domain
+/// that never has one ends the test by its time limit.
+void check_domains() {
+    check(word_at(trace_address) == 0, "a domain without time");
+    check(domain.schedule_set_start(other_domain_entry).ok(), "beginning the schedule");
+    while (word_at(trace_address) == 0) {
+    }
+}
+
+/// The server works on its caller's time, and takes nothing from who brings none: what it started on was taken back.
+void check_passive_server() {
+    sys::ShortMessage request{abi::MessageInfo::make(0, 0, 0, 3), 0, {}};
+    check(sys::send(served.address(), request) == abi::Error::NoDonation, "no time of its own");
+    sys::call(served.address(), request);
+    check(request.info.label() == 4 && request.words[0] == 0x66, "a passive server's answer");
+}
+
 /// The other threads fault, run out of budget and call: each message tells its sender by the badge.
 void check_threads() {
     unsigned seen = 0;
@@ -157,12 +211,16 @@ void check_threads() {
 
 }  // namespace
 
-// The entries of the four threads, which start.S below puts at the description's addresses.
+// The entries of the threads, which start.S below puts at the description's addresses.
 extern "C" [[noreturn]] void probe(uint64_t first, uint64_t second, uint64_t stack) {
     caprock_ipc_buffer = reinterpret_cast<abi::IPCBuffer*>(buffer_address);
     check_start(first, second, stack);
     check_memory();
     check_rights();
+    check_access();
+    check_software_interrupts();
+    check_passive_server();
+    check_domains();
     check_derivation();
     check_threads();
     check_authority();
@@ -176,6 +234,22 @@ extern "C" [[noreturn]] void caller() {
     for (;;) sys::yield();
 }
 
+// Answers with the label plus one and the badge; the first that it answers is the loader.
+extern "C" [[noreturn]] void server() {
+    sys::ShortMessage request{};
+    sys::recv(1, 2, request, donation);
+    for (;;) {
+        const uint64_t label = request.info.label() + 1;
+        request = {abi::MessageInfo::make(1, 0, 0, label), 0, {request.badge}};
+        sys::reply_recv(1, 2, request, donation);
+    }
+}
+
+extern "C" [[noreturn]] void elsewhere() {
+    *reinterpret_cast<volatile uint64_t*>(trace_address) = 1;
+    for (;;) sys::yield();
+}
+
 asm(R"(
         .section .text.start, "ax"
         .global _start
@@ -184,6 +258,8 @@ _start: b       1f              // 0x400000: the probe
         b       .               // 0x400008: spins
         movz    x0, #0x70, lsl #16
         ldr     x0, [x0]        // 0x40000c: faults
+        b       elsewhere       // 0x400014
+        b       server          // 0x400018
 1:      adrp    x2, thread_block
         add     x2, x2, :lo12:thread_block
         msr     tpidr_el0, x2

@@ -24,15 +24,20 @@ COMPILE = ["aarch64-linux-gnu-g++", "-std=gnu++2b", "-Wall", "-Wextra", "-Werror
            "-mgeneral-regs-only", "-mstrict-align", "-fno-pic", "-static", "-no-pie", "-nostdlib", "-fno-asynchronous-unwind-tables",
            "-Wl,--build-id=none", f"-Wl,-T,{HERE / 'loader_probe.ld'}", "-Wl,--no-warn-rwx-segments"]
 
-# Priorities: the probe serves the others, so it is above them.
+# Priorities: the probe serves the others, so it is above them; `elsewhere` is above all, but its domain has no time before the probe gives it some.
+# `server` is declared first, as it has to be ready before its caller, the probe.
 PROBE = """
+caprock 1
 arch aarch64
 objects {
-  probe = tcb (addr: 0x406000, ip: 0x400000, sp: 0x406000, prio: 100, max_prio: 100, affinity: 0, init: [0x1234, 0xfffffffffffffff0])
+  server = tcb (addr: 0, ip: 0x400018, sp: 0x40c000, prio: 90, max_prio: 0, affinity: 0, first_receive: 1)
+  probe = tcb (addr: 0x406000, ip: 0x400000, sp: 0x406000, prio: 100, max_prio: 100, affinity: 0, init: [0x1234, 0xfffffffffffffff0],
+               physical_timer: True, pmu: True)
   caller = tcb (addr: 0, ip: 0x400004, sp: 0, prio: 50, max_prio: 0, affinity: 0)
   spinner = tcb (addr: 0, ip: 0x400008, sp: 0, prio: 40, max_prio: 0, affinity: 0)
-  faulty = tcb (addr: 0, ip: 0x40000c, sp: 0, prio: 60, max_prio: 0, affinity: 0)
+  faulty = tcb (addr: 0, ip: 0x40000c, sp: 0, prio: 60, max_prio: 0, affinity: 0, fpu_disabled: True)
   asleep = tcb (addr: 0, ip: 0x700000, sp: 0, prio: 200, max_prio: 0, affinity: 0, resume: False)
+  elsewhere = tcb (addr: 0, ip: 0x400014, sp: 0, prio: 250, max_prio: 0, affinity: 0, dom: 5)
   cspace = cnode (5 bits)
   callers_cspace = cnode (2 bits)
   v = pgd
@@ -56,6 +61,14 @@ objects {
   sc_spinner = sc (7 bits, period: 50000, budget: 1000, data: 0x55)
   sc_faulty = sc (8 bits, period: 10000, budget: 5000, data: 0)
   sc_asleep = sc (8 bits, period: 10000, budget: 10000, data: 0)
+  sc_elsewhere = sc (8 bits, period: 10000, budget: 10000, data: 0)
+  sc_server = sc (8 bits, period: 10000, budget: 10000, data: 0)
+  served = ep
+  server_reply = rtreply
+  server_cspace = cnode (2 bits)
+  message = arm_sgi_signal (irq: 9, target: 0)
+  message_line = irq
+  errors = irq
   e = ep
   full = ep
   r = rtreply
@@ -72,7 +85,11 @@ caps {
             fault_ep_slot: e (WG, badge: 0x11)  temp_fault_ep_slot: e (WG, badge: 0x88) }
   faulty { cspace: callers_cspace (guard: 0, guard_size: 62)  vspace: v  sc_slot: sc_faulty  fault_ep_slot: e (WGP, badge: 0x77) }
   asleep { cspace: callers_cspace (guard: 0, guard_size: 62)  vspace: v  sc_slot: sc_asleep }
+  elsewhere { cspace: callers_cspace (guard: 0, guard_size: 62)  vspace: v  sc_slot: sc_elsewhere }
+  server { cspace: server_cspace (guard: 0, guard_size: 62)  vspace: v  sc_slot: sc_server }
   callers_cspace { 1: e (WP, badge: 0x99) }
+  server_cspace { 1: served (R)  2: server_reply }
+  message_line { 0: n (badge: 0x20) }
   cspace {
     1: e (R)
     2: r
@@ -93,6 +110,11 @@ caps {
     17: irq_control
     18: pool
     19: full (W, badge: 0x33) - child_of (cspace, 12)
+    21: message
+    22: message_line
+    23: errors
+    24: domain
+    25: served (WP, badge: 0x66)
   }
   v { 0: v1 }
   v1 { 0: v2 }
@@ -101,7 +123,8 @@ caps {
   v3 { 0: code0 (RX)  1: code1 (RX)  2: code2 (RX)  3: code3 (RX)  4: data (RW)  5: stack (RW)  6: buffer (RW)  7: uart (RW, uncached)
        8: tree (R, uncached)  9: constant (R)  11: shared (RW)  12: shared (R) }
 }
-irq maps { 34: clock }
+irq maps { 34: clock  9: message_line  1020: errors }
+domains { schedule: [(5, 1000 us), (0, 400000 ticks)] index_shift: 7 domain_set_start: no_start }
 """
 
 # A thread that needs nothing but memory, to carry objects that the loader shall stumble over.
@@ -163,6 +186,12 @@ HALTS = {
     "a core that does not run": (idle_system(core=1), {}, r"s is for core 1, but the kernel runs 1 \(start the machine with more cores\)$"),
     "a budget that is too small": (idle_system(schedule="period: 10000, budget: 1, data: 0"), {},
                                    r"configuring s with 1 us in 10000 us: RangeError \(from \d+ to \d+\)$"),
+    "a core that does not exist": (idle_system("u = tcb (addr: 0, affinity: 5)"), {},
+                                   r"placing u on core 5: RangeError \(from 0 to 3\)$"),
+    "a core to interrupt that does not exist": (idle_system("g = arm_sgi_signal (irq: 3, target: 4)"), {},
+                                                r"making the right to send interrupt 3 to core 4 for g: RangeError \(from 0 to 3\)$"),
+    "a turn that is too short": (idle_system(rest="domains { schedule: [(2, 1 us)] }"), {},
+                                 r"giving domain 2 entry 0 of the schedule, for 1 us: RangeError \(from \d+ to \d+\)$"),
     "control of a core that does not run": (idle_system("d = cnode (1 bits)", "d { 1: sched_control (core: 2) }"), {},
                                             "d slot 1 names core 2, but the kernel runs 1$"),
 }

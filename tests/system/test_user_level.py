@@ -13,7 +13,7 @@ from pathlib import Path
 import machines
 import pytest
 
-from capdl import build
+from capdl import build, elf
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("CAPROCK_BUILD", ROOT / "build"))
@@ -97,9 +97,26 @@ def test_hello_repeats_to_the_byte_under_instruction_counting(tmp_path):
     assert first.log == second.log
 
 
-@pytest.mark.parametrize("setting", [machines.Setting("virt"), machines.Setting("raspi4b")], ids=spell)
+def run_changed(name, changes, folder, setting=machines.Setting("virt"), **options):
+    """Run a system of the project with parts of its text replaced, under instruction counting. changes: (old, new), each old as often as it is
+    there."""
+    text = (ROOT / "systems" / f"{name}.cdl").read_text(encoding="utf-8")
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    path = folder / "changed.cdl"
+    path.write_text(text, encoding="utf-8")
+    return machines.run(setting, timeout=120, image=IMAGE, payload=make_payload(path, setting, folder), offline=True, output=None,
+                        deterministic=True, **options)
+
+
+TIMER_MACHINES = [*(machines.Setting("virt", gic=gic, el=el) for gic, el in product((2, 3), (1, 2))), machines.Setting("raspi4b")]
+
+
+@pytest.mark.parametrize("setting", TIMER_MACHINES, ids=spell)
 def test_sleeps_take_their_time(setting, tmp_path):
-    outcome = run("timer", setting, tmp_path, deterministic=True)
+    """No sleep ends early, or more than 100 us late: what the two clients, the timer and the console take together."""
+    outcome = run_changed("timer", [("slack: 500000", "slack: 100")], tmp_path, setting)
     assert outcome.status == 0, outcome.log
     lines = lines_by_component(outcome.log)
     assert lines["early"] == [f"sleep {number} of 5000 us done" for number in (1, 2, 3)]
@@ -108,17 +125,102 @@ def test_sleeps_take_their_time(setting, tmp_path):
     assert outcome.log.index("sleep 3 of 5000 us") < outcome.log.index("sleep 1 of 20000 us")
 
 
-def run_changed(old, new, folder):
-    """Run systems/hello.cdl with a part of its text replaced, and 2 s instead of 20 to wait for what is missing."""
-    text = (ROOT / "systems" / "hello.cdl").read_text(encoding="utf-8")
-    for before, after in ((old, new), ("seconds: 20", "seconds: 2")):
-        assert text.count(before) == 1
-        text = text.replace(before, after)
-    path = folder / "changed.cdl"
-    path.write_text(text, encoding="utf-8")
-    setting = machines.Setting("virt")
-    return machines.run(setting, timeout=120, image=IMAGE, payload=make_payload(path, setting, folder), offline=True, output=None,
-                        deterministic=True)
+def test_an_idle_system_does_not_tick(tmp_path):
+    """While one client sleeps for 3 s there is nothing to do, and next to no interrupts."""
+    record = tmp_path / "interrupts"
+    outcome = run_changed("timer", [("count: 3, us: 20000", "count: 1, us: 3000000")], tmp_path, extra=("-d", "int", "-D", str(record)))
+    assert outcome.status == 0 and "[late] sleep 1 of 3000000 us done" in outcome.log, outcome.log
+    assert 0 < record.read_text(encoding="ascii").count("[IRQ]") < 50
+
+
+RESTART = """caprock 1
+arch aarch64
+include "serial.cdl"
+include "timer.cdl"
+components {{
+  timer = component {{
+    elf "timer.elf"; prio 210; budget 1ms/5ms; access physical_timer; irq alarm: "/timer" 1
+    provides timer: Timer; emits restarter; faults to restarter
+  }}
+  restarter = component {{
+    elf "timer-restart.elf"; prio 100; budget 5ms/5ms; args {{ entry: {entry} }}
+    uses console: Console; uses system: System; uses timer: Timer; consumes alarm
+  }}
+}}
+connect {{
+  notify timer.restarter -> restarter.alarm
+  call restarter.timer -> timer.timer
+  call restarter.console -> console.console
+  call restarter.system -> console.system
+}}
+"""
+COMPILE = ["aarch64-linux-gnu-g++", "-std=gnu++2b", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-O2", "-ffreestanding", "-fno-exceptions",
+           "-fno-rtti", "-mcpu=cortex-a72", "-mstrict-align", "-fno-threadsafe-statics", "-fno-pic", "-static", "-no-pie", "-nostdlib",
+           "-fno-asynchronous-unwind-tables", "-Wl,--build-id=none", "-Wl,-z,max-page-size=4096", "-Wl,-z,noexecstack"]
+
+
+def compile_component(source, target):
+    """Compile a component for one test."""
+    includes = [f"-I{folder}" for folder in (BUILD / "kernel" / "api", BUILD / "userland", ROOT / "userland" / "caprock" / "include")]
+    script = f"-Wl,-T,{ROOT / 'userland' / 'caprock' / 'component.ld'}"
+    subprocess.run([*COMPILE, *includes, script, str(source), str(BUILD / "userland" / "libcaprock.a"), "-o", str(target)], check=True)
+
+
+@pytest.mark.parametrize("setting", [machines.Setting("virt"), machines.Setting("raspi4b")], ids=spell)
+def test_the_timer_can_be_restarted(setting, tmp_path):
+    """Whatever state it was stopped in, and with a deadline that came meanwhile: started again at its entry it serves new deadlines."""
+    compile_component(ROOT / "tests" / "system" / "timer_restart.cc", tmp_path / "timer-restart.elf")
+    path = tmp_path / "restart.cdl"
+    path.write_text(RESTART.format(entry=elf.read(BUILD / "userland" / "timer.elf").entry), encoding="utf-8")
+    record = tmp_path / "interrupts"
+    outcome = machines.run(setting, timeout=60, image=IMAGE, payload=make_payload(path, setting, tmp_path), offline=True, output=None,
+                           deterministic=True, extra=("-d", "int", "-D", str(record)))
+    assert outcome.status == 0, outcome.log
+    took = [int(duration) for duration in re.findall(r"\[restarter\] sleep \d took (\d+) us", outcome.log)]
+    assert len(took) == 3 and all(2_000 <= duration < 2_100 for duration in took), outcome.log
+    # Here, other than in the system with a supervisor, there are times without any deadline.
+    assert 0 < record.read_text(encoding="ascii").count("[IRQ]") < 100
+
+
+def shortest_calls(log):
+    """The microseconds that the clients of systems/passive.cdl print, by client."""
+    return {name: int(duration) for name, duration in re.findall(r"^\[(\w+)\] \d sums, the shortest took (\d+) us$", log, re.MULTILINE)}
+
+
+@pytest.mark.parametrize("setting", [machines.Setting("virt"), machines.Setting("raspi4b")], ids=spell)
+def test_a_passive_server_works_on_its_callers_time(setting, tmp_path):
+    """The same work takes one client a part of one budget, and the other, who has 500 us in 10 ms, several periods."""
+    outcome = run_changed("passive", [], tmp_path, setting)
+    assert outcome.status == 0, outcome.log
+    took = shortest_calls(outcome.log)
+    assert took["rich"] < 5_000 and took["poor"] > 20_000, outcome.log
+
+
+PASSIVE = "prio 120; passive; provides worker: Worker"
+
+
+def test_a_passive_server_that_never_receives_holds_up_its_callers_only(tmp_path):
+    broken = "prio 120; passive; args { address: 0 }; faults to supervisor; provides worker: Worker"
+    changes = [('elf "passive-server.elf"', 'elf "hello-null-reader.elf"'), (PASSIVE, broken), ("seconds: 20", "seconds: 1"),
+               ('rich: "ended"', 'worker: "memory", rich: "ended"')]
+    outcome = run_changed("passive", changes, tmp_path)
+    fault, *others = lines_by_component(outcome.log)["supervisor"]
+    assert fault.startswith("worker: read of unmapped address 0x0 at "), outcome.log
+    assert others == ["missing: the end of rich (ended)", "missing: the end of poor (ended)", "failed: the time is up"], outcome.log
+
+
+def test_domains_take_turns(tmp_path):
+    """Work of 2 ms has to wait for the other domain's turns, one to three of 3 ms, in a domain that has 1 ms in 4; and in one that has none it
+    is never done."""
+    changes = [(PASSIVE, "prio 120; budget 5ms/5ms; domain 1; provides worker: Worker"), ("prio 100; budget", "prio 100; domain 1; budget"),
+               ("count: 5", "count: 1"), ("count: 2, rounds: 500000", "count: 0, rounds: 0")]
+    for turns in ("(0, 3000 us), (1, 1000 us)", "(0, 187500 ticks), (1, 62500)"):
+        outcome = run_changed("passive", [*changes, ("connect {", f"domains {{ schedule: [{turns}] }}\nconnect {{")], tmp_path)
+        assert outcome.status == 0, outcome.log
+        assert 2_000 + 3 * 3_000 + 100 > shortest_calls(outcome.log)["rich"] > 2_000 + 3_000, outcome.log
+    outcome = run_changed("passive", [*changes, ("seconds: 20", "seconds: 1"), ("connect {", "domains { schedule: [(0, 3000 us)] }\nconnect {")],
+                          tmp_path)
+    assert lines_by_component(outcome.log)["supervisor"][-2:] == ["missing: the end of rich (ended)", "failed: the time is up"], outcome.log
 
 
 @pytest.mark.parametrize(("old", "new", "lines"), [
@@ -128,7 +230,7 @@ def run_changed(old, new, folder):
     ('client: "ended"', 'client: "ended", greeter: "ended"', ["missing: the end of greeter (ended)", "failed: the time is up"]),
 ], ids=["missing fault", "other fault", "missing argument", "missing end"])
 def test_a_system_that_does_not_come_to_the_expected_end_says_why(tmp_path, old, new, lines):
-    outcome = run_changed(old, new, tmp_path)
+    outcome = run_changed("hello", [(old, new), ("seconds: 20", "seconds: 2")], tmp_path)
     assert (outcome.status, outcome.reason) == (1, "caprock: exit 1"), outcome.log
     assert lines_by_component(outcome.log)["supervisor"][-len(lines):] == lines, outcome.log
 

@@ -10,6 +10,7 @@
 
 using namespace caprock;
 using namespace caprock::test;
+using host::hardware;
 
 namespace {
 
@@ -522,6 +523,207 @@ TEST_CASE("senders that waited cannot take a passive server's time", "[ipc]") {
     w.syscall(Syscall::Call, w.endpoint, {.label = 4});
     CHECK(w.current() == w.server.object);
     CHECK(w.answer(w.server).label == 4);
+}
+
+namespace {
+
+// A passive server that serves a call while a crowd waits with plain messages, which would leave it without a scheduling context.
+struct Besieged : Passive {
+    static constexpr unsigned size = 20;
+    std::vector<Thread> others;
+    Word quiet = make(ObjectType::Endpoint);   // where nobody sends
+    void besiege() {
+        for (unsigned i = 0; i < size; ++i) others.push_back(start_thread(5 + i % 3));
+        serve(require_donation);
+        run(client);
+        syscall(Syscall::Call, endpoint, {.label = 1});
+        REQUIRE(current() == server.object);
+        for (const Thread& other : others) {
+            run(other);
+            syscall(Syscall::Send, endpoint, {.label = 2});
+        }
+        run(server);
+    }
+    // Everybody was refused, and the server waits for the next caller.
+    void check_refused(unsigned count = size) {
+        unsigned refused = 0;
+        for (const Thread& other : others) {
+            if (other->state == ThreadState::Running) refused += answer(other) == failure(Error::NoDonation);
+        }
+        CHECK(refused == count);
+    }
+};
+
+}  // namespace
+
+TEST_CASE("a passive server refuses however many plain senders before it gives its context away", "[ipc]") {
+    for (bool preempted : {false, true}) {
+        Besieged w;
+        w.set_deep(false);
+        w.besiege();
+        hardware.always_pending = preempted;
+        w.prepare(Syscall::ReplyRecv, w.endpoint, {.label = 3, .words = {7}}, w.reply, 0, require_donation);
+        unsigned before = hardware.preemption_points;
+        Word pc = w.server->context.pc;
+        for (unsigned i = 0; w.current() == w.server.object && w.server->context.pc == pc && i < 30; ++i) {
+            // Before all are refused the reply is not sent.
+            CHECK(w.client->state == ThreadState::BlockedOnReply);
+            w.execute();
+        }
+        hardware.always_pending = false;
+        CHECK(hardware.preemption_points - before >= Besieged::size);
+        w.check_refused();
+        CHECK(w.answer(w.client) == Answer{.label = 3, .words = {7}});
+        CHECK(w.server->state == ThreadState::BlockedOnReceive);
+        w.run(w.client);
+        w.syscall(Syscall::Call, w.endpoint, {.label = 4});
+        CHECK(w.current() == w.server.object);
+    }
+}
+
+TEST_CASE("an answer to one and a receive from another refuse in time too", "[ipc]") {
+    Besieged w;
+    w.set_deep(false);
+    w.besiege();
+    Thread second = w.make_thread(9);
+    Word second_reply = w.make(ObjectType::Reply);
+    bool with_reply = GENERATE(true, false);
+    // A second server that waits on the quiet endpoint gets the context.
+    w.resume(second);
+    w.must(w.starter, Method::SchedContextBind, {}, {second.tcb});
+    w.run(second);
+    w.syscall(Syscall::Wait, w.quiet);
+    w.must(w.starter, Method::SchedContextUnbind);
+    w.run(w.server);
+    hardware.always_pending = true;
+    w.prepare(with_reply ? Syscall::NBSendRecv : Syscall::NBSendWait, w.endpoint, {.label = 5}, second_reply, w.quiet, require_donation);
+    for (unsigned i = 0; w.server->state == ThreadState::Running && i < 30; ++i) {
+        CHECK(second->state == ThreadState::BlockedOnReceive);
+        w.execute();
+    }
+    hardware.always_pending = false;
+    w.check_refused();
+    CHECK(w.server->state == ThreadState::BlockedOnReceive);
+    CHECK(w.current() == second.object);
+    CHECK(w.answer(second).label == 5);
+}
+
+TEST_CASE("senders are refused only by a receive that would leave its thread without a context", "[ipc]") {
+    Besieged w;
+    w.set_deep(false);
+    w.besiege();
+    Word wrong = w.make(ObjectType::Reply);
+    w.run(w.server);
+    SECTION("the message goes to nobody") {
+        w.syscall(Syscall::NBSendRecv, w.endpoint, {.label = 5}, wrong, w.quiet, require_donation);
+    }
+    SECTION("the message goes to a thread that has a context") {
+        Thread active = w.start_thread(9);
+        w.run(active);
+        w.syscall(Syscall::Wait, w.quiet);
+        w.run(w.server);
+        w.syscall(Syscall::NBSendRecv, w.endpoint, {.label = 5}, wrong, w.quiet, require_donation);
+        CHECK(w.answer(active).label == 5);
+    }
+    SECTION("the message goes to no endpoint") {
+        w.syscall(Syscall::NBSendRecv, w.endpoint, {.label = 5}, wrong, w.client.tcb, require_donation);
+    }
+    SECTION("the message may not be sent") {
+        Word silent = w.copy(w.quiet, receive_only);
+        w.run(w.server);
+        w.syscall(Syscall::NBSendRecv, w.endpoint, {.label = 5}, wrong, silent, require_donation);
+    }
+    SECTION("the reply object stands for another call, or none") {
+        w.syscall(Syscall::ReplyRecv, w.endpoint, {.label = 5}, wrong, 0, require_donation);
+    }
+    SECTION("without the flag") { w.syscall(Syscall::NBSendRecv, w.endpoint, {.label = 5}, wrong, w.quiet); }
+    // The server still has the client's context, and takes the first message.
+    CHECK(w.server->state == ThreadState::Running);
+    CHECK(w.answer(w.server).label == 2);
+    w.check_refused(0);
+    CHECK(w.client->state == ThreadState::BlockedOnReply);
+}
+
+TEST_CASE("a signal that waits comes before senders are refused", "[ipc]") {
+    Besieged w;
+    w.set_deep(false);
+    w.besiege();
+    Word notification = w.make(ObjectType::Notification);
+    w.must(w.server.tcb, Method::TCBBindNotification, {}, {notification});
+    bool active = GENERATE(true, false);
+    if (active) {
+        Word badged = w.mint(notification, 4);
+        w.syscall(Syscall::Send, badged);
+    }
+    w.run(w.server);
+    w.syscall(Syscall::ReplyRecv, w.endpoint, {.label = 3}, w.reply, 0, require_donation);
+    CHECK(w.answer(w.client).label == 3);
+    w.check_refused(active ? 0 : Besieged::size);
+    if (active) CHECK(w.answer(w.server) == notified_with(4));
+}
+
+TEST_CASE("what the reply itself makes the server receive from is refused up to a bound", "[ipc]") {
+    Besieged w;
+    w.set_deep(false);
+    w.besiege();
+    // The slot that the server will receive from is empty until the reply's capability arrives there, in the client's receive slot.
+    Word slot = w.fresh();
+    w.client.ipc().receive_cnode = World::cap(InitSlot::CNode);
+    w.client.ipc().receive_index = slot;
+    w.client.ipc().receive_depth = World::full_depth;
+    w.run(w.server);
+    w.syscall(Syscall::ReplyRecv, slot, {.label = 3, .caps = {w.endpoint}}, w.reply, 0, require_donation);
+    CHECK(w.slot(slot).cap.is(CapType::Endpoint));
+    CHECK(w.answer(w.client).label == 3);
+    w.check_refused(16);
+    // The rest waits until the server has a context.
+    CHECK(w.server->state == ThreadState::Running);
+    CHECK(w.server->sched_context == nullptr);
+    w.must(w.starter, Method::SchedContextBind, {}, {w.server.tcb});
+    w.run(w.server);
+    w.execute();
+    CHECK(w.answer(w.server).label == 2);
+}
+
+TEST_CASE("faults that a passive handler refuses end their threads", "[ipc]") {
+    Passive w;
+    Thread faulter = w.make_thread(30, Budget{.budget_us = 1000, .period_us = 10'000});
+    w.must(faulter.tcb, Method::TCBSetTimeoutEndpoint, {}, {w.endpoint});
+    w.resume(faulter);
+    SECTION("a timeout brings no context to the handler that waits") {
+        w.serve(require_donation);
+        w.run(faulter);
+        hardware.time += 62'500;
+        w.timer();
+        CHECK(w.server->state == ThreadState::BlockedOnReceive);
+    }
+    SECTION("a timeout that waited is refused with the other senders") {
+        w.run(w.client);
+        w.must(w.server.tcb, Method::TCBSuspend);
+        w.run(faulter);
+        hardware.time += 62'500;
+        w.timer();
+        REQUIRE(faulter->state == ThreadState::BlockedOnSend);
+        w.serve(require_donation);
+        // It came to a server that still had the context that started it.
+        CHECK(w.server->state == ThreadState::Running);
+        CHECK(faulter->state == ThreadState::BlockedOnReply);
+        return;
+    }
+    SECTION("a timeout that waits when the context goes back") {
+        w.serve(require_donation);
+        w.run(w.client);
+        w.syscall(Syscall::Call, w.endpoint, {.label = 1});
+        w.run(faulter);
+        hardware.time += 62'500;
+        w.timer();
+        REQUIRE(faulter->state == ThreadState::BlockedOnSend);
+        w.run(w.server);
+        w.syscall(Syscall::ReplyRecv, w.endpoint, {.label = 3}, w.reply, 0, require_donation);
+        CHECK(w.server->state == ThreadState::BlockedOnReceive);
+    }
+    CHECK(faulter->state == ThreadState::Inactive);
+    CHECK(!faulter->faulted());
 }
 
 TEST_CASE("without the flag a passive server takes what comes", "[ipc]") {

@@ -29,7 +29,7 @@ struct LooseContext {
 };
 
 Word sum(SchedContext& context) {
-    Word total = 0;
+    Word total = context.unreturned.raw;
     for (unsigned i = 0; i < context.count; ++i) total += context.refill(i).amount.raw;
     return total;
 }
@@ -434,7 +434,6 @@ TEST_CASE("checks of SchedContext's methods", "[sched]") {
     REQUIRE_OK(bind(context, notification));
     REQUIRE_OK(w.invoke(context, Method::SchedContextUnbind));
     CHECK(w.object<Notification>(notification).sched_context == nullptr);
-    CHECK(w.invoke(context, Method::SchedContextYieldTo) == failure(Error::IllegalOperation));
 }
 
 TEST_CASE("consumed time is told once", "[sched]") {
@@ -508,4 +507,241 @@ TEST_CASE("a blocked thread's priority counts where it waits", "[sched]") {
     w.syscall(Syscall::NBSend, object, {});
     CHECK(a->state == ThreadState::Running);
     CHECK(b->wait.linked());
+}
+
+// -- YieldTo
+
+namespace {
+
+// Callers and the thread that they yield to; all of them may be given time by the others.
+struct Yielding : World {
+    Thread target = start_thread(20);
+    Thread caller = start_thread(20);
+    Thread equal = start_thread(20);
+    Yielding() {
+        for (const Thread* thread : {&target, &caller, &equal})
+            must(thread->tcb, Method::TCBSetMCPriority, {20}, {cap(InitSlot::TCB)});
+        // The caller runs, the others are ready, the target last.
+        let_go();
+        while (current() != caller.object) syscall(Syscall::Yield, 0);
+    }
+    void yield_to(const Thread& thread) { syscall(Syscall::Call, thread.context, {static_cast<Word>(Method::SchedContextYieldTo)}); }
+};
+
+}  // namespace
+
+TEST_CASE("checks of YieldTo, in order", "[sched]") {
+    World w;
+    Thread caller = w.start_thread(20);
+    Thread target = w.start_thread(10);
+    Word free = w.make_context({});
+    w.must(caller.tcb, Method::TCBSetMCPriority, {15}, {World::cap(InitSlot::TCB)});
+    w.run(caller);
+    auto yield_to = [&](Word context) {
+        w.syscall(Syscall::Call, context, {static_cast<Word>(Method::SchedContextYieldTo)});
+        return w.answer(caller);
+    };
+    CHECK(yield_to(free) == failure(Error::IllegalOperation));
+    CHECK(yield_to(caller.context) == failure(Error::IllegalOperation));
+    CHECK(yield_to(World::cap(InitSlot::SchedContext)) == failure(Error::IllegalOperation));
+    CHECK(yield_to(target.context) == success({0}));
+    w.must(target.tcb, Method::TCBSetPriority, {16}, {World::cap(InitSlot::TCB)});
+    w.run(caller);
+    CHECK(yield_to(target.context) == failure(Error::IllegalOperation));
+    w.must(target.tcb, Method::TCBSetPriority, {15}, {World::cap(InitSlot::TCB)});
+    w.run(caller);
+    CHECK(yield_to(target.context) == success({0}));
+}
+
+TEST_CASE("YieldTo lets an equal run at once, and the caller behind it", "[sched]") {
+    Yielding w;
+    Word notification = w.make(ObjectType::Notification);
+    w.must(w.target.context, Method::SchedContextConsumed);
+    w.let_go();
+    REQUIRE(w.current() == w.caller.object);
+    w.yield_to(w.target);
+    CHECK(w.current() == w.target.object);
+    CHECK(w.caller->ready.linked());
+    hardware.time += 12'500;
+    SECTION("the target blocks: the caller is next, before its equals, and is told the time") { w.syscall(Syscall::Wait, notification); }
+    SECTION("the target yields") { w.syscall(Syscall::Yield, 0); }
+    SECTION("the target's turn ends") {
+        hardware.time += 1'000'000;
+        w.timer();
+        CHECK(w.current() == w.caller.object);
+        CHECK(w.answer(w.caller) == success({16'200}));
+        return;
+    }
+    w.let_go();
+    CHECK(w.current() == w.caller.object);
+    CHECK(w.answer(w.caller) == success({200}));
+    CHECK(w.caller->yielding_to == nullptr);
+}
+
+TEST_CASE("YieldTo to a thread of lower priority returns at once, and brings it to the head of its queue", "[sched]") {
+    Yielding w;
+    Thread low = w.start_thread(5);
+    Thread lower[] = {w.start_thread(5), w.start_thread(5)};
+    w.run(w.caller);
+    w.yield_to(lower[1]);
+    CHECK(w.current() == w.caller.object);
+    CHECK(w.answer(w.caller) == success({0}));
+    for (const Thread* thread : {&w.caller, &w.target, &w.equal}) w.must(thread->tcb, Method::TCBSuspend);
+    w.let_go();
+    CHECK(w.current() == lower[1].object);
+}
+
+TEST_CASE("YieldTo to a thread that cannot run returns at once, and tells the time that it used", "[sched]") {
+    Yielding w;
+    SECTION("it is inactive") { w.must(w.target.tcb, Method::TCBSuspend); }
+    SECTION("it waits") {
+        Word notification = w.make(ObjectType::Notification);
+        w.run(w.target);
+        w.syscall(Syscall::Wait, notification);
+    }
+    SECTION("it has no budget") {
+        w.configure(w.target.context, {.budget_us = 100, .period_us = 1'000'000});
+        w.run(w.target);
+        hardware.time += 6'250;
+        w.timer();
+        REQUIRE(w.target->release.linked());
+    }
+    SECTION("it is of another domain") { w.must(World::cap(InitSlot::Domain), Method::DomainSet, {1}, {w.target.tcb}); }
+    w.object<SchedContext>(w.target.context).consumed = Ticks(62'500);
+    w.run(w.caller);
+    w.yield_to(w.target);
+    CHECK(w.current() == w.caller.object);
+    CHECK(w.answer(w.caller) == success({1000}));
+    CHECK(w.object<SchedContext>(w.target.context).consumed == Ticks(0));
+}
+
+TEST_CASE("a YieldTo that is not over when something happens to either side", "[sched]") {
+    Yielding w;
+    w.must(w.target.context, Method::SchedContextConsumed);
+    w.let_go();
+    w.yield_to(w.target);
+    REQUIRE(w.caller->yielding_to != nullptr);
+    hardware.time += 6'250;
+    SECTION("another caller yields to the same context") {
+        Thread important = w.start_thread(30);
+        w.run(important);
+        w.yield_to(w.target);
+        // The first one's is over, and has taken the time.
+        CHECK(w.caller->yielding_to == nullptr);
+        CHECK(w.answer(w.caller) == success({100}));
+        CHECK(w.answer(important) == success({0}));
+    }
+    SECTION("the context is deleted") {
+        REQUIRE_OK(w.remove(w.target.context));
+        CHECK(w.caller->yielding_to == nullptr);
+        CHECK(w.answer(w.caller) == success({100}));
+    }
+    SECTION("the caller is suspended") {
+        w.must(w.caller.tcb, Method::TCBSuspend);
+        CHECK(w.caller->yielding_to == nullptr);
+        CHECK(w.object<SchedContext>(w.target.context).yield_from == nullptr);
+        w.resume(w.caller);
+        w.run(w.caller);
+        CHECK(w.answer(w.caller) == success({100}));
+    }
+    SECTION("the caller is deleted") {
+        REQUIRE_OK(w.remove(w.caller.tcb));
+        CHECK(w.object<SchedContext>(w.target.context).yield_from == nullptr);
+    }
+    SECTION("the caller's registers are written: they stay as written") {
+        w.must(w.caller.tcb, Method::TCBWriteRegisters, {0, 12, 0x500000, 0x600000, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9});
+        w.run(w.caller);
+        CHECK(w.caller->context.x[0] == 1);
+        CHECK(w.caller->context.x[2] == 3);
+    }
+    SECTION("the caller gets another priority") {
+        w.must(w.caller.tcb, Method::TCBSetPriority, {40}, {World::cap(InitSlot::TCB)});
+        w.let_go();
+        CHECK(w.current() == w.caller.object);
+        CHECK(w.answer(w.caller) == success({100}));
+    }
+    SECTION("the context passes to another thread") {
+        w.must(w.target.context, Method::SchedContextUnbind);
+        w.let_go();
+        CHECK(w.current() == w.caller.object);
+        CHECK(w.answer(w.caller) == success({100}));
+    }
+}
+
+TEST_CASE("YieldTo by a message before a receive goes on with the receive", "[sched]") {
+    Yielding w;
+    Word notification = w.make(ObjectType::Notification);
+    w.let_go();
+    REQUIRE(w.current() == w.caller.object);
+    bool at_once = GENERATE(true, false);
+    if (!at_once) {
+        w.must(w.target.tcb, Method::TCBSuspend);
+        w.let_go();
+    }
+    w.prepare(Syscall::NBSendWait, notification, {static_cast<Word>(Method::SchedContextYieldTo), {}, {}}, 0, w.target.context);
+    w.execute();
+    if (at_once) {
+        CHECK(w.current() == w.target.object);
+        CHECK(w.caller->state == ThreadState::Running);
+        w.run(w.caller);
+        w.execute();
+    }
+    CHECK(w.caller->state == ThreadState::BlockedOnNotification);
+    w.take_over();
+    w.syscall(Syscall::Send, notification);
+    CHECK(w.answer(w.caller) == Answer{.unwrapped = 7});
+}
+
+// -- Threads that wait for budget
+
+TEST_CASE("a thread that waits for its budget changes priority, and comes before its lessers at the same time", "[sched]") {
+    World w;
+    std::vector<Thread> threads;
+    for (unsigned i = 0; i < 6; ++i) {
+        threads.push_back(w.make_thread(10 + i, Budget{.budget_us = 1000, .period_us = 50'000}));
+        w.resume(threads.back());
+    }
+    Word start = hardware.time;
+    w.let_go();
+    for (unsigned i = 0; i < 6; ++i) {
+        hardware.time += 62'500;
+        w.timer();
+    }
+    REQUIRE(w.current() == nullptr);
+    // Every entry checks the order of the release queue.
+    for (unsigned i = 0; i < 6; ++i) w.must(threads[i].tcb, Method::TCBSetPriority, {60 - 7 * i}, {World::cap(InitSlot::TCB)});
+    for (unsigned i = 0; i < 6; ++i) w.must(threads[i].tcb, Method::TCBSetPriority, {20 + 13 * i % 5}, {World::cap(InitSlot::TCB)});
+    for (const Thread& thread : threads) CHECK(thread->release.linked());
+    w.let_go();
+    hardware.time = start + 6'250'000;
+    w.timer();
+    CHECK(w.current() != nullptr);
+}
+
+TEST_CASE("late refills are joined a few at a time, and all of the budget comes in the end", "[sched]") {
+    host::reset();
+    LooseContext c;
+    refill_new(c.context, LooseContext::room, Ticks(80'000), Ticks(1'000'000), Ticks(0));
+    // Eight pieces, far enough apart to stay pieces.
+    Word now = 0;
+    for (unsigned i = 0; i < 8; ++i) {
+        refill_unblock(c.context, Ticks(now));
+        refill_charge(c.context, Ticks(10'000));
+        now += 50'000;
+    }
+    REQUIRE(c->count == 8);
+    CHECK(c->first().amount == Ticks(10'000));
+    now = 10'000'000;
+    refill_unblock(c.context, Ticks(now));
+    CHECK(c->count == 4);
+    CHECK(c->first().amount == Ticks(50'000));
+    CHECK(c->first().time == Ticks(now));
+    CHECK(sum(c.context) == 80'000);
+    // The others are overdue: they are usable as soon as the first is used up, with no pause.
+    refill_charge(c.context, Ticks(50'000));
+    now += 50'000;
+    CHECK(refill_ready(c.context, Ticks(now)));
+    CHECK(sum(c.context) == 80'000);
+    refill_unblock(c.context, Ticks(now));
+    CHECK(c->first().amount == Ticks(30'000));
 }

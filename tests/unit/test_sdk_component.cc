@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What the SDK reads: ComponentInfo by name, fault messages, packets, device registers, the counter's arithmetic.
+// What the SDK reads: ComponentInfo by name, fault messages, packets, device registers, the counter's arithmetic; and the timer driver's
+// alarms.
 
 #include <caprock/clock.hpp>
 #include <caprock/fault.hpp>
 #include <caprock/mmio.hpp>
+
+#include "userland/drivers/timer/alarms.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -279,4 +282,108 @@ TEST_CASE("ticks become microseconds without overflow")
     CHECK(ticks_to_us(54, 54'000'000) == 1);
     CHECK(ticks_to_us(uint64_t {1} << 56, 62'500'000) == 1'152'921'504'606'846);
     CHECK(ticks_to_us(UINT64_MAX, 1'000'000'000) == UINT64_MAX / 1000);
+}
+
+TEST_CASE("microseconds become ticks that are not early, without overflow")
+{
+    CHECK(us_to_ticks(0, 62'500'000) == 0);
+    CHECK(us_to_ticks(1, 62'500'000) == 63);
+    CHECK(us_to_ticks(2, 62'500'000) == 125);
+    CHECK(us_to_ticks(1'000'000, 62'500'000) == 62'500'000);
+    CHECK(us_to_ticks(1'000'001, 54'000'000) == 54'000'054);
+    CHECK(us_to_ticks(UINT64_MAX, 62'500'000) == UINT64_MAX);
+    // The last second whose ticks fit 64 bits, and the one after it.
+    CHECK(us_to_ticks(UINT64_MAX / 1'000'000'000 * 1'000'000, 1'000'000'000) == UINT64_MAX / 1'000'000'000 * 1'000'000'000);
+    CHECK(us_to_ticks((UINT64_MAX / 1'000'000'000 + 1) * 1'000'000, 1'000'000'000) == UINT64_MAX);
+    for (uint64_t us = 0; us < 2'000'000; us += 77) {
+        const uint64_t ticks = us_to_ticks(us, 62'500'000);
+        CHECK(ticks_to_us(ticks, 62'500'000) == us);
+        CHECK((ticks == 0 || ticks_to_us(ticks - 1, 62'500'000) < us));
+    }
+}
+
+// The timer driver's table of alarms.
+
+namespace {
+
+using timer::Alarm;
+using timer::Alarms;
+using timer::never;
+
+/// The signals that ring at `now`, in order, and the deadline that is left.
+struct Expired {
+    std::vector<uint64_t> signals;
+    uint64_t next;
+
+    bool operator==(const Expired&) const = default;
+};
+
+Expired expire(Alarms& alarms, uint64_t now)
+{
+    Expired result {{}, 0};
+    result.next = alarms.expire(now, [&](uint64_t signal) { result.signals.push_back(signal); });
+    return result;
+}
+
+void set(Alarms& alarms, uint64_t badge, uint64_t deadline)
+{
+    Alarm* alarm = alarms.find(badge);
+    REQUIRE(alarm != nullptr);
+    alarm->deadline = deadline;
+}
+
+} // namespace
+
+TEST_CASE("a table without alarms has no deadline", "[timer]")
+{
+    Alarms alarms;
+    CHECK(expire(alarms, 5) == Expired {{}, never});
+    REQUIRE(alarms.add(7, 70) != nullptr);
+    CHECK(expire(alarms, never) == Expired {{}, never});
+}
+
+TEST_CASE("each alarm rings once, at its deadline and not before", "[timer]")
+{
+    Alarms alarms;
+    for (const uint64_t badge : {1u, 2u, 3u})
+        REQUIRE(alarms.add(badge, badge * 10) != nullptr);
+    set(alarms, 1, 300);
+    set(alarms, 2, 100);
+    set(alarms, 3, 200);
+    CHECK(expire(alarms, 99) == Expired {{}, 100});
+    CHECK(expire(alarms, 100) == Expired {{20}, 200});
+    CHECK(expire(alarms, 100) == Expired {{}, 200});
+    CHECK(expire(alarms, 1000) == Expired {{10, 30}, never});
+    CHECK(expire(alarms, 2000) == Expired {{}, never});
+}
+
+TEST_CASE("a deadline can be replaced and taken away", "[timer]")
+{
+    Alarms alarms;
+    REQUIRE(alarms.add(1, 10) != nullptr);
+    set(alarms, 1, 100);
+    set(alarms, 1, 500);
+    CHECK(expire(alarms, 100) == Expired {{}, 500});
+    set(alarms, 1, never);
+    CHECK(expire(alarms, never) == Expired {{}, never});
+}
+
+TEST_CASE("clients are told apart by their badges", "[timer]")
+{
+    Alarms alarms;
+    CHECK(alarms.find(1) == nullptr);
+    Alarm* first = alarms.add(1, 10);
+    Alarm* second = alarms.add(2, 20);
+    CHECK(alarms.find(1) == first);
+    CHECK(alarms.find(2) == second);
+    CHECK(first != second);
+}
+
+TEST_CASE("a full table takes no more clients", "[timer]")
+{
+    Alarms alarms;
+    for (uint64_t badge = 1; badge <= Alarms::capacity; ++badge)
+        REQUIRE(alarms.add(badge, badge) != nullptr);
+    CHECK(alarms.add(Alarms::capacity + 1, 1) == nullptr);
+    CHECK(alarms.find(Alarms::capacity) != nullptr);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // memset and memcpy, which the compiler calls for large initialisations and copies of structures. Kernel structures are multiples of 8
-// bytes and aligned to 8, so words first, then what is left by bytes; unaligned arguments go by bytes altogether.
+// bytes and aligned to 8, so words first, then what is left by bytes; unaligned arguments go by bytes altogether. Long messages are copied too.
     .section .text.memset, "ax"
     .global memset
 memset:                                 // x0 = start, w1 = byte, x2 = bytes; returns x0
@@ -29,6 +29,14 @@ memcpy:                                 // x0 = to, x1 = from, x2 = bytes, not o
     orr     x4, x0, x1
     tst     x4, #7
     b.ne    2f
+0:  subs    x2, x2, #32
+    b.lo    5f
+    ldp     x4, x5, [x1], #16
+    ldp     x6, x7, [x1], #16
+    stp     x4, x5, [x3], #16
+    stp     x6, x7, [x3], #16
+    b       0b
+5:  add     x2, x2, #32
 1:  subs    x2, x2, #8
     b.lo    3f
     ldr     x5, [x1], #8

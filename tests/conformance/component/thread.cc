@@ -4,6 +4,8 @@
 
 #include <stddef.h>
 
+#include "tests/conformance/component/probes.hpp"
+
 namespace caprock::conformance {
 
 namespace {
@@ -114,6 +116,59 @@ void sleep(uint64_t microseconds) {
     delete_cap(thread.tcb);
     delete_cap(thread.context);
     forget_threads(1);
+}
+
+Ticker::Ticker(uint64_t period) : period_(period) {
+    spawn(*this, {.budget = 20, .period = period});
+    start();
+}
+
+void Ticker::start() {
+    longest_ = 0;
+    turns_ = 0;
+    last_ = now();
+}
+
+void Ticker::operator()() {
+    for (;;) {
+        sys::yield();
+        const uint64_t time = now();
+        if (time - last_ > longest_) longest_ = time - last_;
+        last_ = time;
+        turns_ = turns_ + 1;
+        if (at_turn != nullptr) at_turn();
+    }
+}
+
+void Ticker::check_on_time(uint64_t least) const {
+    constexpr uint64_t latency = 50;   // microseconds: of the interrupt, and of the kernel between two preemption points
+    const uint64_t waited = now() - last_ > longest_ ? now() - last_ : longest_;
+    if (turns_ < least || waited > ticks_of(period_ + latency))
+        fail(Text() << "the ticker had " << uint64_t{turns_} << " turns, and once none for " << waited * 1'000'000 / platform().timer_frequency << " us");
+}
+
+Crowd::Crowd(unsigned count) : first_(take_slots(count)), left_(count), context_(create<SchedContext>(sched_context_bits)) {
+    set_budget(context_, worker_budget, worker_budget);
+    for (uint64_t made = 0; made < count; made += abi::retype_fan_out_limit) {
+        const uint64_t more = count - made < abi::retype_fan_out_limit ? count - made : abi::retype_fan_out_limit;
+        CHECK_OK(memory.retype(abi::ObjectType::TCB, 0, 0, 0, first_ + made, more, own_cnode));
+    }
+}
+
+Cap<TCB> Crowd::add(abi::Syscall call, CapRef cap, uint8_t priority, uint64_t word) {
+    CHECK(left_-- > 0);
+    const Cap<TCB> tcb{first_++};
+    CHECK_OK(tcb.configure(abi::CNodeCapData{0}, 0, 0, own_cnode, own_vspace, CapRef{}));
+    CHECK_OK(tcb.set_sched_params(0, priority, own_tcb, context_, CapRef{}));
+    abi::UserContext registers{};
+    registers.pc = reinterpret_cast<uint64_t>(&probe_call_and_stop);
+    registers.x0_x8[0] = cap.address();
+    registers.x0_x8[1] = abi::MessageInfo::make(1, 0, 0, 0).raw;
+    registers.x0_x8[2] = word;
+    registers.x0_x8[7] = static_cast<uint64_t>(call);
+    CHECK_OK(tcb.write_registers(resume_target, sizeof registers / sizeof(uint64_t), registers));
+    CHECK_OK(context_.unbind());
+    return tcb;
 }
 
 FaultReport report_of(const sys::Message& message) {

@@ -94,6 +94,40 @@ void forget_threads(unsigned count);
 /// Lets everybody else of the component run for so many microseconds.
 void sleep(uint64_t microseconds);
 
+/// A thread of higher priority that runs for a moment in each period, and notes how long it had to wait: whether an operation of another thread
+/// lets interrupts in.
+class Ticker {
+public:
+    explicit Ticker(uint64_t period);
+    Ticker(const Ticker&) = delete;
+    /// Ends the test unless the thread ran in every period since its last start, and at least `least` times.
+    void check_on_time(uint64_t least = 2) const;
+    /// Forgets what was until now.
+    void start();
+    /// What it does at each turn, beside taking note.
+    void (*at_turn)() = nullptr;
+    void operator()();
+
+private:
+    uint64_t period_;
+    volatile uint64_t last_ = 0;
+    volatile uint64_t longest_ = 0;
+    volatile uint64_t turns_ = 0;
+};
+
+/// Threads without stack and buffer, each of which makes one system call and then stops: many that wait.
+class Crowd {
+public:
+    explicit Crowd(unsigned count);
+    /// Lets the next one, of this priority, make its system call. One that is blocked in it has no scheduling context afterwards.
+    Cap<TCB> add(abi::Syscall call, CapRef cap, uint8_t priority, uint64_t word = 0);
+
+private:
+    uint64_t first_;
+    unsigned left_;
+    Cap<SchedContext> context_;
+};
+
 /// Configures a scheduling context; microseconds.
 void set_budget(Cap<SchedContext> context, uint64_t budget, uint64_t period, uint64_t extra_refills = 0, uint64_t badge = 0);
 

@@ -16,7 +16,7 @@ constexpr uint64_t ended_badge = 1;
 constexpr uint64_t timeout_badge = 2;
 constexpr uint8_t watchdog_priority = 254;
 constexpr uint64_t watchdog_period = 250'000;   // microseconds
-constexpr unsigned watchdog_patience = 9;       // periods that a test may take
+constexpr unsigned watchdog_patience = 5;       // periods that a test may take; the longest waits for 400 ms
 
 struct Outcome {
     Verdict verdict;

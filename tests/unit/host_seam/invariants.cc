@@ -157,6 +157,7 @@ public:
     }
 
     void deep() {
+        for (unsigned domain = 0; domain < abi::domains; ++domain) check_ready(core_.queues[domain], domain, true);
         check_derivation();
         check_disjoint();
         check_pools();
@@ -373,14 +374,17 @@ private:
         bool access = thread.thread_flags().pmu() != 0 || thread.thread_flags().physical_timer() != 0;
         bool fpu = core_.fpu_owner == &thread;
         require(thread.special == ((fpu ? Special::fpu : 0) | (access ? Special::access : 0) | (is_debugged(thread) ? Special::debug : 0) |
-                                   (thread.yielding_to != nullptr ? Special::yield : 0)), "special_thread",
-                "a thread counts as special and is not, or is and does not count", &thread);
+                                   (thread.yielding_to != nullptr ? Special::yield : 0)),
+                "special_thread", "a thread counts as special and is not, or is and does not count", &thread);
         bool stepped = (thread.context.spsr & host::single_step) != 0;
         // A stepped thread whose bit is clear, as the processor leaves it behind svc, traps before its next instruction.
         require(!stepped || thread.debug.steps != 0, "step_armed", "a thread is armed for a step and not stepped", &thread);
     }
 
     void check_placement(Tcb& thread) {
+        Word present = core_.queues[thread.domain.raw].present[thread.priority.raw / 64];
+        require(!thread.ready.linked() || (present >> (thread.priority.raw % 64) & 1) != 0, "ready_map", "a ready thread is not marked",
+                &thread);
         bool current = core_.current == &thread;
         bool could_run = thread.state == ThreadState::Running && thread.sched_context != nullptr && thread.sched_context->configured();
         int places = int{current} + int{thread.ready.linked()} + int{thread.release.linked()};
@@ -445,12 +449,14 @@ private:
         require(sum + context.unreturned.raw == context.budget, "refill_sum", "refills do not sum to the budget", &context);
     }
 
-    void check_ready(ReadyQueues& ready, unsigned domain) {
+    // The queues that the map says are there, or all.
+    void check_ready(ReadyQueues& ready, unsigned domain, bool all) {
         for (unsigned word = 0; word < ReadyQueues::words; ++word) {
             bool marked = (ready.summary >> word & 1) != 0;
             require(marked == (ready.present[word] != 0), "ready_map", "the summary of ready priorities is wrong");
         }
         for (unsigned priority = 0; priority < abi::priorities; ++priority) {
+            if (!all && ready.present[priority / 64] == 0) continue;
             auto& ring = ready.rings[priority];
             bool present = (ready.present[priority / 64] >> (priority % 64) & 1) != 0;
             require(present == !ring.empty(), "ready_map", "the map of ready priorities is wrong");
@@ -523,7 +529,7 @@ private:
     }
 
     void check_core() {
-        for (unsigned domain = 0; domain < abi::domains; ++domain) check_ready(core_.queues[domain], domain);
+        for (unsigned domain = 0; domain < abi::domains; ++domain) check_ready(core_.queues[domain], domain, false);
         check_heap(core_.release.root, nullptr);
         check_domains();
         check_deadline();
@@ -655,7 +661,8 @@ private:
     void check_run(Slot& slot) {
         if (!is_final(slot)) return;
         for (Slot* other : slots_) {
-            if (other != &slot)
+            // Whatever else they hold, capabilities to different memory are to different objects: that is checked by itself.
+            if (other != &slot && other->cap.object() == slot.cap.object())
                 require(!same_object(slot.cap, other->cap), "finality", "a capability counts as the last of its object and is not", &slot);
         }
     }

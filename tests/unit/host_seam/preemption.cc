@@ -17,11 +17,8 @@ Snapshot::Piece piece(const char* kind, const void* start, std::size_t bytes) {
 
 void forget(Snapshot::Piece& piece, std::size_t offset, std::size_t bytes) { std::memset(piece.bytes.data() + offset, 0, bytes); }
 
-// x0 and x1 are the result; x2 to x18 are dead after a system call, but for the words of its result.
-void forget_dead_registers(Snapshot::Piece& thread) {
-    constexpr std::size_t first = offsetof(Context, x) + 2 * sizeof(Word);
-    forget(thread, first, 17 * sizeof(Word));
-}
+// x0 to x18 are the result of the last system call, or dead.
+void forget_result(Snapshot::Piece& thread) { forget(thread, offsetof(Context, x), 19 * sizeof(Word)); }
 
 }  // namespace
 
@@ -30,10 +27,12 @@ Snapshot take_snapshot(const World& world) {
     for (const Live& live : world.live()) {
         Snapshot::Piece& taken = snapshot.pieces[reinterpret_cast<Word>(live.start)];
         taken = piece(live.kind, live.start, live.bytes);
-        if (live.start == world.root().object) forget_dead_registers(taken);
+        if (live.start == world.root().object) forget_result(taken);
     }
     const Kernel& kernel = world.kernel();
-    auto add = [&](const char* kind, const auto& part) { snapshot.pieces[reinterpret_cast<Word>(&part)] = piece(kind, &part, sizeof(part)); };
+    auto add = [&](const char* kind, const auto& part) {
+        snapshot.pieces[reinterpret_cast<Word>(&part)] = piece(kind, &part, sizeof(part));
+    };
     add("core", kernel.cores[0]);
     add("table of ASID pools", kernel.asid_pools);
     add("table of interrupts", kernel.irq_issued);

@@ -21,7 +21,7 @@ struct Snapshot {
     std::map<Word, Piece> pieces;
 };
 
-/// Dead registers of the root task, and words of its message, are not part of it: they hold what its last system call left there.
+/// The result of the root task's last system call is not part of it.
 Snapshot take_snapshot(const World& world);
 
 /// What differs first; empty when nothing does.
@@ -67,7 +67,7 @@ Preempted preempt_everywhere(Build build, Operate operate, Pairing pairing = Pai
         bool reached = host::hardware.pending_at == 0 && host::hardware.pending_again == 0;
         host::hardware.pending_at = host::hardware.pending_again = 0;
         ++result.runs;
-        world.check();
+        world.check(result.runs == 1);
         if (preemption.first == 0 && !preemption.always) {
             result.points = host::hardware.preemption_points - before;
             expected = take_snapshot(world);

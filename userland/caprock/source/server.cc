@@ -80,7 +80,9 @@ void Server::run()
             self_.keep(self_.wait_for(~uint64_t {0}));
             continue;
         }
-        ipc_exchange(answer ? abi::Syscall::ReplyRecv : abi::Syscall::Recv, info.endpoint, packet, info.reply);
+        // A passive server takes no message that brings no time: without it, it would never answer again.
+        ipc_exchange(answer ? abi::Syscall::ReplyRecv : abi::Syscall::Recv, info.endpoint, packet, info.reply,
+                     abi::syscall_flag_require_donation);
         answer = handle(packet);
     }
 }

@@ -30,6 +30,17 @@ constexpr uint64_t ticks_to_us(uint64_t ticks, uint64_t frequency)
     return ticks / frequency * 1'000'000 + ticks % frequency * 1'000'000 / frequency;
 }
 
+/// `us` microseconds in ticks of a counter of `frequency` Hz, rounded up: no counter shows it before the time has come. What exceeds 64 bits
+/// is the largest number (frequency below 2^44).
+constexpr uint64_t us_to_ticks(uint64_t us, uint64_t frequency)
+{
+    const uint64_t seconds = us / 1'000'000;
+    const uint64_t rest = (us % 1'000'000 * frequency + 999'999) / 1'000'000;
+    if (seconds > (UINT64_MAX - rest) / frequency)
+        return UINT64_MAX;
+    return seconds * frequency + rest;
+}
+
 /// Microseconds since power-on.
 inline uint64_t now_us() { return ticks_to_us(counter_ticks(), counter_frequency()); }
 

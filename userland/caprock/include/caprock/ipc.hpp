@@ -16,10 +16,11 @@ inline Packet ipc_packet()
 }
 
 /// One system call with all message registers; the result replaces the packet.
-inline void ipc_exchange(abi::Syscall number, uint64_t destination, Packet& packet, uint64_t reply)
+/// @param flags  0, or abi::syscall_flag_require_donation
+inline void ipc_exchange(abi::Syscall number, uint64_t destination, Packet& packet, uint64_t reply, uint64_t flags = 0)
 {
     uint64_t badge = destination;
-    caprock_trap(static_cast<uint64_t>(number), &badge, &packet.info.raw, packet.registers, reply, 0);
+    caprock_trap(static_cast<uint64_t>(number) | flags, &badge, &packet.info.raw, packet.registers, reply, 0);
     packet.badge = badge;
 }
 

@@ -47,7 +47,8 @@ public:
         fault_handler_ = {&handler, [](void* object, const Fault& fault) { return (*static_cast<Handler*>(object))(fault); }};
     }
 
-    /// Serves forever. Signals are delivered before the next message is received, so a flood of calls cannot starve them.
+    /// Serves forever. Signals are delivered before the next message is received, so a flood of calls cannot starve them. A `passive`
+    /// component has come here on time that was lent to it, which is taken back now: from here on it works on its callers' time.
     [[noreturn]] void run();
 
 private:

@@ -11,6 +11,9 @@ void probe_system_call(uint64_t* registers);
 /// The svc instruction of probe_system_call.
 extern const uint32_t probe_system_call_svc[];
 
+/// Makes the system call that the registers describe, and stops with an undefined instruction.
+void probe_call_and_stop();
+
 /// Fills x2 to x29 from `seed`, counts `rounds` (at least 1) down, and returns how many of the registers changed meanwhile.
 uint64_t probe_general_registers(uint64_t seed, uint64_t rounds);
 

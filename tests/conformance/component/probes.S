@@ -39,6 +39,12 @@ probe_system_call_svc:
         ldp     x29, x30, [sp], #32
         ret
 
+// void probe_call_and_stop(): a thread's first instruction, without a stack.
+        .global probe_call_and_stop
+probe_call_and_stop:
+        svc     #0
+        udf     #0
+
 // uint64_t probe_general_registers(uint64_t seed, uint64_t rounds): fills x2 to x29 with seed + number, counts rounds down, and returns how
 // many of them changed meanwhile.
         .global probe_general_registers

@@ -2,10 +2,10 @@
 // What operations cost, in instructions from user level to user level, system-call stub and loop included. Meaningful on a machine whose
 // virtual time advances one nanosecond with every instruction. Each figure has a bound: what it was when it was last looked at, and some
 // more.
-#include "tests/target/probes.hpp"
-#include "tests/target/thread.hpp"
+#include "tests/conformance/component/probes.hpp"
+#include "tests/conformance/component/thread.hpp"
 
-namespace caprock::target {
+namespace caprock::conformance {
 
 namespace {
 
@@ -14,11 +14,11 @@ constexpr uint64_t most_of_boot = 5'000'000;
 constexpr uint64_t most_of_round_trip = 700;
 constexpr uint64_t nanoseconds_in_second = 1'000'000'000;
 
-// Prints the mean cost of one of `count` operations that took `ticks`, with a decimal; returns its whole part.
+// Prints the mean cost of one of `count` operations that took `ticks`, and returns it.
 uint64_t report(const char* operation, uint64_t ticks, uint64_t count) {
-    const uint64_t instructions = ticks * (nanoseconds_in_second / environment.boot().platform->timer_frequency);
-    note(Text() << operation << ": " << instructions / count << "." << instructions * 10 / count % 10 << " instructions");
-    return instructions / count;
+    const uint64_t instructions = ticks * (nanoseconds_in_second / platform().timer_frequency) / count;
+    note(operation, instructions, "instructions");
+    return instructions;
 }
 
 // A passive server in the other address space, which answers with as many words as it gets.
@@ -44,7 +44,7 @@ struct Server {
 template <class Message>
 uint64_t round_trip(const char* operation, uint64_t words) {
     Server<Message> server(words);
-    const Thread& thread = spawn(server, {.vspace = environment.other_vspace()});
+    const Thread& thread = spawn(server, {.vspace = other_vspace()});
     CHECK_OK(thread.context.unbind());
     Message message{abi::MessageInfo::make(words, 0, 0, 0), 0, {}};
     const abi::MessageInfo info = message.info;
@@ -74,7 +74,7 @@ uint64_t repeat(const char* name, Operation operation) {
 }  // namespace
 
 TEST(boot, "from the machine's reset to the root task, boot shim included") {
-    CHECK(report("reset to root task", environment.started(), 1) < most_of_boot);
+    CHECK(report("reset to root task", shared_page().started, 1) < most_of_boot);
 }
 
 TEST(round_trip_0, "round trip of 0 words to a passive server in another address space") {
@@ -113,7 +113,7 @@ TEST(yield, "yield to an equal and back") {
     auto other = [] {
         for (;;) sys::yield();
     };
-    spawn(other, {.priority = worker_priority, .vspace = environment.other_vspace()});
+    spawn(other, {.priority = worker_priority, .vspace = other_vspace()});
     // The equal is in its loop from the first yield on.
     CHECK(repeat("yield there and back", [] { sys::yield(); }) < 1'200);
 }
@@ -138,7 +138,7 @@ TEST(fault_round_trip, "page fault to a passive handler in another address space
         sys::signal(finished.address());
         stop_current_thread();
     };
-    const Thread& thread = spawn(handler, {.vspace = environment.other_vspace()});
+    const Thread& thread = spawn(handler, {.vspace = other_vspace()});
     CHECK_OK(thread.context.unbind());
     auto faulter = [] { (void)*reinterpret_cast<volatile uint64_t*>(empty_terabyte); };
     spawn(faulter, {.priority = lower_priority, .fault_endpoint = endpoint});
@@ -154,7 +154,7 @@ TEST(fpu_round_trip, "first use of SIMD registers after a switch") {
             sys::yield();
         }
     };
-    spawn(other, {.priority = worker_priority, .vspace = environment.other_vspace()});
+    spawn(other, {.priority = worker_priority, .vspace = other_vspace()});
     const auto operation = [] {
         probe_use_simd();
         sys::yield();
@@ -162,4 +162,4 @@ TEST(fpu_round_trip, "first use of SIMD registers after a switch") {
     CHECK(repeat("yield there and back, both use SIMD", operation) < 1'500);
 }
 
-}  // namespace caprock::target
+}  // namespace caprock::conformance
