@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "cap/delete.hpp"
 
+#include "core/panic.hpp"
 #include "object/finalise.hpp"
 #include "object/tcb.hpp"
 
@@ -45,7 +46,11 @@ Progress discard(Core& core, Slot& slot) {
     return Progress::Complete;
 }
 
-void count_down(Slot& anchor) { as<ZombieCap>(anchor.cap).set_slots(as<ZombieCap>(anchor.cap).slots() - 1); }
+void count_down(Slot& anchor) {
+    ZombieCap& zombie = as<ZombieCap>(anchor.cap);
+    assert_that(zombie.slots() > 0 && container_slots(zombie)[zombie.slots() - 1].empty(), "zombie_slots");
+    zombie.set_slots(zombie.slots() - 1);
+}
 
 // `last`, the last unfinished slot of the anchor's container, holds an inner zombie.
 void enter_inner(Slot*& anchor, Slot& last) {

@@ -83,7 +83,13 @@ bool is_revocable(const Cap& copy, const Cap& source) {
 }
 
 namespace {
+void assert_links(const Slot& slot) {
+    assert_that(slot.prev() == nullptr || slot.prev()->next() == &slot, "derivation_links");
+    assert_that(slot.next() == nullptr || slot.next()->prev() == &slot, "derivation_links");
+}
+
 void link_behind(Slot& parent, Slot& slot) {
+    assert_links(parent);
     Slot* next = parent.next();
     slot.set_prev(&parent);
     slot.set_next(next);
@@ -93,7 +99,7 @@ void link_behind(Slot& parent, Slot& slot) {
 }  // namespace
 
 void insert_derived(const Cap& cap, Slot& parent, Slot& slot) {
-    assert_that(slot.empty() && !parent.empty(), "insert_derived into an occupied slot");
+    assert_that(slot.empty() && !parent.empty(), "empty_slot_filled");
     bool revocable = is_revocable(cap, parent.cap);
     slot.cap = cap;
     link_behind(parent, slot);
@@ -108,21 +114,22 @@ void insert_derived(const Cap& cap, Slot& parent, Slot& slot) {
 }
 
 void insert_object(const Cap& cap, Slot& parent, Slot& slot) {
-    assert_that(slot.empty(), "insert_object into an occupied slot");
+    assert_that(slot.empty() && !parent.empty(), "empty_slot_filled");
     slot.cap = cap;
     link_behind(parent, slot);
     slot.set_marks(true, true);
 }
 
 void insert_root(const Cap& cap, Slot& slot) {
-    assert_that(slot.empty(), "insert_root into an occupied slot");
+    assert_that(slot.empty(), "empty_slot_filled");
     slot.clear();
     slot.cap = cap;
     slot.set_marks(true, true);
 }
 
 void move_slot(const Cap& cap, Slot& from, Slot& to) {
-    assert_that(to.empty() && !from.empty(), "move_slot");
+    assert_that(to.empty() && !from.empty(), "empty_slot_filled");
+    assert_links(from);
     to = from;
     to.cap = cap;
     if (Slot* prev = from.prev()) prev->set_next(&to);
@@ -143,6 +150,7 @@ void swap_slots(Slot& a, Slot& b) {
 }
 
 void unlink_slot(Slot& slot) {
+    assert_links(slot);
     Slot* prev = slot.prev();
     Slot* next = slot.next();
     if (prev != nullptr) prev->set_next(next);

@@ -3,6 +3,7 @@
 // (C. A. Crane, "Linear lists and priority queues as balanced binary trees", 1972.) `rank` is the length of the right spine plus one.
 #pragma once
 
+#include "core/panic.hpp"
 #include "core/types.hpp"
 
 namespace caprock {
@@ -25,6 +26,7 @@ struct Heap {
     T* least() const { return root; }
 
     [[gnu::noinline]] void insert(T& element) {
+        assert_that(!hook(element).linked(), "release_heap");
         hook(element) = HeapHook<T>{.rank = 1};
         root = merge(root, &element);
         hook(*root).parent = nullptr;
@@ -32,6 +34,8 @@ struct Heap {
 
     [[gnu::noinline]] void remove(T& element) {
         T* parent = hook(element).parent;
+        assert_that(hook(element).linked() && (parent != nullptr || root == &element), "release_heap");
+        assert_that(parent == nullptr || !Less::before(element, *parent), "release_heap");
         T* orphans = merge(hook(element).left, hook(element).right);
         if (orphans != nullptr) hook(*orphans).parent = parent;
         if (parent == nullptr) {

@@ -26,6 +26,7 @@ struct PrioQueue {
     bool empty() const { return head == nullptr; }
 
     [[gnu::always_inline]] void insert(T& thread) {
+        assert_that(!thread.wait.linked(), "blocked_waits");
         if (head == nullptr) {
             lead(nullptr, nullptr, thread);
         } else {
@@ -35,6 +36,7 @@ struct PrioQueue {
 
     [[gnu::always_inline]] void remove(T& thread) {
         WaitHook<T>& hook = thread.wait;
+        assert_that(hook.linked() && head != nullptr, "blocked_waits");
         if (head == &thread && hook.ring.next == &thread && hook.lower == nullptr) {
             head = nullptr;
             hook.ring.next = nullptr;
@@ -100,6 +102,8 @@ private:
     }
 
     void link(T* above, T& leader, T* below) {
+        assert_that(above == nullptr || above->priority > leader.priority, "wait_queue_order");
+        assert_that(below == nullptr || below->priority < leader.priority, "wait_queue_order");
         leader.wait.higher = above;
         leader.wait.lower = below;
         leader.wait.leader = true;

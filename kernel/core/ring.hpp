@@ -2,6 +2,8 @@
 // Intrusive circular lists. An element embeds one Hook per list that it can be in; insertion and removal are O(1) and need no search.
 #pragma once
 
+#include "core/panic.hpp"
+
 namespace caprock {
 
 // A place in a ring. Not linked: both pointers are null.
@@ -20,6 +22,7 @@ struct Ring {
     bool empty() const { return head == nullptr; }
 
     void push_back(T& element) {
+        assert_that(!(element.*M).linked(), "ready_queue");
         if (head == nullptr) {
             (element.*M).next = (element.*M).prev = &element;
             head = &element;
@@ -38,6 +41,7 @@ struct Ring {
     }
 
     void remove(T& element) {
+        assert_that((element.*M).linked(), "ready_queue");
         T* next = (element.*M).next;
         T* prev = (element.*M).prev;
         (element.*M).next = (element.*M).prev = nullptr;

@@ -56,7 +56,7 @@ void put_cap_fault(MessageWriter& message, const Tcb& thread) {
 void put_unknown_syscall(MessageWriter& message, const Tcb& thread) {
     const Context& context = thread.context;
     for (unsigned i = 0; i < 8; ++i) message.put(context.x[i]);
-    message.put(context.pc, context.sp, context.x[30], context.spsr, thread.fault.words[0]);
+    message.put(context.pc, context.sp, context.x[30], arch::sanitise_spsr(context.spsr), thread.fault.words[0]);
 }
 
 void set_flags_register(Tcb& thread, Word spsr) {
@@ -99,7 +99,7 @@ void transfer_fault(Tcb& faulter, Tcb& receiver, Badge badge) {
     switch (fault.label) {
         case FaultLabel::CapFault: put_cap_fault(message, faulter); break;
         case FaultLabel::UnknownSyscall: put_unknown_syscall(message, faulter); break;
-        case FaultLabel::UserException: message.put(context.pc, context.sp, context.spsr, fault.words[0], fault.words[1]); break;
+        case FaultLabel::UserException: message.put(context.pc, context.sp, arch::sanitise_spsr(context.spsr), fault.words[0], fault.words[1]); break;
         case FaultLabel::Timeout: message.put(fault.words[0], fault.words[1]); break;
         case FaultLabel::VMFault: message.put(context.pc, fault.words[0], fault.flag, fault.words[1]); break;
         case FaultLabel::DebugException: message.put(context.pc, fault.words[0], fault.words[1], debug_breakpoint(faulter)); break;

@@ -44,11 +44,15 @@ void step_over(const Endpoint& endpoint, const Tcb& thread) {
 }
 
 [[gnu::always_inline]] inline void remove_receiver(Endpoint& endpoint, Tcb& receiver) {
+    assert_that(endpoint.receiving(), "endpoint_state");
+    assert_that(receiver.endpoint == &endpoint && receiver.state == ThreadState::BlockedOnReceive, "endpoint_waiters");
     endpoint.queue.remove(receiver);
     if (endpoint.queue.empty()) endpoint.set_idle();
 }
 
 void remove_sender(Endpoint& endpoint, Tcb& sender) {
+    assert_that(endpoint.sending(), "endpoint_state");
+    assert_that(sender.endpoint == &endpoint && sender.state == ThreadState::BlockedOnSend, "endpoint_waiters");
     if (endpoint.sweeper() != nullptr) step_over(endpoint, sender);
     endpoint.queue.remove(sender);
     if (!endpoint.queue.empty()) return;
@@ -57,6 +61,7 @@ void remove_sender(Endpoint& endpoint, Tcb& sender) {
 }
 
 void block(Endpoint& endpoint, Tcb& thread, ThreadState state) {
+    assert_that(!thread.faulted() || state == ThreadState::BlockedOnSend, "fault_pending");
     thread.state = state;
     thread.endpoint = &endpoint;
     endpoint.queue.insert(thread);
@@ -273,6 +278,7 @@ Progress refuse_early(Core& core, const Tcb& receiver, Endpoint& endpoint, const
 
 void end_sweep(Tcb& sweeper) {
     if (sweeper.sweep.endpoint == nullptr) return;
+    assert_that(sweeper.sweep.endpoint->sweeper() == &sweeper, "sweep_tie");
     sweeper.sweep.endpoint->set_sweeper(nullptr);
     sweeper.sweep = {};
 }
@@ -286,6 +292,7 @@ Progress cancel_badged_sends(Core& core, Tcb& sweeper, Endpoint& endpoint, Badge
         sweeper.sweep = {&endpoint, endpoint.queue.head, badge};
     }
     while (Tcb* sender = sweeper.sweep.next) {
+        assert_that(sender->endpoint == &endpoint && sender->state == ThreadState::BlockedOnSend, "sweep_cursor");
         sweeper.sweep.next = PrioQueue<Tcb>::after(*sender);
         if (sender->badge == badge) {
             leave_endpoint(*sender);

@@ -3,6 +3,7 @@
 // it (EOImode 1: the priority drops at once, deactivation waits), so a device cannot interrupt again before it was served.
 #include "object/irq.hpp"
 
+#include "core/panic.hpp"
 #include "object/finalise.hpp"
 #include "object/invocation.hpp"
 #include "object/notification.hpp"
@@ -28,6 +29,7 @@ Invoked get(const Invocation& invocation) {
     if (invocation.kernel().irq_issued[irq.raw] || irq == arch::timer_irq()) return Failure::of(Error::RevokeFirst);
     Slot* slot = TRY(find_empty_slot(invocation.caps[Args::cap_root]->cap, CPtr(args.index), args.depth));
     if (!serror) arch::irq_configure(irq, args.trigger == static_cast<Word>(abi::IRQTrigger::Edge), invocation.core.id);
+    assert_that(invocation.kernel().irq_notifications[irq.raw].empty(), "irq_issued");
     invocation.kernel().irq_issued[irq.raw] = true;
     insert_derived(IrqHandlerCap::make(KernAddr(0), irq.raw), invocation.slot, *slot);
     return Outcome::Done;
@@ -95,6 +97,7 @@ void handle_device_irq(Core& core, Irq irq) {
 bool signal_irq(Core& core, Irq irq) {
     const Cap& cap = core.kernel->irq_notifications[irq.raw].cap;
     if (!cap.is(CapType::Notification)) return false;
+    assert_that(core.kernel->irq_issued[irq.raw], "irq_issued");
     signal(core, cap.as_object<Notification>(), as<NotificationCap>(cap).badge());
     return true;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "object/notification.hpp"
 
+#include "core/panic.hpp"
 #include "ipc/ipc.hpp"
 #include "ipc/message.hpp"
 #include "sched/scheduler.hpp"
@@ -31,6 +32,8 @@ void take(Core& core, Tcb& thread, Notification& notification) {
 }
 
 void remove_waiter(Notification& notification, Tcb& thread) {
+    assert_that(notification.state == Notification::State::Waiting, "notification_state");
+    assert_that(thread.notification == &notification && thread.state == ThreadState::BlockedOnNotification, "notification_waiters");
     notification.queue.remove(thread);
     thread.notification = nullptr;
     if (notification.queue.empty()) notification.state = Notification::State::Idle;
@@ -87,12 +90,14 @@ bool cancel_all_waiters(Core& core, Notification& notification) {
 }
 
 void bind_notification(Tcb& thread, Notification& notification) {
+    assert_that(thread.bound_notification == nullptr && notification.bound_tcb == nullptr, "bound_notification");
     thread.bound_notification = &notification;
     notification.bound_tcb = &thread;
 }
 
 void unbind_notification(Tcb& thread) {
     if (thread.bound_notification == nullptr) return;
+    assert_that(thread.bound_notification->bound_tcb == &thread, "bound_notification");
     thread.bound_notification->bound_tcb = nullptr;
     thread.bound_notification = nullptr;
 }

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "object/reply.hpp"
 
+#include "core/panic.hpp"
 #include "ipc/ipc.hpp"
 #include "sched/scheduler.hpp"
 
 namespace caprock {
 
 void push_call(Reply& reply, Tcb& caller, Tcb& callee, bool donate_context) {
+    assert_that(reply.tcb == nullptr && caller.reply == nullptr, "reply_tie");
+    assert_that(reply.prev == nullptr && reply.next == nullptr && reply.context == nullptr, "call_stack");
     reply.tcb = &caller;
     caller.reply = &reply;
     caller.state = ThreadState::BlockedOnReply;
@@ -31,6 +34,8 @@ void pop_call(Core& core, Reply& reply) {
     SchedContext* context = reply.context;
     if (context == nullptr) return detach_call(reply);
     Reply* older = reply.prev;
+    assert_that(caller.reply == &reply, "reply_tie");
+    assert_that(context->reply == &reply && reply.next == nullptr && (older == nullptr || older->next == &reply), "call_stack");
     context->reply = older;
     if (older != nullptr) {
         older->next = nullptr;
@@ -42,6 +47,7 @@ void pop_call(Core& core, Reply& reply) {
 }
 
 void detach_call(Reply& reply) {
+    assert_that(reply.tcb->reply == &reply, "reply_tie");
     if (reply.prev != nullptr) reply.prev->next = nullptr;
     if (reply.next != nullptr) reply.next->prev = nullptr;
     if (reply.context != nullptr) reply.context->reply = nullptr;

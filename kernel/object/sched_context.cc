@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "object/sched_context.hpp"
 
+#include "core/panic.hpp"
 #include "ipc/message.hpp"
 #include "object/notification.hpp"
 #include "sched/scheduler.hpp"
@@ -8,6 +9,7 @@
 namespace caprock {
 
 void begin_yield(Core& core, SchedContext& context, Tcb& caller) {
+    assert_that(context.yield_from == nullptr && caller.yielding_to == nullptr, "yield_tie");
     context.yield_from = &caller;
     caller.yielding_to = &context;
     refresh_special(core, caller);
@@ -20,6 +22,7 @@ void complete_yield(Core& core, Tcb& caller) {
 }
 
 void forget_yield(Core& core, Tcb& caller) {
+    assert_that(caller.yielding_to->yield_from == &caller, "yield_tie");
     caller.yielding_to->yield_from = nullptr;
     caller.yielding_to = nullptr;
     refresh_special(core, caller);
@@ -32,6 +35,7 @@ Micros take_consumed(SchedContext& context) {
 }
 
 void bind_sched_context(Core& core, SchedContext& context, Tcb& thread) {
+    assert_that(context.tcb == nullptr && thread.sched_context == nullptr, "sched_context_tie");
     context.tcb = &thread;
     thread.sched_context = &context;
     resume_with_budget(core, thread);
@@ -40,6 +44,7 @@ void bind_sched_context(Core& core, SchedContext& context, Tcb& thread) {
 void unbind_sched_context_tcb(Core& core, SchedContext& context) {
     Tcb* thread = context.tcb;
     if (thread == nullptr) return;
+    assert_that(thread->sched_context == &context, "sched_context_tie");
     // The current thread is in no queue.
     if (thread != core.current) dequeue(core, *thread);
     thread->sched_context = nullptr;
@@ -48,11 +53,13 @@ void unbind_sched_context_tcb(Core& core, SchedContext& context) {
 
 void unbind_sched_context_notification(SchedContext& context) {
     if (context.notification == nullptr) return;
+    assert_that(context.notification->sched_context == &context, "lending_notification");
     context.notification->sched_context = nullptr;
     context.notification = nullptr;
 }
 
 void donate(Core& core, SchedContext& context, Tcb& thread) {
+    assert_that(thread.sched_context == nullptr, "sched_context_tie");
     unbind_sched_context_tcb(core, context);
     context.tcb = &thread;
     thread.sched_context = &context;

@@ -50,8 +50,10 @@ Invoked read_registers(const Invocation& invocation) {
     IPCBuffer* buffer = writable_buffer(reader);
     unsigned count = static_cast<unsigned>(args.count);
     if (count > register_words && buffer == nullptr) count = register_words;
+    clear_register_words(reader.context);
     for (unsigned i = 0; i < count; ++i) {
         Word word = is_dead_register(source, i) ? 0 : context_word(source.context, i);
+        if (i == spsr_word) word = arch::sanitise_spsr(word);
         (i < register_words ? reader.context.x[reg::word(i)] : buffer->msg[i]) = word;
     }
     set_received(reader, Badge(0), MessageInfo::make(count, 0, 0, 0));

@@ -2,6 +2,7 @@
 // Untyped::Retype: memory becomes objects. The watermark divides an untyped into memory in use, below, and free memory; it goes back to the
 // start when the untyped has no children. New objects hold zeroes, and of frames also memory does: what was there never reaches user level.
 #include "cap/slot.hpp"
+#include "core/panic.hpp"
 #include "object/endpoint.hpp"
 #include "object/invocation.hpp"
 #include "object/notification.hpp"
@@ -149,6 +150,7 @@ void construct(const Plan& plan, KernAddr object) {
 Word create(Slot& slot, const Plan& plan) {
     UntypedCap& untyped = as<UntypedCap>(slot.cap);
     Word end = plan.offset + (plan.count << plan.size.raw);
+    assert_that(untyped.watermark() <= plan.offset && end <= untyped.size_bits().bytes(), "untyped_watermark");
     Word cleared_end = align_up(untyped.watermark(), page_size) + untyped.cleared();
     for (Word i = 0; i < plan.count; ++i) {
         Word next = plan.offset + ((i + 1) << plan.size.raw);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "object/vspace.hpp"
 
+#include "core/panic.hpp"
 #include "sched/core.hpp"
 
 namespace caprock {
@@ -78,7 +79,9 @@ Word free_asid(const AsidPoolCap& cap) {
 }
 
 void assign_asid(const AsidPoolCap& pool, Word asid, VSpaceCap& vspace) {
-    pool.as_object<AsidPool>().vspace[asid - pool.number()] = vspace.object();
+    KernAddr& entry = pool.as_object<AsidPool>().vspace[asid - pool.number()];
+    assert_that(entry == KernAddr(0), "asid_named");
+    entry = vspace.object();
     vspace = VSpaceCap::make(vspace.object(), asid);
 }
 

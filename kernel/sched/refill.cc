@@ -7,6 +7,8 @@
 // the first the times ascend; every refill is at least the smallest budget, and `unreturned` is less.
 #include "sched/scheduler.hpp"
 
+#include "core/panic.hpp"
+
 namespace caprock {
 
 namespace {
@@ -58,6 +60,17 @@ void join_small_first(SchedContext& context) {
     }
 }
 
+// What a change of refills could break, without a look at all of them.
+void assert_refills(SchedContext& context) {
+    if constexpr (debug_build) {
+        assert_that(context.count >= 1 && context.count <= context.refill_max && context.head < context.refill_max, "refill_bounds");
+        assert_that(context.first().amount >= min_budget() && context.last().amount >= min_budget(), "refill_sufficient");
+        assert_that(context.unreturned < min_budget(), "refill_sufficient");
+        assert_that(context.count > 1 || context.first().amount + context.unreturned.raw == context.budget, "refill_sum");
+        assert_that(context.count < 3 || end_of(context.refill(context.count - 2u)) <= context.last().time, "refill_order");
+    }
+}
+
 void charge_round_robin(SchedContext& context, Ticks used) {
     Ticks& left = context.first().amount;
     left = used < left ? left - used.raw : Ticks(0);
@@ -81,6 +94,7 @@ void refill_update(SchedContext& context, unsigned max, Ticks budget, Ticks peri
     if (kept.time < now || period == Ticks(0)) kept.time = now;
     refill_new(context, max, budget, period, kept.time);
     Ticks rest = budget - kept.amount.raw;
+    if (context.round_robin()) context.first().amount = kept.amount;
     if (context.round_robin() || rest == Ticks(0)) return;
     if (kept.amount < min_budget() || rest < min_budget()) {
         context.first().time = kept.time + period.raw;
@@ -111,6 +125,7 @@ void refill_charge(SchedContext& context, Ticks used) {
         schedule_return(context, spent);
     }
     join_small_first(context);
+    assert_refills(context);
 }
 
 void refill_unblock(SchedContext& context, Ticks now) {
@@ -121,6 +136,7 @@ void refill_unblock(SchedContext& context, Ticks now) {
         context.first().amount += earlier.amount.raw;
         context.first().time = now;
     }
+    assert_refills(context);
 }
 
 bool refill_ready(SchedContext& context, Ticks now) { return context.first().time <= now; }

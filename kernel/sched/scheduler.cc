@@ -189,13 +189,35 @@ bool schedulable(const Tcb& thread) {
            !thread.release.linked();
 }
 
+// Threads that could run stand in one place: the current one and the candidate in no queue.
+void assert_placement(const Tcb& thread) {
+    if constexpr (debug_build) assert_that(schedulable(thread) && !thread.ready.linked(), "runnable_placed");
+}
+
+// After a choice. An exchange within a context needs no look at the queues.
+void assert_choice(const Core& core) {
+    if constexpr (debug_build) {
+        const Tcb* current = core.current;
+        assert_that(core.candidate == nullptr && !core.reschedule, "entry_settled");
+        assert_that(core.current_context == (current == nullptr ? &core.idle : &current->context), "current_context");
+        assert_that(core.ready == &core.queues[core.domain.raw] && (current == nullptr || current->domain == core.domain), "current_domain");
+        assert_that((current == nullptr ? -1 : int{current->priority.raw}) >= core.ready->highest(), "highest_runs");
+        assert_that(current == nullptr || (schedulable(*current) && !current->ready.linked()), "current_runnable");
+        assert_that(current == nullptr || current->sched_context == core.current_sched_context, "current_sched_context");
+        assert_that(current == nullptr || current->yielding_to == nullptr, "yield_tie");
+        assert_that((core.special & Special::fpu) == 0 || core.fpu_owner == current, "fpu_owner");
+    }
+}
+
 void enqueue_back(Core& core, Tcb& thread) {
+    assert_placement(thread);
     ReadyQueues& ready = queues_of(core, thread);
     ready.rings[thread.priority.raw].push_back(thread);
     set_present(ready, thread.priority);
 }
 
 void enqueue_front(Core& core, Tcb& thread) {
+    assert_placement(thread);
     ReadyQueues& ready = queues_of(core, thread);
     ready.rings[thread.priority.raw].push_front(thread);
     set_present(ready, thread.priority);
@@ -275,13 +297,14 @@ void yield(Core& core) {
 }
 
 void schedule(Core& core) {
-    if (switch_within_context(core)) return;
+    if (switch_within_context(core)) return assert_choice(core);
     bool unchanged = core.candidate == nullptr && !core.reschedule && current_runs(core);
     if (unchanged && core.current->sched_context == core.current_sched_context) return;
     charge(core, arch::now());
     check_budget(core);
     if (core.charged_until >= core.domain_end) next_domain(core);
     choose(core);
+    assert_choice(core);
     set_next_deadline(core);
 }
 
@@ -307,6 +330,7 @@ void refresh_special(Core& core, Tcb& thread) {
 void take_fpu(Core& core, Tcb* thread) {
     Tcb* owner = core.fpu_owner;
     if (owner != thread) {
+        assert_that(owner == nullptr || (owner->special & Special::fpu) != 0, "special_thread");
         if (owner != nullptr) {
             arch::fpu_save(owner->fpu);
             owner->special &= static_cast<uint8_t>(~Special::fpu);

@@ -117,19 +117,22 @@ Invoked invoke(const Invocation& invocation) {
     return dispatch(invocation);
 }
 
+constexpr unsigned result_registers = reg::word(register_words - 1) + 1;   // x0 to x16
+
 [[gnu::noinline]] Progress invoke_object(Core& core, Tcb& thread, Slot& slot, const SendPhase& phase) {
     SentMessage message(thread);
     Invocation invocation{core, thread, slot, static_cast<Method>(message.info().label()), message, {}};
     if (!find_arguments(core, thread, invocation, phase)) return Progress::Complete;
-    Word receive_from = thread.context.x[reg::cap];
+    // A first phase gives no result: the receive phase, and whoever handles a fault of it, finds the registers as they were.
+    Word kept[result_registers];
+    if (!phase.answers) __builtin_memcpy(kept, thread.context.x, sizeof(kept));
     Invoked invoked = invoke(invocation);
     if (invoked.ok() && invoked.value() == Outcome::Preempted) {
         restart_syscall(thread);
         return Progress::Preempted;
     }
     if (!phase.answers) {
-        // A method that gives its result itself has overwritten what the receive phase needs.
-        thread.context.x[reg::cap] = receive_from;
+        __builtin_memcpy(thread.context.x, kept, sizeof(kept));
         return Progress::Complete;
     }
     if (!invoked.ok()) {
@@ -298,7 +301,7 @@ void send_receive(Core& core, Tcb& thread, CPtr destination, bool with_reply) {
 
 void unknown_syscall(Core& core, Tcb& thread) {
     Word number = thread.context.x[reg::number];
-    if (debug_syscall(thread, number)) return;
+    if (debug_syscall(thread, number & abi::syscall_number_mask)) return;
     restart_syscall(thread);
     send_fault(core, thread, {.label = abi::FaultLabel::UnknownSyscall, .flag = false, .words = {number, 0}, .lookup = {}});
 }

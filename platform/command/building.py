@@ -15,13 +15,13 @@ CROSS_FILE = ROOT / "cross-aarch64.ini"
 _TOOLS_RECORD = "caprock-tools.txt"
 
 
-def build(quiet: bool = True, jobs: int | None = None, tests: bool = False) -> None:
-    """Configures the build folder if that is due, and compiles with `jobs` processes (None: one per core): all that systems are made of, and with
-    `tests` the tests' programs too.
+def build(quiet: bool = True, jobs: int | None = None, tests: bool = False, more: tuple[str, ...] = ()) -> None:
+    """Configures the build folder if that is due, and compiles with `jobs` processes (None: one per core): all that systems are made of, with
+    `tests` the tests' programs too, and the targets `more`.
 
     A Finding, after the compiler's own words, if something does not compile.
     """
-    targets = ["all", "meson-test-prereq"] if tests else ["systems"]
+    targets = [*(["all", "meson-test-prereq"] if tests else ["systems"]), *more]
     with locked():
         _configure()
         if quiet and _up_to_date(targets):

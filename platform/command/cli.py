@@ -62,6 +62,8 @@ def make_parser() -> tuple[Parser, dict[str, Parser]]:
     test = verb("test", _test, "run the tests; the last line is `N passed, N failed`, with `, N skipped` where something is missing")
     test.add_argument("--quick", action="store_true", help="only what takes less than five minutes")
     test.add_argument("names", nargs="*", metavar="NAME", help="only these tests (`meson test --list` names them)")
+    _fuzzing(verb("fuzz", _fuzz, "make random system calls against a part of the system, with every check after each; a failure says how to repeat it"))
+    _mutating(verb("mutants", _mutants, "run the conformance tests on kernels with seeded mistakes; status 1 if a test fails for none"))
     verb("build", _build, "compile everything").add_argument("-j", dest="jobs", type=_number(1, 64), metavar="N", help="processes (1..64)")
     image = verb("image", _image, "make a bootable disk or SD-card image of a system, and its bill of materials (FILE.spdx.json)")
     image.add_argument("system", type=_existing, metavar="SYSTEM.cdl")
@@ -103,6 +105,28 @@ def _system(parser: Parser, optional: bool = False) -> Parser:
     parser.add_argument("--timeout", type=_number(1, 86400), default=60, metavar="S", help="give up after S seconds (default: 60)")
     parser.add_argument("--debug", action="store_true", help="with the debug kernel (assertions, debug system calls)")
     return parser
+
+
+def _fuzzing(parser: Parser) -> None:
+    """Adds the options of `fuzz`."""
+    parser.add_argument("part", choices=("kernel",), help="what is tried: the kernel")
+    parser.add_argument("--host", action="store_true", help="its portable part on this machine, with sanitizers and all invariants (default: both)")
+    parser.add_argument("--target", action="store_true", help="the whole kernel on QEMU")
+    parser.add_argument("--ops", type=_number(1, 10**12), metavar="N", help="operations (default: 1000000 on the host, 250000 on the target)")
+    parser.add_argument("--seed", type=_number(0, 2**63), default=1, metavar="S", help="the first seed; every 10000 operations take one (default: 1)")
+    parser.add_argument("--guided", type=_number(1, 10**6), metavar="SECONDS", help="on the host, guided by coverage, for so long")
+    parser.add_argument("--replay", metavar="FILE|SEED", help="the operations of one seed, or of the file of an input")
+    parser.add_argument("--kernel", choices=("debug", "production"), help="the target's kernel (default: both take turns)")
+    parser.add_argument("-j", dest="jobs", type=_number(1, 64), default=1, metavar="N", help="processes (1..64, default: 1)")
+
+
+def _mutating(parser: Parser) -> None:
+    """Adds the options of `mutants`."""
+    parser.add_argument("--mutant", action="append", default=[], metavar="NAME", help="only this one (may repeat); tests/mutants/entries has them")
+    parser.add_argument("--suite", action="append", default=[], metavar="NAME", help="look for what only this suite's tests fail for (may repeat)")
+    parser.add_argument("--all", action="store_true", help="every suite on every mutant, not first those that its file concerns")
+    parser.add_argument("--record", action="store_true", help="write each test's mutant to tests/mutants/kills.toml, where the tests look")
+    parser.add_argument("-j", "--jobs", type=_number(1, 64), default=2, metavar="N", help="machines at once (1..64, default: 2)")
 
 
 class _Version(argparse.Action):
@@ -161,6 +185,16 @@ def _describe(options) -> int:
 def _test(options) -> int:
     from . import testing
     return testing.test(options.quick, options.names, not options.no_install)
+
+
+def _fuzz(options) -> int:
+    from . import fuzzing
+    return fuzzing.fuzz(options)
+
+
+def _mutants(options) -> int:
+    from . import mutants
+    return mutants.run(options)
 
 
 def _build(options) -> int:

@@ -38,10 +38,12 @@ def set_up(tier: str, may_install: bool) -> None:
             setup.fetch(name, may_install)
 
 
-def prepare(may_install: bool, tier: str = "run", jobs: int | None = None, quiet: bool = True, tests: bool = False) -> None:
-    """Makes everything that a verb needs present and up to date: the tier's tools, and the build (with `tests`: their programs too)."""
+def prepare(may_install: bool, tier: str = "run", jobs: int | None = None, quiet: bool = True, tests: bool = False,
+            more: tuple[str, ...] = ()) -> None:
+    """Makes everything that a verb needs present and up to date: the tier's tools, and the build (with `tests`: their programs too; and the
+    targets `more`)."""
     set_up(tier, may_install)
-    building.build(quiet, jobs, tests)
+    building.build(quiet, jobs, tests, more)
 
 
 def run(options) -> int:

@@ -45,6 +45,17 @@ def caprock(*arguments, **environment):
     (("setup", "everything"), 2, "everything"),
     (("help", "frob"), 2, "unknown verb frob"),
     (("build", "-j", "many"), 2, "many"),
+    (("mutants", "--mutant", "no_such_mutant"), 2, "no mutant is named no_such_mutant"),
+    (("mutants", "--suite", "nothing"), 2, "no conformance suite is named nothing"),
+    (("mutants", "--record", "--suite", "cnode"), 2, "--record needs the whole campaign"),
+    (("mutants", "--jobs", "0"), 2, "0 is not a number from 1 to 64"),
+    (("fuzz",), 2, "part"),
+    (("fuzz", "toaster"), 2, "toaster"),
+    (("fuzz", "kernel", "--ops", "0"), 2, "0 is not a number from 1 to"),
+    (("fuzz", "kernel", "--replay", "nowhere.bin"), 2, "nowhere.bin: No such file or directory"),
+    (("fuzz", "kernel", "--replay", "1", "--ops", "5"), 2, "neither --ops nor --guided"),
+    (("fuzz", "kernel", "--target", "--replay", str(ROOT / "README.md")), 2, "--target replays a seed"),
+    (("fuzz", "kernel", "--guided", "5", "--target"), 2, "neither --target nor --ops"),
 ])
 def test_wrong_usage_is_one_line(arguments, status, words):
     done = caprock(*arguments)
@@ -64,7 +75,7 @@ def test_version_is_that_of_the_build_system():
 def test_help_names_every_verb():
     done = caprock("help")
     assert done.returncode == 0
-    for verb in ("run", "test", "build", "image", "gdb", "check", "elaborate", "fmt", "new", "setup", "doctor", "size", "help"):
+    for verb in ("run", "test", "fuzz", "build", "image", "gdb", "check", "elaborate", "fmt", "new", "setup", "doctor", "size", "help"):
         assert f"\n    {verb}" in done.stdout
 
 

@@ -740,4 +740,32 @@ TEST(delete_chain, "CNodes that hold each other in their last, first and middle 
     CHECK_OK(untyped.retype(abi::ObjectType::Untyped, 20, 0, 0, take_slots(), 1, own_cnode));
 }
 
+TEST(cancel_next_leaves, "CancelBadgedSends that is preempted goes on though the very next sender leaves the queue") {
+    constexpr unsigned count = 1'500;
+    static constinit uint64_t first = 0;
+    const Cap<Endpoint> endpoint = create<Endpoint>();
+    const Cap<Endpoint> badged = mint(endpoint, 5);
+    Crowd crowd(count);
+    first = crowd.add(abi::Syscall::Send, badged, 120).address();
+    for (unsigned i = 1; i < count; ++i) crowd.add(abi::Syscall::Send, badged, 120);
+    Ticker ticker(40);
+    // Those that are still sending are the last ones of the queue: the first of them is next.
+    ticker.at_turn = [] {
+        uint64_t low = first;
+        uint64_t high = first + count;
+        while (low < high) {
+            const uint64_t middle = (low + high) / 2;
+            if (CHECK_OK(inspect.read_tcb(CapRef{middle})).state == 3) high = middle;
+            else low = middle + 1;
+        }
+        if (low < first + count) CHECK_OK(Cap<TCB>{low}.suspend());
+    };
+    ticker.start();
+    CHECK_OK(own_cnode.cancel_badged_sends(badged.address(), 64));
+    ticker.at_turn = nullptr;
+    sys::ShortMessage message;
+    sys::nb_wait(endpoint.address(), message);
+    CHECK_EQUAL(message.info.raw, 0);
+}
+
 }  // namespace caprock::conformance

@@ -234,4 +234,18 @@ TEST(budget_in_turn, "a thread's budget is used by its own turns only") {
     CHECK(consumed >= 4'500 && consumed <= 6'100);
 }
 
+TEST(moved_ready, "a ready thread that is moved to another domain waits there, and comes back") {
+    bool ran = false;
+    auto running = [&] { ran = true; };
+    const Thread& thread = spawn(running, {.priority = worker_priority});
+    CHECK_OK(domain_control.set(1, thread.tcb));
+    sys::yield();
+    spend(1'000);
+    sys::yield();
+    CHECK(!ran);
+    CHECK_OK(domain_control.set(0, thread.tcb));
+    sys::yield();
+    CHECK(ran);
+}
+
 }  // namespace caprock::conformance

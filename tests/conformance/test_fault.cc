@@ -213,7 +213,10 @@ TEST(faulter_queued, "a fault waits for a handler that comes later, and for one 
     sys::Message message;
     sys::recv(endpoint.address(), reply.address(), message);
     CHECK_EQUAL(message.info.label(), FaultLabel::VMFault);
-    const Thread& queued = spawn(faulting, {.fault_endpoint = endpoint});
+    auto faulting_too = [] { (void)load(page); };
+    const Thread& queued = spawn(faulting_too, {.fault_endpoint = endpoint});
+    // It would go on now, if it were restarted.
+    CHECK_OK(create<Frame>().map(page, read_write, cached, own_vspace));
     revoke(memory);
     delete_cap(endpoint);
     CHECK_EQUAL(CHECK_OK(inspect.read_tcb(queued.tcb)).state, 0);

@@ -266,6 +266,10 @@ TEST(copy_and_mapping, "a copy of a mapped frame is not mapped: it cannot change
     CHECK(word_at(small_window + page_bytes) == 9 && word_at(small_window + 2 * page_bytes) == 9);
     delete_cap(frame);
     CHECK_EQUAL(word_at(small_window + 2 * page_bytes), 9);
+    // A mapping ends with its own capability, though others to the frame are left.
+    delete_cap(copied);
+    CHECK(load_faults(small_window + page_bytes));
+    CHECK(!load_faults(small_window + 2 * page_bytes));
 }
 
 }  // namespace caprock::conformance

@@ -129,6 +129,8 @@ TEST(slot_details, "ReadCNode tells rights, badge, guard, size and mapping") {
     CHECK_EQUAL(read_slot(frame).badge, large_window);
     CHECK_EQUAL(read_slot(frame).size_bits, 21);
     CHECK_EQUAL(read_slot(frame).rights.raw, read_only.raw);
+    CHECK_EQUAL(read_slot(create<Reply>()).rights.raw, abi::CapRights::make(0, 0, 1, 0).raw);
+    CHECK_EQUAL(read_slot(copy(create<Reply>(), read_write)).rights.raw, 0);
     CHECK_EQUAL(read_slot(create<Untyped>(14)).size_bits, 14);
     CHECK_EQUAL(read_slot(create<SchedContext>(9)).size_bits, 9);
     CHECK_EQUAL(read_slot(sched_control).badge, 0);
@@ -294,6 +296,8 @@ TEST(untyped_state, "ReadUntyped tells size, free memory and kind of an untyped"
     CHECK_EQUAL(read.identity, identity_of(untyped));
     create_in<Endpoint>(untyped);
     CHECK_EQUAL(CHECK_OK(inspect.read_untyped(untyped)).free_bytes, 8192 - 16);
+    revoke(untyped);
+    CHECK_EQUAL(CHECK_OK(inspect.read_untyped(untyped)).free_bytes, 8192);
     read = CHECK_OK(inspect.read_untyped(device_untyped));
     CHECK(read.is_device == 1 && read.size_bits == device_bits && read.free_bytes == uint64_t{1} << device_bits);
 }
@@ -307,6 +311,14 @@ TEST(reply_state, "ReadReply tells who waits for a reply") {
         sys::ShortMessage message{abi::MessageInfo{0}, 0, {}};
         sys::call(endpoint.address(), message);
     };
+    // Who receives with the object does not wait for a reply.
+    const Cap<Endpoint> quiet = create<Endpoint>();
+    auto receiving_body = [=] {
+        sys::ShortMessage message;
+        sys::recv(quiet.address(), reply.address(), message);
+    };
+    spawn(receiving_body);
+    CHECK_EQUAL(CHECK_OK(inspect.read_reply(reply)).caller, 0);
     const Thread& caller = spawn(calling);
     sys::ShortMessage message;
     sys::recv(endpoint.address(), reply.address(), message);

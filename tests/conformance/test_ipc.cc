@@ -1241,17 +1241,31 @@ TEST(chain_without, "a chain of three calls whose reply objects are deleted, one
         const Cap<Endpoint> endpoints[3] = {create<Endpoint>(), create<Endpoint>(), create<Endpoint>()};
         const Cap<Endpoint> faults = create<Endpoint>();
         const Cap<Notification> go = create<Notification>();
+        const Channel echo;
+        auto echoing = [&] {
+            sys::ShortMessage message;
+            receive_short(echo, message);
+            for (;;) {
+                message.info = MessageInfo{0};
+                sys::reply_recv(echo.endpoint.address(), echo.reply.address(), message);
+            }
+        };
+        const Thread& echo_thread = spawn(echoing);
+        CHECK_OK(echo_thread.context.unbind());
         struct Link {
             Cap<Endpoint> own;
             Cap<Reply> reply;
             CapRef next;
             Cap<Notification> go;
+            Cap<Endpoint> echo;
             uint64_t label = 99;
             void operator()() {
                 sys::ShortMessage message;
                 sys::recv(own.address(), reply.address(), message);
                 if (next.is_null()) {
                     sys::wait(go.address(), message);
+                    // Another call on the context whose stack of calls has holes by now.
+                    sys::call(echo.address(), message);
                 } else {
                     message = {MessageInfo{0}, 0, {}};
                     sys::call(next.address(), message);
@@ -1263,7 +1277,7 @@ TEST(chain_without, "a chain of three calls whose reply objects are deleted, one
         } links[3];
         const Thread* threads[3];
         for (unsigned i = 0; i < 3; ++i) {
-            links[i] = {endpoints[i], create_in<Reply>(untypeds[i]), i < 2 ? CapRef{endpoints[i + 1]} : CapRef{}, go};
+            links[i] = {endpoints[i], create_in<Reply>(untypeds[i]), i < 2 ? CapRef{endpoints[i + 1]} : CapRef{}, go, echo.endpoint};
             threads[i] = &spawn(links[i], {.fault_endpoint = faults});
             CHECK_OK(threads[i]->context.unbind());
         }
@@ -1305,7 +1319,8 @@ TEST(chain_without, "a chain of three calls whose reply objects are deleted, one
         }
         for (const Thread* thread : threads) delete_cap(thread->tcb);
         delete_cap(caller.tcb);
-        forget_threads(4);
+        delete_cap(echo_thread.tcb);
+        forget_threads(5);
     }
 }
 
@@ -1346,6 +1361,135 @@ TEST(refuse_bound, "a passive server that asks for a context takes its bound not
     CHECK(thread.done());
     CHECK_EQUAL(result, Error::NoError);
     CHECK_EQUAL(CHECK_OK(inspect.read_sched_context(context)).thread, 0);
+}
+
+TEST(reply_object_left, "a receive that is over, by a notification or suspended, leaves its reply object: who uses that next disturbs nobody") {
+    static Cap<Endpoint> served;
+    served = create<Endpoint>();
+    const Cap<Reply> own_reply = create<Reply>();
+    const Channel channel;
+    const Cap<Endpoint> quiet = create<Endpoint>();
+    for (unsigned round = 0; round < 2; ++round) {
+        static volatile uint64_t label;
+        label = 99;
+        const Cap<Notification> notification = create<Notification>();
+        static constexpr auto call_out = [] {
+            sys::ShortMessage message{MessageInfo{0}, 0, {}};
+            sys::call(served.address(), message);
+            label = message.info.label();
+            stop_current_thread();
+        };
+        auto receiving = [&] {
+            sys::ShortMessage message;
+            sys::recv(quiet.address(), channel.reply.address(), message);
+            call_out();
+        };
+        const Thread& thread = prepare(receiving);
+        CHECK_OK(thread.tcb.bind_notification(notification));
+        thread.resume();
+        if (round == 0) {
+            sys::signal(notification.address());
+        } else {
+            CHECK_OK(thread.tcb.suspend());
+            abi::UserContext context{};
+            CHECK_OK(thread.tcb.read_registers(0, 2, context));
+            context.pc = reinterpret_cast<uint64_t>(+call_out);
+            CHECK_OK(thread.tcb.write_registers(1, 2, context));
+        }
+        // The thread waits for a reply through another object; the one that it named before is used by this thread.
+        sys::ShortMessage message;
+        sys::recv(served.address(), own_reply.address(), message);
+        sys::nb_recv(channel.endpoint.address(), channel.reply.address(), message);
+        CHECK_EQUAL(label, 99);
+        CHECK_EQUAL(CHECK_OK(inspect.read_tcb(thread.tcb)).state, 4);
+        CHECK_EQUAL(sys::send(own_reply.address(), sys::ShortMessage{MessageInfo::make(0, 0, 0, 7), 0, {}}), Error::NoError);
+        CHECK_EQUAL(label, 7);
+    }
+}
+
+TEST(lent_out, "a caller has no context while its call lasts, the server has it, and the reply brings it back") {
+    const Channel channel;
+    const Cap<Notification> go = create<Notification>();
+    auto serving = [&] {
+        sys::ShortMessage message;
+        receive_short(channel, message);
+        for (;;) {
+            sys::wait(go.address(), message);
+            message.info = MessageInfo{0};
+            sys::reply_recv(channel.endpoint.address(), channel.reply.address(), message);
+        }
+    };
+    const Thread& server = spawn(serving);
+    CHECK_OK(server.context.unbind());
+    auto calling = [&] {
+        sys::ShortMessage message{MessageInfo{0}, 0, {}};
+        sys::call(channel.endpoint.address(), message);
+    };
+    const Thread& caller = spawn(calling);
+    const auto context_of = [](const Thread& thread) { return CHECK_OK(inspect.read_tcb(thread.tcb)).sched_context; };
+    const auto read = CHECK_OK(inspect.read_sched_context(caller.context));
+    CHECK_EQUAL(context_of(caller), 0);
+    CHECK_EQUAL(context_of(server), read.identity);
+    CHECK_EQUAL(read.thread, CHECK_OK(inspect.read_tcb(server.tcb)).identity);
+    sys::signal(go.address());
+    CHECK(caller.done());
+    CHECK_EQUAL(context_of(caller), read.identity);
+    CHECK_EQUAL(context_of(server), 0);
+}
+
+TEST(lent_without_budget, "a server that takes the call of a caller without budget waits for that caller's refill") {
+    const Channel channel;
+    uint64_t served[2] = {};
+    auto serving = [&] {
+        sys::ShortMessage message;
+        receive_short(channel, message);
+        for (uint64_t& time : served) {
+            time = now();
+            // The first call lasts until the second one waits.
+            if (&time == served) sleep(2'000);
+            message.info = MessageInfo{0};
+            sys::reply_recv(channel.endpoint.address(), channel.reply.address(), message);
+        }
+    };
+    const Thread& server = spawn(serving, {.priority = lower_priority});
+    auto calling = [&] {
+        sys::ShortMessage message{MessageInfo{0}, 0, {}};
+        sys::call(channel.endpoint.address(), message);
+    };
+    uint64_t started = 0;
+    auto spending = [&] {
+        started = now();
+        while (now() - started < ticks_of(290)) {}
+        sys::ShortMessage message{MessageInfo{0}, 0, {}};
+        sys::call(channel.endpoint.address(), message);
+    };
+    sleep(100);
+    CHECK_OK(server.context.unbind());
+    const Thread& first = spawn(calling, {.priority = lower_priority});
+    const Thread& second = spawn(spending, {.priority = lower_priority, .budget = 300, .period = 20'000});
+    first.join();
+    second.join();
+    CHECK(served[1] - started >= ticks_of(19'900));
+}
+
+TEST(deleted_preempted, "an endpoint and a notification with many waiters are deleted with interrupts meanwhile, and all of them stop waiting") {
+    constexpr unsigned count = 1'500;
+    for (unsigned round = 0; round < 2; ++round) {
+        const CapRef object = round == 0 ? CapRef{create<Endpoint>()} : CapRef{create<Notification>()};
+        Crowd crowd(count);
+        uint64_t first = 0;
+        uint64_t last = 0;
+        for (unsigned i = 0; i < count; ++i) {
+            last = crowd.add(abi::Syscall::Wait, object, static_cast<uint8_t>(110 + i % 7)).address();
+            if (i == 0) first = last;
+        }
+        CHECK(CHECK_OK(inspect.read_tcb(CapRef{last})).state >= 2);
+        Ticker ticker(40);
+        delete_cap(object);
+        ticker.check_on_time();
+        for (uint64_t slot = first; slot <= last; slot += 7) CHECK_EQUAL(CHECK_OK(inspect.read_tcb(CapRef{slot})).state, 1);
+        for (uint64_t slot = first; slot <= last; ++slot) delete_cap(CapRef{slot});
+    }
 }
 
 }  // namespace caprock::conformance

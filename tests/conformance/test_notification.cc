@@ -26,6 +26,9 @@ TEST(flags, "signals gather badges until they are taken") {
     check_notified(message, 0b0111);
     sys::nb_wait(notification.address(), message);
     CHECK(message.badge == 0 && message.info.raw == 0);
+    sys::signal(mint(notification, 0b1000).address());
+    sys::wait(notification.address(), message);
+    check_notified(message, 0b1000);
 }
 
 TEST(badge_0, "a signal without a badge is one") {
@@ -427,6 +430,46 @@ TEST(lent_without_budget, "a passive waiter that is woken with a spent context w
     sleep(30'000);
     CHECK_EQUAL(count, 2);
     CHECK(woken[1] - woken[0] >= ticks_of(19'700));
+}
+
+TEST(lent_once, "a notification's context is lent to one waiter at a time, and to none that has its own") {
+    const Cap<Notification> notification = create<Notification>();
+    const Cap<SchedContext> context = create<SchedContext>(8);
+    set_budget(context, 1'000, 1'000);
+    CHECK_OK(context.bind(notification));
+    const auto holder = [=] { return CHECK_OK(inspect.read_sched_context(context)).thread; };
+    struct {
+        Cap<Notification> notification;
+        bool finish = false;
+        unsigned woken = 0;
+        void operator()() {
+            sys::ShortMessage message;
+            sys::wait(notification.address(), message);
+            ++woken;
+            while (!finish) sys::yield();
+        }
+    } waiters[3] = {{notification}, {notification}, {notification}};
+    // The first two are passive; the last has a context.
+    const Thread* threads[3];
+    for (unsigned i = 0; i < 3; ++i) {
+        threads[i] = &spawn(waiters[i], {.priority = static_cast<uint8_t>(112 - i)});
+        if (i < 2) CHECK_OK(threads[i]->context.unbind());
+    }
+    for (const Thread* thread : threads) CHECK_OK(thread->tcb.set_priority(worker_priority, own_tcb));
+    sys::signal(notification.address());
+    sys::yield();
+    CHECK_EQUAL(waiters[0].woken, 1);
+    CHECK_EQUAL(holder(), CHECK_OK(inspect.read_tcb(threads[0]->tcb)).identity);
+    // The second is woken without time, and the third runs on its own.
+    sys::signal(notification.address());
+    sys::signal(notification.address());
+    sys::yield();
+    CHECK_EQUAL(waiters[1].woken, 0);
+    CHECK_EQUAL(waiters[2].woken, 1);
+    CHECK_EQUAL(holder(), CHECK_OK(inspect.read_tcb(threads[0]->tcb)).identity);
+    CHECK_EQUAL(CHECK_OK(inspect.read_tcb(threads[1]->tcb)).sched_context, 0);
+    CHECK_EQUAL(CHECK_OK(inspect.read_tcb(threads[2]->tcb)).sched_context,
+                CHECK_OK(inspect.read_sched_context(threads[2]->context)).identity);
 }
 
 }  // namespace caprock::conformance

@@ -97,9 +97,11 @@ TEST(order_unbind, "Unbind's check") {
     CHECK_OK(context.unbind());
     CHECK_OK(context.bind(create<TCB>()));
     CHECK_OK(context.unbind());
-    CHECK_OK(context.bind(create<Notification>()));
+    const Cap<Notification> notification = create<Notification>();
+    CHECK_OK(context.bind(notification));
     CHECK_OK(context.unbind());
     CHECK_OK(context.bind(create<TCB>()));
+    CHECK_OK(create<SchedContext>(8).bind(notification));
 }
 
 TEST(order_unbind_object, "UnbindObject's checks come in the documented order") {
@@ -637,6 +639,80 @@ TEST(extra_refills, "a context without extra refills merges what was used in pie
     CHECK(early > 20);
     CHECK(rounds >= 2 * early);
     CHECK(CHECK_OK(worker.context.consumed()) <= 500 * 31);
+}
+
+TEST(less_at_once, "a smaller budget takes effect at once, and a new configuration brings no time that was used back") {
+    Spinner spinners[2];
+    const Thread& smaller = prepare(spinners[0], {.priority = lower_priority, .budget = 10'000, .period = 30'000});
+    set_budget(smaller.context, 1'000, 30'000);
+    smaller.resume();
+    sleep(15'000);
+    const uint64_t used = CHECK_OK(smaller.context.consumed());
+    CHECK(used >= 900 && used <= 1'100);
+    const Thread& same = spawn(spinners[1], {.priority = lower_priority, .budget = 1'000, .period = 30'000});
+    sleep(700);
+    set_budget(same.context, 1'000, 30'000);
+    sleep(10'000);
+    const uint64_t used_again = CHECK_OK(same.context.consumed());
+    CHECK(used_again >= 900 && used_again <= 1'100);
+}
+
+TEST(woken_spent, "a thread that is woken with too little budget left waits for its refill") {
+    const Cap<Notification> notification = create<Notification>();
+    uint64_t started = 0;
+    uint64_t woken = 0;
+    auto running = [&] {
+        started = now();
+        while (now() - started < ticks_of(292)) {}
+        sys::ShortMessage message;
+        sys::wait(notification.address(), message);
+        woken = now();
+    };
+    const Thread& thread = spawn(running, {.priority = lower_priority, .budget = 300, .period = 10'000});
+    sleep(2'000);
+    sys::signal(notification.address());
+    sleep(2'000);
+    CHECK_EQUAL(woken, 0);
+    thread.join();
+    CHECK(woken - started >= ticks_of(9'900));
+}
+
+TEST(yield_to_suspended, "a caller that is suspended while its YieldTo lasts is told the time until then, and nothing when its registers are written") {
+    Spinner spinner;
+    const Thread& target = prepare(spinner, {.priority = lower_priority, .budget = 10'000, .period = 10'000});
+    uint64_t told = 0;
+    auto yielding = [&] { told = CHECK_OK(target.context.yield_to()); };
+    const Thread& caller = spawn(yielding, {.priority = lower_priority});
+    target.resume();
+    sleep(500);
+    CHECK_OK(caller.tcb.suspend());
+    sleep(3'000);
+    CHECK_EQUAL(told, 0);
+    CHECK_OK(target.tcb.suspend());
+    caller.resume();
+    caller.join();
+    CHECK(told >= 400 && told <= 600);
+
+    static volatile uint64_t first_register;
+    first_register = 0;
+    static volatile bool reached;
+    reached = false;
+    const Thread& second = spawn(yielding, {.priority = lower_priority});
+    target.resume();
+    sleep(500);
+    abi::UserContext context{};
+    CHECK_OK(second.tcb.read_registers(suspend_source, 4, context));
+    context.pc = reinterpret_cast<uint64_t>(+[](uint64_t value) {
+        first_register = value;
+        reached = true;
+        stop_current_thread();
+    });
+    context.x0_x8[0] = 0xabcd;
+    CHECK_OK(second.tcb.write_registers(resume_target, 4, context));
+    CHECK_OK(target.tcb.suspend());
+    sleep(500);
+    CHECK(reached);
+    CHECK_EQUAL(first_register, 0xabcd);
 }
 
 }  // namespace caprock::conformance

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The methods of TCBs.
 #include "tests/conformance/component/order.hpp"
-#include "tests/conformance/component/thread.hpp"
 #include "tests/conformance/component/probes.hpp"
+#include "tests/conformance/component/space.hpp"
 
 namespace caprock::conformance {
 
@@ -118,6 +118,11 @@ TEST(order_set_sched_params, "SetSchedParams's checks come in the documented ord
     NEXT(order, tcb.set_sched_params(0, 0, authority, wrong, wrong)).number(2);
     NEXT(order, tcb.set_sched_params(0, 0, authority, current_thread()->context, wrong));
     AGAIN(order, tcb.set_sched_params(0, 0, authority, of_notification, wrong));
+    const Cap<TCB> has_one = create<TCB>();
+    const Cap<SchedContext> its_own = create<SchedContext>(8);
+    CHECK_OK(its_own.bind(has_one));
+    AGAIN(order, has_one.set_sched_params(0, 0, authority, context, wrong));
+    CHECK_OK(has_one.set_sched_params(0, 0, authority, its_own, CapRef{}));
     NEXT(order, own_tcb.set_sched_params(255, worker_priority, own_tcb, CapRef{}, wrong));
     NEXT(order, tcb.set_sched_params(0, 0, authority, context, wrong)).number(3);
     AGAIN(order, tcb.set_sched_params(0, 0, authority, context, weak)).number(3);
@@ -169,12 +174,13 @@ TEST(order_bind_notification, "BindNotification's checks come in the documented 
     const Cap<TCB> other = create<TCB>();
     const Cap<Notification> notification = create<Notification>();
     const Cap<Notification> waited = create<Notification>();
+    const Cap<Notification> unbound = copy(create<Notification>(), write_only);
     CHECK_OK(other.bind_notification(notification));
     Order order(Method::TCBBindNotification);
     NEXT(order, other.bind_notification(CapRef{memory.address()})).number(1);
     AGAIN(order, tcb.bind_notification(CapRef{})).number(1);
     NEXT(order, other.bind_notification(copy(notification, write_only)));
-    NEXT(order, tcb.bind_notification(copy(notification, write_only))).number(1);
+    NEXT(order, tcb.bind_notification(unbound)).number(1);
     NEXT(order, tcb.bind_notification(notification)).number(1);
     auto waiting = [=] {
         sys::ShortMessage message;
@@ -654,6 +660,96 @@ TEST(delete_slots, "a thread that is deleted deletes all of its five capabilitie
     CHECK_ERROR(copy_to(take_slots(), untyped), RevokeFirst);
     delete_cap(tcb);
     CHECK_OK(copy_to(take_slots(), untyped));
+}
+
+TEST(read_count, "ReadRegisters gives as many words as asked for, and 12 to a caller without a buffer") {
+    const Cap<TCB> tcb = create<TCB>();
+    const uint64_t counts[] = {1, 4, 12, 13, 36};
+    for (const uint64_t count : counts) {
+        sys::Message message{abi::MessageInfo::make(2, 0, 0, static_cast<uint64_t>(Method::TCBReadRegisters)), 0, {0, count}};
+        sys::call(tcb.address(), message);
+        CHECK_EQUAL(message.info.raw, abi::MessageInfo::make(count, 0, 0, 0).raw);
+    }
+    uint64_t length = 0;
+    auto reading = [&] {
+        sys::Message message{abi::MessageInfo::make(2, 0, 0, static_cast<uint64_t>(Method::TCBReadRegisters)), 0, {0, 36}};
+        sys::call(tcb.address(), message);
+        length = message.info.length();
+    };
+    CHECK(spawn(reading, {.buffer = false}).done());
+    CHECK_EQUAL(length, abi::ipc_register_words);
+}
+
+TEST(registers_arrive, "a thread starts with each register as WriteRegisters ordered it") {
+    alignas(16) static uint64_t stored[32];
+    const Cap<TCB> tcb = create<TCB>();
+    const Cap<SchedContext> context = create<SchedContext>(8);
+    set_budget(context, 1'000, 1'000);
+    const FaultHandler handler;
+    CHECK_OK(tcb.configure(no_guard, 0, 0, own_cnode, own_vspace, CapRef{}));
+    CHECK_OK(tcb.set_sched_params(0, higher_priority, own_tcb, context, handler.endpoint()));
+    abi::UserContext written{};
+    uint64_t* const words = reinterpret_cast<uint64_t*>(&written);
+    for (uint64_t i = 0; i < context_words; ++i) words[i] = 0x4000 + i;
+    written.pc = reinterpret_cast<uint64_t>(&probe_store_registers);
+    written.sp = reinterpret_cast<uint64_t>(stored);
+    CHECK_OK(tcb.write_registers(resume_target, context_words, written));
+    CHECK_EQUAL(handler.receive().label, abi::FaultLabel::UserException);
+    for (unsigned i = 0; i < 9; ++i) CHECK_EQUAL(stored[i], written.x0_x8[i]);
+    for (unsigned i = 0; i < 7; ++i) CHECK_EQUAL(stored[9 + i], written.x9_x15[i]);
+    for (unsigned i = 0; i < 3; ++i) CHECK_EQUAL(stored[16 + i], written.x16_x18[i]);
+    for (unsigned i = 0; i < 10; ++i) CHECK_EQUAL(stored[19 + i], written.x19_x28[i]);
+    CHECK(stored[29] == written.x29 && stored[30] == written.x30);
+}
+
+TEST(resume_ready, "a thread that waits for its turn is resumed again and again, and has one turn") {
+    unsigned ran[3] = {};
+    struct {
+        unsigned* ran;
+        void operator()() const { ++*ran; }
+    } bodies[3] = {{&ran[0]}, {&ran[1]}, {&ran[2]}};
+    const Thread* threads[3];
+    for (unsigned i = 0; i < 3; ++i) threads[i] = &spawn(bodies[i], {.priority = lower_priority});
+    for (unsigned i = 0; i < 9; ++i) CHECK_OK(threads[i % 3]->tcb.resume());
+    for (const Thread* thread : threads) thread->join();
+    for (const unsigned count : ran) CHECK_EQUAL(count, 1);
+}
+
+TEST(space_at_once, "a thread that changes its address space sees the new one's memory at its next instruction") {
+    const Cap<VSpace> vspaces[] = {own_vspace, other_vspace()};
+    make_tables(other_vspace(), small_window);
+    const Cap<Frame> frames[] = {create<Frame>(), create<Frame>()};
+    // The other space's first: a frame is filled where this thread can reach it.
+    for (uint64_t i = 2; i-- > 0;) {
+        CHECK_OK(frames[i].map(small_window, read_write, cached, own_vspace));
+        word_at(small_window) = 70 + i;
+        CHECK_OK(frames[i].unmap());
+        CHECK_OK(frames[i].map(small_window, read_only, cached, vspaces[i]));
+    }
+    uint64_t seen[3] = {};
+    auto moving = [&] {
+        for (unsigned i = 0; i < 3; ++i) {
+            CHECK_OK(current_thread()->tcb.set_space(no_guard, 0, CapRef{}, own_cnode, vspaces[i % 2]));
+            seen[i] = word_at(small_window);
+        }
+    };
+    CHECK(spawn(moving).done());
+    for (unsigned i = 0; i < 3; ++i) CHECK_EQUAL(seen[i], 70 + i % 2);
+}
+
+TEST(priority_without_budget, "a thread that waits for its refill and whose priority changes runs when the refill comes") {
+    volatile uint64_t count = 0;
+    auto counting = [&] {
+        for (;;) count = count + 1;
+    };
+    const Thread& thread = spawn(counting, {.priority = lower_priority, .budget = 100, .period = 3'000});
+    sleep(1'000);
+    const uint64_t seen = count;
+    CHECK_OK(thread.tcb.set_priority(lower_priority + 2, own_tcb));
+    sleep(1'000);
+    CHECK_EQUAL(count, seen);
+    sleep(3'000);
+    CHECK(count > seen);
 }
 
 }  // namespace caprock::conformance

@@ -391,6 +391,9 @@ TEST_CASE("registers of a stepped thread are copied without its step", "[debug]"
     w.must(target.tcb, Method::TCBCopyRegisters, {4}, {w.thread.tcb});
     CHECK((target->context.spsr & host::single_step) == 0);
     CHECK(w.armed());
+    Answer read = w.invoke(w.thread.tcb, Method::TCBReadRegisters, {0, 3});
+    REQUIRE(read.words.size() == 3);
+    CHECK((read.words[2] & host::single_step) == 0);
 }
 
 TEST_CASE("a stepped thread that leaves no handler stops", "[debug]") {

@@ -39,6 +39,14 @@ probe_system_call_svc:
         ldp     x29, x30, [sp], #32
         ret
 
+// void probe_store_registers(): a thread's first instruction; sp is where x0 to x30 go.
+        .global probe_store_registers
+probe_store_registers:
+        .irp n, 0,1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30
+        str     x\n, [sp, #8 * \n]
+        .endr
+        udf     #0
+
 // void probe_call_and_stop(): a thread's first instruction, without a stack.
         .global probe_call_and_stop
 probe_call_and_stop:

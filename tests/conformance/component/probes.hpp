@@ -11,6 +11,9 @@ void probe_system_call(uint64_t* registers);
 /// The svc instruction of probe_system_call.
 extern const uint32_t probe_system_call_svc[];
 
+/// Stores x0 to x30 at sp, and stops with an undefined instruction.
+void probe_store_registers();
+
 /// Makes the system call that the registers describe, and stops with an undefined instruction.
 void probe_call_and_stop();
 

@@ -111,6 +111,41 @@ bool same_point(const DebugPoint& a, const DebugPoint& b) {
     return a.enabled == b.enabled && a.address == b.address && a.size == b.size && a.access == b.access;
 }
 
+// Where the memory of a slot's object is.
+struct Place {
+    Range<KernAddr> memory;
+    Slot* slot;
+};
+
+// What a check finds. It is made once: the fuzzer checks after every operation, and would allocate more than it looks.
+struct Found {
+    std::vector<Slot*> containers;
+    std::vector<Slot*> work;
+    std::vector<Slot*> slots;
+    std::vector<Slot*> irq_slots;
+    std::vector<Tcb*> threads;
+    std::vector<SchedContext*> contexts;
+    std::vector<Reply*> replies;
+    std::vector<Endpoint*> endpoints;
+    std::vector<Notification*> notifications;
+    std::vector<Place> places;
+};
+Found found;
+
+Found& cleared(Found& all) {
+    all.containers.clear();
+    all.work.clear();
+    all.slots.clear();
+    all.irq_slots.clear();
+    all.threads.clear();
+    all.contexts.clear();
+    all.replies.clear();
+    all.endpoints.clear();
+    all.notifications.clear();
+    all.places.clear();
+    return all;
+}
+
 class Check {
 public:
     Check(Core& core, Slot* slots, Word count) : core_(core), kernel_(*core.kernel) {
@@ -158,6 +193,7 @@ public:
 
     void deep() {
         for (unsigned domain = 0; domain < abi::domains; ++domain) check_ready(core_.queues[domain], domain, true);
+        check_slots();
         check_derivation();
         check_disjoint();
         check_pools();
@@ -459,8 +495,8 @@ private:
             if (!all && ready.present[priority / 64] == 0) continue;
             auto& ring = ready.rings[priority];
             bool present = (ready.present[priority / 64] >> (priority % 64) & 1) != 0;
-            require(present == !ring.empty(), "ready_map", "the map of ready priorities is wrong");
-            if (ring.empty()) continue;
+            if (!present && ring.empty()) continue;
+            require(present && !ring.empty(), "ready_map", "the map of ready priorities is wrong");
             Tcb* thread = ring.head;
             do {
                 require(contains(threads_, thread), "ready_queue", "a dead thread is ready");
@@ -605,6 +641,30 @@ private:
 
     // -- Deep checks
 
+    // The slots that a capability is the way to; empty for what is no container.
+    static Range<const Slot*> slots_of(const Cap& cap) {
+        bool tcb = cap.is(CapType::TCB) || (cap.is(CapType::Zombie) && as<ZombieCap>(cap).is_tcb());
+        if (tcb) return {cap.as_object<Tcb>().slots, cap.as_object<Tcb>().slots + tcb_slots};
+        const Slot* first = arch::pointer<Slot>(cap.object());
+        if (cap.is(CapType::CNode)) return {first, first + (Word{1} << as<CNodeCap>(cap).radix())};
+        if (cap.is(CapType::Zombie)) return {first, first + (Word{1} << as<ZombieCap>(cap).radix())};
+        return {};
+    }
+
+    void check_slots() {
+        std::vector<Range<const Slot*>> ranges;
+        for (Slot* slot : slots_) {
+            Range<const Slot*> range = slots_of(slot->cap);
+            if (range.start != nullptr) ranges.push_back(range);
+        }
+        std::sort(ranges.begin(), ranges.end(), [](const auto& a, const auto& b) { return a.start < b.start; });
+        for (Slot* slot : slots_) {
+            if (is_irq_slot(*slot)) continue;
+            auto behind = std::upper_bound(ranges.begin(), ranges.end(), slot, [](const Slot* at, const auto& range) { return at < range.start; });
+            require(behind != ranges.begin() && slot < (behind - 1)->end, "slots_in_containers", "a capability lies in no CNode and no thread", slot);
+        }
+    }
+
     // Walks each list with the stack of untypeds that the slot lies below: every object must lie in the used part of the innermost one.
     void check_derivation() {
         for (Slot* head : slots_) {
@@ -638,11 +698,7 @@ private:
 
     // Objects of one kind that are named twice are named by neighbours; different objects do not overlap; untypeds nest.
     void check_disjoint() {
-        struct Place {
-            Range<KernAddr> memory;
-            Slot* slot;
-        };
-        std::vector<Place> places;
+        std::vector<Place>& places = places_;
         for (Slot* slot : slots_) {
             Range<KernAddr> memory = memory_of(slot->cap);
             if (!memory.empty() && !slot->cap.is(CapType::Untyped)) places.push_back({memory, slot});
@@ -654,16 +710,23 @@ private:
             if (b.memory.start >= a.memory.end) continue;
             require(same_object(a.slot->cap, b.slot->cap), "objects_disjoint", "two objects share memory", b.slot);
         }
-        for (const Place& place : places) check_run(*place.slot);
+        for (std::size_t first = 0; first < places.size();) {
+            std::size_t end = first + 1;
+            while (end < places.size() && places[end].memory.start == places[first].memory.start) ++end;
+            check_run(first, end);
+            first = end;
+        }
     }
 
-    // A slot whose object others name too has one of them beside it, or it counts as the last.
-    void check_run(Slot& slot) {
-        if (!is_final(slot)) return;
-        for (Slot* other : slots_) {
-            // Whatever else they hold, capabilities to different memory are to different objects: that is checked by itself.
-            if (other != &slot && other->cap.object() == slot.cap.object())
-                require(!same_object(slot.cap, other->cap), "finality", "a capability counts as the last of its object and is not", &slot);
+    // Of the slots at the same address, one whose object others name too has one of them beside it, or it counts as the last.
+    void check_run(std::size_t first, std::size_t end) {
+        for (std::size_t i = first; i < end; ++i) {
+            Slot& slot = *places_[i].slot;
+            if (!is_final(slot)) continue;
+            for (std::size_t j = first; j < end; ++j) {
+                require(j == i || !same_object(slot.cap, places_[j].slot->cap), "finality",
+                        "a capability counts as the last of its object and is not", &slot);
+            }
         }
     }
 
@@ -693,7 +756,7 @@ private:
     void check_table(KernAddr table, unsigned level, Word asid, Word address) {
         arch::Pte* entries = arch::pointer<arch::Pte>(table);
         for (Word i = 0; i < 512; ++i) {
-            if (!arch::entry_present(entries[i])) continue;
+            if (entries[i] == 0 || !arch::entry_present(entries[i])) continue;
             Word at = address + (i << level_shift(level));
             bool is_table = arch::entry_is_table(entries[i], level);
             PhysAddr target = arch::entry_address(entries[i]);
@@ -715,15 +778,17 @@ private:
 
     Core& core_;
     Kernel& kernel_;
-    std::vector<Slot*> containers_;
-    std::vector<Slot*> work_;
-    std::vector<Slot*> slots_;
-    std::vector<Slot*> irq_slots_;
-    std::vector<Tcb*> threads_;
-    std::vector<SchedContext*> contexts_;
-    std::vector<Reply*> replies_;
-    std::vector<Endpoint*> endpoints_;
-    std::vector<Notification*> notifications_;
+    Found& found_ = cleared(found);
+    std::vector<Slot*>& containers_ = found_.containers;
+    std::vector<Slot*>& work_ = found_.work;
+    std::vector<Slot*>& slots_ = found_.slots;
+    std::vector<Slot*>& irq_slots_ = found_.irq_slots;
+    std::vector<Tcb*>& threads_ = found_.threads;
+    std::vector<SchedContext*>& contexts_ = found_.contexts;
+    std::vector<Reply*>& replies_ = found_.replies;
+    std::vector<Endpoint*>& endpoints_ = found_.endpoints;
+    std::vector<Notification*>& notifications_ = found_.notifications;
+    std::vector<Place>& places_ = found_.places;
 };
 
 }  // namespace

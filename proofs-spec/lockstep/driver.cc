@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "driver.hpp"
+
+#include "ipc/message.hpp"
+
+#include <algorithm>
+
+namespace caprock::lockstep {
+
+using abi::InitSlot;
+using abi::Method;
+using abi::Syscall;
+using host::hardware;
+using test::World;
+
+namespace {
+
+constexpr Word first_line = 41;
+constexpr Word control_irq = 45;
+constexpr unsigned most_turns = 200;     // of the clock until the supervisor must have come back
+constexpr unsigned most_points = 200;    // preemption points in turn
+constexpr Word most_ticks = 20'000;
+constexpr Word far_away = 100'000'000;
+
+}  // namespace
+
+Driver::Driver(fuzz::Choices& choices, Oracle& oracle, Tally& tally, const Manner& manner) : choices_(choices), manner_(manner) {
+    world_.set_checking(false);
+    Word memory = arch::to_kernel(PhysAddr(host::ram_start)).raw;
+    Word kernel = reinterpret_cast<Word>(&world_.kernel());
+    generator_.forbid({memory, memory + host::ram_bytes});
+    generator_.forbid({kernel, kernel + sizeof(Kernel)});
+    control_ = world_.mint(world_.make(abi::ObjectType::Notification), 1);
+    control_handler_ = world_.fresh();
+    world_.must(World::cap(InitSlot::IRQControl), Method::IRQControlGet, {control_irq, 1, control_handler_, World::full_depth}, {World::cap(InitSlot::CNode)});
+    world_.must(control_handler_, Method::IRQHandlerSetNotification, {}, {control_});
+    fuzz::Resources resources;
+    resources.cnode = World::cap(InitSlot::CNode);
+    resources.memory = world_.memory();
+    resources.tcb = World::cap(InitSlot::TCB);
+    resources.asid_control = World::cap(InitSlot::ASIDControl);
+    resources.asid_pool = World::cap(InitSlot::ASIDPool);
+    resources.irq_control = World::cap(InitSlot::IRQControl);
+    resources.domain = World::cap(InitSlot::Domain);
+    resources.inspect = World::cap(InitSlot::Inspect);
+    resources.sched_control = world_.sched_control();
+    resources.first_slot = world_.fresh(fuzz::Universe<Driver>::slots);
+    for (unsigned i = 0; i < fuzz::fuzz_lines; ++i) resources.lines[i] = first_line + i;
+    lockstep_.emplace(world_, oracle, tally, resources.first_slot + fuzz::Universe<Driver>::slots, manner_.goes_on);
+    universe_.emplace(*this, resources);
+    grants_ = {.irq_control = choices_.one_in(4), .domain = choices_.one_in(4)};
+    if (!universe_->build(choices_, grants_)) throw Mismatch(std::string("the component was not built: ") + universe_->problem());
+}
+
+// -- The supervisor
+
+void Driver::root_call(Syscall number, Word cap, const test::Message& message) {
+    world_.prepare(number, cap, message);
+    Word pc = world_.current()->context.pc;
+    const Tcb* root = world_.root().object;
+    do {
+        arm();
+        lockstep_->system_call();
+        note_preemption();
+    } while (world_.current() == root && root->context.pc == pc);
+}
+
+abi::Error Driver::call(const fuzz::Request& request) {
+    if (!take_over()) return abi::Error::IllegalOperation;
+    test::Message message{static_cast<Word>(request.method), {}, {}};
+    message.words.assign(request.words.items, request.words.items + request.words.count);
+    message.caps.assign(request.caps.items, request.caps.items + request.caps.count);
+    root_call(Syscall::Call, request.cap, message);
+    return static_cast<abi::Error>(abi::MessageInfo{world_.root()->context.x[reg::info]}.label());
+}
+
+bool Driver::is_clear(uint64_t frame, unsigned) const {
+    const Word* words = arch::pointer<Word>(world_.slot(frame).cap.object());
+    return std::all_of(words, words + page_size / sizeof(Word), [](Word word) { return word == 0; });
+}
+
+// In the turn of another domain, or when somebody is to pay for time first, the supervisor runs later.
+bool Driver::take_over() {
+    Tcb* root = world_.root().object;
+    if (stranded_ || world_.current() == root) return !stranded_;
+    lockstep_->interrupt(control_irq);
+    for (unsigned i = 0; i < most_turns && world_.current() != root; ++i) {
+        hardware.time = std::max(hardware.time, hardware.deadline);
+        lockstep_->timer();
+    }
+    stranded_ = world_.current() != root;
+    if (stranded_) return false;
+    root_call(Syscall::Call, control_handler_, {static_cast<Word>(Method::IRQHandlerAck), {}, {}});
+    return true;
+}
+
+void Driver::let_go() {
+    if (world_.current() == world_.root().object) root_call(Syscall::Wait, control_);
+}
+
+void Driver::supervise() {
+    switch (choices_.below(6)) {
+        case 0: universe_->restock(choices_); break;
+        case 1: universe_->assist(choices_, generator_); break;
+        default: universe_->repair(choices_, generator_); break;
+    }
+    universe_->wake();
+    let_go();
+}
+
+void Driver::finish() {
+    if (!take_over()) return;
+    if (!universe_->destroy()) throw Mismatch(universe_->problem());
+}
+
+// -- One event
+
+void Driver::pass_time() {
+    if (!manner_.time_passes) return;
+    if (choices_.one_in(8)) hardware.time += choices_.below(most_ticks);
+}
+
+// Each operation is preempted at its points in turn, so that all of them come up, and else at random.
+void Driver::arm() {
+    hardware.pending_at = 0;
+    in_turn_ = false;
+    if (!manner_.preempts || world_.current() == nullptr || choices_.one_in(4)) return;
+    in_turn_ = choices_.one_in(2);
+    unsigned& point = points_[lockstep_->operation()];
+    if (point == 0) point = 1;
+    hardware.pending_at = in_turn_ ? point : 1 + static_cast<unsigned>(choices_.below(3));
+}
+
+void Driver::note_preemption() {
+    if (!in_turn_) return;
+    unsigned& point = points_[lockstep_->last_operation()];
+    point = lockstep_->preempted() && point < most_points ? point + 1 : 1;
+}
+
+void Driver::step() {
+    Tcb* thread = world_.current();
+    if (thread == world_.root().object) return let_go();
+    if (thread == nullptr) return idle();
+    if (choices_.one_in(64)) {
+        if (take_over()) supervise();
+        return;
+    }
+    pass_time();
+    operate(*thread);
+}
+
+void Driver::idle() {
+    switch (choices_.below(4)) {
+        case 0:
+        case 1:
+            if (take_over()) supervise();
+            break;
+        case 2: lockstep_->interrupt(first_line + choices_.below(fuzz::fuzz_lines)); break;
+        default:
+            if (manner_.time_passes && hardware.deadline < hardware.time + far_away) hardware.time = std::max(hardware.time, hardware.deadline);
+            lockstep_->timer();
+    }
+}
+
+void Driver::operate(Tcb& thread) {
+    if (lockstep_->preempted()) return choices_.one_in(3) ? interfere() : lockstep_->system_call();
+    if (choices_.one_in(10)) return interfere();
+    generator_.next(operation_);
+    switch (operation_.kind) {
+        case fuzz::Operation::Kind::SystemCall: return execute(thread);
+        case fuzz::Operation::Kind::MemoryFault: return lockstep_->memory_fault(operation_.x[1], operation_.x[0], choices_.one_in(4));
+        case fuzz::Operation::Kind::Exception: return lockstep_->exception(operation_.x[1]);
+        case fuzz::Operation::Kind::UseFpu: return lockstep_->use_fpu();
+    }
+}
+
+void Driver::interfere() {
+    switch (choices_.below(4)) {
+        case 0: return lockstep_->timer();
+        case 1: return lockstep_->interrupt(first_line + choices_.below(fuzz::fuzz_lines));
+        case 2: return lockstep_->interrupt(2 + choices_.below(14));
+        default:
+            if (manner_.time_passes) hardware.time = std::max(hardware.time, std::min(hardware.deadline, hardware.time + most_ticks));
+            return lockstep_->timer();
+    }
+}
+
+void Driver::execute(Tcb& thread) {
+    load(thread);
+    // Only now it is known what it is.
+    arm();
+    lockstep_->system_call();
+    note_preemption();
+}
+
+void Driver::load(Tcb& thread) {
+    std::copy(std::begin(operation_.x), std::end(operation_.x), thread.context.x);
+    thread.context.pc = fuzz::code_address;
+    abi::IPCBuffer* buffer = writable_buffer(thread);
+    if (buffer == nullptr) return;
+    for (unsigned i = register_words; i < operation_.message_words; ++i) buffer->msg[i] = operation_.words[i];
+    std::copy(std::begin(operation_.caps), std::end(operation_.caps), buffer->caps_or_badges);
+    buffer->receive_cnode = operation_.receive_cnode;
+    buffer->receive_index = operation_.receive_index;
+    buffer->receive_depth = operation_.receive_depth;
+}
+
+}  // namespace caprock::lockstep

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What happens in a lockstep: the component of the kernel's fuzzer (tests/fuzz) with its generator of system calls, on a kernel that the
+// specification follows. A supervisor, the root task, builds the component, mends it and takes it back; all of that is in step, too.
+#pragma once
+
+#include "lockstep.hpp"
+#include "tests/fuzz/universe.hpp"
+
+#include <optional>
+
+namespace caprock::lockstep {
+
+/// How time and preemptions are.
+struct Manner {
+    bool time_passes = true;
+    bool preempts = true;
+    bool goes_on = false;   // after a difference
+};
+
+class Driver {
+public:
+    /// Boots a kernel and builds a component; from `attach` on the oracle follows.
+    Driver(fuzz::Choices& choices, Oracle& oracle, Tally& tally, const Manner& manner);
+
+    /// One event of the component, or what the supervisor does to it.
+    void step();
+    /// Takes the component back.
+    void finish();
+    /// False when the component has stopped the supervisor, which its authority allows.
+    bool alive() const { return !stranded_; }
+    const Lockstep* lockstep() const { return lockstep_ ? &*lockstep_ : nullptr; }
+
+    // The Port of Universe.
+    abi::Error call(const fuzz::Request& request);
+    bool prepare_space(uint64_t) { return true; }
+    bool is_clear(uint64_t frame, unsigned) const;
+
+private:
+    void pass_time();
+    bool take_over();
+    void let_go();
+    void root_call(abi::Syscall number, Word cap, const test::Message& message = {});
+    void idle();
+    void supervise();
+    void operate(Tcb& thread);
+    void interfere();
+    void execute(Tcb& thread);
+    void load(Tcb& thread);
+    void arm();
+    void note_preemption();
+
+    fuzz::Choices& choices_;
+    Manner manner_;
+    test::World world_;
+    fuzz::Generator generator_{choices_};
+    std::optional<fuzz::Universe<Driver>> universe_;
+    std::optional<Lockstep> lockstep_;
+    fuzz::Operation operation_;
+    fuzz::Grants grants_;
+    Word control_ = 0;
+    Word control_handler_ = 0;
+    std::map<std::string, unsigned> points_;   // of each operation: at which it is preempted next
+    bool in_turn_ = false;                     // that is how it is armed
+    bool stranded_ = false;
+};
+
+/// Events of one component, when nothing else ends it.
+inline constexpr uint64_t component_events = 5'000;
+
+}  // namespace caprock::lockstep

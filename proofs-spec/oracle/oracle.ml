@@ -1,0 +1,102 @@
+(* SPDX-License-Identifier: BSD-2-Clause *)
+(* Replays a trace through the specification and prints what comes of it. The forms of input and output are in proofs-spec/trace.md. *)
+open Oracle_core
+
+type mode = Quiet | Results | Digests | States
+
+let usage = "usage: oracle [--quiet | --results | --digests | --states] [--check] [TRACE]\n\
+             Replays TRACE, or what comes in, and prints a line for each event: its result only (--results), with the digest of the state after\n\
+             it (--digests, which is the default), or with that state (--states). --check also tests every invariant after every event."
+
+type run = { mode : mode; check : bool; mutable state : state; mutable events : int; digest : Digest.t; out : Buffer.t }
+
+exception Stop of string
+
+let flush run = print_string (Buffer.contents run.out); Buffer.clear run.out; Stdlib.flush stdout
+
+let print_digest run =
+  Buffer.add_string run.out (Printf.sprintf "%016x" (Digest.of_state run.digest run.state))
+
+let print_broken run =
+  match broken_invariants run.state with
+  | [] -> ()
+  | l -> raise (Stop ("the state breaks " ^ String.concat ", " (List.map Text.invariant l)))
+
+let print_outcome run result effects =
+  Text.result run.out result;
+  Buffer.add_string run.out " current=";
+  Text.option run.out run.state.current;
+  if run.mode <> Results then begin Buffer.add_string run.out " digest="; print_digest run end;
+  List.iter (fun e -> Buffer.add_char run.out ' '; Text.effect_ run.out e) effects;
+  Buffer.add_char run.out '\n';
+  if run.mode = States then begin Text.print_state run.out run.state; Buffer.add_string run.out ".\n" end
+
+let replay run event =
+  let (state, result), effects = step run.state event in
+  run.state <- state;
+  run.events <- run.events + 1;
+  if List.mem Stuck effects then raise (Stop "the specification is stuck");
+  if run.mode <> Quiet then print_outcome run result effects;
+  if run.check then print_broken run
+
+(* The lines between begin and end are a state. *)
+let rec read_state next st =
+  match next () with
+  | "end" -> Text.order_children st
+  | line -> read_state next (if line = "" || line.[0] = '#' then st else Text.read_state_line st line)
+
+let obey run next line =
+  if line <> "" && line.[0] <> '#' then
+    match String.split_on_char ' ' line with
+    | [ "begin" ] -> run.state <- read_state next Text.empty_state; if run.check then print_broken run
+    | "boot" :: words -> run.state <- Text.read_boot words; if run.check then print_broken run
+    | [ "state" ] -> Text.print_state run.out run.state; Buffer.add_string run.out ".\n"; flush run
+    | [ "digest" ] -> print_digest run; Buffer.add_char run.out '\n'; flush run
+    | [ "check" ] ->
+        Buffer.add_string run.out (String.concat " " ("broken:" :: List.map Text.invariant (broken_invariants run.state)) ^ "\n");
+        flush run
+    | [ "flush" ] -> flush run
+    | words -> (
+        match Text.read_event words with
+        | Some event -> replay run event
+        | None -> Text.bad "'%s' is neither an event nor a command" (List.hd words))
+
+let main () =
+  let mode = ref Digests and check = ref false and file = ref None in
+  Array.iteri (fun i argument ->
+      if i > 0 then
+        match argument with
+        | "--quiet" -> mode := Quiet
+        | "--results" -> mode := Results
+        | "--digests" -> mode := Digests
+        | "--states" -> mode := States
+        | "--check" -> check := true
+        | _ when String.length argument > 0 && argument.[0] <> '-' && !file = None -> file := Some argument
+        | _ -> prerr_endline usage; exit 2) Sys.argv;
+  let name = Option.value !file ~default:"standard input" in
+  let input =
+    match !file with
+    | None -> stdin
+    | Some path -> (try open_in path with Sys_error cause -> prerr_endline ("oracle: " ^ cause ^ ": name a trace that can be read"); exit 2)
+  in
+  let run = { mode = !mode; check = !check; state = Text.empty_state; events = 0; digest = Digest.create (); out = Buffer.create 65536 } in
+  let line_number = ref 0 in
+  let next () = incr line_number; input_line input in
+  let fail status text =
+    flush run;
+    Printf.eprintf "%s:%d: %s\n" name !line_number text;
+    exit status
+  in
+  (try
+     while true do
+       obey run next (next ());
+       if Buffer.length run.out > 60000 then flush run
+     done
+   with
+   | End_of_file -> ()
+   | Text.Bad text -> fail 2 text
+   | Stop text -> fail 1 text);
+  flush run;
+  if run.mode = Quiet then Printf.printf "events=%d digest=%016x\n" run.events (Digest.of_state run.digest run.state)
+
+let () = main ()

@@ -1,0 +1,244 @@
+(* SPDX-License-Identifier: BSD-2-Clause *)
+(** * Slots, the derivation tree and addresses
+
+    How capabilities come into slots, how new ones are derived from old ones, and how a capability address finds its slot. *)
+From Spec Require Export Prelude Api Objects.
+Open Scope N_scope.
+
+(** ** The derivation tree
+
+    All changes to the tree are made of the next five definitions. They keep three things in step: each slot's parent, the
+    children that the parent lists, and the number of capabilities that refer to each object. *)
+Definition put_entry (slot : N) (e : Entry) (st : State) : State := st <| slots := set slot e (slots st) |>.
+Definition change_entry (slot : N) (f : Entry -> Entry) (st : State) : State := st <| slots := update slot f (slots st) |>.
+
+Definition count_reference (c : Capability) (st : State) : State :=
+  match referent c with
+  | Some o => st <| references := set o (or_default 0 (references st !! o) + 1) (references st) |>
+  | None => st
+  end.
+Definition discount_reference (c : Capability) (st : State) : State :=
+  match referent c with
+  | Some o =>
+      let others := or_default 0 (references st !! o) - 1 in
+      st <| references := if others =? 0 then remove o (references st) else set o others (references st) |>
+  | None => st
+  end.
+
+(** The last capability to something: deleting it destroys what it refers to. *)
+Definition is_last (c : Capability) (st : State) : bool :=
+  match referent c with Some o => or_default 0 (references st !! o) =? 1 | None => false end.
+
+Definition with_parent (p : option N) (e : Entry) : Entry :=
+  {| capability := capability e; parent := p; children := children e |}.
+Definition with_children (l : list N) (e : Entry) : Entry :=
+  {| capability := capability e; parent := parent e; children := l |}.
+Definition change_children (slot : option N) (f : list N -> list N) (st : State) : State :=
+  match slot with Some s => change_entry s (fun e => with_children (f (children e)) e) st | None => st end.
+
+(** [replace old new l]: the list with [new] where [old] was. *)
+Definition replace (old : N) (new l : list N) : list N := flat_map (fun n => if n =? old then new else [n]) l.
+
+(** A new capability in an empty slot: as the first child of [parent], or as the next sibling of [source]. *)
+Definition insert_child (slot parent : N) (c : Capability) (st : State) : State :=
+  if is_empty slot st && negb (is_empty parent st)
+  then change_children (Some parent) (cons slot) st
+         >> put_entry slot {| capability := c; parent := Some parent; children := [] |}
+         >> count_reference c
+  else emit Stuck st.
+Definition insert_sibling (slot source : N) (c : Capability) (st : State) : State :=
+  match is_empty slot st, slots st !! source with
+  | true, Some e =>
+      change_children (parent e) (replace source [source; slot]) st
+        >> put_entry slot {| capability := c; parent := parent e; children := [] |}
+        >> count_reference c
+  | _, _ => emit Stuck st
+  end.
+
+(** A capability leaves its slot; its children become children of its parent, where it was. *)
+Definition remove_capability (slot : N) (st : State) : State :=
+  match slots st !! slot with
+  | Some e =>
+      let st := fold_left (fun st child => change_entry child (with_parent (parent e)) st) (children e) st in
+      change_children (parent e) (replace slot (children e)) st
+        >> (fun st => st <| slots := remove slot (slots st) |>)
+        >> discount_reference (capability e)
+  | None => st
+  end.
+
+(** A capability goes to an empty slot and takes its place in the tree along. *)
+Definition move_capability (from to : N) (st : State) : State :=
+  match slots st !! from, is_empty to st with
+  | Some e, true =>
+      let st := fold_left (fun st child => change_entry child (with_parent (Some to)) st) (children e) st in
+      change_children (parent e) (replace from [to]) st
+        >> (fun st => st <| slots := set to e (remove from (slots st)) |>)
+  | _, _ => emit Stuck st
+  end.
+
+(** Two capabilities change places; [nowhere] is no slot of anything. *)
+Definition nowhere : N := 0x200000000000000.
+Definition exchange_capabilities (a b : N) (st : State) : State :=
+  st >> move_capability a nowhere >> move_capability b a >> move_capability nowhere b.
+
+(** A capability is replaced by one in the same place. *)
+Definition change_capability (slot : N) (c : Capability) (st : State) : State :=
+  match slots st !! slot with
+  | Some e =>
+      discount_reference (capability e) st
+        >> put_entry slot {| capability := c; parent := parent e; children := children e |}
+        >> count_reference c
+  | None => emit Stuck st
+  end.
+
+Definition has_children (slot : N) (st : State) : bool :=
+  match slots st !! slot with Some e => match children e with [] => false | _ => true end | None => false end.
+
+(** ** Derivation *)
+
+(** The same capability with no more rights than [mask]. *)
+Definition mask_rights (mask : Rights) (c : Capability) : Capability :=
+  match c with
+  | EndpointCap o b r => EndpointCap o b (common_rights mask r)
+  | NotificationCap o b r => NotificationCap o b (common_rights mask r)
+  | ReplyCap o r => ReplyCap o (common_rights mask r)
+  | FrameCap b s d r p => FrameCap b s d (common_rights mask r) p
+  | _ => c
+  end.
+
+(** A CNode capability with the guard of a CNodeCapData, if that leaves the CNode resolvable. *)
+Definition with_guard (data : N) (c : Capability) : option Capability :=
+  match c with
+  | CNodeCap o radix _ _ =>
+      let size := CNodeCapData.guard_size data in
+      if size + radix <=? 64 then Some (CNodeCap o radix (bits_of (CNodeCapData.guard data) 0 size) size) else None
+  | _ => Some c
+  end.
+
+(** What Mint makes of a capability and a badge. *)
+Definition with_badge (data : N) (c : Capability) : option Capability :=
+  match c with
+  | EndpointCap o 0 r => Some (EndpointCap o data r)
+  | NotificationCap o 0 r => Some (NotificationCap o data r)
+  | EndpointCap _ _ _ | NotificationCap _ _ _ => None
+  | _ => with_guard data c
+  end.
+
+(** What Mutate and Rotate make of them: a badge cannot be given in place. *)
+Definition mutated (data : N) (c : Capability) : option Capability :=
+  match c with
+  | EndpointCap _ _ _ | NotificationCap _ _ _ => None
+  | _ => with_guard data c
+  end.
+
+(** Whether a capability can be derived from the one in a slot, and why not. A copy of a frame is not mapped. *)
+Definition derivation_error (slot : N) (c : Capability) (st : State) : option Error.t :=
+  match c with
+  | UntypedCap _ _ _ _ => if has_children slot st then Some Error.RevokeFirst else None
+  | IRQControlCap | ZombieCap _ | VSpaceCap _ None | PageTableCap _ None => Some Error.IllegalOperation
+  | _ => None
+  end.
+Definition derived (c : Capability) : Capability :=
+  match c with FrameCap b s d r _ => FrameCap b s d r None | _ => c end.
+
+(** A derived capability is a child of its source when the source can have children. *)
+Definition begets (source new : Capability) : bool :=
+  match source, new with
+  | UntypedCap _ _ _ _, _ => true
+  | EndpointCap _ 0 _, EndpointCap _ badge _ | NotificationCap _ 0 _, NotificationCap _ badge _ => negb (badge =? 0)
+  | IRQControlCap, _ => true
+  | _, _ => false
+  end.
+
+(** Puts [c], derived from the capability in [source], into an empty slot. An untyped that was copied is used up, as its copy
+    stands for the same memory. *)
+Definition insert_derived (slot source : N) (c : Capability) (st : State) : State :=
+  match capability_at source st with
+  | Some original =>
+      let st := match original with
+                | UntypedCap base bits device _ => change_capability source (UntypedCap base bits device (N.shiftl 1 bits)) st
+                | _ => st
+                end in
+      if begets original c then insert_child slot source c st else insert_sibling slot source c st
+  | None => emit Stuck st
+  end.
+
+(** ** Addresses *)
+
+(** Why a lookup failed, with the three details that messages and results have room for. *)
+Record LookupReport := { failure : LookupFailure.t; detail0 : N; detail1 : N; detail2 : N }.
+Definition lookup_report (why : LookupFailure.t) (d0 d1 d2 : N) : LookupReport :=
+  {| failure := why; detail0 := d0; detail1 := d1; detail2 := d2 |}.
+
+(** The walk ends at a slot with some bits left, after a CNode that resolved so many bits; or it fails. *)
+Inductive Walk := Reached (slot bits_left resolved : N) | Failed (report : LookupReport).
+
+(** Each CNode compares as many of the highest bits that are left as its guard has, and takes the next radix bits as the slot's
+    number. [levels] is how many CNodes may still follow. *)
+Fixpoint walk (levels : nat) (cnode radix guard guard_size address bits_left : N) (st : State) : Walk :=
+  let resolved := guard_size + radix in
+  if (bits_left <? guard_size) || negb (bits_of address (bits_left - guard_size) guard_size =? guard)
+  then Failed (lookup_report LookupFailure.GuardMismatch bits_left guard guard_size)
+  else if bits_left <? resolved then Failed (lookup_report LookupFailure.DepthMismatch bits_left resolved 0)
+  else
+    let remaining := bits_left - resolved in
+    let slot := slot_of cnode (bits_of address remaining radix) in
+    if remaining =? 0 then Reached slot 0 resolved
+    else match capability_at slot st with
+         | Some (CNodeCap cnode' radix' guard' size') =>
+             match levels with
+             | O => Failed (lookup_report LookupFailure.TooManyLevels remaining 0 0)
+             | S levels' => walk levels' cnode' radix' guard' size' address remaining st
+             end
+         | _ => Reached slot remaining resolved
+         end.
+Definition walk_from (root : option Capability) (address bits : N) (st : State) : Walk :=
+  match root with
+  | Some (CNodeCap cnode radix guard size) => walk (N.to_nat (cspace_levels - 1)) cnode radix guard size address bits st
+  | _ => Failed (lookup_report LookupFailure.InvalidRoot 0 0 0)
+  end.
+
+(** The slot at the [depth] lowest bits of an address under a root, as methods name slots: the bits must end there. *)
+Definition slot_under (root : option Capability) (address depth : N) (st : State) : N + LookupReport :=
+  match walk_from root address depth st with
+  | Reached slot 0 _ => inl slot
+  | Reached slot remaining resolved =>
+      inr (if is_empty slot st then lookup_report LookupFailure.MissingCapability remaining 0 0
+           else lookup_report LookupFailure.DepthMismatch remaining resolved 0)
+  | Failed report => inr report
+  end.
+
+(** The slot that a thread names with a 64-bit address. Bits that are left at a capability that is no CNode do not count; at an
+    empty slot they make the lookup fail. *)
+Definition slot_of_address (thread address : N) (st : State) : N + LookupReport :=
+  match walk_from (capability_at (slot_of thread cspace_slot) st) address 64 st with
+  | Reached slot 0 _ => inl slot
+  | Reached slot remaining _ =>
+      if is_empty slot st then inr (lookup_report LookupFailure.MissingCapability remaining 0 0) else inl slot
+  | Failed report => inr report
+  end.
+
+(** The same for a slot that must be occupied. *)
+Definition occupied_slot_of_address (thread address : N) (st : State) : (N * Capability) + LookupReport :=
+  match slot_of_address thread address st with
+  | inl slot =>
+      match capability_at slot st with
+      | Some c => inl (slot, c)
+      | None => inr (lookup_report LookupFailure.MissingCapability 0 0 0)
+      end
+  | inr report => inr report
+  end.
+
+(** ** IPC buffers
+
+    The kernel reaches a thread's IPC buffer through the frame capability in the thread, wherever the frame is mapped. *)
+Definition buffer_of (o : N) (st : State) : option N :=
+  let t := thread o st in
+  match buffer_address t, capability_at (slot_of o buffer_slot) st with
+  | 0, _ => None
+  | address, Some (FrameCap base bits false _ _) => Some (base + bits_of address 0 bits)
+  | _, _ => None
+  end.
+Definition read_memory (address : N) (st : State) : N := or_default 0 (memory st !! address).
+Definition write_memory (address value : N) (st : State) : State :=
+  emit (WriteMemory address value) (st <| memory := set address value (memory st) |>).

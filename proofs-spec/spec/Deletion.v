@@ -1,0 +1,258 @@
+(* SPDX-License-Identifier: BSD-2-Clause *)
+(** * Deletion
+
+    What the deletion of a capability does, in units between which it can be preempted. The last capability to a CNode or thread
+    takes along what is in its slots; that may be the last capability to a further one, and so on, in chains and in cycles. *)
+From Spec Require Export Spaces.
+Open Scope N_scope.
+
+(** ** Units of work
+
+    Preemptible work is done in units. Between two of them is a preemption point. An event says how many points are passed before the
+    operation is preempted at the next one, or that it is not preempted at all. *)
+Inductive Progress := Done (st : State) | Preempted (st : State).
+Definition state_of (p : Progress) : State := match p with Done st | Preempted st => st end.
+Definition and_then (p : Progress) (f : State -> Progress) : Progress :=
+  match p with Done st => f st | Preempted st => Preempted st end.
+Definition pass_point (st : State) : option State :=
+  match allowance st with
+  | None => Some st
+  | Some 0 => None
+  | Some n => Some (st <| allowance := Some (n - 1) |>)
+  end.
+
+(** Repeats a unit until it says that nothing is left, or until the step is preempted. *)
+Inductive Unit_done (A : Type) := More (a : A) (st : State) | Last (st : State).
+Arguments More {A} a st.
+Arguments Last {A} st.
+Definition in_units {A} (work : A -> State -> Unit_done A) (a : A) (st : State) : Progress :=
+  let turn x :=
+    let '(a, p) := x in
+    match work a (state_of p) with
+    | Last st => Finished (a, Done st)
+    | More a st => match pass_point st with Some st => Again (a, Done st) | None => Finished (a, Preempted st) end
+    end in
+  match repeat_until turn (a, Done st) with
+  | Finished (_, p) => p
+  | Again (_, p) => Preempted (emit Stuck (state_of p))
+  end.
+
+(** ** The ends of objects *)
+Definition remove_object (o : N) (st : State) : State := st <| objects := remove o (objects st) |>.
+
+Definition unbind_notification (t n : N) (st : State) : State :=
+  change_thread t (fun x => x <| bound_notification := None |>) st
+    >> change_notification n (fun x => x <| bound_thread := None |>).
+Definition unbind_thread_of_context (c : N) (st : State) : State :=
+  match context_thread (context c st) with
+  | Some t =>
+      let st := if is_number (current_context st) c then book_and_place st else st in
+      unplace t st
+        >> change_thread t (fun x => x <| sched_context := None |>)
+        >> change_context c (fun x => x <| context_thread := None |>)
+  | None => st
+  end.
+Definition unbind_notification_of_context (c : N) (st : State) : State :=
+  match context_notification (context c st) with
+  | Some n =>
+      change_notification n (fun x => x <| lent_context := None |>) st
+        >> change_context c (fun x => x <| context_notification := None |>)
+  | None => st
+  end.
+
+(** A thread ends: it stops, and is unbound from its notification and its scheduling context. Its slots remain. *)
+Definition end_thread (t : N) (st : State) : State :=
+  let st := suspend t st in
+  let st := match bound_notification (thread t st) with Some n => unbind_notification t n st | None => st end in
+  match context_of t st with Some c => unbind_thread_of_context c st | None => st end.
+
+(** A notification ends, when nobody waits on it any more: it is unbound. *)
+Definition end_notification (n : N) (st : State) : State :=
+  let st := match bound_thread (notification n st) with Some t => unbind_notification t n st | None => st end in
+  match lent_context (notification n st) with Some c => unbind_notification_of_context c st | None => st end.
+
+(** A scheduling context ends: thread and notification lose it, calls go on without it, and a YieldTo to it returns. *)
+Definition end_context (c : N) (st : State) : State :=
+  let st := match yielder (context c st) with Some t => end_yield t st | None => st end in
+  let st := unbind_thread_of_context c st >> unbind_notification_of_context c in
+  fold_left (fun st r => put_reply r (without_context (reply r st)) st) (calls (context c st)) st.
+
+(** An interrupt loses its last handler: it is masked, and deactivated if it was taken. *)
+Definition end_interrupt (irq : N) (st : State) : State :=
+  match interrupts st !! irq with
+  | Some i =>
+      let st := if masked i then st else emit (MaskInterrupt irq) st in
+      let st := if active i then emit (DeactivateInterrupt irq) st else st in
+      st <| interrupts := remove irq (interrupts st) |>
+  | None => st
+  end.
+
+(** What goes with a capability that is no CNode's or thread's: with each capability of a frame its mapping, with the last one of
+    an object the object. *)
+Definition let_go (c : Capability) (st : State) : State :=
+  match c, is_last c st with
+  | FrameCap base bits _ _ place, _ => unmap_frame base bits place st
+  | EndpointCap o _ _, true => remove_object o st
+  | NotificationCap o _ _, true => end_notification o st >> remove_object o
+  | ReplyCap o _, true => free_reply o st >> remove_object o
+  | SchedContextCap o _, true => end_context o st >> remove_object o
+  | VSpaceCap o asid, true => release_asid o asid st >> remove_object o
+  | PageTableCap o place, true => unmap_table o place st >> remove_object o
+  | ASIDPoolCap o, true => release_pool o st >> remove_object o
+  | IRQHandlerCap irq, true => end_interrupt irq st
+  | _, _ => st
+  end.
+
+(** ** Zombies
+
+    A CNode or thread whose last capability is deleted becomes a zombie: its slots are emptied from the last one down. *)
+Definition container_of (c : Capability) (st : State) : option N :=
+  match c with
+  | CNodeCap o _ _ _ | TCBCap o => if is_last c st then Some o else None
+  | ZombieCap o => Some o
+  | _ => None
+  end.
+Definition is_within (slot container : N) (st : State) : bool :=
+  (container <=? slot) && (slot <? slot_of container (slot_count container st)).
+
+(** The last occupied slot of a container besides [anchor]. *)
+Definition last_occupied (container anchor : N) (st : State) : option N :=
+  fold_left (fun found entry =>
+               let slot := fst entry in
+               if is_within slot container st && negb (slot =? anchor) then Some slot else found)
+            (entries (slots st)) None.
+
+(** The last capability to a container becomes a zombie. *)
+Definition become_zombie (slot : N) (c : Capability) (o : N) (st : State) : State :=
+  match c with
+  | TCBCap t => end_thread t st >> change_capability slot (ZombieCap o)
+  | CNodeCap _ _ _ _ => change_capability slot (ZombieCap o) st
+  | _ => st
+  end.
+
+(** The slot that is being deleted is the _anchor_. When it holds the zombie of a container and a slot [s] of that turns out to hold
+    the last capability to an inner one, the zombies are rotated: the inner one comes to the anchor, the outer one to the inner
+    container's first slot, and what was there to [s]. The first slot of a container is emptied last, so the outer zombie is met
+    again when the inner container is done; then it comes back to the anchor. When the anchor lies inside the inner container
+    the two capabilities change places, and the anchor moves to [s]. *)
+Definition rotate_zombies (anchor s inner : N) (st : State) : State :=
+  let first := slot_of inner 0 in
+  let st := move_capability s nowhere st in
+  let st := if is_empty first st then st else move_capability first s st in
+  move_capability anchor first st >> move_capability nowhere anchor.
+Definition meet_inner (anchor s outer inner : N) (st : State) : Unit_done N :=
+  if is_within anchor inner st then More s (exchange_capabilities anchor s st)
+  else if (s =? slot_of outer 0) && negb (is_within anchor outer st)
+  then More anchor (remove_capability anchor st >> remove_object outer >> move_capability s anchor)
+  else More anchor (rotate_zombies anchor s inner st).
+
+(** Threads that wait on an object that goes away: those of an endpoint, or of a notification. *)
+Definition waiting_on (c : Capability) (st : State) : list N :=
+  match c with
+  | EndpointCap e _ _ => senders (endpoint e st) ++ receivers (endpoint e st)
+  | NotificationCap n _ _ => waiters (notification n st)
+  | _ => []
+  end.
+
+(** Deletes the capability of a slot that is no container's last one; or does a part of what must come first: restarts one of those
+    who wait on what it is the last to, or takes one of a pool's ASIDs away. The last capability of an interrupt handler first takes the notification capability along. *)
+Definition delete_plain (s : N) (c : Capability) (st : State) : bool * State :=
+  let whole := (true, let_go c st >> remove_capability s) in
+  match is_last c st, waiting_on c st, c with
+  | true, t :: _, _ => (false, restart t st)
+  | true, [], ASIDPoolCap p =>
+      match first_assigned p st with
+      | Some (index, v) => (false, release_asid v (Some (asid_pool_entries * pool_index (pool p st) + index)) st)
+      | None => whole
+      end
+  | _, _, _ => whole
+  end.
+Definition delete_one (s : N) (c : Capability) (st : State) : bool * State :=
+  match c, is_last c st with
+  | IRQHandlerCap irq, true =>
+      match capability_at (irq_slot irq) st with
+      | Some bound => let (_, st) := delete_plain (irq_slot irq) bound st in (false, st)
+      | None => delete_plain s c st
+      end
+  | _, _ => delete_plain s c st
+  end.
+
+(** One unit of the deletion of the slot [anchor]. *)
+Definition delete_unit (anchor : N) (st : State) : Unit_done N :=
+  match capability_at anchor st with
+  | None => Last st
+  | Some (ZombieCap outer) =>
+      match last_occupied outer anchor st with
+      | None => Last (remove_capability anchor st >> remove_object outer)
+      | Some s =>
+          match capability_at s st with
+          | Some c =>
+              match container_of c st with
+              | Some inner => meet_inner anchor s outer inner (become_zombie s c inner st)
+              | None => More anchor (snd (delete_one s c st))
+              end
+          | None => Last st
+          end
+      end
+  | Some c =>
+      match container_of c st with
+      | Some o => More anchor (become_zombie anchor c o st)
+      | None => let (finished, st) := delete_one anchor c st in if finished then Last st else More anchor st
+      end
+  end.
+Definition delete (slot : N) (st : State) : Progress := in_units delete_unit slot st.
+
+(** ** Revocation
+
+    All descendants of a capability are deleted, the child derived last first. *)
+Definition first_child (slot : N) (st : State) : option N :=
+  match slots st !! slot with Some e => hd_error (children e) | None => None end.
+Definition revoke (slot : N) (st : State) : Progress :=
+  let turn p :=
+    match first_child slot (state_of p) with
+    | None => Finished p
+    | Some child =>
+        match delete child (state_of p) with
+        | Done st =>
+            if is_some (first_child slot st)
+            then match pass_point st with Some st => Again (Done st) | None => Finished (Preempted st) end
+            else Finished (Done st)
+        | Preempted st => Finished (Preempted st)
+        end
+    end in
+  match repeat_until turn (Done st) with
+  | Finished p => p
+  | Again p => Preempted (emit Stuck (state_of p))
+  end.
+
+(** ** Replacement
+
+    The capability in one of the kernel's own slots (a thread's, an interrupt's) is deleted and a copy of another takes its place.
+    If the other has gone with what was deleted nothing does. *)
+Definition insert_copy (slot source : N) (c : Capability) (st : State) : State :=
+  match capability_at source st, is_empty slot st with
+  | Some original, true =>
+      match referent original, referent c with
+      | Some a, Some b => if a =? b then insert_derived slot source (derived c) st else st
+      | None, None => insert_derived slot source (derived c) st
+      | _, _ => st
+      end
+  | _, _ => st
+  end.
+Definition replace_slot (slot : N) (by_ : option (N * Capability)) (st : State) : Progress :=
+  and_then (delete slot st) (fun st =>
+    Done (match by_ with Some (source, c) => insert_copy slot source c st | None => st end)).
+
+(** ** Cancelling sends
+
+    The senders that wait at an endpoint with a badge restart, one after the other. *)
+Definition sender_with_badge (e badge : N) (st : State) : option N :=
+  List.find (fun t => match run_state (thread t st) with BlockedOnSend _ b _ _ _ _ => b =? badge | _ => false end)
+            (senders (endpoint e st)).
+Definition cancel_badged_sends (e badge : N) (st : State) : Progress :=
+  let one (_ : unit) st :=
+    match sender_with_badge e badge st with
+    | Some t => let st := restart t st in if is_some (sender_with_badge e badge st) then More tt st else Last st
+    | None => Last st
+    end in
+  in_units one tt st.

@@ -1,0 +1,284 @@
+(* SPDX-License-Identifier: BSD-2-Clause *)
+(** * Time: scheduling contexts, queues and the choice of the next thread
+
+    A thread runs when it is runnable, has a scheduling context whose first refill may be used, belongs to the current domain, and
+    no such thread of higher priority is there. Time is counted in timer ticks; every event says what time it is. *)
+From Spec Require Export Capabilities.
+Open Scope N_scope.
+
+(** ** Bounded repetition
+
+    Loops whose length depends on the state are written with [repeat_until]: it applies [unit_step] until that says that
+    nothing is left to do, at most 2^40 times. That the bound is never met is part of claim T0. *)
+Inductive Turn_of_loop (A : Type) := Again (a : A) | Finished (a : A).
+Arguments Again {A} a.
+Arguments Finished {A} a.
+Fixpoint repeat_bounded {A} (doublings : nat) (unit_step : A -> Turn_of_loop A) (a : A) : Turn_of_loop A :=
+  match doublings with
+  | O => unit_step a
+  | S half =>
+      match repeat_bounded half unit_step a with
+      | Again a' => repeat_bounded half unit_step a'
+      | Finished a' => Finished a'
+      end
+  end.
+Definition repeat_until {A} (unit_step : A -> Turn_of_loop A) (a : A) : Turn_of_loop A := repeat_bounded 40 unit_step a.
+
+(** ** Units
+
+    The interface counts microseconds. Amounts of time are rounded down to ticks, periods up. *)
+Definition ticks_down (us : N) (st : State) : N := us * timer_frequency (machine st) / 1000000.
+Definition ticks_up (us : N) (st : State) : N := (us * timer_frequency (machine st) + 999999) / 1000000.
+Definition microseconds (ticks : N) (st : State) : N := ticks * 1000000 / timer_frequency (machine st).
+Definition smallest_budget (st : State) : N := ticks_up (smallest_budget_us (machine st)) st.
+
+(** ** Refills
+
+    The refills of a context are in the order of their times, and their amounts sum to its budget. What was used comes back a
+    period later. A context has room for [extra_refills] + 2 of them: when all are taken, what comes back is added to the last. *)
+Definition configured (c : SchedContext) : bool := match refills c with [] => false | _ => true end.
+
+(** With a period equal to its budget a context has no limit: it takes turns with its equals. *)
+Definition is_round_robin (c : SchedContext) : bool := configured c && (budget c =? period c).
+
+(** The time [r] comes back, behind all the others. It is joined with the last one when that reaches to it, is too small to stay
+    alone, or when there is no room; then the last one is put off rather than [r] brought forward. *)
+Fixpoint give_back (room smallest : N) (r : Refill) (l : list Refill) : list Refill :=
+  match l with
+  | [] => [r]
+  | [last] =>
+      let both := amount last + amount r in
+      if usable_at r <=? usable_at last + amount last then [{| usable_at := usable_at last; amount := both |}]
+      else if (room =? 0) || (amount last <? smallest) then [{| usable_at := usable_at r - amount last; amount := both |}]
+      else [last; r]
+  | first :: rest => first :: give_back room smallest r rest
+  end.
+Definition room_for (c : SchedContext) (l : list Refill) : N := extra_refills c + 2 - N.of_nat (length l).
+
+(** A first refill that is too small to be worth a switch waits for the second. *)
+Fixpoint join_small (smallest : N) (first : Refill) (rest : list Refill) : list Refill :=
+  match rest with
+  | second :: others =>
+      if amount first <? smallest
+      then join_small smallest {| usable_at := usable_at second - amount first; amount := amount first + amount second |} others
+      else first :: rest
+  | [] => [first]
+  end.
+
+(** [used] ticks of a context that has a limit are charged to its first refills. One that was usable before the end of the one
+    before it counts from that end on. *)
+Definition put_off (time : N) (l : list Refill) : list Refill :=
+  match l with first :: rest => {| usable_at := N.max time (usable_at first); amount := amount first |} :: rest | [] => [] end.
+Definition charge_step (smallest : N) (c : SchedContext * N) : Turn_of_loop (SchedContext * N) :=
+  let (c, used) := c in
+  match refills c with
+  | first :: rest =>
+      let back amount_ := {| usable_at := usable_at first + period c; amount := amount_ |} in
+      if amount first <=? used then
+        let l := put_off (usable_at first + amount first) rest in
+        Again (c <| refills := give_back (room_for c l) smallest (back (amount first)) l |>, used - amount first)
+      else if used =? 0 then Finished (c, 0)
+      else
+        let l := {| usable_at := usable_at first + used; amount := amount first - used |} :: rest in
+        Finished (c <| refills := give_back (room_for c l) smallest (back used) l |>, 0)
+  | [] => Finished (c, 0)
+  end.
+Definition charge (used smallest : N) (c : SchedContext) : SchedContext :=
+  if is_round_robin c then
+    match refills c with
+    | first :: _ =>
+        let remaining := if used <? amount first then amount first - used else budget c in
+        c <| refills := [{| usable_at := usable_at first; amount := remaining |}] |>
+    | [] => c
+    end
+  else
+    match repeat_until (charge_step smallest) (c, used) with
+    | Finished (c, _) | Again (c, _) =>
+        c <| refills := match refills c with first :: rest => join_small smallest first rest | [] => [] end |>
+    end.
+
+(** A context that begins to be used at a time does so from then on: its first refill is moved there. Of a sporadic context this is
+    when its thread wakes, of another when the thread runs. *)
+Definition begin_use (time : N) (c : SchedContext) : SchedContext :=
+  if is_round_robin c then c else c <| refills := put_off time (refills c) |>.
+Definition is_sporadic (c : SchedContext) : bool := SchedContextFlags.sporadic (context_flags c) =? 1.
+
+Definition usable (time : N) (c : SchedContext) : bool :=
+  match refills c with first :: _ => usable_at first <=? time | [] => false end.
+Definition refill_time (c : SchedContext) : N := match refills c with first :: _ => usable_at first | [] => 0 end.
+
+(** ** Queues *)
+
+(** Threads in the order of their priorities; a new one stands behind its equals, or ahead of them. *)
+Fixpoint insert_behind (t : N) (queue : list N) (st : State) : list N :=
+  match queue with
+  | first :: rest =>
+      if priority (thread first st) <? priority (thread t st) then t :: queue else first :: insert_behind t rest st
+  | [] => [t]
+  end.
+Fixpoint insert_ahead (t : N) (queue : list N) (st : State) : list N :=
+  match queue with
+  | first :: rest =>
+      if priority (thread first st) <=? priority (thread t st) then t :: queue else first :: insert_ahead t rest st
+  | [] => [t]
+  end.
+
+Definition context_of (t : N) (st : State) : option N := sched_context (thread t st).
+Definition wake_time (t : N) (st : State) : N :=
+  match context_of t st with Some c => refill_time (context c st) | None => 0 end.
+(** Those that wait for a refill stand by its time, and by priority when the time is the same. *)
+Fixpoint insert_by_time (t : N) (queue : list N) (st : State) : list N :=
+  match queue with
+  | first :: rest =>
+      let comes_first := (wake_time t st <? wake_time first st)
+                         || ((wake_time t st =? wake_time first st) && (priority (thread first st) <? priority (thread t st))) in
+      if comes_first then t :: queue else first :: insert_by_time t rest st
+  | [] => [t]
+  end.
+
+Definition is_running (t : N) (st : State) : bool :=
+  match run_state (thread t st) with Running => true | _ => false end.
+
+(** A thread leaves the queues of those that can run, or takes the place that its state and context give it. *)
+Definition unplace (t : N) (st : State) : State :=
+  st <| ready := without t (ready st) |> <| sleeping := without t (sleeping st) |>.
+Definition place_by (insert : N -> list N -> State -> list N) (t : N) (st : State) : State :=
+  let st := unplace t st in
+  match is_running t st, context_of t st with
+  | true, Some c =>
+      if negb (configured (context c st)) then st
+      else if usable (now st) (context c st) then st <| ready := insert t (ready st) st |>
+      else st <| sleeping := insert_by_time t (sleeping st) st |>
+  | _, _ => st
+  end.
+Definition place : N -> State -> State := place_by insert_behind.
+Definition place_ahead : N -> State -> State := place_by insert_ahead.
+
+(** A thread that becomes runnable. *)
+Definition begin_sporadic (t : N) (st : State) : State :=
+  match context_of t st with
+  | Some c => if is_sporadic (context c st) then change_context c (begin_use (now st)) st else st
+  | None => st
+  end.
+Definition wake (t : N) (st : State) : State := change_thread t (with_state Running) st >> begin_sporadic t >> place t.
+Definition wake_ahead (t : N) (st : State) : State :=
+  change_thread t (with_state Running) st >> begin_sporadic t >> place_ahead t.
+
+(** A scheduling context goes from a thread to another, which has none. *)
+Definition give_context (c to : N) (st : State) : State :=
+  let st := match context_thread (context c st) with
+            | Some from => unplace from st >> change_thread from (fun t => t <| sched_context := None |>)
+            | None => st
+            end in
+  change_context c (fun x => x <| context_thread := Some to |>) st
+    >> change_thread to (fun t => t <| sched_context := Some c |>).
+
+(** ** Booking
+
+    The time that a context was used is booked when it is left, or when something needs to know it. *)
+Definition book (st : State) : State :=
+  let used := now st - charged_until st in
+  let st := st <| charged_until := now st |> in
+  match current_context st with
+  | Some c =>
+      match objects st !! c with
+      | Some (SchedContextObject _) =>
+          change_context c (fun x => charge used (smallest_budget st) x <| consumed := consumed x + used |>) st
+      | _ => st
+      end
+  | None => st
+  end.
+
+(** Whether the current turn of a round-robin context has ended. *)
+Definition turn_is_over (c : N) (st : State) : bool :=
+  match refills (context c st) with
+  | first :: _ => is_round_robin (context c st) && (amount first <=? now st - charged_until st)
+  | [] => false
+  end.
+
+(** Books, and lets the thread that used the context stand where it then belongs. *)
+Definition book_and_place (st : State) : State :=
+  match current_context st with
+  | Some c =>
+      let over := turn_is_over c st in
+      let st := book st in
+      match context_thread (context c st) with
+      | Some t => if (over || negb (usable (now st) (context c st))) && member t (ready st) then place t st else st
+      | None => st
+      end
+  | None => book st
+  end.
+
+(** Microseconds used since the last report, which this is. *)
+Definition report_consumed (c : N) (st : State) : N * State :=
+  let st := if is_number (current_context st) c then book_and_place st else st in
+  (microseconds (consumed (context c st)) st, change_context c (fun x => x <| consumed := 0 |>) st).
+
+(** ** Domains *)
+Definition turn_of (index : N) (st : State) : Turn :=
+  or_default {| turn_domain := 0; turn_length := 0 |} (schedule st !! index).
+Definition current_domain (st : State) : N := turn_domain (turn_of (schedule_index st) st).
+
+(** The turn of an entry begins. A length that the table lacks would be 0; the only entry at boot has no end. *)
+Definition begin_turn (index : N) (st : State) : State :=
+  st <| schedule_index := index |> <| turn_end := Some (now st + turn_length (turn_of index st)) |>.
+Definition next_turn (st : State) : State :=
+  let next := schedule_index st + 1 in
+  if (next <? domain_schedule_entries) && negb (turn_length (turn_of next st) =? 0)
+  then begin_turn next st else begin_turn (schedule_start st) st.
+Definition end_turn_if_due (st : State) : State :=
+  match turn_end st with Some time => if time <=? now st then next_turn st else st | None => st end.
+
+(** ** The next thread *)
+
+(** Results that the kernel leaves in a thread's registers: a badge, a message info, and words. Of the register words those beyond
+    the message are 0. *)
+Definition message_registers : list N := [2; 3; 4; 5; 9; 10; 11; 12; 13; 14; 15; 16].
+Fixpoint pair_up (registers words : list N) : list (N * N) :=
+  match registers with
+  | r :: rest => (r, hd 0 words) :: pair_up rest (tl words)
+  | [] => []
+  end.
+Definition with_result (badge info : N) (words : list N) (t : Thread) : Thread :=
+  with_registers ((0, badge) :: (1, info) :: pair_up message_registers words) t.
+Definition length_of (words : list N) : N := N.of_nat (length words).
+
+(** The result of an invocation or of a send: an error and what it says more. *)
+Definition with_error_result (e : Error.t) (words : list N) (t : Thread) : Thread :=
+  with_result 0 (MessageInfo.make (length_of words) 0 0 (Error.number e)) words t.
+
+(** A YieldTo returns when its caller runs again. *)
+Definition end_yield (t : N) (st : State) : State :=
+  match yielded_to (thread t st) with
+  | Some c =>
+      let (used, st) := report_consumed c st in
+      change_context c (fun x => x <| yielder := None |>) st
+        >> change_thread t (fun x => with_error_result Error.NoError [used] (x <| yielded_to := None |>))
+  | None => st
+  end.
+
+Definition first_ready (st : State) : option N :=
+  List.find (fun t => thread_domain (thread t st) =? current_domain st) (ready st).
+
+(** The end of every step: whoever comes first runs from now on. The context that is left is charged; one that stays in use, in
+    the hands of the same thread or of another, is not touched. *)
+Definition choose_thread (st : State) : State :=
+  let context_of_first st := match first_ready st with Some t => context_of t st | None => None end in
+  let same := match context_of_first st, current_context st with
+              | Some a, Some b => a =? b
+              | None, None => true
+              | _, _ => false
+              end in
+  let st :=
+    if same then st
+    else
+      let st := book_and_place st in
+      let chosen := context_of_first st in
+      let st := st <| current_context := chosen |> in
+      match chosen with
+      | Some c => if is_sporadic (context c st) then st else change_context c (begin_use (now st)) st
+      | None => st
+      end in
+  let next := first_ready st in
+  let st := st <| current := next |> in
+  match next with Some t => end_yield t st | None => st end.

@@ -1,0 +1,353 @@
+(* SPDX-License-Identifier: BSD-2-Clause *)
+(** * Events and the step of the kernel
+
+    An event is what makes the kernel run: a system call, an interrupt, its timer, an exception of the current thread. [step] says
+    for each state and event what the next state is, what came of it, and what the kernel does to the machine meanwhile. *)
+From Spec Require Export Dispatch.
+Open Scope N_scope.
+
+(** ** Events *)
+Inductive Cause :=
+| SystemCall
+| InterruptArrives (irq : N)                         (* SError is the interrupt [irq_serror] *)
+| TimerExpires
+| MemoryFault (address : N) (is_fetch : bool) (syndrome : N)
+| ExceptionTaken (number code : N)                   (* an instruction that user level cannot execute *)
+| DebugEvent (reason : BreakpointType.t) (address number : N).
+
+(** [saved] are registers of the current thread that user level changed since it began to run; of a system call the program
+    counter is that of the next instruction. [readable] are the words of user memory that the kernel may read; others count as 0.
+    [preempt_after] says how many preemption points a preemptible operation passes before it is preempted at the next. *)
+Record Event := {
+  cause : Cause;
+  time : N;
+  saved : list (N * N);
+  readable : list (N * N);
+  preempt_after : option N
+}.
+
+(** What came of the event for the thread that was running. *)
+Inductive Result :=
+| Succeeds                                           (* a system call that is done, or that waits *)
+| Fails (error : Error.t)
+| Faults (label : FaultLabel.t)
+| IsPreempted                                        (* the system call will be executed again *)
+| Serves                                             (* no system call *)
+| Impossible.                                        (* no thread runs that could have caused this *)
+
+(** ** Sending
+
+    The phase of a system call that sends. What it reports is not yet in the caller's registers. *)
+Inductive Report :=
+| Reported (error : Error.t) (details : list N)
+| LeftAlone                                          (* the caller waits, or its result comes later *)
+| LookupFault (address : N) (report : LookupReport)
+| Restarted.
+
+(** How a system call sends: whether it is a Call, whether it waits for a receiver, whether it lends its context, and whether an
+    address that does not resolve is a fault. *)
+Record Manner := { calls_back : bool; waits : bool; lends_context : bool; faults : bool }.
+
+Definition empty_report : Report := Reported Error.NoError [].
+
+(** The capability arguments of an invocation. *)
+Fixpoint cap_arguments_at (addresses : list N) (t : N) (st : State) : list Argument + (N * LookupReport) :=
+  match addresses with
+  | [] => inl []
+  | 0 :: rest =>
+      match cap_arguments_at rest t st with
+      | inl l => inl ({| argument_slot := 0; argument := None |} :: l)
+      | inr e => inr e
+      end
+  | address :: rest =>
+      match slot_of_address t address st with
+      | inl slot =>
+          match cap_arguments_at rest t st with
+          | inl l => inl ({| argument_slot := slot; argument := capability_at slot st |} :: l)
+          | inr e => inr e
+          end
+      | inr report => inr (address, report)
+      end
+  end.
+
+(** The method that a label names, if the invoked capability's object has it. *)
+Definition method_for (l : N) (c : Capability) : option Method.t :=
+  match Method.of_label l with
+  | Some m => if (CapType.number (Method.invoked m) =? CapType.number (cap_type c)) && Method.implemented m then Some m else None
+  | None => None
+  end.
+
+(** The checks that come before a method's own, then those, then its work. *)
+Definition decide (m : Message) (t slot : N) (c : Capability) (arguments : list Argument) (st : State) : Decision :=
+  match method_for (label m) c with
+  | None => illegal_operation
+  | Some method =>
+      require (Nat.leb (Method.words method) (length (words m))) && (Nat.leb (Method.caps method) (length arguments))
+      otherwise truncated_message;
+      decode_method method {| invoker := t; invoked_slot := slot; invoked := c; word_arguments := words m; cap_arguments := arguments |} st
+  end.
+
+Definition thread_exists (t : N) (st : State) : bool :=
+  match objects st !! t with Some (ThreadObject _) => true | _ => false end.
+
+Definition invoke (t slot : N) (c : Capability) (st : State) : Report * State :=
+  let m := message_of_call t st in
+  match cap_arguments_at (cap_addresses m) t st with
+  | inr (address, report) => (LookupFault address report, st)
+  | inl arguments =>
+      match decide m t slot c arguments st with
+      | Refuse error details => (Reported error details, st)
+      | Perform work =>
+          match work st with
+          | Returns results st => (Reported Error.NoError results, st)
+          | Continues st => (LeftAlone, st)
+          | Stops st => (Restarted, st)
+          end
+      end
+  end.
+
+Definition invalid_target : Report := Reported Error.InvalidCapability [0].
+Definition send_phase (t address : N) (manner : Manner) (st : State) : Report * State :=
+  match occupied_slot_of_address t address st with
+  | inr report => (LookupFault address report, st)
+  | inl (slot, c) =>
+      match c with
+      | EndpointCap e badge r =>
+          if can_write r then
+            match send t e badge (can_grant r) (can_grant_reply r) (calls_back manner) (lends_context manner) (waits manner) st with
+            | (Delivered, st) => (if calls_back manner then LeftAlone else empty_report, st)
+            | (Waits, st) => (LeftAlone, st)
+            | (Dropped, st) => (empty_report, st)
+            | (Refused, _) => (Reported Error.NoDonation [], st)
+            end
+          else (invalid_target, st)
+      | NotificationCap n badge r => if can_write r then (empty_report, signal n badge st) else (invalid_target, st)
+      | ReplyCap r rights => (empty_report, answer t r (can_grant rights) st)
+      | SGISignalCap irq target => (empty_report, emit (SendInterrupt irq target) st)
+      | _ => invoke t slot c st
+      end
+  end.
+
+(** ** Faults of system calls *)
+
+(** A system call that faults will be executed again; the fault names its instruction. *)
+Definition cap_fault (t address : N) (in_recv_phase : N) (r : LookupReport) (st : State) : Result * State :=
+  let st := change_thread t to_restart st in
+  let f := fault_report FaultLabel.CapFault
+             (cap_fault_words (register pc (thread t st)) address in_recv_phase (LookupFailure.number (failure r))
+                              (detail0 r) (detail1 r) (detail2 r)) in
+  (Faults FaultLabel.CapFault, raise_fault t f st).
+Definition unknown_system_call (t number : N) (st : State) : Result * State :=
+  let st := change_thread t to_restart st in
+  let x := thread t st in
+  let r n := register n x in
+  let f := fault_report FaultLabel.UnknownSyscall
+             (unknown_syscall_words (r 0) (r 1) (r 2) (r 3) (r 4) (r 5) (r 6) (r 7) (r pc) (r sp) (r 30) (r spsr) number) in
+  (Faults FaultLabel.UnknownSyscall, raise_fault t f st).
+
+(** The result of a system call that only sends. *)
+Definition put_result (t : N) (error : Error.t) (details : list N) (st : State) : State :=
+  if thread_exists t st then change_thread t (with_error_result error details) st else st.
+Definition go_back (t : N) (st : State) : State := if thread_exists t st then change_thread t to_restart st else st.
+Definition finish_send (t : N) (manner : Manner) (outcome : Report * State) : Result * State :=
+  match outcome with
+  | (Reported Error.NoError details, st) => (Succeeds, put_result t Error.NoError details st)
+  | (Reported error details, st) => (Fails error, put_result t error details st)
+  | (LeftAlone, st) => (Succeeds, st)
+  | (LookupFault address report, st) =>
+      if faults manner then cap_fault t address 0 report st else (Succeeds, put_result t Error.NoError [] st)
+  | (Restarted, st) => (IsPreempted, go_back t st)
+  end.
+
+(** ** Receiving *)
+Definition nothing_to_receive_from : LookupReport := lookup_report LookupFailure.MissingCapability 0 0 0.
+Definition receive_phase (t : N) (with_reply blocking : bool) (st : State) : Result * State :=
+  let x := thread t st in
+  let address := register 0 x in
+  let requires := negb (N.land (register 7 x) syscall_flag_require_donation =? 0) in
+  match occupied_slot_of_address t address st with
+  | inr report => cap_fault t address 1 report st
+  | inl (_, EndpointCap e _ r) =>
+      if negb (can_read r) then cap_fault t address 1 nothing_to_receive_from st
+      else if with_reply then
+        match occupied_slot_of_address t (register 6 x) st with
+        | inl (_, ReplyCap o _) => (Succeeds, receive t e (Some o) requires blocking st)
+        | inl _ => cap_fault t (register 6 x) 1 nothing_to_receive_from st
+        | inr report => cap_fault t (register 6 x) 1 report st
+        end
+      else (Succeeds, receive t e None requires blocking st)
+  | inl (_, NotificationCap n _ r) =>
+      let bound_elsewhere := match bound_thread (notification n st) with Some o => negb (o =? t) | None => false end in
+      if can_read r && negb bound_elsewhere then (Succeeds, wait_on t n blocking st)
+      else cap_fault t address 1 nothing_to_receive_from st
+  | inl _ => cap_fault t address 1 nothing_to_receive_from st
+  end.
+
+(** A system call with two phases is a Recv or a Wait from its second phase on. *)
+Definition becomes (number : Syscall.t) (t : N) (st : State) : State :=
+  change_thread t (fun x =>
+    with_register 7 (N.ldiff (register 7 x) syscall_number_mask + Syscall.number number) x) st.
+Definition then_receive (t : N) (with_reply : bool) (st : State) : Result * State :=
+  if negb (thread_exists t st) then (Succeeds, st)
+  else
+    let st := becomes (if with_reply then Syscall.Recv else Syscall.Wait) t st in
+    if is_running t st then receive_phase t with_reply true st else (Succeeds, change_thread t to_restart st).
+
+(** The first phase of ReplyRecv. *)
+Definition reply_phase (t : N) (st : State) : State :=
+  match occupied_slot_of_address t (register 6 (thread t st)) st with
+  | inl (_, ReplyCap r rights) => answer t r (can_grant rights) st
+  | _ => st
+  end.
+
+(** The first phase of NBSendRecv and NBSendWait; a preempted invocation restarts all of the system call. *)
+Definition passing_on : Manner := {| calls_back := false; waits := false; lends_context := true; faults := false |}.
+Definition send_and_receive (t : N) (with_reply : bool) (st : State) : Result * State :=
+  match send_phase t (register 8 (thread t st)) passing_on st with
+  | (Restarted, st) => (IsPreempted, go_back t st)
+  | (_, st) => then_receive t with_reply st
+  end.
+
+(** ** Yield
+
+    The rest of the first refill is charged; only what was used counts as consumed. *)
+Definition yield (t : N) (st : State) : State :=
+  match context_of t st with
+  | Some c =>
+      let st := book st in
+      let rest := match refills (context c st) with first :: _ => amount first | [] => 0 end in
+      change_context c (charge rest (smallest_budget st)) st >> place t
+  | None => st
+  end >> change_thread t (with_error_result Error.NoError []).
+
+(** ** System calls *)
+Definition sends (t : N) (manner : Manner) (st : State) : Result * State :=
+  finish_send t manner (send_phase t (register 0 (thread t st)) manner st).
+Definition calling : Manner := {| calls_back := true; waits := true; lends_context := true; faults := true |}.
+Definition sending : Manner := {| calls_back := false; waits := true; lends_context := false; faults := true |}.
+Definition sending_if_received : Manner := {| calls_back := false; waits := false; lends_context := false; faults := false |}.
+
+(** Calls of the debug group, which other kernels than debug builds do not know. *)
+Definition is_debug_call (s : Syscall.t) : bool :=
+  match s with Syscall.DebugPutChar | Syscall.DebugHalt | Syscall.DebugCapIdentify => true | _ => false end.
+
+Definition run_system_call (s : Syscall.t) (t : N) (st : State) : Result * State :=
+  let x0 := register 0 (thread t st) in
+  match s with
+  | Syscall.Call => sends t calling st
+  | Syscall.Send => sends t sending st
+  | Syscall.NBSend => sends t sending_if_received st
+  | Syscall.Recv => receive_phase t true true st
+  | Syscall.NBRecv => receive_phase t true false st
+  | Syscall.Wait => receive_phase t false true st
+  | Syscall.NBWait => receive_phase t false false st
+  | Syscall.ReplyRecv => then_receive t true (reply_phase t st)
+  | Syscall.NBSendRecv => send_and_receive t true st
+  | Syscall.NBSendWait => send_and_receive t false st
+  | Syscall.Yield => (Succeeds, yield t st)
+  | Syscall.DebugPutChar => (Succeeds, emit (PrintCharacter x0) st)
+  | Syscall.DebugHalt => (Succeeds, emit StopMachine st)
+  | Syscall.DebugCapIdentify =>
+      let type := match occupied_slot_of_address t x0 st with inl (_, c) => cap_type c | inr _ => CapType.Null end in
+      (Succeeds, change_thread t (with_register 0 (CapType.number type)) st)
+  end.
+
+(** Registers that no system call uses are lost. *)
+Definition dead_registers : list N := [17; 18].
+Definition system_call (t : N) (st : State) : Result * State :=
+  let number := N.land (register 7 (thread t st)) syscall_number_mask in
+  match Syscall.of_number number with
+  | Some s =>
+      if is_debug_call s && negb (debug_build (machine st)) then unknown_system_call t number st
+      else run_system_call s t (change_thread t (with_registers (map (fun r => (r, 0)) dead_registers)) st)
+  | None => unknown_system_call t number st
+  end.
+
+(** ** Interrupts *)
+Definition interrupt (irq : N) (st : State) : State :=
+  match interrupts st !! irq, capability_at (irq_slot irq) st with
+  | Some _, Some (NotificationCap n badge _) =>
+      let st := if is_held_back irq
+                then change_interrupt irq (fun i => {| edge_triggered := edge_triggered i; masked := masked i; active := true |}) st
+                else st in
+      signal n badge st
+  | Some _, _ => if irq =? irq_serror then st else set_mask irq true st
+  | None, _ => if is_held_back irq then emit (MaskInterrupt irq) st else st
+  end.
+
+(** ** The timer *)
+
+(** The thread whose budget is used up raises Timeout if it has an endpoint for that. *)
+Definition time_out (t c : N) (st : State) : State :=
+  match capability_at (slot_of t timeout_slot) st with
+  | Some (EndpointCap _ _ _) =>
+      let (used, st) := report_consumed c st in
+      raise_fault_to timeout_slot false t (fault_report FaultLabel.Timeout (timeout_words (context_badge (context c st)) used)) st
+  | _ => st
+  end.
+
+(** Of the threads whose refill has come at most four become ready at once; the timer expires again for the others. *)
+Definition most_wake_ups : nat := 4.
+Definition wake_sleepers (st : State) : State :=
+  fold_left (fun st t => if wake_time t st <=? now st then place t st else st) (firstn most_wake_ups (sleeping st)) st.
+Definition timer_expires (st : State) : State :=
+  let st := book_and_place st in
+  let st := match current st, current_context st with
+            | Some t, Some c => if is_running t st && negb (usable (now st) (context c st)) && is_number (context_of t st) c
+                                then time_out t c st else st
+            | _, _ => st
+            end in
+  wake_sleepers st >> end_turn_if_due.
+
+(** ** Exceptions of the current thread *)
+Definition debug_event (t : N) (reason : BreakpointType.t) (address number : N) (st : State) : Result * State :=
+  let x := thread t st in
+  let raise st :=
+    let f := fault_report FaultLabel.DebugException
+               (debug_exception_words (register pc x) (BreakpointType.number reason) address number) in
+    (Faults FaultLabel.DebugException, raise_fault t f st) in
+  match reason with
+  | BreakpointType.SingleStep =>
+      let st := change_thread t (fun x => x <| step_count := step_count x - 1 |>) st in
+      if step_count x =? 1 then raise st else (Serves, st)
+  | _ => raise st
+  end.
+
+Definition user_fault (t : N) (c : Cause) (st : State) : Result * State :=
+  let r n := register n (thread t st) in
+  match c with
+  | MemoryFault address is_fetch syndrome =>
+      (Faults FaultLabel.VMFault,
+       raise_fault t (fault_report FaultLabel.VMFault (vm_fault_words (r pc) address (bit is_fetch) syndrome)) st)
+  | ExceptionTaken number code =>
+      (Faults FaultLabel.UserException,
+       raise_fault t (fault_report FaultLabel.UserException (user_exception_words (r pc) (r sp) (r spsr) number code)) st)
+  | DebugEvent reason address number => debug_event t reason address number st
+  | _ => (Serves, st)
+  end.
+
+(** ** The step *)
+
+(** The current thread's registers are saved, and the step gets what the event says. *)
+Definition enter (e : Event) (st : State) : State :=
+  let st := st <| now := N.max (now st) (time e) |> <| memory := table_of (readable e) |> <| allowance := preempt_after e |>
+               <| effects := [] |> in
+  match current st with Some t => change_thread t (with_registers (saved e)) st | None => st end.
+
+Definition handle (c : Cause) (st : State) : Result * State :=
+  match c, current st with
+  | InterruptArrives irq, _ => (Serves, interrupt irq st)
+  | TimerExpires, _ => (Serves, timer_expires st)
+  | SystemCall, Some t => system_call t st
+  | _, Some t => user_fault t c st
+  | _, None => (Impossible, st)
+  end.
+
+(** Nothing of the step remains in the state but what the kernel remembers. *)
+Definition leave (st : State) : State :=
+  st <| memory := empty |> <| allowance := None |> <| effects := [] |>.
+
+Definition step (st : State) (e : Event) : State * Result * list Effect :=
+  let (result, st) := handle (cause e) (enter e st) in
+  let st := choose_thread st in
+  (leave st, result, rev (effects st)).

@@ -1,0 +1,92 @@
+(* SPDX-License-Identifier: BSD-2-Clause *)
+(** * Facts about tables
+
+    What the proofs need to know of tables: what is found after an entry was set, removed or updated, what [entries] lists, and how
+    sums over all entries change. *)
+From Coq Require Import FMapFacts OrderedTypeEx Lia Morphisms.
+From Spec Require Export Prelude.
+Module MapFacts := WFacts_fun N_as_OT Map.
+Module MapProperties := WProperties_fun N_as_OT Map.
+
+Lemma find_empty {A} (k : N) : (@empty A) !! k = None.
+Proof. apply MapFacts.empty_o. Qed.
+
+Lemma find_set {A} (k j : N) (v : A) (t : Table A) : set k v t !! j = if j =? k then Some v else t !! j.
+Proof.
+  unfold set, find. destruct (N.eqb_spec j k) as [->|different].
+  - apply MapFacts.add_eq_o. reflexivity.
+  - apply MapFacts.add_neq_o. congruence.
+Qed.
+
+Lemma find_remove {A} (k j : N) (t : Table A) : remove k t !! j = if j =? k then None else t !! j.
+Proof.
+  unfold remove, find. destruct (N.eqb_spec j k) as [->|different].
+  - apply MapFacts.remove_eq_o. reflexivity.
+  - apply MapFacts.remove_neq_o. congruence.
+Qed.
+
+Lemma find_update {A} (k j : N) (f : A -> A) (t : Table A) :
+  update k f t !! j = if j =? k then option_map f (t !! j) else t !! j.
+Proof.
+  unfold update. destruct (N.eqb_spec j k) as [->|different].
+  - destruct (t !! k) eqn:found; simpl; [rewrite find_set, N.eqb_refl; reflexivity | exact found].
+  - destruct (t !! k); [rewrite find_set; destruct (N.eqb_spec j k); congruence | reflexivity].
+Qed.
+
+Lemma in_entries {A} (k : N) (v : A) (t : Table A) : In (k, v) (entries t) <-> t !! k = Some v.
+Proof.
+  unfold entries, find. rewrite <- MapFacts.find_mapsto_iff, MapFacts.elements_mapsto_iff, InA_alt. split.
+  - intros listed. exists (k, v). split; [split; reflexivity | assumption].
+  - intros ((k', v') & (same_key & same_value) & listed). simpl in *. subst. assumption.
+Qed.
+
+(** ** Sums over the entries of a table *)
+Section Sums.
+Context {A : Type} (weight : A -> N).
+Let add_weight := fun (_ : N) (v : A) (sum : N) => weight v + sum.
+
+Local Instance add_weight_proper : Proper (eq ==> eq ==> eq ==> eq) add_weight.
+Proof. intros ? ? -> ? ? -> ? ? ->. reflexivity. Qed.
+
+Lemma add_weight_transposes : MapProperties.transpose_neqkey eq add_weight.
+Proof. intros k k' v v' sum _. unfold add_weight. lia. Qed.
+
+Lemma sum_over_same (s t : Table A) : (forall k, s !! k = t !! k) -> sum_over weight s = sum_over weight t.
+Proof.
+  intros same. unfold sum_over.
+  apply (MapProperties.fold_Equal (eqA := eq) _ add_weight_proper add_weight_transposes). exact same.
+Qed.
+
+Lemma sum_over_set_new (k : N) (v : A) (t : Table A) : t !! k = None -> sum_over weight (set k v t) = weight v + sum_over weight t.
+Proof.
+  intros absent. unfold sum_over, set.
+  rewrite (MapProperties.fold_add (eqA := eq) _ add_weight_proper add_weight_transposes).
+  - reflexivity.
+  - apply MapFacts.not_find_in_iff. exact absent.
+Qed.
+
+Lemma sum_over_remove (k : N) (v : A) (t : Table A) : t !! k = Some v -> sum_over weight t = weight v + sum_over weight (remove k t).
+Proof.
+  intros present. rewrite <- (sum_over_set_new k v (remove k t)); [|rewrite find_remove, N.eqb_refl; reflexivity].
+  apply sum_over_same. intros j. rewrite find_set, find_remove. destruct (N.eqb_spec j k); congruence.
+Qed.
+
+Lemma sum_over_set_old (k : N) (v v' : A) (t : Table A) :
+  t !! k = Some v -> sum_over weight (set k v' t) + weight v = sum_over weight t + weight v'.
+Proof.
+  intros present. rewrite (sum_over_remove k v t present).
+  assert (same : sum_over weight (set k v' t) = sum_over weight (set k v' (remove k t))).
+  { apply sum_over_same. intros j. rewrite !find_set, find_remove. destruct (N.eqb_spec j k); reflexivity. }
+  rewrite same, sum_over_set_new; [lia | rewrite find_remove, N.eqb_refl; reflexivity].
+Qed.
+
+Lemma sum_over_update_same_weight (k : N) (f : A -> A) (t : Table A) :
+  (forall v, weight (f v) = weight v) -> sum_over weight (update k f t) = sum_over weight t.
+Proof.
+  intros same. unfold update. destruct (t !! k) as [v|] eqn:present; [|reflexivity].
+  pose proof (sum_over_set_old k v (f v) t present) as changed. rewrite same in changed. lia.
+Qed.
+
+Lemma sum_over_empty : sum_over weight empty = 0.
+Proof. reflexivity. Qed.
+End Sums.

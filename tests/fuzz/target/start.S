@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The entry of the supervisor, and what the component's threads execute: one operation each, then an instruction that stops them, so that
+// every register is as the kernel left it when the supervisor looks.
+        .arch_extension fp
+
+        .section .text.start, "ax"
+
+// x0 is the address of the RootBootInfo; there is neither a stack nor a thread-local block.
+        .global _start
+_start:
+        adrp    x1, root_stack_top
+        add     x1, x1, :lo12:root_stack_top
+        mov     sp, x1
+        // The thread pointer stands two words before the thread-local variables, which all start as zero.
+        adrp    x1, root_thread_block
+        add     x1, x1, :lo12:root_thread_block
+        msr     tpidr_el0, x1
+        mov     x29, xzr
+        mov     x30, xzr
+        b       root_main
+
+// -- The component. Entries are 16 bytes apart, in the order of the enumeration Entry (component.hpp).
+        .macro entry
+        .balign 16
+        .endm
+
+        .section .component, "ax"
+        .balign 4096
+        .global component_code
+component_code:
+        svc     #0
+        udf     #0
+        entry                           // memory faults: x0 is the address
+        ldr     x1, [x0]
+        udf     #1
+        entry
+        str     x1, [x0]
+        udf     #1
+        entry
+        br      x0
+        udf     #1
+        entry
+        mov     sp, x0
+        ldr     x1, [sp]
+        udf     #1
+        entry                           // exceptions
+        udf     #2
+        entry
+        brk     #2
+        udf     #2
+        entry
+        svc     #1
+        udf     #2
+        entry
+        hvc     #0
+        udf     #2
+        entry
+        smc     #0
+        udf     #2
+        entry
+        mrs     x1, pmccntr_el0
+        udf     #2
+        entry
+        mrs     x1, cntp_ctl_el0
+        udf     #2
+        entry
+        mrs     x1, ttbr0_el1
+        udf     #2
+        entry
+        msr     daifset, #15
+        udf     #2
+        entry
+        dc      ivac, x0
+        udf     #2
+        entry
+        ic      ivau, x0
+        udf     #2
+        entry                           // floating point: x0 becomes a register's value, and comes back
+        fmov    d8, x0
+        fmov    x1, d8
+        udf     #3
+        .global component_code_end
+component_code_end:
+
+        .section .bss.root_stack, "aw", %nobits
+        .balign 16
+root_thread_block:
+        .skip   64
+        .skip   65536
+root_stack_top:
+
+        .section .note.GNU-stack, "", %progbits
