@@ -64,7 +64,10 @@ Invoked read_registers(const Invocation& invocation) {
 void leave_system_call(Core& core, Tcb& thread) {
     if (thread.yielding_to != nullptr) forget_yield(core, thread);
     end_sweep(thread);
-    if (thread.blocked_on_ipc()) suspend(core, thread);
+    if (!thread.blocked_on_ipc()) return;
+    Word pc = thread.context.pc;
+    suspend(core, thread);
+    thread.context.pc = pc;
 }
 
 void finish_registers(Core& core, Tcb& thread, bool resumes) {

@@ -90,6 +90,8 @@ void refill_new(SchedContext& context, unsigned max, Ticks budget, Ticks period,
 
 void refill_update(SchedContext& context, unsigned max, Ticks budget, Ticks period, Ticks now) {
     Refill kept = context.first();
+    // A turn that is as good as over is a new one.
+    if (context.round_robin() && kept.amount < min_budget()) kept.amount = context.budget;
     if (kept.amount > budget) kept.amount = budget;
     if (kept.time < now || period == Ticks(0)) kept.time = now;
     refill_new(context, max, budget, period, kept.time);
