@@ -285,7 +285,7 @@ def test_revoke_deletes_all_descendants_and_keeps_the_capability(world):
 def test_a_preempted_revoke_goes_on_with_those_that_are_left(world):
     endpoint = world.make("Endpoint")
     badged = [world.mint(endpoint, badge) for badge in (1, 2, 3)]
-    assert world.invoke("CNode.Revoke", CNODE, endpoint, 64, preempt_after=2).result == "IsPreempted"
+    assert world.invoke("CNode.Revoke", CNODE, endpoint, 64, preempt_after=1).result == "IsPreempted"
     assert sum(world.capability(slot)[0] is not None for slot in badged) == 1
     assert world.invoke("CNode.Revoke", CNODE, endpoint, 64).result == "Succeeds"
     assert all(world.capability(slot) == (None, []) for slot in badged)
@@ -345,7 +345,7 @@ def test_cancel_badged_sends_restarts_the_senders_with_the_badge(world):
         world.system_call("Send", {"x0": capability, "pc": 0x1004})
         world.wake_root()
     badged = world.mint(endpoint, 1)
-    assert world.invoke("CNode.CancelBadgedSends", CNODE, badged, 64, preempt_after=1).result == "IsPreempted"
+    assert world.invoke("CNode.CancelBadgedSends", CNODE, badged, 64, preempt_after=0).result == "IsPreempted"
     assert [world.field(tcb, "state")[:4] for tcb in senders] == ["runn", "send", "send"]
     assert world.invoke("CNode.CancelBadgedSends", CNODE, badged, 64).result == "Succeeds"
     assert [world.field(tcb, "state")[:4] for tcb in senders] == ["runn", "send", "runn"]
@@ -932,7 +932,7 @@ def test_an_asid_pool_takes_its_asids_along(world):
 def test_cache_maintenance_is_preempted_every_16_kib(world):
     frame = world.make("LargePage")
     assert world.invoke("Frame.CleanData", frame, 5, 5).result == "Fails(RangeError)" and world.results() == [0, 1 << 21]
-    outcome = world.invoke("Frame.CleanData", frame, 0, 1 << 16, preempt_after=1)
+    outcome = world.invoke("Frame.CleanData", frame, 0, 1 << 16, preempt_after=0)
     assert outcome.result == "IsPreempted"
     assert world.oracle.state().registers(BOOT["thread"])["x2"] == 16384
     assert len(world.invoke("Frame.CleanData", frame, 16384, 1 << 16).effects) == 3

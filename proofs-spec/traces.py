@@ -80,6 +80,7 @@ class State:
     objects: dict = field(default_factory=dict)
     slots: dict = field(default_factory=dict)
     children: dict = field(default_factory=dict)
+    copies: list = field(default_factory=list)
     interrupts: dict = field(default_factory=dict)
     pools: dict = field(default_factory=dict)
     turns: dict = field(default_factory=dict)
@@ -103,6 +104,9 @@ def parse_state(lines):
         fields = {key: parse_value(value) for key, value in (word.split("=", 1) for word in words if "=" in word and "(" not in word.split("=")[0])}
         if kind in ("machine", "core"):
             setattr(state, kind, fields)
+            continue
+        if kind == "copies":
+            state.copies = [int(part, 16) for part in words[0].split(",")]
             continue
         name = int(words[0], 16)
         if kind == "object":

@@ -64,6 +64,7 @@ def make_parser() -> tuple[Parser, dict[str, Parser]]:
     test.add_argument("names", nargs="*", metavar="NAME", help="only these tests (`meson test --list` names them)")
     _fuzzing(verb("fuzz", _fuzz, "make random system calls against a part of the system, with every check after each; a failure says how to repeat it"))
     _mutating(verb("mutants", _mutants, "run the conformance tests on kernels with seeded mistakes; status 1 if a test fails for none"))
+    _stepping(verb("lockstep", _lockstep, "perform random events on the kernel's core and on the specification, and compare the whole state after each"))
     verb("build", _build, "compile everything").add_argument("-j", dest="jobs", type=_number(1, 64), metavar="N", help="processes (1..64)")
     image = verb("image", _image, "make a bootable disk or SD-card image of a system, and its bill of materials (FILE.spdx.json)")
     image.add_argument("system", type=_existing, metavar="SYSTEM.cdl")
@@ -117,6 +118,17 @@ def _fuzzing(parser: Parser) -> None:
     parser.add_argument("--guided", type=_number(1, 10**6), metavar="SECONDS", help="on the host, guided by coverage, for so long")
     parser.add_argument("--replay", metavar="FILE|SEED", help="the operations of one seed, or of the file of an input")
     parser.add_argument("--kernel", choices=("debug", "production"), help="the target's kernel (default: both take turns)")
+    parser.add_argument("-j", dest="jobs", type=_number(1, 64), default=1, metavar="N", help="processes (1..64, default: 1)")
+
+
+def _stepping(parser: Parser) -> None:
+    """Adds the options of `lockstep`."""
+    parser.add_argument("--ops", type=_number(1, 10**12), default=100_000, metavar="N", help="events (default: 100000)")
+    parser.add_argument("--seed", type=_number(0, 2**62), default=1, metavar="S", help="the first seed; a component of 5000 events takes one (default: 1)")
+    parser.add_argument("--table", action="store_true", help="print how often each operation came to each result")
+    parser.add_argument("--still", action="store_true", help="no time passes")
+    parser.add_argument("--whole", action="store_true", help="no operation is preempted")
+    parser.add_argument("--go-on", action="store_true", help="note differences and go on from the kernel's state; print the first of each operation")
     parser.add_argument("-j", dest="jobs", type=_number(1, 64), default=1, metavar="N", help="processes (1..64, default: 1)")
 
 
@@ -190,6 +202,11 @@ def _test(options) -> int:
 def _fuzz(options) -> int:
     from . import fuzzing
     return fuzzing.fuzz(options)
+
+
+def _lockstep(options) -> int:
+    from . import lockstep
+    return lockstep.lockstep(options)
 
 
 def _mutants(options) -> int:

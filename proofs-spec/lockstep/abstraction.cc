@@ -122,7 +122,8 @@ std::string fault(const Tcb& thread) {
             return call("CapFault", {hex(at.pc), hex(fault.words[0]), hex(fault.flag), hex(lookup.type), hex(lookup.bits_left), hex(lookup.detail1),
                                      hex(lookup.guard_size)});
         case abi::FaultLabel::UnknownSyscall:
-            return call("UnknownSyscall", {x(0), x(1), x(2), x(3), x(4), x(5), x(6), x(7), hex(at.pc), hex(at.sp), x(30), hex(arch::sanitise_spsr(at.spsr)), hex(fault.words[0])});
+            return call("UnknownSyscall", {x(0), x(1), x(2), x(3), x(4), x(5), x(6), x(7), hex(at.pc), hex(at.sp), x(30),
+                                           hex(arch::sanitise_spsr(at.spsr)), hex(fault.words[0])});
         case abi::FaultLabel::UserException:
             return call("UserException", {hex(at.pc), hex(at.sp), hex(arch::sanitise_spsr(at.spsr)), hex(fault.words[0]), hex(fault.words[1])});
         case abi::FaultLabel::DebugException:
@@ -184,7 +185,7 @@ std::string endpoint_line(const Endpoint& endpoint) {
 
 std::string notification_line(const Notification& notification) {
     bool active = notification.state == Notification::State::Active;
-    return "Notification word=" + hex(active ? notification.word : 0) + " waiters=" + queue(notification.queue) +
+    return std::string("Notification active=") + boolean(active) + " word=" + hex(active ? notification.word : 0) + " waiters=" + queue(notification.queue) +
            " thread=" + option(notification.bound_tcb) + " sched_context=" + option(notification.sched_context);
 }
 
@@ -218,7 +219,8 @@ std::string context_line(SchedContext& context, SizeBits bits) {
     return "SchedContext size_bits=" + hex(bits.raw) + " core=" + hex(context.core.raw) + " budget_us=" + hex(configured ? budget_us.raw : 0) +
            " period_us=" + hex(configured ? period_us.raw : 0) + " budget=" + hex(context.budget.raw) + " period=" + hex(period.raw) +
            " extra_refills=" + hex(extra) + " badge=" + hex(context.badge.raw) + " flags=" + hex(context.sporadic) +
-           " refills=" + refills(context) + " unreturned=" + hex(context.unreturned.raw) + " consumed=" + hex(context.consumed.raw) + " thread=" + option(context.tcb) +
+           " refills=" + refills(context) + " unreturned=" + hex(context.unreturned.raw) +
+           " consumed=" + hex(context.consumed.raw) + " thread=" + option(context.tcb) +
            " notification=" + option(context.notification) + " calls=" + list(calls) + " yielder=" + option(context.yield_from);
 }
 
@@ -341,8 +343,7 @@ std::string interrupts(const Kernel& kernel, const Controller& controller) {
     std::string text;
     for (unsigned irq = 0; irq < Kernel::max_irqs; ++irq) {
         if (!kernel.irq_issued[irq]) continue;
-        auto found = controller.lines.find(irq);
-        Line line = found == controller.lines.end() ? Line{} : found->second;
+        Line line = controller.lines[irq];
         // Software-generated interrupts are edges, and SError is no line of the controller.
         if (irq < first_line) line = {.edge = true, .masked = line.masked, .active = false};
         if (irq == abi::irq_serror) line = {.edge = false, .masked = kernel.irq_notifications[irq].empty(), .active = false};

@@ -3,8 +3,10 @@
 // hardware is applied to one, what the specification says it tells to another.
 #pragma once
 
+#include "caprock/abi.hpp"
+
 #include <cstdint>
-#include <map>
+#include <vector>
 
 namespace caprock::lockstep {
 
@@ -16,8 +18,9 @@ struct Line {
 };
 
 struct Controller {
-    std::map<uint64_t, Line> lines;
-    Line& line(uint64_t irq) { return lines[irq]; }
+    /// One for each number that a handler can have.
+    std::vector<Line> lines = std::vector<Line>(abi::irq_serror + 1);
+    Line& line(uint64_t irq) { return lines.at(irq); }
 };
 
 }  // namespace caprock::lockstep

@@ -104,7 +104,7 @@ void Driver::supervise() {
         case 1: universe_->assist(choices_, generator_); break;
         default: universe_->repair(choices_, generator_); break;
     }
-    universe_->wake();
+    universe_->wake(choices_);
     let_go();
 }
 
@@ -175,14 +175,26 @@ void Driver::operate(Tcb& thread) {
 }
 
 void Driver::interfere() {
-    switch (choices_.below(4)) {
+    switch (choices_.below(6)) {
         case 0: return lockstep_->timer();
         case 1: return lockstep_->interrupt(first_line + choices_.below(fuzz::fuzz_lines));
         case 2: return lockstep_->interrupt(2 + choices_.below(14));
+        case 3: return choices_.one_in(2) ? lockstep_->system_error() : debug();
         default:
             if (manner_.time_passes) hardware.time = std::max(hardware.time, std::min(hardware.deadline, hardware.time + most_ticks));
             return lockstep_->timer();
     }
+}
+
+// What the debug hardware could tell of the thread.
+void Driver::debug() {
+    using abi::BreakpointType;
+    const DebugState& state = world_.current()->debug;
+    if (state.steps != 0) return lockstep_->debug(BreakpointType::SingleStep, 0);
+    unsigned i = static_cast<unsigned>(choices_.below(arch::watchpoint_count()));
+    if (state.watchpoints[i].enabled) return lockstep_->debug(BreakpointType::Data, state.watchpoints[i].address);
+    if (state.breakpoints[i].enabled) return lockstep_->debug(BreakpointType::Instruction, 0);
+    lockstep_->debug(BreakpointType::SoftwareBreakRequest, 0);
 }
 
 void Driver::execute(Tcb& thread) {

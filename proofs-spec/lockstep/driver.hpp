@@ -44,6 +44,7 @@ private:
     void supervise();
     void operate(Tcb& thread);
     void interfere();
+    void debug();
     void execute(Tcb& thread);
     void load(Tcb& thread);
     void arm();

@@ -103,7 +103,7 @@ Effects effects_of(const std::vector<host::Effect>& record, Controller& controll
             case Effect::Deactivate: controller.line(effect.a).active = false; break;
             case Effect::Mask: controller.line(effect.a).masked = true; break;
             case Effect::Unmask: controller.line(effect.a).masked = false; break;
-            case Effect::Configure: controller.lines[effect.a] = {.edge = effect.b != 0, .masked = true, .active = false}; break;
+            case Effect::Configure: controller.line(effect.a) = {.edge = effect.b != 0, .masked = true, .active = false}; break;
             case Effect::SendSgi: effects.sent.push_back(send_text(effect.a, effect.b)); break;
             case Effect::SetAddressSpace:
             case Effect::NoAddressSpace:
@@ -142,7 +142,7 @@ Effects effects_of(const std::vector<std::string>& said, Controller& controller)
         } else if (name == "InvalidateSpace") {
             effects.tlb.push_back(space_text(a));
         } else if (name == "ConfigureInterrupt") {
-            controller.lines[a] = {.edge = b != 0, .masked = true, .active = false};
+            controller.line(a) = {.edge = b != 0, .masked = true, .active = false};
         } else if (name == "MaskInterrupt") {
             controller.line(a).masked = true;
         } else if (name == "UnmaskInterrupt") {

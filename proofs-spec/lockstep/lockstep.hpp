@@ -22,6 +22,7 @@ struct Mismatch : std::runtime_error {
 struct Tally {
     uint64_t events = 0;
     uint64_t preemptions = 0;
+    uint64_t orders = 0;         // events after which the order of equals was the kernel's to choose
     std::map<std::string, std::map<std::string, uint64_t>> results;
     std::map<std::string, std::vector<std::string>> differences;   // of those that did not end the run
 };
@@ -40,6 +41,9 @@ public:
     void memory_fault(Word syndrome, Word address, bool fetch);
     void exception(Word syndrome);
     void use_fpu();
+    void system_error();
+    /// A breakpoint, a watchpoint, a step or a breakpoint instruction of the current thread. `address` is a watchpoint's.
+    void debug(abi::BreakpointType reason, Word address);
 
     /// What the current thread is about to do: the method that it invokes, or the system call.
     std::string operation() const;
@@ -57,11 +61,12 @@ private:
     std::string readable_memory() const;
     Words buffer_words() const;
     void agree(const std::string& event);
+    bool agree_on_order(const std::string& event);
     void agree_on_preemption(const std::string& event);
     std::string compare(const std::string& event);
     std::string compare_memory(const Effects& theirs) const;
     std::string compare_controllers() const;
-    Lines with_addresses() const;
+    Lines with_addresses(Lines lines) const;
     void fail(const std::string& what);
     void take_over_state();
     Inventory inventory() const;

@@ -96,8 +96,9 @@ int run(const Options& options) {
     print_differences(tally);
     if (!tally.differences.empty()) status = 1;
     if (options.table) print_table(tally);
-    std::printf("lockstep: %llu events, %llu of them preempted, from seed %llu on\n", static_cast<unsigned long long>(tally.events),
-                static_cast<unsigned long long>(tally.preemptions), static_cast<unsigned long long>(options.seed));
+    std::printf("lockstep: %llu events, %llu of them preempted, %llu with an order of equals that is the kernel's, from seed %llu on\n",
+                static_cast<unsigned long long>(tally.events), static_cast<unsigned long long>(tally.preemptions),
+                static_cast<unsigned long long>(tally.orders), static_cast<unsigned long long>(options.seed));
     return status;
 }
 

@@ -147,7 +147,7 @@ let object_line buffer (address, thing) =
   | EndpointObject e -> start "Endpoint"; list_field "senders" e.senders; list_field "receivers" e.receivers
   | NotificationObject e ->
       start "Notification";
-      number_field "word" e.word_of_flags;
+      option_field "word" e.word_of_flags;
       list_field "waiters" e.waiters;
       option_field "thread" e.bound_thread;
       option_field "sched_context" e.lent_context
@@ -164,6 +164,7 @@ let object_line buffer (address, thing) =
       number_field "badge" c.context_badge;
       number_field "flags" c.context_flags;
       field buffer "refills" (fun buffer -> separated buffer refill) c.refills;
+      number_field "pending" c.pending;
       number_field "consumed" c.consumed;
       option_field "thread" c.context_thread;
       option_field "notification" c.context_notification;
@@ -221,9 +222,11 @@ let machine_line buffer m =
   field buffer "watchpoints" number m.watchpoint_count;
   field buffer "debug_build" boolean m.debug_build
 
-(* The order of children is part of the state, but of no line that is compared: kernels keep it in their own way. *)
+(* The order of children, and which capabilities are copies, is part of the state, but of no line that is compared: kernels keep it in
+   their own way. *)
 let children_line buffer (slot, e) = Buffer.add_string buffer "children "; number buffer slot; field buffer "of" numbers e.children
 
+let copies_line buffer l = Buffer.add_string buffer "copies "; numbers buffer l
 let lines buffer print l = List.iter (fun x -> print buffer x; Buffer.add_char buffer '\n') l
 
 let print_state buffer st =
@@ -233,6 +236,8 @@ let print_state buffer st =
   lines buffer object_line (entries st.objects);
   lines buffer slot_line (entries st.slots);
   lines buffer children_line (List.filter (fun (_, e) -> match e.children with _ :: _ :: _ -> true | _ -> false) (entries st.slots));
+  lines buffer copies_line
+    (match List.filter (fun (_, e) -> not e.original) (entries st.slots) with [] -> [] | l -> [ List.map fst l ]);
   lines buffer interrupt_line (entries st.interrupts);
   lines buffer pool_line (entries st.pools)
 
@@ -431,14 +436,14 @@ let read_object kind line =
           registers0 = take line "registers" (read_table read_register read_number) }
   | "Endpoint" -> EndpointObject { senders = list "senders"; receivers = list "receivers" }
   | "Notification" ->
-      NotificationObject { word_of_flags = number "word"; waiters = list "waiters"; bound_thread = option "thread";
+      NotificationObject { word_of_flags = option "word"; waiters = list "waiters"; bound_thread = option "thread";
                            lent_context = option "sched_context" }
   | "Reply" -> ReplyObject { caller = option "caller"; receiver = option "receiver"; along = option "along" }
   | "SchedContext" ->
       SchedContextObject
         { context_bits = number "size_bits"; context_core = number "core"; budget_us = number "budget_us"; period_us = number "period_us";
           budget = number "budget"; period = number "period"; extra_refills = number "extra_refills"; context_badge = number "badge";
-          context_flags = number "flags"; consumed = number "consumed"; context_thread = option "thread";
+          context_flags = number "flags"; pending = number "pending"; consumed = number "consumed"; context_thread = option "thread";
           context_notification = option "notification"; calls = list "calls"; yielder = option "yielder";
           refills = take line "refills" (fun text ->
             List.map (fun entry -> let t, a = read_pair ':' entry in { usable_at = read_number t; amount = read_number a })
@@ -475,7 +480,10 @@ let read_state_line st text =
   | "slot" :: slot :: cap :: words ->
       let c = read_capability cap in
       let parent = with_line words (fun line -> take line "parent" read_option) in
-      count_reference c (put_entry (read_number slot) { capability0 = c; parent; children = [] } st)
+      count_reference c (put_entry (read_number slot) { capability0 = c; original = true; parent; children = [] } st)
+  | [ "copies"; l ] ->
+      let mark st slot = { st with slots = update slot (fun e -> { e with original = false }) st.slots } in
+      List.fold_left mark st (read_numbers l)
   | "children" :: slot :: words ->
       let l = with_line words (fun line -> take line "of" read_numbers) in
       { st with slots = update (read_number slot) (fun e -> { e with children = l }) st.slots }

@@ -51,7 +51,7 @@ Definition nothing_yet (m : Machine) : State := {|
 (** A capability that is derived from none. *)
 Definition insert_root (slot : N) (c : Capability) (st : State) : State :=
   if is_empty slot st
-  then put_entry slot {| capability := c; parent := None; children := [] |} st >> count_reference c
+  then put_entry slot {| capability := c; original := true; parent := None; children := [] |} st >> count_reference c
   else emit Stuck st.
 
 Definition root_thread_at_boot (p : BootPlan) : Thread :=
@@ -74,7 +74,7 @@ Definition boot (p : BootPlan) : State :=
                       (root_capabilities p ++ dynamic_capabilities p) st in
   let copy index place st :=
     match capability_at (root_slot p index) st with
-    | Some c => insert_derived (slot_of (root_thread p) place) (root_slot p index) (derived c) st
+    | Some c => insert_derived (slot_of (root_thread p) place) (root_slot p index) false (derived c) st
     | None => emit Stuck st
     end in
   let st := st >> copy InitSlot.CNode cspace_slot >> copy InitSlot.VSpace vspace_slot >> copy InitSlot.IPCBuffer buffer_slot in

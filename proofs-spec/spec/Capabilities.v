@@ -29,28 +29,26 @@ Definition discount_reference (c : Capability) (st : State) : State :=
 Definition is_last (c : Capability) (st : State) : bool :=
   match referent c with Some o => or_default 0 (references st !! o) =? 1 | None => false end.
 
-Definition with_parent (p : option N) (e : Entry) : Entry :=
-  {| capability := capability e; parent := p; children := children e |}.
-Definition with_children (l : list N) (e : Entry) : Entry :=
-  {| capability := capability e; parent := parent e; children := l |}.
+Definition with_parent (p : option N) (e : Entry) : Entry := e <| parent := p |>.
+Definition with_children (l : list N) (e : Entry) : Entry := e <| children := l |>.
 Definition change_children (slot : option N) (f : list N -> list N) (st : State) : State :=
   match slot with Some s => change_entry s (fun e => with_children (f (children e)) e) st | None => st end.
 
 (** [replace old new l]: the list with [new] where [old] was. *)
 Definition replace (old : N) (new l : list N) : list N := flat_map (fun n => if n =? old then new else [n]) l.
 
-(** A new capability in an empty slot: as the first child of [parent], or as the next sibling of [source]. *)
-Definition insert_child (slot parent : N) (c : Capability) (st : State) : State :=
+(** A new capability in an empty slot: as the first child of [parent], or as a copy and the next sibling of [source]. *)
+Definition insert_child (slot parent : N) (is_original : bool) (c : Capability) (st : State) : State :=
   if is_empty slot st && negb (is_empty parent st)
   then change_children (Some parent) (cons slot) st
-         >> put_entry slot {| capability := c; parent := Some parent; children := [] |}
+         >> put_entry slot {| capability := c; original := is_original; parent := Some parent; children := [] |}
          >> count_reference c
   else emit Stuck st.
 Definition insert_sibling (slot source : N) (c : Capability) (st : State) : State :=
   match is_empty slot st, slots st !! source with
   | true, Some e =>
       change_children (parent e) (replace source [source; slot]) st
-        >> put_entry slot {| capability := c; parent := parent e; children := [] |}
+        >> put_entry slot {| capability := c; original := false; parent := parent e; children := [] |}
         >> count_reference c
   | _, _ => emit Stuck st
   end.
@@ -86,7 +84,7 @@ Definition change_capability (slot : N) (c : Capability) (st : State) : State :=
   match slots st !! slot with
   | Some e =>
       discount_reference (capability e) st
-        >> put_entry slot {| capability := c; parent := parent e; children := children e |}
+        >> put_entry slot (e <| capability := c |>)
         >> count_reference c
   | None => emit Stuck st
   end.
@@ -141,25 +139,16 @@ Definition derivation_error (slot : N) (c : Capability) (st : State) : option Er
 Definition derived (c : Capability) : Capability :=
   match c with FrameCap b s d r _ => FrameCap b s d r None | _ => c end.
 
-(** A derived capability is a child of its source when the source can have children. *)
-Definition begets (source new : Capability) : bool :=
-  match source, new with
-  | UntypedCap _ _ _ _, _ => true
-  | EndpointCap _ 0 _, EndpointCap _ badge _ | NotificationCap _ 0 _, NotificationCap _ badge _ => negb (badge =? 0)
-  | IRQControlCap, _ => true
-  | _, _ => false
-  end.
-
-(** Puts [c], derived from the capability in [source], into an empty slot. An untyped that was copied is used up, as its copy
-    stands for the same memory. *)
-Definition insert_derived (slot source : N) (c : Capability) (st : State) : State :=
-  match capability_at source st with
-  | Some original =>
-      let st := match original with
-                | UntypedCap base bits device _ => change_capability source (UntypedCap base bits device (N.shiftl 1 bits)) st
-                | _ => st
-                end in
-      if begets original c then insert_child slot source c st else insert_sibling slot source c st
+(** Puts [c], derived from the capability in [source], into an empty slot: as a child of an original, or beside a copy. A copy of an
+    untyped is an original, and uses its source up, as it stands for the same memory. *)
+Definition insert_derived (slot source : N) (is_original : bool) (c : Capability) (st : State) : State :=
+  match slots st !! source with
+  | Some e =>
+      match capability e with
+      | UntypedCap base bits device _ =>
+          change_capability source (UntypedCap base bits device (N.shiftl 1 bits)) st >> insert_child slot source true c
+      | _ => if original e then insert_child slot source is_original c st else insert_sibling slot source c st
+      end
   | None => emit Stuck st
   end.
 
@@ -170,8 +159,8 @@ Record LookupReport := { failure : LookupFailure.t; detail0 : N; detail1 : N; de
 Definition lookup_report (why : LookupFailure.t) (d0 d1 d2 : N) : LookupReport :=
   {| failure := why; detail0 := d0; detail1 := d1; detail2 := d2 |}.
 
-(** The walk ends at a slot with some bits left, after a CNode that resolved so many bits; or it fails. *)
-Inductive Walk := Reached (slot bits_left resolved : N) | Failed (report : LookupReport).
+(** The walk ends at a slot with some bits left, or it fails. *)
+Inductive Walk := Reached (slot bits_left : N) | Failed (report : LookupReport).
 
 (** Each CNode compares as many of the highest bits that are left as its guard has, and takes the next radix bits as the slot's
     number. [levels] is how many CNodes may still follow. *)
@@ -183,28 +172,28 @@ Fixpoint walk (levels : nat) (cnode radix guard guard_size address bits_left : N
   else
     let remaining := bits_left - resolved in
     let slot := slot_of cnode (bits_of address remaining radix) in
-    if remaining =? 0 then Reached slot 0 resolved
+    if remaining =? 0 then Reached slot 0
     else match capability_at slot st with
          | Some (CNodeCap cnode' radix' guard' size') =>
              match levels with
              | O => Failed (lookup_report LookupFailure.TooManyLevels remaining 0 0)
              | S levels' => walk levels' cnode' radix' guard' size' address remaining st
              end
-         | _ => Reached slot remaining resolved
+         | _ => Reached slot remaining
          end.
 Definition walk_from (root : option Capability) (address bits : N) (st : State) : Walk :=
   match root with
   | Some (CNodeCap cnode radix guard size) => walk (N.to_nat (cspace_levels - 1)) cnode radix guard size address bits st
-  | _ => Failed (lookup_report LookupFailure.InvalidRoot 0 0 0)
+  | _ => Failed (lookup_report LookupFailure.InvalidRoot bits 0 0)
   end.
 
 (** The slot at the [depth] lowest bits of an address under a root, as methods name slots: the bits must end there. *)
 Definition slot_under (root : option Capability) (address depth : N) (st : State) : N + LookupReport :=
   match walk_from root address depth st with
-  | Reached slot 0 _ => inl slot
-  | Reached slot remaining resolved =>
+  | Reached slot 0 => inl slot
+  | Reached slot remaining =>
       inr (if is_empty slot st then lookup_report LookupFailure.MissingCapability remaining 0 0
-           else lookup_report LookupFailure.DepthMismatch remaining resolved 0)
+           else lookup_report LookupFailure.DepthMismatch remaining 0 0)
   | Failed report => inr report
   end.
 
@@ -212,8 +201,8 @@ Definition slot_under (root : option Capability) (address depth : N) (st : State
     empty slot they make the lookup fail. *)
 Definition slot_of_address (thread address : N) (st : State) : N + LookupReport :=
   match walk_from (capability_at (slot_of thread cspace_slot) st) address 64 st with
-  | Reached slot 0 _ => inl slot
-  | Reached slot remaining _ =>
+  | Reached slot 0 => inl slot
+  | Reached slot remaining =>
       if is_empty slot st then inr (lookup_report LookupFailure.MissingCapability remaining 0 0) else inl slot
   | Failed report => inr report
   end.
@@ -231,14 +220,17 @@ Definition occupied_slot_of_address (thread address : N) (st : State) : (N * Cap
 
 (** ** IPC buffers
 
-    The kernel reaches a thread's IPC buffer through the frame capability in the thread, wherever the frame is mapped. *)
-Definition buffer_of (o : N) (st : State) : option N :=
+    The kernel reaches a thread's IPC buffer through the frame capability in the thread, wherever the frame is mapped, and with no
+    more rights than that: a frame that may not be read is no buffer, and into one that may not be written nothing is received. *)
+Definition buffer_with (may : Rights -> bool) (o : N) (st : State) : option N :=
   let t := thread o st in
   match buffer_address t, capability_at (slot_of o buffer_slot) st with
   | 0, _ => None
-  | address, Some (FrameCap base bits false _ _) => Some (base + bits_of address 0 bits)
+  | address, Some (FrameCap base bits false r _) => if may r then Some (base + bits_of address 0 bits) else None
   | _, _ => None
   end.
+Definition send_buffer : N -> State -> option N := buffer_with can_read.
+Definition receive_buffer : N -> State -> option N := buffer_with (fun r => can_read r && can_write r).
 Definition read_memory (address : N) (st : State) : N := or_default 0 (memory st !! address).
 Definition write_memory (address value : N) (st : State) : State :=
   emit (WriteMemory address value) (st <| memory := set address value (memory st) |>).

@@ -57,7 +57,7 @@ Definition new_object (type : ObjectType.t) (n : N) : option Object :=
   | ObjectType.TCB => Some (ThreadObject new_thread)
   | ObjectType.Endpoint => Some (EndpointObject {| senders := []; receivers := [] |})
   | ObjectType.Notification =>
-      Some (NotificationObject {| word_of_flags := 0; waiters := []; bound_thread := None; lent_context := None |})
+      Some (NotificationObject idle_notification)
   | ObjectType.CNode => Some (CNodeObject n)
   | ObjectType.SchedContext => Some (SchedContextObject (new_sched_context n))
   | ObjectType.Reply => Some (ReplyObject unused_reply)
@@ -72,7 +72,7 @@ Definition make_object (type : ObjectType.t) (at_ n : N) (device : bool) (slot u
   let st := match new_object type n with Some o => put_object at_ o st | None => st end in
   let st := if needs_memory type || (is_frame type && negb device)
             then emit (ClearMemory at_ (N.shiftl 1 (object_bits type n)) (is_frame type)) st else st in
-  insert_child slot untyped_slot (new_capability type at_ n device) st.
+  insert_child slot untyped_slot true (new_capability type at_ n device) st.
 
 (** The objects that are left to make, one per unit. The preemption point is before each object, while its memory is cleared; there the
     caller's message is changed to name the rest. *)
@@ -154,9 +154,11 @@ Definition cnode_cancel_badged_sends (index depth : N) (call : Invocation) (st :
   | _ => illegal_operation
   end.
 
-(** Copy and Mint differ in what they make of the source; what they make can be refused. *)
+(** Copy and Mint differ in what they make of the source; what they make can be refused. A badge makes an original. *)
+Definition gives_badge (badge : N) (c : Capability) : bool :=
+  match c with EndpointCap _ _ _ | NotificationCap _ _ _ => negb (badge =? 0) | _ => false end.
 Definition derive_into (dest_index dest_depth src_index src_depth rights : N) (src_root : Argument)
-    (make : Capability -> option Capability) (call : Invocation) (st : State) : Decision :=
+    (make : Capability -> option Capability) (is_original : Capability -> bool) (call : Invocation) (st : State) : Decision :=
   dest <- empty_slot_in (Some (invoked call)) dest_index dest_depth st;
   src <- slot_in (argument src_root) src_index src_depth source st;
   original <- occupant src source st;
@@ -164,16 +166,16 @@ Definition derive_into (dest_index dest_depth src_index src_depth rights : N) (s
   | Some c =>
       match derivation_error src original st with
       | Some error => Refuse error []
-      | None => always (insert_derived dest src (derived c))
+      | None => always (insert_derived dest src (is_original c) (derived c))
       end
   | None => illegal_operation
   end.
 Definition cnode_copy (dest_index dest_depth src_index src_depth rights : N) (src_root : Argument) :
     Invocation -> State -> Decision :=
-  derive_into dest_index dest_depth src_index src_depth rights src_root Some.
+  derive_into dest_index dest_depth src_index src_depth rights src_root Some (fun _ => false).
 Definition cnode_mint (dest_index dest_depth src_index src_depth rights badge : N) (src_root : Argument) :
     Invocation -> State -> Decision :=
-  derive_into dest_index dest_depth src_index src_depth rights src_root (with_badge badge).
+  derive_into dest_index dest_depth src_index src_depth rights src_root (with_badge badge) (gives_badge badge).
 
 Definition is_zombie (c : Capability) : bool := match c with ZombieCap _ => true | _ => false end.
 Definition move_into (dest_index dest_depth src_index src_depth : N) (src_root : Argument)

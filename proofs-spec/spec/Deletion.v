@@ -233,8 +233,8 @@ Definition insert_copy (slot source : N) (c : Capability) (st : State) : State :
   match capability_at source st, is_empty slot st with
   | Some original, true =>
       match referent original, referent c with
-      | Some a, Some b => if a =? b then insert_derived slot source (derived c) st else st
-      | None, None => insert_derived slot source (derived c) st
+      | Some a, Some b => if a =? b then insert_derived slot source false (derived c) st else st
+      | None, None => insert_derived slot source false (derived c) st
       | _, _ => st
       end
   | _, _ => st
@@ -249,10 +249,9 @@ Definition replace_slot (slot : N) (by_ : option (N * Capability)) (st : State) 
 Definition sender_with_badge (e badge : N) (st : State) : option N :=
   List.find (fun t => match run_state (thread t st) with BlockedOnSend _ b _ _ _ _ => b =? badge | _ => false end)
             (senders (endpoint e st)).
-Definition cancel_badged_sends (e badge : N) (st : State) : Progress :=
-  let one (_ : unit) st :=
-    match sender_with_badge e badge st with
-    | Some t => let st := restart t st in if is_some (sender_with_badge e badge st) then More tt st else Last st
-    | None => Last st
-    end in
-  in_units one tt st.
+Definition cancel_unit (e badge : N) (_ : unit) (st : State) : Unit_done unit :=
+  match sender_with_badge e badge st with
+  | Some t => let st := restart t st in if is_some (sender_with_badge e badge st) then More tt st else Last st
+  | None => Last st
+  end.
+Definition cancel_badged_sends (e badge : N) (st : State) : Progress := in_units (cancel_unit e badge) tt st.

@@ -94,6 +94,8 @@ Qed.
 
 Lemma with_error_result_only e l : only_registers (with_error_result e l).
 Proof. intros x. apply with_registers_only. Qed.
+Lemma with_empty_result_only : only_registers with_empty_result.
+Proof. intros x. apply with_registers_only. Qed.
 
 Lemma same_trans t a b c : same_but_registers_of t a b -> same_but_registers_of t b c -> same_but_registers_of t a c.
 Proof.
@@ -176,8 +178,11 @@ Proof.
   set (cleared := map (fun r => (r, 0)) dead_registers) in result.
   destruct (change_registers t (with_registers cleared) st present (with_registers_only cleared)) as (same1 & effects1 & now1).
   destruct (run_system_call_error s t _ error st' result) as (details & ->).
-  pose proof (exists_after t st _ same1) as present1. unfold put_result. rewrite present1.
-  destruct (change_registers t (with_error_result error details) _ present1 (with_error_result_only error details)) as (same2 & effects2 & now2).
+  pose proof (exists_after t st _ same1) as present1. unfold put_result. cbv zeta. rewrite present1.
+  set (told := match error, details with Error.NoError, [] => with_empty_result | _, _ => with_error_result error details end).
+  assert (only_registers told) as only.
+  { subst told. destruct error, details; (apply with_empty_result_only || apply with_error_result_only). }
+  destruct (change_registers t told _ present1 only) as (same2 & effects2 & now2).
   split; [exact (same_trans t _ _ _ same1 same2) | split; congruence].
 Qed.
 

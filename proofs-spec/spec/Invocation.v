@@ -7,7 +7,7 @@
 From Spec Require Export Deletion.
 Open Scope N_scope.
 
-(** A capability argument: the slot that its address named, and what is there. Address 0 and an empty slot are null. *)
+(** A capability argument: the slot that its address named, and what is there. An empty slot is null. *)
 Record Argument := { argument_slot : N; argument : option Capability }.
 
 Record Invocation := {

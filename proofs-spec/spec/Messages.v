@@ -21,7 +21,7 @@ Definition message_of_call (o : N) (st : State) : Message :=
   let info := register 1 t in
   let length := N.min (MessageInfo.length info) ipc_message_words in
   let in_registers := firstn (N.to_nat length) (register_words t) in
-  match buffer_of o st with
+  match send_buffer o st with
   | Some buffer =>
       {| label := MessageInfo.label info;
          words := in_registers ++ words_of_buffer buffer ipc_register_words (N.to_nat (length - ipc_register_words)) st;
@@ -41,7 +41,7 @@ Definition message_of (o : N) (st : State) : Message :=
 
 (** The empty slot that a receiver named in its buffer, resolved now. *)
 Definition receive_slot (o : N) (st : State) : option N :=
-  match buffer_of o st with
+  match receive_buffer o st with
   | Some buffer =>
       let depth := read_memory (buffer + ipc_buffer_receive_depth) st in
       match occupied_slot_of_address o (read_memory (buffer + ipc_buffer_receive_cnode) st) st with
@@ -62,7 +62,7 @@ Definition receive_slot (o : N) (st : State) : option N :=
     were unwrapped, as bits, and how many came. *)
 Fixpoint transfer (position : N) (addresses : list N) (through : option N) (from to : N) (slot_is_free : bool) (st : State)
     : N * N * State :=
-  match addresses, buffer_of to st with
+  match addresses, receive_buffer to st with
   | address :: rest, Some buffer =>
       match occupied_slot_of_address from address st with
       | inl (source, c) =>
@@ -76,7 +76,7 @@ Fixpoint transfer (position : N) (addresses : list N) (through : option N) (from
           | None =>
               match slot_is_free, derivation_error source c st, receive_slot to st with
               | true, None, Some slot =>
-                  let st := insert_derived slot source (derived c) st in
+                  let st := insert_derived slot source false (derived c) st in
                   let '(bits, count, st) := transfer (position + 1) rest through from to false st in
                   (bits, count + 1, st)
               | _, _, _ => (0, 0, st)
@@ -97,10 +97,10 @@ Fixpoint write_words (address : N) (values : list N) (st : State) : State :=
 (** A message arrives. A receiver without a buffer gets no more words than registers hold. *)
 Definition deliver (m : Message) (through : option N) (badge : N) (with_caps : bool) (from to : N) (st : State) : State :=
   let '(unwrapped, count, st) := transfer 0 (if with_caps then cap_addresses m else []) through from to true st in
-  let fitting := match buffer_of to st with Some _ => words m | None => firstn (N.to_nat ipc_register_words) (words m) end in
+  let fitting := match receive_buffer to st with Some _ => words m | None => firstn (N.to_nat ipc_register_words) (words m) end in
   let info := MessageInfo.make (length_of fitting) count unwrapped (label m) in
   let st := change_thread to (with_result badge info fitting) st in
-  match buffer_of to st with
+  match receive_buffer to st with
   | Some buffer =>
       write_words (buffer + ipc_buffer_msg + 8 * ipc_register_words) (skipn (N.to_nat ipc_register_words) fitting) st
   | None => st
@@ -140,6 +140,7 @@ Definition return_context (r caller_thread : N) (st : State) : State :=
   | None => st
   end.
 
+Definition set_empty_result (t : N) (st : State) : State := change_thread t with_empty_result st.
 Definition set_error_result (e : Error.t) (t : N) (st : State) : State := change_thread t (with_error_result e []) st.
 
 (** The caller of a call that will not be answered returns with CallCancelled; one that waits for its fault handler becomes
@@ -302,7 +303,7 @@ Fixpoint receive_from (queue : list N) (t e : N) (r : option N) (requires : bool
           if leaves_without_context t requires lending st then receive_from rest t e r requires (refuse_sender sender st)
           else
             let st := meet sender t e badge r grant grant_reply is_call lends st in
-            (true, if is_call then st else set_error_result Error.NoError sender st >> wake sender)
+            (true, if is_call then st else set_empty_result sender st >> wake sender)
       | _ => (false, emit Stuck st)
       end
   | [] => (false, st)
@@ -310,20 +311,20 @@ Fixpoint receive_from (queue : list N) (t e : N) (r : option N) (requires : bool
 
 (** The flags of a notification, as a thread receives them. *)
 Definition take_flags (t n : N) (st : State) : State :=
-  let word := word_of_flags (notification n st) in
-  change_notification n (fun x => x <| word_of_flags := 0 |>) st
+  let word := or_default 0 (word_of_flags (notification n st)) in
+  change_notification n (fun x => x <| word_of_flags := None |>) st
     >> change_thread t (with_result word notification_message_info [])
     >> lend_context t n.
-Definition is_signalled (n : N) (st : State) : bool := negb (word_of_flags (notification n st) =? 0).
+Definition is_active (n : N) (st : State) : bool := is_some (word_of_flags (notification n st)).
 
-Definition nothing_received (t : N) (st : State) : State := change_thread t (with_result 0 0 []) st.
+Definition nothing_received : N -> State -> State := set_empty_result.
 
 (** Receives from an endpoint. A reply object that stands for a call is freed first. Flags of the bound notification come before
     messages. *)
 Definition receive (t e : N) (r : option N) (requires blocking : bool) (st : State) : State :=
   let st := match r with Some r => free_reply r st | None => st end in
   let bound := bound_notification (thread t st) in
-  let signalled := match bound with Some n => is_signalled n st | None => false end in
+  let signalled := match bound with Some n => is_active n st | None => false end in
   match bound, signalled with
   | Some n, true => take_flags t n st >> (fun st => if is_some (context_of t st) && negb (member t (ready st)) then wake_ahead t st else st)
   | _, _ =>
@@ -339,7 +340,7 @@ Definition receive (t e : N) (r : option N) (requires blocking : bool) (st : Sta
 
 (** Waits on a notification. *)
 Definition wait_on (t n : N) (blocking : bool) (st : State) : State :=
-  if is_signalled n st then
+  if is_active n st then
     take_flags t n st >> (fun st => if is_some (context_of t st) && negb (member t (ready st)) then wake_ahead t st else st)
   else if blocking then
     unplace t st
@@ -353,17 +354,17 @@ Definition wait_on (t n : N) (blocking : bool) (st : State) : State :=
 (** A thread that waits takes the flags and runs. *)
 Definition hand_flags_to (t n : N) (st : State) : State := stop_waiting t st >> take_flags t n >> wake t.
 
-(** The badge is added to the notification's flags. When there are any a thread that waits takes them: the first waiter, or the
+(** The notification is active from now on, and the badge is added to its flags. A thread that waits takes them: the first waiter, or the
     bound thread if it receives from an endpoint. *)
 Definition signal (n badge : N) (st : State) : State :=
-  let st := change_notification n (fun x => x <| word_of_flags := N.lor (word_of_flags x) badge |>) st in
-  if negb (is_signalled n st) then st
-  else match waiters (notification n st), bound_thread (notification n st) with
-       | first :: _, _ => hand_flags_to first n st
-       | [], Some t =>
-           match run_state (thread t st) with BlockedOnReceive _ _ _ => hand_flags_to t n st | _ => st end
-       | [], None => st
-       end.
+  let add x := x <| word_of_flags := Some (N.lor (or_default 0 (word_of_flags x)) badge) |> in
+  let st := change_notification n add st in
+  match waiters (notification n st), bound_thread (notification n st) with
+  | first :: _, _ => hand_flags_to first n st
+  | [], Some t =>
+      match run_state (thread t st) with BlockedOnReceive _ _ _ => hand_flags_to t n st | _ => st end
+  | [], None => st
+  end.
 
 (** ** Faults *)
 

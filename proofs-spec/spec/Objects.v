@@ -75,9 +75,12 @@ Definition cap_type (c : Capability) : CapType.t :=
   | ZombieCap _ => CapType.Zombie
   end.
 
-(** An occupied slot: its capability and its place in the derivation tree. Children stand in the order in which they would be
-    deleted, the one derived last first. *)
-Record Entry := { capability : Capability; parent : option N; children : list N }.
+(** An occupied slot: its capability and its place in the derivation tree. What is derived from an original is its child, what is
+    derived from a copy is the copy's sibling. Children stand in the order in which they would be deleted, the one derived last
+    first. *)
+Record Entry := { capability : Capability; original : bool; parent : option N; children : list N }.
+#[export] Instance entry_fields : Fields Entry := fun e => {|
+  capability := capability e; original := original e; parent := parent e; children := children e |}.
 
 (** Slots of interrupt handlers are in no object: they have names above all memory. *)
 Definition slot_bytes : N := N.shiftl 1 slot_bits.
@@ -162,9 +165,13 @@ Definition new_thread : Thread := {|
 Record Endpoint := { senders : list N; receivers : list N }.
 #[export] Instance endpoint_fields : Fields Endpoint := fun e => {| senders := senders e; receivers := receivers e |}.
 
-Record Notification := { word_of_flags : N; waiters : list N; bound_thread : option N; lent_context : option N }.
+(** The flags of a notification that is active, [None] of one that is not. *)
+Record Notification := { word_of_flags : option N; waiters : list N; bound_thread : option N; lent_context : option N }.
 #[export] Instance notification_fields : Fields Notification := fun n => {|
   word_of_flags := word_of_flags n; waiters := waiters n; bound_thread := bound_thread n; lent_context := lent_context n |}.
+
+Definition idle_notification : Notification := {|
+  word_of_flags := None; waiters := []; bound_thread := None; lent_context := None |}.
 
 (** A reply object stands for the call of [caller], or is named by a receiver that waits for one, or neither. [along] is the
     scheduling context that went with the call. *)
@@ -183,6 +190,7 @@ Record SchedContext := {
   context_badge : N;
   context_flags : N;                     (* SchedContextFlags *)
   refills : list Refill;                 (* the first is used first *)
+  pending : N;                           (* what was used in pieces too small to be refills *)
   consumed : N;                          (* ticks since the last report *)
   context_thread : option N;             (* the thread that has it *)
   context_notification : option N;       (* the notification that it is bound to *)
@@ -192,11 +200,11 @@ Record SchedContext := {
 #[export] Instance sched_context_fields : Fields SchedContext := fun c => {|
   context_bits := context_bits c; context_core := context_core c; budget_us := budget_us c; period_us := period_us c;
   budget := budget c; period := period c; extra_refills := extra_refills c; context_badge := context_badge c;
-  context_flags := context_flags c; refills := refills c; consumed := consumed c; context_thread := context_thread c;
+  context_flags := context_flags c; refills := refills c; pending := pending c; consumed := consumed c; context_thread := context_thread c;
   context_notification := context_notification c; calls := calls c; yielder := yielder c |}.
 Definition new_sched_context (bits : N) : SchedContext := {|
   context_bits := bits; context_core := 0; budget_us := 0; period_us := 0; budget := 0; period := 0; extra_refills := 0;
-  context_badge := 0; context_flags := 0; refills := []; consumed := 0; context_thread := None; context_notification := None;
+  context_badge := 0; context_flags := 0; refills := []; pending := 0; consumed := 0; context_thread := None; context_notification := None;
   calls := []; yielder := None |}.
 
 (** An entry of a page table, or of a VSpace, which is the table of level 0. *)
@@ -300,7 +308,7 @@ Definition endpoint (o : N) (st : State) : Endpoint :=
 Definition notification (o : N) (st : State) : Notification :=
   match objects st !! o with
   | Some (NotificationObject n) => n
-  | _ => {| word_of_flags := 0; waiters := []; bound_thread := None; lent_context := None |}
+  | _ => idle_notification
   end.
 Definition reply (o : N) (st : State) : Reply :=
   match objects st !! o with Some (ReplyObject r) => r | _ => unused_reply end.

@@ -20,13 +20,13 @@ Definition irq_control_get (irq trigger index depth : N) (root : Argument) (call
   always (fun st =>
     let st := if is_held_back irq then emit (ConfigureInterrupt irq edge) st else st in
     st <| interrupts := set irq {| edge_triggered := edge; masked := true; active := false |} (interrupts st) |>
-      >> insert_derived slot (invoked_slot call) (IRQHandlerCap irq)).
+      >> insert_derived slot (invoked_slot call) true (IRQHandlerCap irq)).
 
 Definition irq_control_issue_sgisignal (irq target index depth : N) (root : Argument) (call : Invocation) (st : State) : Decision :=
   require (2 <=? irq) && (irq <=? 15) otherwise range_error 2 15;
   require target <? core_count (machine st) otherwise range_error 0 (core_count (machine st) - 1);
   slot <- empty_slot_in (argument root) index depth st;
-  always (insert_derived slot (invoked_slot call) (SGISignalCap irq target)).
+  always (insert_derived slot (invoked_slot call) false (SGISignalCap irq target)).
 
 Definition invoked_interrupt (call : Invocation) : N := match invoked call with IRQHandlerCap irq => irq | _ => 0 end.
 Definition change_interrupt (irq : N) (f : Interrupt -> Interrupt) (st : State) : State :=

@@ -34,53 +34,66 @@ Definition smallest_budget (st : State) : N := ticks_up (smallest_budget_us (mac
 
 (** ** Refills
 
-    The refills of a context are in the order of their times, and their amounts sum to its budget. What was used comes back a
-    period later. A context has room for [extra_refills] + 2 of them: when all are taken, what comes back is added to the last. *)
+    The refills of a context are in the order of their times. Their amounts, with what is pending, sum to its budget. What was used
+    comes back a period later. Budget may come late in all of this, never early. *)
 Definition configured (c : SchedContext) : bool := match refills c with [] => false | _ => true end.
 
 (** With a period equal to its budget a context has no limit: it takes turns with its equals. *)
 Definition is_round_robin (c : SchedContext) : bool := configured c && (budget c =? period c).
 
-(** The time [r] comes back, behind all the others. It is joined with the last one when that reaches to it, is too small to stay
-    alone, or when there is no room; then the last one is put off rather than [r] brought forward. *)
-Fixpoint give_back (room smallest : N) (r : Refill) (l : list Refill) : list Refill :=
+(** A context has room for [extra_refills] + 2 refills. *)
+Definition has_room (c : SchedContext) (l : list Refill) : bool := N.of_nat (length l) <? extra_refills c + 2.
+
+(** [r] comes back behind all the others. It joins the last when the two touch; without room the last one is delayed until they do. *)
+Fixpoint append_refill (room : bool) (r : Refill) (l : list Refill) : list Refill :=
   match l with
   | [] => [r]
   | [last] =>
       let both := amount last + amount r in
       if usable_at r <=? usable_at last + amount last then [{| usable_at := usable_at last; amount := both |}]
-      else if (room =? 0) || (amount last <? smallest) then [{| usable_at := usable_at r - amount last; amount := both |}]
-      else [last; r]
-  | first :: rest => first :: give_back room smallest r rest
-  end.
-Definition room_for (c : SchedContext) (l : list Refill) : N := extra_refills c + 2 - N.of_nat (length l).
-
-(** A first refill that is too small to be worth a switch waits for the second. *)
-Fixpoint join_small (smallest : N) (first : Refill) (rest : list Refill) : list Refill :=
-  match rest with
-  | second :: others =>
-      if amount first <? smallest
-      then join_small smallest {| usable_at := usable_at second - amount first; amount := amount first + amount second |} others
-      else first :: rest
-  | [] => [first]
+      else if room then [last; r]
+      else [{| usable_at := usable_at r - amount last; amount := both |}]
+  | first :: rest => first :: append_refill room r rest
   end.
 
-(** [used] ticks of a context that has a limit are charged to its first refills. One that was usable before the end of the one
-    before it counts from that end on. *)
+(** Time that was used comes back at [time], behind [l]. A piece that is smaller than the smallest budget waits for the next piece. *)
+Definition give_back (smallest time used : N) (l : list Refill) (c : SchedContext) : SchedContext :=
+  let piece := pending c + used in
+  if (piece <? smallest) && match l with [] => false | _ => true end then c <| refills := l |> <| pending := piece |>
+  else c <| refills := append_refill (has_room c l) {| usable_at := time; amount := piece |} l |> <| pending := 0 |>.
+
+(** A first refill that is left too small joins the next one; without a next one it is delayed by a period, like time that was
+    used. *)
+Definition mend_first (smallest : N) (c : SchedContext) : SchedContext :=
+  match refills c with
+  | first :: rest =>
+      if smallest <=? amount first then c
+      else match rest with
+           | second :: others =>
+               let start := N.max (usable_at first) (usable_at second - amount first) in
+               c <| refills := {| usable_at := start; amount := amount first + amount second |} :: others |>
+           | [] =>
+               c <| refills := [{| usable_at := usable_at first + period c; amount := amount first + pending c |}] |> <| pending := 0 |>
+           end
+  | [] => c
+  end.
+
+(** A refill begins at its time, or when the one before it is used up. *)
 Definition put_off (time : N) (l : list Refill) : list Refill :=
   match l with first :: rest => {| usable_at := N.max time (usable_at first); amount := amount first |} :: rest | [] => [] end.
+
+(** [used] ticks are charged to the first refills of a context that has a limit. *)
 Definition charge_step (smallest : N) (c : SchedContext * N) : Turn_of_loop (SchedContext * N) :=
   let (c, used) := c in
   match refills c with
   | first :: rest =>
-      let back amount_ := {| usable_at := usable_at first + period c; amount := amount_ |} in
+      let later := usable_at first + period c in
       if amount first <=? used then
-        let l := put_off (usable_at first + amount first) rest in
-        Again (c <| refills := give_back (room_for c l) smallest (back (amount first)) l |>, used - amount first)
+        Again (give_back smallest later (amount first) (put_off (usable_at first + amount first) rest) c, used - amount first)
       else if used =? 0 then Finished (c, 0)
       else
-        let l := {| usable_at := usable_at first + used; amount := amount first - used |} :: rest in
-        Finished (c <| refills := give_back (room_for c l) smallest (back used) l |>, 0)
+        let first := {| usable_at := usable_at first + used; amount := amount first - used |} in
+        Finished (give_back smallest later used (first :: rest) c, 0)
   | [] => Finished (c, 0)
   end.
 Definition charge (used smallest : N) (c : SchedContext) : SchedContext :=
@@ -93,12 +106,11 @@ Definition charge (used smallest : N) (c : SchedContext) : SchedContext :=
     end
   else
     match repeat_until (charge_step smallest) (c, used) with
-    | Finished (c, _) | Again (c, _) =>
-        c <| refills := match refills c with first :: rest => join_small smallest first rest | [] => [] end |>
+    | Finished (c, _) | Again (c, _) => mend_first smallest c
     end.
 
-(** A context that begins to be used at a time does so from then on: its first refill is moved there. Of a sporadic context this is
-    when its thread wakes, of another when the thread runs. *)
+(** A context that begins to be used after its first refill was usable uses that from then on. Of a sporadic context this is when its
+    thread becomes ready, of another when the thread begins to run. *)
 Definition begin_use (time : N) (c : SchedContext) : SchedContext :=
   if is_round_robin c then c else c <| refills := put_off time (refills c) |>.
 Definition is_sporadic (c : SchedContext) : bool := SchedContextFlags.sporadic (context_flags c) =? 1.
@@ -243,7 +255,10 @@ Definition with_result (badge info : N) (words : list N) (t : Thread) : Thread :
   with_registers ((0, badge) :: (1, info) :: pair_up message_registers words) t.
 Definition length_of (words : list N) : N := N.of_nat (length words).
 
-(** The result of an invocation or of a send: an error and what it says more. *)
+(** An empty result leaves the words as they were. *)
+Definition with_empty_result : Thread -> Thread := with_registers [(0, 0); (1, 0)].
+
+(** The result of an invocation or of a send: an error, or words, and what they say more. *)
 Definition with_error_result (e : Error.t) (words : list N) (t : Thread) : Thread :=
   with_result 0 (MessageInfo.make (length_of words) 0 0 (Error.number e)) words t.
 

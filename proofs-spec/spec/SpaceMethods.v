@@ -168,7 +168,7 @@ Definition asid_control_make_pool (index depth : N) (untyped root : Argument) (c
               >> change_capability (argument_slot untyped) (UntypedCap base page_bits false (N.shiftl 1 page_bits))
               >> put_object base (ASIDPoolObject {| pool_index := number; assigned := empty |})
               >> (fun st => st <| pools := set number base (pools st) |>)
-              >> insert_child slot (argument_slot untyped) (ASIDPoolCap base))
+              >> insert_child slot (argument_slot untyped) true (ASIDPoolCap base))
       | _ => invalid_capability 1
       end
   end.

@@ -54,11 +54,6 @@ Definition empty_report : Report := Reported Error.NoError [].
 Fixpoint cap_arguments_at (addresses : list N) (t : N) (st : State) : list Argument + (N * LookupReport) :=
   match addresses with
   | [] => inl []
-  | 0 :: rest =>
-      match cap_arguments_at rest t st with
-      | inl l => inl ({| argument_slot := 0; argument := None |} :: l)
-      | inr e => inr e
-      end
   | address :: rest =>
       match slot_of_address t address st with
       | inl slot =>
@@ -137,17 +132,18 @@ Definition cap_fault (t address : N) (in_recv_phase : N) (r : LookupReport) (st 
              (cap_fault_words (register pc (thread t st)) address in_recv_phase (LookupFailure.number (failure r))
                               (detail0 r) (detail1 r) (detail2 r)) in
   (Faults FaultLabel.CapFault, raise_fault t f st).
-Definition unknown_system_call (t number : N) (st : State) : Result * State :=
+Definition unknown_system_call (t : N) (st : State) : Result * State :=
   let st := change_thread t to_restart st in
   let x := thread t st in
   let r n := register n x in
   let f := fault_report FaultLabel.UnknownSyscall
-             (unknown_syscall_words (r 0) (r 1) (r 2) (r 3) (r 4) (r 5) (r 6) (r 7) (r pc) (r sp) (r 30) (r spsr) number) in
+             (unknown_syscall_words (r 0) (r 1) (r 2) (r 3) (r 4) (r 5) (r 6) (r 7) (r pc) (r sp) (r 30) (r spsr) (r 7)) in
   (Faults FaultLabel.UnknownSyscall, raise_fault t f st).
 
 (** The result of a system call that only sends. *)
 Definition put_result (t : N) (error : Error.t) (details : list N) (st : State) : State :=
-  if thread_exists t st then change_thread t (with_error_result error details) st else st.
+  let result := match error, details with Error.NoError, [] => with_empty_result | _, _ => with_error_result error details end in
+  if thread_exists t st then change_thread t result st else st.
 Definition go_back (t : N) (st : State) : State := if thread_exists t st then change_thread t to_restart st else st.
 Definition finish_send (t : N) (manner : Manner) (outcome : Report * State) : Result * State :=
   match outcome with
@@ -210,7 +206,7 @@ Definition send_and_receive (t : N) (with_reply : bool) (st : State) : Result * 
 
 (** ** Yield
 
-    The rest of the first refill is charged; only what was used counts as consumed. *)
+    The rest of the first refill is charged; only what was used counts as consumed. No register changes. *)
 Definition yield (t : N) (st : State) : State :=
   match context_of t st with
   | Some c =>
@@ -218,7 +214,7 @@ Definition yield (t : N) (st : State) : State :=
       let rest := match refills (context c st) with first :: _ => amount first | [] => 0 end in
       change_context c (charge rest (smallest_budget st)) st >> place t
   | None => st
-  end >> change_thread t (with_error_result Error.NoError []).
+  end.
 
 (** ** System calls *)
 Definition sends (t : N) (manner : Manner) (st : State) : Result * State :=
@@ -258,9 +254,9 @@ Definition system_call (t : N) (st : State) : Result * State :=
   let number := N.land (register 7 (thread t st)) syscall_number_mask in
   match Syscall.of_number number with
   | Some s =>
-      if is_debug_call s && negb (debug_build (machine st)) then unknown_system_call t number st
+      if is_debug_call s && negb (debug_build (machine st)) then unknown_system_call t st
       else run_system_call s t (change_thread t (with_registers (map (fun r => (r, 0)) dead_registers)) st)
-  | None => unknown_system_call t number st
+  | None => unknown_system_call t st
   end.
 
 (** ** Interrupts *)

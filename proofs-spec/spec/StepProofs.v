@@ -10,7 +10,7 @@ Section Kept.
 (** What is kept: a property of states that looks at slots and references only and that the five definitions keep. *)
 Variable invariant : State -> Prop.
 Hypothesis looks_at_slots : forall a b, slots b = slots a -> references b = references a -> invariant a -> invariant b.
-Hypothesis after_insert_child : forall slot p c st, invariant st -> invariant (insert_child slot p c st).
+Hypothesis after_insert_child : forall slot p o c st, invariant st -> invariant (insert_child slot p o c st).
 Hypothesis after_insert_sibling : forall slot source c st, invariant st -> invariant (insert_sibling slot source c st).
 Hypothesis after_remove_capability : forall slot st, invariant st -> invariant (remove_capability slot st).
 Hypothesis after_move_capability : forall from to st, invariant st -> invariant (move_capability from to st).
@@ -179,13 +179,13 @@ Instance keeps_put_reply o r : Keeps (put_reply o r). Proof. keeping put_reply. 
 Instance keeps_change_context o f : Keeps (change_context o f). Proof. keeping change_context. Qed.
 Instance keeps_change_table o f : Keeps (change_table o f). Proof. keeping change_table. Qed.
 Instance keeps_change_pool o f : Keeps (change_pool o f). Proof. keeping change_pool. Qed.
-Instance keeps_insert_child slot p c : Keeps (insert_child slot p c). Proof. exact (after_insert_child slot p c). Qed.
+Instance keeps_insert_child slot p o c : Keeps (insert_child slot p o c). Proof. exact (after_insert_child slot p o c). Qed.
 Instance keeps_insert_sibling slot s c : Keeps (insert_sibling slot s c). Proof. exact (after_insert_sibling slot s c). Qed.
 Instance keeps_remove_capability slot : Keeps (remove_capability slot). Proof. exact (after_remove_capability slot). Qed.
 Instance keeps_move_capability from to : Keeps (move_capability from to). Proof. exact (after_move_capability from to). Qed.
 Instance keeps_change_capability slot c : Keeps (change_capability slot c). Proof. exact (after_change_capability slot c). Qed.
 Instance keeps_exchange a b : Keeps (exchange_capabilities a b). Proof. keeping exchange_capabilities. Qed.
-Instance keeps_insert_derived slot s c : Keeps (insert_derived slot s c). Proof. keeping insert_derived. Qed.
+Instance keeps_insert_derived slot s o c : Keeps (insert_derived slot s o c). Proof. keeping insert_derived. Qed.
 Instance keeps_write_memory a v : Keeps (write_memory a v). Proof. keeping write_memory. Qed.
 
 (** ** Time *)
@@ -216,6 +216,7 @@ Proof. revert a. induction l as [|v rest IH]; intros a st ok; simpl; keep. Qed.
 Instance keeps_deliver m through badge caps from to : Keeps (deliver m through badge caps from to). Proof. keeping deliver. Qed.
 Instance keeps_break_stack r : Keeps (break_stack r). Proof. keeping break_stack. Qed.
 Instance keeps_return_context r t : Keeps (return_context r t). Proof. keeping return_context. Qed.
+Instance keeps_set_empty_result t : Keeps (set_empty_result t). Proof. keeping set_empty_result. Qed.
 Instance keeps_set_error_result e t : Keeps (set_error_result e t). Proof. keeping set_error_result. Qed.
 Instance keeps_end_call_of t : Keeps (end_call_of t). Proof. keeping end_call_of. Qed.
 Instance keeps_free_reply r : Keeps (free_reply r). Proof. keeping free_reply. Qed.
@@ -288,8 +289,9 @@ Proof.
 Qed.
 Instance keeps_insert_copy slot s c : Keeps (insert_copy slot s c). Proof. keeping insert_copy. Qed.
 Instance keeps_replace_slot slot by_ : Keeps (replace_slot slot by_). Proof. keeping replace_slot. Qed.
+Instance keeps_cancel_unit e b u : Keeps (cancel_unit e b u). Proof. keeping cancel_unit. Qed.
 Instance keeps_cancel_badged_sends e b : Keeps (cancel_badged_sends e b).
-Proof. apply keeps_in_units. intros a. keep. Qed.
+Proof. exact (keeps_in_units (cancel_unit e b) tt (keeps_cancel_unit e b)). Qed.
 
 (** ** Methods *)
 Instance keeps_set_word_argument i v t : Keeps (set_word_argument i v t). Proof. keeping set_word_argument. Qed.
@@ -301,7 +303,7 @@ Instance keeps_untyped_retype a b c d e f r call : Keeps (untyped_retype a b c d
 Instance keeps_cnode_revoke i d call : Keeps (cnode_revoke i d call). Proof. keeping cnode_revoke. Qed.
 Instance keeps_cnode_delete i d call : Keeps (cnode_delete i d call). Proof. keeping cnode_delete. Qed.
 Instance keeps_cnode_cancel i d call : Keeps (cnode_cancel_badged_sends i d call). Proof. keeping cnode_cancel_badged_sends. Qed.
-Instance keeps_derive_into a b c d e r m call : Keeps (derive_into a b c d e r m call). Proof. keeping derive_into. Qed.
+Instance keeps_derive_into a b c d e r m o call : Keeps (derive_into a b c d e r m o call). Proof. keeping derive_into. Qed.
 Instance keeps_move_into a b c d r m call : Keeps (move_into a b c d r m call). Proof. keeping move_into. Qed.
 Instance keeps_cnode_rotate a b c d e f g h p r call : Keeps (cnode_rotate a b c d e f g h p r call). Proof. keeping cnode_rotate. Qed.
 Instance keeps_suspend_if b t : Keeps (suspend_if b t). Proof. keeping suspend_if. Qed.
@@ -348,7 +350,7 @@ Proof.
 Qed.
 Instance keeps_send_phase t a m : Keeps (send_phase t a m). Proof. keeping send_phase. Qed.
 Instance keeps_cap_fault t a p r : Keeps (cap_fault t a p r). Proof. keeping cap_fault. Qed.
-Instance keeps_unknown_system_call t n : Keeps (unknown_system_call t n). Proof. keeping unknown_system_call. Qed.
+Instance keeps_unknown_system_call t : Keeps (unknown_system_call t). Proof. keeping unknown_system_call. Qed.
 Instance keeps_put_result t e l : Keeps (put_result t e l). Proof. keeping put_result. Qed.
 Instance keeps_go_back t : Keeps (go_back t). Proof. keeping go_back. Qed.
 Lemma finish_send_good t m outcome : good outcome -> good (finish_send t m outcome).

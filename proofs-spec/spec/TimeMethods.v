@@ -75,17 +75,18 @@ Definition sched_context_yield_to (call : Invocation) (st : State) : Decision :=
 (** A context of 2^n bytes has room for so many refills. *)
 Definition refill_room (bits : N) : N := (N.shiftl 1 bits - sched_context_core_bytes) / refill_bytes.
 
-(** The refills of a context that is configured: all of the budget now; but if a thread has it already at most what was left, at the
-    time at which it was usable, and the rest a period later. *)
+(** The refills of a context that is configured: all of the budget now. If a thread has it already at most what was left, at the time at
+    which it is usable but not before now, and the rest a period later; all of it a period later when one of the two is too small. *)
 Definition configured_refills (c : SchedContext) (new_budget new_period smallest time : N) : list Refill :=
   match refills c, context_thread c with
   | first :: _, Some _ =>
-      if new_budget =? new_period then [{| usable_at := usable_at first; amount := N.min (amount first) new_budget |}]
-      else
-        let at_once := N.min (amount first) new_budget in
-        let first := {| usable_at := usable_at first; amount := at_once |} in
-        if at_once =? new_budget then [first]
-        else join_small smallest first [{| usable_at := usable_at first + new_period; amount := new_budget - at_once |}]
+      let start := N.max time (usable_at first) in
+      let remaining := N.min (amount first) new_budget in
+      let rest := new_budget - remaining in
+      if new_budget =? new_period then [{| usable_at := start; amount := remaining |}]
+      else if rest =? 0 then [{| usable_at := start; amount := remaining |}]
+      else if (remaining <? smallest) || (rest <? smallest) then [{| usable_at := start + new_period; amount := new_budget |}]
+      else [{| usable_at := start; amount := remaining |}; {| usable_at := start + new_period; amount := rest |}]
   | _, _ => [{| usable_at := time; amount := new_budget |}]
   end.
 Definition configure_context (core budget_ period_ extra badge flags_ : N) (st : State) (c : SchedContext) : SchedContext :=
@@ -94,7 +95,7 @@ Definition configure_context (core budget_ period_ extra badge flags_ : N) (st :
   c <| context_core := core |> <| budget_us := budget_ |> <| period_us := period_ |> <| budget := new_budget |>
     <| period := new_period |> <| extra_refills := extra |> <| context_badge := badge |>
     <| context_flags := SchedContextFlags.make (SchedContextFlags.sporadic flags_) |>
-    <| refills := configured_refills c new_budget new_period (smallest_budget st) (now st) |>.
+    <| refills := configured_refills c new_budget new_period (smallest_budget st) (now st) |> <| pending := 0 |>.
 
 Definition sched_control_configure_flags (budget_ period_ extra badge flags_ : N) (target : Argument) (call : Invocation)
     (st : State) : Decision :=

@@ -105,23 +105,24 @@ Proof.
 Qed.
 
 (** A leaf is added whose parent lists it. *)
-Lemma tree_after_leaf (st st' : State) (slot : N) (c : Capability) (p : option N) (l : list N) :
+Lemma tree_after_leaf (st st' : State) (slot : N) (fresh : Entry) (p : option N) (l : list N) :
   tree_is_right st ->
+  parent fresh = p -> children fresh = [] ->
   slots st !! slot = None ->
   (forall q, p = Some q -> exists e, slots st !! q = Some e) ->
   (forall q e, p = Some q -> slots st !! q = Some e ->
      NoDup l /\ forall x, In x l <-> In x (children e) \/ x = slot) ->
   (forall j, slots st' !! j =
-     if j =? slot then Some {| capability := c; parent := p; children := [] |}
+     if j =? slot then Some fresh
      else if is_number p j then option_map (with_children l) (slots st !! j) else slots st !! j) ->
   tree_is_right st'.
 Proof.
-  intros [listed once exist (rank & cycles)] vacant present lists found.
+  intros [listed once exist (rank & cycles)] fresh_parent fresh_leaf vacant present lists found.
   assert (child : forall x y, is_child st' x y <-> is_child st x y \/ (x = slot /\ p = Some y)).
   { intros x y. unfold is_child. setoid_rewrite found. destruct (N.eqb_spec x slot) as [->|other].
     - rewrite vacant. split.
-      + intros (e & same & named). injection same as <-. right. split; [reflexivity | exact named].
-      + intros [(e & none & _)|(_ & named)]; [discriminate | eexists; split; [reflexivity | exact named]].
+      + intros (e & same & named). injection same as <-. right. split; [reflexivity | congruence].
+      + intros [(e & none & _)|(_ & named)]; [discriminate | eexists; split; [reflexivity | congruence]].
     - split.
       + intros (e & same & named). left. destruct (is_number p x); [|exists e; auto].
         destruct (slots st !! x) as [e0|]; [|discriminate]. injection same as <-. exists e0. auto.
@@ -138,7 +139,7 @@ Proof.
     - exists e. split; [exact same | left]. split; [|reflexivity]. intros ->. simpl in named. rewrite N.eqb_refl in named. discriminate. }
   constructor.
   - intros s e x same. rewrite child. destruct (N.eqb_spec s slot) as [->|other].
-    + rewrite found, N.eqb_refl in same. injection same as <-. simpl. split; [tauto|].
+    + rewrite found, N.eqb_refl in same. injection same as <-. rewrite fresh_leaf. simpl. split; [tauto|].
       intros [old|(-> & named)]; [destruct (leaf _ old)|].
       destruct (present slot named) as (e & none). congruence.
     + destruct (old_entry s e same other) as (e0 & same0 & [(unnamed & ->)|(named & ->)]).
@@ -147,7 +148,7 @@ Proof.
         split; [intros [old| ->]; [left; assumption | right; split; [reflexivity | exact named]]|].
         intros [?|(-> & _)]; [left; assumption | right; reflexivity].
   - intros s e same. destruct (N.eqb_spec s slot) as [->|other].
-    + rewrite found, N.eqb_refl in same. injection same as <-. constructor.
+    + rewrite found, N.eqb_refl in same. injection same as <-. rewrite fresh_leaf. constructor.
     + destruct (old_entry s e same other) as (e0 & same0 & [(_ & ->)|(named & ->)]); [exact (once s e0 same0)|].
       exact (proj1 (lists s e0 named same0)).
   - intros x y related. apply child in related. destruct related as [old|(-> & named)].
@@ -399,8 +400,8 @@ Proof.
   destruct listed as (x & same & _). congruence.
 Qed.
 
-Lemma insert_child_right (slot p : N) (c : Capability) (st : State) :
-  indices_are_right st -> indices_are_right (insert_child slot p c st).
+Lemma insert_child_right (slot p : N) (o : bool) (c : Capability) (st : State) :
+  indices_are_right st -> indices_are_right (insert_child slot p o c st).
 Proof.
   intros (tree & counts). unfold insert_child.
   destruct (is_empty slot st) eqn:vacant; [|apply emit_right; split; assumption].
@@ -408,7 +409,7 @@ Proof.
   apply is_empty_spec in vacant. unfold is_empty in absent. destruct (slots st !! p) as [e|] eqn:present; [|discriminate].
   assert (apart : p <> slot) by congruence.
   set (st1 := change_entry p (fun x => with_children (slot :: children x) x) st).
-  set (fresh := {| capability := c; parent := Some p; children := [] |}).
+  set (fresh := {| capability := c; original := o; parent := Some p; children := [] |}).
   assert (found : forall j, slots (count_reference c (put_entry slot fresh st1)) !! j
             = if j =? slot then Some fresh
               else if is_number (Some p) j then option_map (with_children (slot :: children e)) (slots st !! j) else slots st !! j).
@@ -417,13 +418,13 @@ Proof.
     rewrite find_set, find_update. simpl. rewrite (N.eqb_sym p j). destruct (j =? slot); [reflexivity|].
     destruct (N.eqb_spec j p) as [->|_]; [rewrite present|]; reflexivity. }
   split.
-  - apply (tree_after_leaf st _ slot c (Some p) (slot :: children e) tree vacant); [| |exact found].
+  - apply (tree_after_leaf st _ slot fresh (Some p) (slot :: children e) tree eq_refl eq_refl vacant); [| |exact found].
     + intros q same. injection same as <-. eauto.
     + intros q e' same present'. injection same as <-. rewrite present in present'. injection present' as <-.
       split; [exact (no_dup_cons_new st p slot e tree vacant present)|]. intros x. simpl.
       split; [intros [<-|?]; auto | intros [?| ->]; auto].
-  - intros o. rewrite references_of_count, (proj1 (slots_of_count c _)).
-    change (references (put_entry slot fresh st1)) with (references st). rewrite (counts o).
+  - intros x. rewrite references_of_count, (proj1 (slots_of_count c _)).
+    change (references (put_entry slot fresh st1)) with (references st). rewrite (counts x).
     change (slots (put_entry slot fresh st1)) with (set slot fresh (update p (fun x => with_children (slot :: children x) x) (slots st))).
     unfold count_of. rewrite sum_over_set_new.
     + rewrite sum_over_update_same_weight by reflexivity. unfold weight at 2. simpl. lia.
@@ -439,7 +440,7 @@ Proof.
   apply is_empty_spec in vacant.
   set (f := replace source [source; slot]).
   set (st1 := change_children (parent e) f st).
-  set (fresh := {| capability := c; parent := parent e; children := [] |}).
+  set (fresh := {| capability := c; original := false; parent := parent e; children := [] |}).
   assert (slots1 : forall j, slots st1 !! j = if is_number (parent e) j
             then option_map (fun x => with_children (f (children x)) x) (slots st !! j) else slots st !! j).
   { intros j. unfold st1. rewrite slots_of_change_children. destruct (parent e) as [p|]; [|reflexivity].
@@ -454,7 +455,7 @@ Proof.
     destruct (parent e) as [p|]; simpl; [|reflexivity]. destruct (N.eqb_spec p j) as [->|_]; [|reflexivity].
     destruct (slots st !! j); reflexivity. }
   split.
-  - apply (tree_after_leaf st _ slot c (parent e) l tree vacant); [| |exact found].
+  - apply (tree_after_leaf st _ slot fresh (parent e) l tree eq_refl eq_refl vacant); [| |exact found].
     + intros q named. apply (parents_exist st tree source). exists e. auto.
     + intros q x named present'. unfold l. rewrite named, present'.
       assert (in_list : In source (children x)) by (apply (children_listed st tree q x source present'); exists e; auto).
@@ -562,7 +563,7 @@ Lemma change_capability_right (slot : N) (c : Capability) (st : State) :
 Proof.
   intros (tree & counts). unfold change_capability.
   destruct (slots st !! slot) as [e|] eqn:present; [|apply emit_right; split; assumption].
-  set (e' := {| capability := c; parent := parent e; children := children e |}).
+  set (e' := e <| capability := c |>).
   set (st1 := discount_reference (capability e) st).
   assert (slots (count_reference c (put_entry slot e' st1)) = set slot e' (slots st)) as slots2.
   { rewrite (proj1 (slots_of_count _ _)). change (slots (put_entry slot e' st1)) with (set slot e' (slots st1)).
@@ -579,11 +580,11 @@ Qed.
 Lemma insert_root_right (slot : N) (c : Capability) (st : State) : indices_are_right st -> indices_are_right (insert_root slot c st).
 Proof.
   intros (tree & counts). unfold insert_root. destruct (is_empty slot st) eqn:vacant; [|apply emit_right; split; assumption].
-  apply is_empty_spec in vacant. set (fresh := {| capability := c; parent := None; children := [] |}).
+  apply is_empty_spec in vacant. set (fresh := {| capability := c; original := true; parent := None; children := [] |}).
   assert (slots (count_reference c (put_entry slot fresh st)) = set slot fresh (slots st)) as found
       by (rewrite (proj1 (slots_of_count c _)); reflexivity).
   split.
-  - apply (tree_after_leaf st _ slot c None [] tree vacant); [discriminate..|]. intros j. rewrite found. apply find_set.
+  - apply (tree_after_leaf st _ slot fresh None [] tree eq_refl eq_refl vacant); [discriminate..|]. intros j. rewrite found. apply find_set.
   - intros o. rewrite references_of_count, found. change (references (put_entry slot fresh st)) with (references st).
     rewrite (counts o). unfold count_of. rewrite (sum_over_set_new _ _ _ _ vacant). unfold weight at 2. simpl. lia.
 Qed.

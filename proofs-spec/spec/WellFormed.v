@@ -150,7 +150,7 @@ Definition thread_queues : bool :=
         && all (receivers e) (fun t => match run_state (thread t st) with BlockedOnReceive x _ _ => x =? o | _ => false end)
     | NotificationObject n =>
         in_order (waiters n)
-        && match waiters n with [] => true | _ => word_of_flags n =? 0 end
+        && match waiters n with [] => true | _ => negb (is_some (word_of_flags n)) end
         && all (waiters n) (fun t => match run_state (thread t st) with BlockedOnNotification x => x =? o | _ => false end)
     | ThreadObject t =>
         match run_state t with
@@ -234,11 +234,11 @@ Definition well_formed_refills : bool :=
         | [] => budget c =? 0
         | first :: rest =>
             (if is_round_robin c then (match rest with [] => true | _ => false end) && (amount first <=? budget c)
-             else fold_left (fun sum r => sum + amount r) (refills c) 0 =? budget c)
+             else fold_left (fun sum r => sum + amount r) (refills c) (pending c) =? budget c)
+            && ((pending c =? 0) || (pending c <? smallest_budget st))
             && (N.of_nat (length (refills c)) <=? extra_refills c + 2)
             && ascending (fun a b => usable_at a <=? usable_at b) rest
-            && forallb (fun r => smallest_budget st <=? amount r) (removelast rest)
-            && ((smallest_budget st <=? amount first) || is_round_robin c || (budget c <? smallest_budget st))
+            && (is_round_robin c || (budget c <? smallest_budget st) || forallb (fun r => smallest_budget st <=? amount r) (refills c))
         end
     | _ => true
     end).

@@ -227,7 +227,6 @@ static_assert(mint.dest_index == 1 && mint.src_depth == 4 && mint.rights == 5 &&
 static_assert(abi::CNodeMintArgs::cap_src_root == 0);
 static_assert(abi::method_info[static_cast<uint64_t>(abi::Method::CNodeMint)].object == abi::CapType::CNode);
 static_assert(abi::method_info[static_cast<uint64_t>(abi::Method::CNodeMint)].words == 6);
-static_assert(!abi::method_info[static_cast<uint64_t>(abi::Method::CNodeRotate)].implemented);
 constexpr auto info = abi::MessageInfo::make(3, 2, 0, 0xfffffffffffff);
 static_assert(info.length() == 3 && info.extra_caps() == 2 && info.label() == 0xfffffffffffff);
 static_assert(info.raw == 0xfffffffffffff103);

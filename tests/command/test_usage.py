@@ -49,6 +49,9 @@ def caprock(*arguments, **environment):
     (("mutants", "--suite", "nothing"), 2, "no conformance suite is named nothing"),
     (("mutants", "--record", "--suite", "cnode"), 2, "--record needs the whole campaign"),
     (("mutants", "--jobs", "0"), 2, "0 is not a number from 1 to 64"),
+    (("lockstep", "--ops", "0"), 2, "0 is not a number from 1 to"),
+    (("lockstep", "--seed", "x"), 2, "x is not a number"),
+    (("lockstep", "--backwards"), 2, "--backwards"),
     (("fuzz",), 2, "part"),
     (("fuzz", "toaster"), 2, "toaster"),
     (("fuzz", "kernel", "--ops", "0"), 2, "0 is not a number from 1 to"),
@@ -75,7 +78,7 @@ def test_version_is_that_of_the_build_system():
 def test_help_names_every_verb():
     done = caprock("help")
     assert done.returncode == 0
-    for verb in ("run", "test", "fuzz", "build", "image", "gdb", "check", "elaborate", "fmt", "new", "setup", "doctor", "size", "help"):
+    for verb in ("run", "test", "fuzz", "lockstep", "build", "image", "gdb", "check", "elaborate", "fmt", "new", "setup", "doctor", "size", "help"):
         assert f"\n    {verb}" in done.stdout
 
 

@@ -430,7 +430,8 @@ void Universe<Port>::assist(Choices& choices, Generator& generator) {
         case 1: return make_handler(Method::IRQControlIssueSGISignal, generator);
         case 2: {
             uint64_t slot = generator.slot_of(CapType::IRQHandler);
-            Request get{at_.irq_control, Method::IRQControlGet, {at_.lines[choices.below(fuzz_lines)], choices.below(2), slot, space_depth}, {at(guarded_space)}};
+            Request get{at_.irq_control, Method::IRQControlGet,
+                        {at_.lines[choices.below(fuzz_lines)], choices.below(2), slot, space_depth}, {at(guarded_space)}};
             return may(get);
         }
         case 3: {

@@ -4,8 +4,10 @@
 
 usage: campaign.py [--mutant NAME]... [--suite NAME]... [--jobs N] [--all] [--record]
 First each mutant gets a run of the suites that its file concerns (concerns.toml; with --all, of all suites), then those that none of these notices
-get the other suites, and the tests that failed for none are tried on the other mutants. Of the mutants with which a test failed its *killer* is the one that makes the fewest fail and with which the test,
-run by itself, fails too, as it does not without a mutant. A mutant with which much fails is *coarse*, and a killer only if there is no better. Results are kept in the build folder by what they depend on: only what changed runs again. --record writes the killers
+get the other suites, and the tests that failed for none are tried on the other mutants. Of the mutants with which a test failed its *killer* is the one that
+makes the fewest fail and with which the test,
+run by itself, fails too, as it does not without a mutant. A mutant with which much fails is *coarse*, and a killer only if there is no better. Results are
+kept in the build folder by what they depend on: only what changed runs again. --record writes the killers
 to kills.toml, a sample of which ./caprock test repeats. The status is 1 if a test has no killer or an entry no place, and 2 for wrong usage."""
 
 import argparse
@@ -48,7 +50,7 @@ class Survey:
     ran: int
     failed: dict[str, str]   # and why
     not_run: list[str]       # the kernel ended too often before them
-    broken: str              # why not one test could start; empty if one could
+    broken: str              # why no test could run; empty if one could
 
     @property
     def coarse(self) -> bool:
@@ -82,10 +84,10 @@ class Campaign:
         if on not in self._passing:
             verdicts = run_all(_setting(on), self._kernels.image(None), self._payload)
             for name, reason in verdicts.failed.items():
-                print(f"{name} fails without a mutant, and does not count: {reason}")
+                print(f"{name} fails without a mutant{_where(on)}, and does not count: {reason}")
             self._passing[on] = [name for name in verdicts.order if name not in verdicts.failed]
             if verdicts.skipped:
-                print(f"skipped, and does not count: {' '.join(verdicts.skipped)}")
+                print(f"skipped{_where(on)}, and do not count: {' '.join(verdicts.skipped)}")
         return self._passing[on]
 
     def concerned(self, mutant: Mutant, tests: list[str]) -> list[str]:
@@ -95,7 +97,11 @@ class Campaign:
 
     def survey(self, mutant: Mutant, tests: list[str]) -> Survey:
         """Runs `tests` on a mutant, or remembers how they went."""
-        return Survey(**self._remember(mutant, ["survey", RESTARTS, *tests], lambda: self._survey(mutant, tests)))
+        survey = Survey(**self._remember(mutant, ["survey", RESTARTS, *tests], lambda: self._survey(mutant, tests)))
+        if RESTARTS < survey.ran == sum(reason.startswith(MACHINE_ENDED) for reason in survey.failed.values()):
+            # It is not the tests that fail, but the driver between them.
+            survey.broken = "it ends with every one"
+        return survey
 
     def _survey(self, mutant: Mutant, tests: list[str]) -> dict:
         verdicts = self.run(mutant, tests, RESTARTS)
@@ -134,6 +140,10 @@ def _setting(on: tuple[str, ...]) -> machines.Setting:
     return read_setting("virt", [f"{name}={value}" for name, value in values.items()])
 
 
+def _where(on: tuple[str, ...]) -> str:
+    return f" with {' '.join(on)}" if on else ""
+
+
 def survey_all(campaign: Campaign, mutants: list[Mutant], every_suite: bool) -> dict[str, Survey]:
     """Surveys the mutants, and prints a line for each."""
     tests = {mutant.name: campaign.passing(mutant.on) for mutant in mutants}
@@ -149,7 +159,7 @@ def survey_all(campaign: Campaign, mutants: list[Mutant], every_suite: bool) -> 
 
 def _summary(survey: Survey) -> str:
     if survey.broken:
-        return f"no test can start ({survey.broken}): it counts for nothing"
+        return f"no test can run ({survey.broken}): it counts for nothing"
     names = sorted(survey.failed)
     text = f"{len(names)} fail: {' '.join(names[:6])}{' ...' if len(names) > 6 else ''}" if names else "none fails"
     return text + (f"; {len(survey.not_run)} did not run" if survey.not_run else "")
@@ -194,7 +204,7 @@ def report(mutants: list[Mutant], surveys: dict[str, Survey], killers: dict[str,
         names = sorted(name for name, survey in surveys.items() if test in survey.failed and (killer is None or name != killer.name))
         print(f"  {test}: {' '.join(([killer.name] if killer else ['-']) + names[:5])}{f' and {len(names) - 5} more' if len(names) > 5 else ''}")
     broken = [mutant for mutant in mutants if surveys[mutant.name].broken]
-    print(f"\nMutants with which no test can start, which count for nothing: {' '.join(mutant.name for mutant in broken) or 'none'}")
+    print(f"\nMutants with which no test can run, which count for nothing: {' '.join(mutant.name for mutant in broken) or 'none'}")
     survivors = [mutant for mutant in mutants if not surveys[mutant.name].failed and not surveys[mutant.name].broken]
     print(f"\nMutants that no test notices: {len(survivors)}")
     for mutant in survivors:

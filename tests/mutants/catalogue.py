@@ -10,7 +10,8 @@ An entry is a table whose name is the mutant's:
     after = "Invoked copy("      # optional: a text that occurs once; the first `old` behind it is meant
     separate = true              # optional: in a kernel of its own, for what a number in memory cannot choose (assembly, constants)
     on = ["gic=3"]               # optional: the machine's setting, if that matters
-An `old` that ends with ; or is a whole if or loop is a statement or several, any other an expression. Mutants may share an `old`, or have one inside another's."""
+An `old` that ends with ; or is a whole if or loop is a statement or several, any other an expression. Mutants may share an `old`, or have one inside
+another's."""
 
 import re
 import tomllib

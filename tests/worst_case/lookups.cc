@@ -47,6 +47,8 @@ enum Address : uint64_t {
     go = 1,
     endpoint,
     reply,
+    far_endpoint,
+    far_reply,
     first_badge,
     second_badge,
     passed,
@@ -132,11 +134,22 @@ void DeepPuppet::name_caps(uint64_t first, uint64_t second, uint64_t third) {
 // Two clients and a server that answers one and receives from the other in one system call.
 class Conversation {
 public:
-    Conversation();
+    /// Passive: the first client and the server have no scheduling context of their own, but one that they hand on.
+    explicit Conversation(bool passive = false);
     /// The server is about to receive.
     void prepare_call();
     /// The first client waits for the reply, the second one for the server.
     void prepare_reply_recv();
+    /// The first client waits for a message to the far endpoint, the second one for the server.
+    void prepare_send_recv();
+    /// The same, passive: the server's message takes its scheduling context along.
+    void prepare_donation();
+    /// The second client gets an answer, and with it the scheduling context that it lent.
+    void answer() { server.perform(send_to(CapRef{reply})); }
+    /// The server performs a system call that ends with a receive; it receives all that the second client sends.
+    void perform(abi::Syscall number, Address destination, abi::MessageInfo info, const uint64_t (&words)[6], uint64_t flags = 0);
+    /// What the server makes objects of.
+    void destroy_objects() const { must(server.space().leaf().revoke(untyped, DeepSpace::leaf_radix)); }
 
     DeepPuppet first;
     DeepPuppet second;
@@ -145,20 +158,28 @@ public:
 
 private:
     void prepare();
+    void lend(DeepPuppet& puppet) const;
+    static void receive(DeepPuppet& puppet, Address source, Address reply_object);
+
+    Cap<SchedContext> context_ = make_round_robin();
 };
 
-Conversation::Conversation() {
-    first.start({}, buffers.of[0]);
+Conversation::Conversation(bool passive) {
+    first.start({.passive = passive}, buffers.of[0]);
     second.start({}, buffers.of[1]);
-    server.start({.priority = eager_priority + 1, .vspace = system.other_vspace()}, buffers.of[2]);
-    const Cap<Endpoint> shared = create<Endpoint>();
-    const Cap<Reply> reply_object = create<Reply>();
+    server.start({.priority = eager_priority + 1, .vspace = system.other_vspace(), .passive = passive}, buffers.of[2]);
+    const Cap<Endpoint> near = create<Endpoint>();
+    const Cap<Endpoint> far = create<Endpoint>();
+    server.space().put(reply, create<Reply>());
+    first.space().put(far_reply, create<Reply>());
+    server.space().put(untyped, create<Untyped>(12));
     DeepPuppet* const all[] = {&first, &second, &server};
     for (DeepPuppet* puppet : all) {
-        puppet->space().put(endpoint, shared);
-        puppet->space().put(reply, reply_object);
-        puppet->space().mint(first_badge, shared, 1);
-        puppet->space().mint(second_badge, shared, 2);
+        puppet->space().put(endpoint, near);
+        puppet->space().put(far_endpoint, far);
+        // Capabilities of the endpoint that the message goes to.
+        puppet->space().mint(first_badge, puppet == &server ? far : near, 1);
+        puppet->space().mint(second_badge, puppet == &server ? far : near, 2);
     }
 }
 
@@ -168,11 +189,15 @@ void Conversation::prepare() {
     server.restart();
 }
 
+void Conversation::receive(DeepPuppet& puppet, Address source, Address reply_object) {
+    Registers receiving = Registers::call(CapRef{source}, empty_message, abi::Syscall::Recv);
+    receiving.x[6] = reply_object;
+    puppet.perform(receiving);
+}
+
 void Conversation::prepare_call() {
     prepare();
-    Registers receiving = Registers::call(CapRef{endpoint}, abi::MessageInfo{0}, abi::Syscall::Recv);
-    receiving.x[6] = reply;
-    server.perform(receiving);
+    receive(server, endpoint, reply);
 }
 
 void Conversation::prepare_reply_recv() {
@@ -182,28 +207,87 @@ void Conversation::prepare_reply_recv() {
     second.perform(call);
 }
 
+void Conversation::prepare_send_recv() {
+    prepare();
+    receive(first, far_endpoint, far_reply);
+    second.perform(call);
+}
+
+void Conversation::lend(DeepPuppet& puppet) const {
+    must(context_.unbind());
+    must(context_.bind(puppet.puppet().thread()));
+    puppet.restart();
+}
+
+void Conversation::prepare_donation() {
+    lend(first);
+    receive(first, far_endpoint, far_reply);
+    lend(server);
+    second.restart();
+    second.perform(call);
+}
+
 // The message that `receiver` got, all of it.
 void check_received(DeepPuppet& receiver, uint64_t unwrapped, uint64_t caps) {
     const abi::MessageInfo expected = abi::MessageInfo::make(abi::ipc_message_words, caps, unwrapped, 0);
     must(receiver.puppet().result().raw == expected.raw, "the whole message and its capabilities arrive");
 }
 
+constexpr uint64_t first_two = 3;   // unwrapped, as they are of the endpoint itself
+
+void Conversation::perform(abi::Syscall number, Address destination, abi::MessageInfo info, const uint64_t (&words)[6], uint64_t flags) {
+    Registers registers = Registers::call(CapRef{endpoint}, info, number);
+    registers.x[6] = reply;
+    registers.x[7] |= flags;
+    registers.x[8] = destination;
+    for (unsigned i = 0; i < 6; ++i) registers.x[i < 4 ? 2 + i : 5 + i] = words[i];
+    server.perform(registers);
+    check_received(server, first_two, 3);
+}
+
 void measure_messages(Sweep& sweep) {
     Conversation conversation;
-    constexpr uint64_t first_two = 3;   // unwrapped, as they are of the endpoint itself
     sweep.each([&] { conversation.prepare_call(); },
                [&] {
                    conversation.first.perform(Conversation::call);
                    check_received(conversation.server, first_two, 3);
                });
-    Registers answering = Registers::call(CapRef{endpoint}, longest_message, abi::Syscall::ReplyRecv);
-    answering.x[6] = reply;
     sweep.each([&] { conversation.prepare_reply_recv(); },
-               [&] {
-                   conversation.server.perform(answering);
-                   check_received(conversation.server, first_two, 3);
-               });
+               [&] { conversation.perform(abi::Syscall::ReplyRecv, far_endpoint, longest_message, {}); });
     check_received(conversation.first, 0, 1);
+    sweep.each([&] { conversation.prepare_send_recv(); },
+               [&] { conversation.perform(abi::Syscall::NBSendRecv, far_endpoint, longest_message, {}); });
+    check_received(conversation.first, first_two, 3);
+}
+
+void measure_donation(Sweep& sweep) {
+    Conversation conversation(true);
+    const uint64_t all_flags[] = {0, abi::syscall_flag_require_donation};
+    for (const uint64_t flags : all_flags) {
+        sweep.each([&] { conversation.prepare_donation(); },
+                   [&] {
+                       conversation.perform(abi::Syscall::NBSendRecv, far_endpoint, longest_message, {}, flags);
+                       conversation.answer();
+                   });
+        check_received(conversation.first, first_two, 3);
+    }
+}
+
+// A system call whose first half makes as many objects as one can, and whose second half receives.
+void measure_invocation_and_message(Sweep& sweep) {
+    Conversation conversation;
+    const auto prepare = [&] {
+        conversation.destroy_objects();
+        conversation.prepare_send_recv();
+        conversation.server.name_caps(own_root, own_root, own_root);
+    };
+    const abi::MessageInfo info = abi::MessageInfo::make(6, 3, 0, static_cast<uint64_t>(abi::Method::UntypedRetype));
+    const uint64_t type = static_cast<uint64_t>(abi::ObjectType::Untyped);
+    sweep.each(prepare, [&] {
+        conversation.perform(abi::Syscall::NBSendRecv, untyped, info, {type, 4, 0, DeepSpace::path_bits, first_made, abi::retype_fan_out_limit});
+    });
+    const auto last = inspect.read_cnode(first_made + abi::retype_fan_out_limit - 1, conversation.server.space().leaf());
+    must(last.value().kind == abi::CapType::Untyped, "the objects are there");
 }
 
 // -- Invocations
@@ -273,6 +357,8 @@ void measure_invocations(Sweep& sweep) {
 
 const Operation lookup_operations[] = {
     {"the longest messages through the deepest CSpaces", measure_messages},
+    {"the longest messages, sent and received without a scheduling context", measure_donation},
+    {"an invocation and the longest message in one system call", measure_invocation_and_message},
     {"invocations through the deepest CSpaces", measure_invocations},
     {nullptr, nullptr},
 };

@@ -125,6 +125,34 @@ void measure_refusals(Sweep& sweep) {
     sweep.each([=] { prepare(3); }, operation);
 }
 
+// The server's scheduling context is destroyed by the first half of the system call whose second half finds the senders.
+void measure_late_refusals(Sweep& sweep) {
+    constexpr unsigned members = 100;
+    const Cap<Endpoint> endpoint = create<Endpoint>();
+    const Cap<Reply> reply = create<Reply>();
+    const Cap<Untyped> memory = create<Untyped>(abi::min_sched_context_bits);
+    const Cap<SchedContext> context{system.take_slots()};
+    Puppet server{};
+    server.start({.passive = true});
+    const auto prepare = [&] {
+        herd.start_all(send_to(endpoint), members);
+        revoke(memory);
+        retype(memory, abi::ObjectType::SchedContext, abi::min_sched_context_bits, context.address(), 1);
+        must(system.sched_control().configure_flags(1'000, 1'000, 0, 0, abi::SchedContextFlags{0}, context));
+        must(context.bind(server.thread()));
+        server.restart();
+        const abi::MessageInfo deletion = abi::MessageInfo::make(2, 0, 0, static_cast<uint64_t>(abi::Method::CNodeDelete));
+        server.registers = Registers::call(endpoint, deletion, abi::Syscall::NBSendRecv);
+        server.registers.x[2] = context.address();
+        server.registers.x[3] = address_bits;
+        server.registers.x[6] = reply.address();
+        server.registers.x[7] |= abi::syscall_flag_require_donation;
+        server.registers.x[8] = root_cnode.address();
+    };
+    sweep.each(prepare, [&] { server.tell(); });
+    must(state_of(herd.member(members - 1)) == ThreadState::Runnable, "senders of the highest priority are refused");
+}
+
 // -- A call that was handed on a thousand times
 
 // Each link is a thread that called the next one; all of them are on the context of the puppet that called the first. The last one waits to send.
@@ -190,6 +218,7 @@ const Operation queue_operations[] = {
     {"priority change in a queue of 4,096", measure_priority_change},
     {"blocking and suspension in a queue of 4,096", measure_block_in_queue},
     {"4,096 senders refused", measure_refusals},
+    {"senders refused by a server that has just lost its time", measure_late_refusals},
     {"a chain of 1,000 calls destroyed", measure_call_chain},
     {nullptr, nullptr},
 };

@@ -118,9 +118,9 @@ void sleep(uint64_t microseconds) {
     forget_threads(1);
 }
 
-Ticker::Ticker(uint64_t period) : period_(period) {
-    spawn(*this, {.budget = 20, .period = period});
+Ticker::Ticker(uint64_t period) : thread_(&prepare(*this, {.budget = 20, .period = period})), period_(period) {
     start();
+    thread_->resume();
 }
 
 void Ticker::start() {

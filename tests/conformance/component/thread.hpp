@@ -100,6 +100,7 @@ class Ticker {
 public:
     explicit Ticker(uint64_t period);
     Ticker(const Ticker&) = delete;
+    ~Ticker() { CHECK_OK(thread_->tcb.suspend()); }
     /// Ends the test unless the thread ran in every period since its last start, and at least `least` times.
     void check_on_time(uint64_t least = 2) const;
     /// Forgets what was until now.
@@ -109,6 +110,7 @@ public:
     void operator()();
 
 private:
+    const Thread* thread_;
     uint64_t period_;
     volatile uint64_t last_ = 0;
     volatile uint64_t longest_ = 0;

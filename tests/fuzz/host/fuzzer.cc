@@ -32,7 +32,8 @@ Registers registers_of(const Tcb& thread) {
 void raise(const Finding& finding) {
     if (!finding) return;
     std::ostringstream text;
-    text << finding.rule << " (place " << finding.place << ", value 0x" << std::hex << finding.value << ", before 0x" << finding.before << ", info 0x" << finding.info << ")";
+    text << finding.rule << " (place " << finding.place << ", value 0x" << std::hex << finding.value
+         << ", before 0x" << finding.before << ", info 0x" << finding.info << ")";
     throw Failure(text.str());
 }
 

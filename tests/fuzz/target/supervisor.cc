@@ -18,6 +18,8 @@ constexpr uint8_t clock_priority = 254;
 constexpr uint64_t clock_budget = 10;        // microseconds
 constexpr uint64_t clock_period = 53;        // no multiple of anything here
 constexpr unsigned patience = 100;           // periods in which the component must come to rest
+constexpr unsigned short_patience = 3;       // while the core may be idle
+constexpr unsigned sleep_odds = 64;          // one operation in so many begins or ends such a time
 constexpr unsigned memory_bits = universe_bits + 1;
 constexpr uint64_t first_line = 100;         // interrupts that no device of the machines has
 constexpr unsigned mend_interval = 48;       // operations
@@ -32,6 +34,8 @@ constexpr CapRights all_rights = CapRights::make(1, 1, 1, 1);
 struct Shared {
     Cap<Notification> rest;            // signalled when the component has come to rest, or should have
     volatile uint64_t rounds = 0;      // how often the supervisor waited
+    Cap<Notification> bed;             // where the idle helper sleeps
+    volatile bool asleep = false;      // it should: then nothing runs when the component does not, and the clock tells
 };
 constinit Shared shared;
 
@@ -40,7 +44,11 @@ constinit unsigned helpers = 0;
 
 // Runs when no thread of the component does.
 [[noreturn]] void idle() {
-    for (;;) sys::signal(shared.rest.address());
+    for (;;) {
+        sys::signal(shared.rest.address());
+        sys::ShortMessage message;
+        if (shared.asleep) sys::wait(shared.bed.address(), message);
+    }
 }
 
 [[noreturn]] void watch_clock() {
@@ -49,7 +57,7 @@ constinit unsigned helpers = 0;
         sys::yield();
         if (seen != shared.rounds) periods = 0;
         seen = shared.rounds;
-        if (periods == patience) sys::signal(shared.rest.address());
+        if (periods == (shared.asleep ? short_patience : patience)) sys::signal(shared.rest.address());
     }
 }
 
@@ -118,10 +126,11 @@ bool Supervisor::make_code_tables() {
 
 bool Supervisor::start() {
     shared.rest = machine_.make<Notification>(abi::ObjectType::Notification);
+    shared.bed = machine_.make<Notification>(abi::ObjectType::Notification);
     memory_ = machine_.take_memory(memory_bits);
     universe_slots_ = machine_.take_slots(Universe<Supervisor>::slots);
     for (uint64_t& alias : aliases_) alias = machine_.take_slots();
-    return !shared.rest.is_null() && !memory_.is_null() && make_code_tables() && make_helper(idle, idle_priority, 10'000, 10'000) &&
+    return !shared.rest.is_null() && !shared.bed.is_null() && !memory_.is_null() && make_code_tables() && make_helper(idle, idle_priority, 10'000, 10'000) &&
            make_helper(watch_clock, clock_priority, clock_budget, clock_period);
 }
 
@@ -241,6 +250,13 @@ bool Supervisor::look(unsigned number, bool at_once) {
     return look_at_buffer(number);
 }
 
+// For some time the core is idle when the component is.
+void Supervisor::sleep_or_wake(Choices& choices) {
+    if (!choices.one_in(sleep_odds)) return;
+    shared.asleep = !shared.asleep;
+    if (!shared.asleep) sys::signal(shared.bed.address());
+}
+
 bool Supervisor::operate(unsigned thread) {
     ++counts_.operations;
     generator_->next(operation_);
@@ -276,6 +292,7 @@ bool Supervisor::run(uint64_t seed, uint64_t operations) {
     ++counts_.universes;
     for (uint64_t i = 0; i < operations; ++i) {
         unsigned thread = next_thread(choices);
+        sleep_or_wake(choices);
         if (!operate(thread)) return false;
         if (threads_[thread].refused >= most_refusals || i % mend_interval == 0) mend(choices);
         for (unsigned other = 0; i % look_interval == 0 && other < fuzz_threads; ++other) {

@@ -66,6 +66,7 @@ private:
     void count(const Operation& operation, const Registers& after, bool ended);
     bool may_write_registers() const;
     void wait();
+    void sleep_or_wake(Choices& choices);
     void mend(Choices& choices);
     unsigned next_thread(Choices& choices);
     bool fail(const char* problem, Finding finding = {});
