@@ -61,7 +61,8 @@ def make_parser() -> tuple[Parser, dict[str, Parser]]:
     _system(verb("run", _run, "build a system and run it on QEMU; the exit status is the system's own"), optional=True)
     test = verb("test", _test, "run the tests; the last line is `N passed, N failed`, with `, N skipped` where something is missing")
     test.add_argument("--quick", action="store_true", help="only what takes less than five minutes")
-    test.add_argument("names", nargs="*", metavar="NAME", help="only these tests (`meson test --list` names them)")
+    test.add_argument("names", nargs="*", metavar="NAME",
+                      help="only these tests (`meson test --list` names them; the part before a dash, such as conformance, stands for all of them)")
     _fuzzing(verb("fuzz", _fuzz, "make random system calls against a part of the system, with every check after each; a failure says how to repeat it"))
     _mutating(verb("mutants", _mutants, "run the conformance tests on kernels with seeded mistakes; status 1 if a test fails for none"))
     _stepping(verb("lockstep", _lockstep, "perform random events on the kernel's core and on the specification, and compare the whole state after each"))

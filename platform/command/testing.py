@@ -18,7 +18,7 @@ _LINES_SHOWN = 60
 
 
 def test(quick: bool, names: list[str], may_install: bool) -> int:
-    """Builds and runs the tests: all, those with `names`, or with `quick` those outside the suite `slow`. Prints `N passed, N failed` last.
+    """Builds and runs the tests: all, those with `names` (see `expand`), or with `quick` those outside the suite `slow`. Prints `N passed, N failed` last.
 
     Returns 0 if at least one case ran and none failed. Cases whose tools are missing count as skipped.
     """
@@ -37,7 +37,8 @@ def _run_meson(quick: bool, names: list[str]) -> tuple[int, int, int]:
     """Runs `meson test`, which prints each test and what failed, and counts the cases in its log."""
     log = BUILD / "meson-logs" / "testlog.json"
     log.unlink(missing_ok=True)
-    command = ["meson", "test", "-C", str(BUILD), "--no-rebuild", *(["--no-suite", "slow"] if quick else []), *names]
+    known = [entry["name"] for entry in json.loads((BUILD / "meson-info" / "intro-tests.json").read_text(encoding="utf-8"))]
+    command = ["meson", "test", "-C", str(BUILD), "--no-rebuild", *(["--no-suite", "slow"] if quick else []), *expand(names, known)]
     # Meson's own status only says that something failed, which the log says case by case.
     subprocess.run(command, stdin=subprocess.DEVNULL, env=python_environment(), check=False)
     if not log.exists() or not log.read_text(encoding="utf-8").strip():
@@ -45,6 +46,13 @@ def _run_meson(quick: bool, names: list[str]) -> tuple[int, int, int]:
     text = log.read_text(encoding="utf-8")
     sys.stdout.write(failures(text))
     return count(text)
+
+
+def expand(names: list[str], known: list[str]) -> list[str]:
+    """What `names` stand for: each for the test of that name and for all whose names go on with a dash. One that is no test's stays, for Meson to
+    refuse."""
+    found = [[test for test in known if test == name or test.startswith(f"{name}-")] or [name] for name in names]
+    return list(dict.fromkeys(test for tests in found for test in tests))
 
 
 def failures(log: str) -> str:

@@ -58,3 +58,10 @@ def test_without_pytest_tests_are_skipped_and_not_passed():
     assert done.returncode == 0
     assert done.stdout == "1..0 # SKIP pytest is missing (./caprock setup dev)\n"
     assert testing.count(entry("SKIP", done.stdout)) == (0, 0, 1)
+
+
+def test_a_name_stands_for_all_tests_that_begin_with_it():
+    known = ["conformance-debug-raspi4b", "conformance-production-raspi4b", "unit-kernel", "unit-shim", "arch-arch"]
+    assert testing.expand(["conformance"], known) == known[:2]
+    assert testing.expand(["unit-shim", "unit", "con"], known) == ["unit-shim", "unit-kernel", "con"]
+    assert testing.expand([], known) == []

@@ -29,6 +29,7 @@ constexpr unsigned shelf_size(CapType type) {
         case CapType::VSpace: return 4;
         case CapType::PageTable: return 6;
         case CapType::Frame: return 10;
+        case CapType::ASIDPool: return 4;
         case CapType::IRQHandler: return 6;
         case CapType::Zombie: return 1;
         default: return 3;

@@ -52,7 +52,8 @@ def test_every_method_is_called_with_success():
     assert done.returncode == 0, done.stdout + done.stderr
     lines = [line.split() for line in done.stdout.splitlines() if "::" in line.split(" ")[0]]
     assert len(lines) > 60
-    assert [line[0] for line in lines if line[1] == "0"] == []
+    # A component holds IRQControl for a short time only: its supervisor has it, and uses it on the component's behalf.
+    assert {line[0] for line in lines if line[1] == "0"} <= {"IRQControl::Get", "IRQControl::IssueSGISignal"}
 
 
 def test_a_seed_repeats():

@@ -314,6 +314,7 @@ void Universe<Port>::restock(Choices& choices) {
     give_handlers();
     for (unsigned i = 0; i < 3; ++i) add(ObjectType::Untyped, small_gift_bits, CapType::Untyped, i);
     // What the component can use once only, such as an address space that has no ASID yet.
+    may({at(guarded_space), Method::CNodeDelete, {shelf_slot(CapType::Untyped, 3), space_depth}, {}});
     add(ObjectType::Untyped, page_bits, CapType::Untyped, 3);
     add(ObjectType::VSpace, 0, CapType::VSpace, fuzz_spaces);
     add_pool();

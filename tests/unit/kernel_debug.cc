@@ -606,7 +606,7 @@ TEST_CASE("CopyRegisters takes its target out of what it waits for", "[tcb]") {
     REQUIRE_OK(w.invoke(w.thread.tcb, Method::TCBCopyRegisters, {flags}, {source.tcb}));
     CHECK(w.object<Endpoint>(other).queue.empty());
     CHECK(w.thread->state == ((flags & 2) != 0 ? ThreadState::Running : ThreadState::Inactive));
-    CHECK(w.thread->context.pc == ((flags & 4) != 0 ? 0x7770 : pc - 4));
+    CHECK(w.thread->context.pc == ((flags & 4) != 0 ? 0x7770 : pc));
 }
 
 TEST_CASE("checks of SetAffinity, in order; the core is stored", "[tcb]") {
