@@ -133,6 +133,7 @@ void set_up_access(Core& core, const Tcb& thread) {
 void switch_to_idle(Core& core) {
     if (core.current != nullptr) arch::save_thread_pointers(core.current->context);
     arch::set_no_address_space();
+    set_fpu(core, false);
     core.current = nullptr;
     core.current_context = &core.idle;
 }
