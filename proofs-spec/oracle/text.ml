@@ -147,7 +147,8 @@ let object_line buffer (address, thing) =
   | EndpointObject e -> start "Endpoint"; list_field "senders" e.senders; list_field "receivers" e.receivers
   | NotificationObject e ->
       start "Notification";
-      option_field "word" e.word_of_flags;
+      field buffer "active" boolean (e.word_of_flags <> None);
+      number_field "word" (Option.value e.word_of_flags ~default:Number.zero);
       list_field "waiters" e.waiters;
       option_field "thread" e.bound_thread;
       option_field "sched_context" e.lent_context
@@ -164,7 +165,7 @@ let object_line buffer (address, thing) =
       number_field "badge" c.context_badge;
       number_field "flags" c.context_flags;
       field buffer "refills" (fun buffer -> separated buffer refill) c.refills;
-      number_field "pending" c.pending;
+      number_field "unreturned" c.unreturned;
       number_field "consumed" c.consumed;
       option_field "thread" c.context_thread;
       option_field "notification" c.context_notification;
@@ -182,7 +183,8 @@ let slot_line buffer (slot, e) =
   number buffer slot;
   Buffer.add_char buffer ' ';
   capability buffer e.capability0;
-  field buffer "parent" option e.parent
+  field buffer "parent" option e.parent;
+  field buffer "original" boolean e.original
 
 let interrupt_line buffer (irq, i) =
   Buffer.add_string buffer "interrupt ";
@@ -222,11 +224,9 @@ let machine_line buffer m =
   field buffer "watchpoints" number m.watchpoint_count;
   field buffer "debug_build" boolean m.debug_build
 
-(* The order of children, and which capabilities are copies, is part of the state, but of no line that is compared: kernels keep it in
-   their own way. *)
+(* The order of children is part of the state, but of no line that is compared: kernels keep it in their own way. *)
 let children_line buffer (slot, e) = Buffer.add_string buffer "children "; number buffer slot; field buffer "of" numbers e.children
 
-let copies_line buffer l = Buffer.add_string buffer "copies "; numbers buffer l
 let lines buffer print l = List.iter (fun x -> print buffer x; Buffer.add_char buffer '\n') l
 
 let print_state buffer st =
@@ -236,8 +236,6 @@ let print_state buffer st =
   lines buffer object_line (entries st.objects);
   lines buffer slot_line (entries st.slots);
   lines buffer children_line (List.filter (fun (_, e) -> match e.children with _ :: _ :: _ -> true | _ -> false) (entries st.slots));
-  lines buffer copies_line
-    (match List.filter (fun (_, e) -> not e.original) (entries st.slots) with [] -> [] | l -> [ List.map fst l ]);
   lines buffer interrupt_line (entries st.interrupts);
   lines buffer pool_line (entries st.pools)
 
@@ -436,14 +434,15 @@ let read_object kind line =
           registers0 = take line "registers" (read_table read_register read_number) }
   | "Endpoint" -> EndpointObject { senders = list "senders"; receivers = list "receivers" }
   | "Notification" ->
-      NotificationObject { word_of_flags = option "word"; waiters = list "waiters"; bound_thread = option "thread";
+      let active = take line "active" read_boolean and word = number "word" in
+      NotificationObject { word_of_flags = (if active then Some word else None); waiters = list "waiters"; bound_thread = option "thread";
                            lent_context = option "sched_context" }
   | "Reply" -> ReplyObject { caller = option "caller"; receiver = option "receiver"; along = option "along" }
   | "SchedContext" ->
       SchedContextObject
         { context_bits = number "size_bits"; context_core = number "core"; budget_us = number "budget_us"; period_us = number "period_us";
           budget = number "budget"; period = number "period"; extra_refills = number "extra_refills"; context_badge = number "badge";
-          context_flags = number "flags"; pending = number "pending"; consumed = number "consumed"; context_thread = option "thread";
+          context_flags = number "flags"; unreturned = number "unreturned"; consumed = number "consumed"; context_thread = option "thread";
           context_notification = option "notification"; calls = list "calls"; yielder = option "yielder";
           refills = take line "refills" (fun text ->
             List.map (fun entry -> let t, a = read_pair ':' entry in { usable_at = read_number t; amount = read_number a })
@@ -479,11 +478,8 @@ let read_state_line st text =
   | "object" :: address :: kind :: words -> put_object (read_number address) (with_line words (read_object kind)) st
   | "slot" :: slot :: cap :: words ->
       let c = read_capability cap in
-      let parent = with_line words (fun line -> take line "parent" read_option) in
-      count_reference c (put_entry (read_number slot) { capability0 = c; original = true; parent; children = [] } st)
-  | [ "copies"; l ] ->
-      let mark st slot = { st with slots = update slot (fun e -> { e with original = false }) st.slots } in
-      List.fold_left mark st (read_numbers l)
+      let entry line = { capability0 = c; parent = take line "parent" read_option; original = take line "original" read_boolean; children = [] } in
+      count_reference c (put_entry (read_number slot) (with_line words entry) st)
   | "children" :: slot :: words ->
       let l = with_line words (fun line -> take line "of" read_numbers) in
       { st with slots = update (read_number slot) (fun e -> { e with children = l }) st.slots }
@@ -532,15 +528,21 @@ let read_boot words =
   boot plan
 
 (* ---- events ---- *)
-let no_event = { cause0 = SystemCall; time = Number.zero; saved = []; readable = []; preempt_after = None }
+let no_event =
+  { cause0 = SystemCall; time = Number.zero; saved = []; readable = []; preempt_after = None; books = false; ahead = None; behind = None }
 
-(* What follows the cause: registers name=value, memory @address=value, preemption !points. *)
+(* What follows the cause: registers name=value, memory @address=value, preemption !units, and the kernel's choices: % books time, and a
+   thread that becomes ready stands ahead of its equals (^thread) or behind them (_thread). *)
 let read_event_part event text =
+  let rest () = read_number (String.sub text 1 (String.length text - 1)) in
   match text.[0] with
   | '@' ->
       let address, value = read_pair '=' (String.sub text 1 (String.length text - 1)) in
       { event with readable = (read_number address, read_number value) :: event.readable }
-  | '!' -> { event with preempt_after = Some (read_number (String.sub text 1 (String.length text - 1))) }
+  | '!' -> { event with preempt_after = Some (rest ()) }
+  | '^' -> { event with ahead = Some (rest ()) }
+  | '_' -> { event with behind = Some (rest ()) }
+  | '%' when text = "%" -> { event with books = true }
   | _ ->
       let name, value = read_pair '=' text in
       { event with saved = (read_register name, read_number value) :: event.saved }

@@ -44,9 +44,9 @@ Definition dynamic_capabilities (p : BootPlan) : list (N * Capability) :=
 
 Definition nothing_yet (m : Machine) : State := {|
   machine := m; objects := empty; slots := empty; references := empty; interrupts := empty; pools := empty;
-  schedule := table_of [(0, {| turn_domain := 0; turn_length := 0 |})]; schedule_start := 0; schedule_index := 0;
+  schedule := table_of [(0, {| turn_domain := 0; turn_length := endless |})]; schedule_start := 0; schedule_index := 0;
   turn_end := None; ready := []; sleeping := []; current := None; current_context := None; charged_until := 0; now := 0;
-  memory := empty; allowance := None; effects := [] |}.
+  memory := empty; allowance := None; books_time := false; goes_ahead := None; goes_behind := None; effects := [] |}.
 
 (** A capability that is derived from none. *)
 Definition insert_root (slot : N) (c : Capability) (st : State) : State :=

@@ -37,18 +37,18 @@ Definition change_children (slot : option N) (f : list N -> list N) (st : State)
 (** [replace old new l]: the list with [new] where [old] was. *)
 Definition replace (old : N) (new l : list N) : list N := flat_map (fun n => if n =? old then new else [n]) l.
 
-(** A new capability in an empty slot: as the first child of [parent], or as a copy and the next sibling of [source]. *)
+(** A new capability in an empty slot: as the first child of [parent], or as the next sibling of [source]. *)
 Definition insert_child (slot parent : N) (is_original : bool) (c : Capability) (st : State) : State :=
   if is_empty slot st && negb (is_empty parent st)
   then change_children (Some parent) (cons slot) st
          >> put_entry slot {| capability := c; original := is_original; parent := Some parent; children := [] |}
          >> count_reference c
   else emit Stuck st.
-Definition insert_sibling (slot source : N) (c : Capability) (st : State) : State :=
+Definition insert_sibling (slot source : N) (is_original : bool) (c : Capability) (st : State) : State :=
   match is_empty slot st, slots st !! source with
   | true, Some e =>
       change_children (parent e) (replace source [source; slot]) st
-        >> put_entry slot {| capability := c; original := false; parent := parent e; children := [] |}
+        >> put_entry slot {| capability := c; original := is_original; parent := parent e; children := [] |}
         >> count_reference c
   | _, _ => emit Stuck st
   end.
@@ -147,7 +147,7 @@ Definition insert_derived (slot source : N) (is_original : bool) (c : Capability
       match capability e with
       | UntypedCap base bits device _ =>
           change_capability source (UntypedCap base bits device (N.shiftl 1 bits)) st >> insert_child slot source true c
-      | _ => if original e then insert_child slot source is_original c st else insert_sibling slot source c st
+      | _ => if original e then insert_child slot source is_original c st else insert_sibling slot source is_original c st
       end
   | None => emit Stuck st
   end.
@@ -191,31 +191,28 @@ Definition walk_from (root : option Capability) (address bits : N) (st : State) 
 Definition slot_under (root : option Capability) (address depth : N) (st : State) : N + LookupReport :=
   match walk_from root address depth st with
   | Reached slot 0 => inl slot
-  | Reached slot remaining =>
-      inr (if is_empty slot st then lookup_report LookupFailure.MissingCapability remaining 0 0
-           else lookup_report LookupFailure.DepthMismatch remaining 0 0)
+  | Reached slot remaining => inr (lookup_report LookupFailure.DepthMismatch remaining 0 0)
   | Failed report => inr report
   end.
 
-(** The slot that a thread names with a 64-bit address. Bits that are left at a capability that is no CNode do not count; at an
-    empty slot they make the lookup fail. *)
+(** The slot that a thread names with a 64-bit address. Bits that are left where the walk ends do not count. *)
+Definition walk_from_thread (thread address : N) (st : State) : Walk :=
+  walk_from (capability_at (slot_of thread cspace_slot) st) address 64 st.
 Definition slot_of_address (thread address : N) (st : State) : N + LookupReport :=
-  match walk_from (capability_at (slot_of thread cspace_slot) st) address 64 st with
-  | Reached slot 0 => inl slot
-  | Reached slot remaining =>
-      if is_empty slot st then inr (lookup_report LookupFailure.MissingCapability remaining 0 0) else inl slot
+  match walk_from_thread thread address st with
+  | Reached slot _ => inl slot
   | Failed report => inr report
   end.
 
 (** The same for a slot that must be occupied. *)
 Definition occupied_slot_of_address (thread address : N) (st : State) : (N * Capability) + LookupReport :=
-  match slot_of_address thread address st with
-  | inl slot =>
+  match walk_from_thread thread address st with
+  | Reached slot remaining =>
       match capability_at slot st with
       | Some c => inl (slot, c)
-      | None => inr (lookup_report LookupFailure.MissingCapability 0 0 0)
+      | None => inr (lookup_report LookupFailure.MissingCapability remaining 0 0)
       end
-  | inr report => inr report
+  | Failed report => inr report
   end.
 
 (** ** IPC buffers
@@ -223,11 +220,9 @@ Definition occupied_slot_of_address (thread address : N) (st : State) : (N * Cap
     The kernel reaches a thread's IPC buffer through the frame capability in the thread, wherever the frame is mapped, and with no
     more rights than that: a frame that may not be read is no buffer, and into one that may not be written nothing is received. *)
 Definition buffer_with (may : Rights -> bool) (o : N) (st : State) : option N :=
-  let t := thread o st in
-  match buffer_address t, capability_at (slot_of o buffer_slot) st with
-  | 0, _ => None
-  | address, Some (FrameCap base bits false r _) => if may r then Some (base + bits_of address 0 bits) else None
-  | _, _ => None
+  match capability_at (slot_of o buffer_slot) st with
+  | Some (FrameCap base bits false r _) => if may r then Some (base + bits_of (buffer_address (thread o st)) 0 bits) else None
+  | _ => None
   end.
 Definition send_buffer : N -> State -> option N := buffer_with can_read.
 Definition receive_buffer : N -> State -> option N := buffer_with (fun r => can_read r && can_write r).

@@ -81,14 +81,12 @@ Fixpoint make_objects (count : nat) (type : ObjectType.t) (at_ n : N) (device : 
   match count with
   | O => Returns [] st
   | S rest =>
-      match pass_point st with
-      | None => Stops (set_word_argument 4 offset t st >> set_word_argument 5 (N.of_nat count) t)
-      | Some st =>
-          let next := at_ + N.shiftl 1 (object_bits type n) in
-          let st := change_capability untyped_slot (UntypedCap base bits device (next - base)) st in
-          let st := make_object type at_ n device slot untyped_slot st in
-          make_objects rest type next n device (slot + slot_bytes) (offset + 1) base bits untyped_slot t st
-      end
+      if must_stop st then Stops (set_word_argument 4 offset t st >> set_word_argument 5 (N.of_nat count) t)
+      else
+        let next := at_ + N.shiftl 1 (object_bits type n) in
+        let st := change_capability untyped_slot (UntypedCap base bits device (next - base)) st in
+        let st := make_object type at_ n device slot untyped_slot st >> count_unit in
+        make_objects rest type next n device (slot + slot_bytes) (offset + 1) base bits untyped_slot t st
   end.
 
 Definition untyped_retype (object_type size_bits node_index node_depth node_offset num_objects : N) (root : Argument)

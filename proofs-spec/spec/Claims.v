@@ -27,31 +27,33 @@ Definition same_but_registers_of (t : N) (a b : State) : Prop :=
   (forall o, o <> t -> objects b !! o = objects a !! o)
   /\ (exists x y, objects a !! t = Some (ThreadObject x) /\ objects b !! t = Some (ThreadObject y) /\ same_thread_but_registers x y)
   /\ b = a <| objects := objects b |> <| now := now b |> <| memory := memory b |> <| allowance := allowance b |>
+            <| books_time := books_time b |> <| goes_ahead := goes_ahead b |> <| goes_behind := goes_behind b |>
             <| effects := effects b |>.
 
 (** The state that a kernel is in while thread [t] runs, between two steps: [t] is the first that is ready, on the context that is in
     use, and no YieldTo of its is pending. *)
+Definition is_at_rest (st : State) : Prop := leave st = st.
 Record settled (t : N) (st : State) : Prop := {
   is_current : current st = Some t;
   is_thread : thread_exists t st = true;
   is_first : first_ready st = Some t;
   is_in_use : context_of t st = current_context st;
   no_yield : yielded_to (thread t st) = None;
-  at_rest : memory st = empty /\ allowance st = None /\ effects st = []
+  at_rest : is_at_rest st
 }.
 
 (** When a system call returns an error, the kernel has done nothing to the machine, and its state is the former one but for the clock and
-    the registers of the caller, in which the error is told. There are no exceptions: a system call of two phases that fails in the second
-    one raises a fault and returns no error, and a preempted one is executed again as an event of its own. *)
+    the registers of the caller, in which the error is told; unless it books the time that was used, which it may do in any step. There
+    are no exceptions: a system call of two phases that fails in the second one raises a fault and returns no error, and a preempted one
+    is executed again as an event of its own. *)
 Definition errors_change_nothing : Prop :=
   forall st e t error next done,
-    settled t st -> step st e = (next, Fails error, done) ->
+    settled t st -> books e = false -> step st e = (next, Fails error, done) ->
     done = [] /\ same_but_registers_of t st next /\ now next = N.max (now st) (time e).
 
 (** A well-formed state with a current thread is settled. *)
 Definition well_formed_is_settled : Prop :=
-  forall st t, well_formed st -> memory st = empty -> allowance st = None -> effects st = [] ->
-    current st = Some t -> settled t st.
+  forall st t, well_formed st -> is_at_rest st -> current st = Some t -> settled t st.
 
 (** ** The derivation tree and the counts of references
 

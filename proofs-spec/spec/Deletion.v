@@ -8,18 +8,15 @@ Open Scope N_scope.
 
 (** ** Units of work
 
-    Preemptible work is done in units. Between two of them is a preemption point. An event says how many points are passed before the
-    operation is preempted at the next one, or that it is not preempted at all. *)
+    Preemptible work is done in units. Between two of them is a preemption point. An event says after how many units the operation is
+    preempted at the next point, or that it is not preempted at all. *)
 Inductive Progress := Done (st : State) | Preempted (st : State).
 Definition state_of (p : Progress) : State := match p with Done st | Preempted st => st end.
 Definition and_then (p : Progress) (f : State -> Progress) : Progress :=
   match p with Done st => f st | Preempted st => Preempted st end.
-Definition pass_point (st : State) : option State :=
-  match allowance st with
-  | None => Some st
-  | Some 0 => None
-  | Some n => Some (st <| allowance := Some (n - 1) |>)
-  end.
+Definition count_unit (st : State) : State :=
+  match allowance st with Some n => st <| allowance := Some (n - 1) |> | None => st end.
+Definition must_stop (st : State) : bool := is_number (allowance st) 0.
 
 (** Repeats a unit until it says that nothing is left, or until the step is preempted. *)
 Inductive Unit_done (A : Type) := More (a : A) (st : State) | Last (st : State).
@@ -29,8 +26,10 @@ Definition in_units {A} (work : A -> State -> Unit_done A) (a : A) (st : State) 
   let turn x :=
     let '(a, p) := x in
     match work a (state_of p) with
-    | Last st => Finished (a, Done st)
-    | More a st => match pass_point st with Some st => Again (a, Done st) | None => Finished (a, Preempted st) end
+    | Last st => Finished (a, Done (count_unit st))
+    | More a st =>
+        let st := count_unit st in
+        if must_stop st then Finished (a, Preempted st) else Again (a, Done st)
     end in
   match repeat_until turn (a, Done st) with
   | Finished (_, p) => p
@@ -213,10 +212,7 @@ Definition revoke (slot : N) (st : State) : Progress :=
     | None => Finished p
     | Some child =>
         match delete child (state_of p) with
-        | Done st =>
-            if is_some (first_child slot st)
-            then match pass_point st with Some st => Again (Done st) | None => Finished (Preempted st) end
-            else Finished (Done st)
+        | Done st => if is_some (first_child slot st) && must_stop st then Finished (Preempted st) else Again (Done st)
         | Preempted st => Finished (Preempted st)
         end
     end in

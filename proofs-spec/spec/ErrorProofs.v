@@ -45,23 +45,23 @@ Qed.
 Lemma then_receive_never_fails t r st error : fst (then_receive t r st) <> Fails error.
 Proof.
   unfold then_receive. cbv zeta. destruct (negb (thread_exists t st)); [discriminate|].
-  destruct (is_running t _); [apply receive_phase_never_fails | discriminate].
+  destruct (is_running t _ && negb _); [apply receive_phase_never_fails | discriminate].
 Qed.
 
 Lemma sends_error t manner st error st' :
   sends t manner st = (Fails error, st') ->
-  exists details, st' = put_result t error details st.
+  exists details, error <> Error.NoError /\ st' = put_result t error details st.
 Proof.
   unfold sends, finish_send. destruct (send_phase t _ manner st) as (report & st1) eqn:sent.
   destruct report as [e details| |address report|]; try discriminate.
   - destruct (Error.of_number (Error.number e)) eqn:number; destruct e; try discriminate;
-      intros result; injection result as <- <-; exists details;
+      intros result; injection result as <- <-; exists details; (split; [discriminate|]);
       (rewrite (send_phase_error _ _ _ _ _ _ _ sent) by discriminate; reflexivity).
   - unfold cap_fault. destruct (faults manner); discriminate.
 Qed.
 
 Lemma run_system_call_error s t st error st' :
-  run_system_call s t st = (Fails error, st') -> exists details, st' = put_result t error details st.
+  run_system_call s t st = (Fails error, st') -> exists details, error <> Error.NoError /\ st' = put_result t error details st.
 Proof.
   intros result.
   assert (fst (run_system_call s t st) = Fails error) as fails by (rewrite result; reflexivity).
@@ -109,10 +109,11 @@ Qed.
 Lemma change_registers t f st :
   thread_exists t st = true -> only_registers f ->
   same_but_registers_of t st (change_thread t f st)
-  /\ effects (change_thread t f st) = effects st /\ now (change_thread t f st) = now st.
+  /\ effects (change_thread t f st) = effects st /\ now (change_thread t f st) = now st
+  /\ books_time (change_thread t f st) = books_time st.
 Proof.
   unfold thread_exists, change_thread. destruct (objects st !! t) as [[]|] eqn:found; try discriminate. intros _ only.
-  split; [|split; reflexivity]. repeat split.
+  split; [|repeat split]. repeat split.
   - intros o other. change (objects (put_object t (ThreadObject (f thread)) st)) with (set t (ThreadObject (f thread)) (objects st)).
     rewrite find_set. apply N.eqb_neq in other. rewrite other. reflexivity.
   - exists thread, (f thread). split; [exact found|]. split; [|apply only].
@@ -155,14 +156,15 @@ Proof.
 Qed.
 
 Lemma choose_settled t st :
+  books_time st = false ->
   first_ready st = Some t -> context_of t st = current_context st -> yielded_to (thread t st) = None -> current st = Some t ->
   choose_thread st = st.
 Proof.
-  intros first use no_y is_cur. unfold choose_thread. cbv zeta. rewrite first, use.
+  intros no_booking first use no_y is_cur. unfold choose_thread. cbv zeta. rewrite first, use, no_booking.
   assert ((match current_context st, current_context st with
            | Some a, Some b => a =? b | None, None => true | _, _ => false end) = true) as ->
       by (destruct (current_context st); [apply N.eqb_refl | reflexivity]).
-  rewrite first.
+  cbn [andb negb]. rewrite first.
   assert (st <| current := Some t |> = st) as -> by (rewrite <- is_cur; destruct st; reflexivity).
   unfold end_yield. rewrite no_y. reflexivity.
 Qed.
@@ -170,20 +172,15 @@ Qed.
 (** ** The step *)
 Lemma system_call_error t st error st' :
   system_call t st = (Fails error, st') -> thread_exists t st = true ->
-  same_but_registers_of t st st' /\ effects st' = effects st /\ now st' = now st.
+  same_but_registers_of t st st' /\ effects st' = effects st /\ now st' = now st /\ books_time st' = books_time st.
 Proof.
   unfold system_call. cbv zeta. intros result present.
   destruct (Syscall.of_number _) as [s|]; [|discriminate].
   destruct (is_debug_call s && negb (debug_build (machine st))); [discriminate|].
-  set (cleared := map (fun r => (r, 0)) dead_registers) in result.
-  destruct (change_registers t (with_registers cleared) st present (with_registers_only cleared)) as (same1 & effects1 & now1).
-  destruct (run_system_call_error s t _ error st' result) as (details & ->).
-  pose proof (exists_after t st _ same1) as present1. unfold put_result. cbv zeta. rewrite present1.
-  set (told := match error, details with Error.NoError, [] => with_empty_result | _, _ => with_error_result error details end).
-  assert (only_registers told) as only.
-  { subst told. destruct error, details; (apply with_empty_result_only || apply with_error_result_only). }
-  destruct (change_registers t told _ present1 only) as (same2 & effects2 & now2).
-  split; [exact (same_trans t _ _ _ same1 same2) | split; congruence].
+  destruct (run_system_call_error s t _ error st' result) as (details & wrong & ->).
+  unfold put_result. rewrite present.
+  destruct error; try (exfalso; apply wrong; reflexivity);
+    exact (change_registers t _ st present (with_error_result_only _ details)).
 Qed.
 
 Lemma handle_error c st error st' :
@@ -198,16 +195,16 @@ Qed.
 (** Claim [errors_change_nothing]. *)
 Theorem errors_change_nothing_proved : errors_change_nothing.
 Proof.
-  intros st e t error st' done ready_to_run result. unfold step in result.
+  intros st e t error st' done ready_to_run unbooked result. unfold step in result.
   destruct (handle (cause e) (enter e st)) as (r & st1) eqn:handled.
   injection result as <- -> <-.
-  pose proof ready_to_run as [is_cur present first use no_y (no_memory & no_allowance & no_effects)].
+  pose proof ready_to_run as [is_cur present first use no_y rested].
   set (st0 := st <| now := N.max (now st) (time e) |> <| memory := table_of (readable e) |> <| allowance := preempt_after e |>
-                 <| effects := [] |>) in *.
+                 <| books_time := books e |> <| goes_ahead := ahead e |> <| goes_behind := behind e |> <| effects := [] |>) in *.
   assert (enter e st = change_thread t (with_registers (saved e)) st0) as entered.
   { unfold enter. fold st0. change (current st0) with (current st). rewrite is_cur. reflexivity. }
   assert (thread_exists t st0 = true) as present0 by exact present.
-  destruct (change_registers t (with_registers (saved e)) st0 present0 (with_registers_only (saved e))) as (same1 & effects1 & now1).
+  destruct (change_registers t (with_registers (saved e)) st0 present0 (with_registers_only (saved e))) as (same1 & effects1 & now1 & books1).
   assert (same_but_registers_of t st st0) as same0.
   { unfold thread_exists in present. destruct (objects st !! t) as [[]|] eqn:found; try discriminate.
     repeat split. exists thread, thread. split; [exact found|]. split; [exact found | apply same_thread_refl]. }
@@ -216,10 +213,13 @@ Proof.
   { rewrite entered in is_cur'. destruct same1 as (_ & _ & rest). rewrite rest in is_cur'.
     change (current st = Some t') in is_cur'. congruence. }
   rewrite entered in called.
-  destruct (system_call_error t _ error st1 called (exists_after t _ _ same1)) as (same2 & effects2 & now2).
+  destruct (system_call_error t _ error st1 called (exists_after t _ _ same1)) as (same2 & effects2 & now2 & books2).
   pose proof (same_trans t _ _ _ (same_trans t _ _ _ same0 same1) same2) as same.
   destruct (settled_after t st st1 ready_to_run same) as (first1 & use1 & no_y1 & is_cur1).
-  rewrite (choose_settled t st1 first1 use1 no_y1 is_cur1).
+  assert (books_time st1 = false) as no_booking.
+  { rewrite <- unbooked. transitivity (books_time (change_thread t (with_registers (saved e)) st0)); [exact books2 | exact books1]. }
+  assert (end_budget_if_booked st1 = st1) as -> by (unfold end_budget_if_booked; rewrite no_booking; reflexivity).
+  rewrite (choose_settled t st1 no_booking first1 use1 no_y1 is_cur1).
   assert (now st1 = N.max (now st) (time e)) as clock by (rewrite now2, now1; reflexivity).
   split; [rewrite effects2, effects1; reflexivity|]. split; [|exact clock].
   apply (same_trans t _ _ _ same). destruct same as (_ & (x & y & _ & found & _) & _).
@@ -233,7 +233,7 @@ Proof. intros st e. exists (step st e). split; [reflexivity | intros next same; 
 (** Claim [well_formed_is_settled]. *)
 Theorem well_formed_is_settled_proved : well_formed_is_settled.
 Proof.
-  intros st t formed no_memory no_allowance no_effects is_cur.
+  intros st t formed rested is_cur.
   assert (current_thread st = true /\ run_queues st = true) as (runs & queues).
   { unfold well_formed, broken_invariants in formed. cbv beta zeta in formed.
     repeat (apply app_eq_nil in formed; destruct formed as (? & formed)).
@@ -243,7 +243,7 @@ Proof.
   unfold current_thread in runs. rewrite is_cur in runs. apply andb_prop in runs. destruct runs as (first & rest).
   destruct (first_ready st) as [t'|] eqn:found; [|discriminate]. apply N.eqb_eq in first. subst t'.
   apply andb_prop in rest. destruct rest as (use & no_y).
-  constructor; try assumption; try (repeat split; assumption).
+  constructor; try assumption.
   - unfold first_ready in found. apply List.find_some in found. destruct found as (listed & _).
     unfold run_queues in queues. apply andb_prop in queues. destruct queues as (queues & _).
     apply andb_prop in queues. destruct queues as (_ & all_run). unfold all in all_run. rewrite forallb_forall in all_run.

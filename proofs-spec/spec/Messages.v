@@ -94,17 +94,21 @@ Fixpoint write_words (address : N) (values : list N) (st : State) : State :=
   | [] => st
   end.
 
-(** A message arrives. A receiver without a buffer gets no more words than registers hold. *)
-Definition deliver (m : Message) (through : option N) (badge : N) (with_caps : bool) (from to : N) (st : State) : State :=
-  let '(unwrapped, count, st) := transfer 0 (if with_caps then cap_addresses m else []) through from to true st in
-  let fitting := match receive_buffer to st with Some _ => words m | None => firstn (N.to_nat ipc_register_words) (words m) end in
-  let info := MessageInfo.make (length_of fitting) count unwrapped (label m) in
-  let st := change_thread to (with_result badge info fitting) st in
-  match receive_buffer to st with
-  | Some buffer =>
-      write_words (buffer + ipc_buffer_msg + 8 * ipc_register_words) (skipn (N.to_nat ipc_register_words) fitting) st
+(** What fits a thread: without a buffer no more words than registers hold. Words beyond them go to its buffer. *)
+Definition fitting_words (t : N) (l : list N) (st : State) : list N :=
+  match receive_buffer t st with Some _ => l | None => firstn (N.to_nat ipc_register_words) l end.
+Definition write_long_words (t : N) (l : list N) (st : State) : State :=
+  match receive_buffer t st with
+  | Some buffer => write_words (buffer + ipc_buffer_msg + 8 * ipc_register_words) (skipn (N.to_nat ipc_register_words) l) st
   | None => st
   end.
+
+(** A message arrives. *)
+Definition deliver (m : Message) (through : option N) (badge : N) (with_caps : bool) (from to : N) (st : State) : State :=
+  let '(unwrapped, count, st) := transfer 0 (if with_caps then cap_addresses m else []) through from to true st in
+  let fitting := fitting_words to (words m) st in
+  let info := MessageInfo.make (length_of fitting) count unwrapped (label m) in
+  change_thread to (with_result badge info fitting) st >> write_long_words to fitting.
 
 (** ** Reply objects *)
 
@@ -145,16 +149,20 @@ Definition set_error_result (e : Error.t) (t : N) (st : State) : State := change
 
 (** The caller of a call that will not be answered returns with CallCancelled; one that waits for its fault handler becomes
     inactive. *)
-Definition end_call_of (t : N) (st : State) : State :=
+Definition end_call_of (t : N) (had_context : bool) (st : State) : State :=
   match fault (thread t st) with
   | Some _ => change_thread t (fun x => with_state Inactive (x <| fault := None |>)) st
-  | None => set_error_result Error.CallCancelled t st >> wake_ahead t
+  | None =>
+      let st := set_error_result Error.CallCancelled t st in
+      if had_context then wake t st else wake_ahead t st
   end.
 
 (** A reply object is freed: the call that it stands for ends, and a receiver that named it receives without one. *)
 Definition free_reply (r : N) (st : State) : State :=
   let st := match caller (reply r st) with
-            | Some t => return_context r t st >> put_reply r unused_reply >> end_call_of t
+            | Some t =>
+                let had_context := is_some (context_of t st) in
+                return_context r t st >> put_reply r unused_reply >> end_call_of t had_context
             | None => st
             end in
   let st := match receiver (reply r st) with

@@ -190,7 +190,7 @@ Record SchedContext := {
   context_badge : N;
   context_flags : N;                     (* SchedContextFlags *)
   refills : list Refill;                 (* the first is used first *)
-  pending : N;                           (* what was used in pieces too small to be refills *)
+  unreturned : N;                        (* what was used in pieces too small to come back yet *)
   consumed : N;                          (* ticks since the last report *)
   context_thread : option N;             (* the thread that has it *)
   context_notification : option N;       (* the notification that it is bound to *)
@@ -200,11 +200,11 @@ Record SchedContext := {
 #[export] Instance sched_context_fields : Fields SchedContext := fun c => {|
   context_bits := context_bits c; context_core := context_core c; budget_us := budget_us c; period_us := period_us c;
   budget := budget c; period := period c; extra_refills := extra_refills c; context_badge := context_badge c;
-  context_flags := context_flags c; refills := refills c; pending := pending c; consumed := consumed c; context_thread := context_thread c;
+  context_flags := context_flags c; refills := refills c; unreturned := unreturned c; consumed := consumed c; context_thread := context_thread c;
   context_notification := context_notification c; calls := calls c; yielder := yielder c |}.
 Definition new_sched_context (bits : N) : SchedContext := {|
   context_bits := bits; context_core := 0; budget_us := 0; period_us := 0; budget := 0; period := 0; extra_refills := 0;
-  context_badge := 0; context_flags := 0; refills := []; pending := 0; consumed := 0; context_thread := None; context_notification := None;
+  context_badge := 0; context_flags := 0; refills := []; unreturned := 0; consumed := 0; context_thread := None; context_notification := None;
   calls := []; yielder := None |}.
 
 (** An entry of a page table, or of a VSpace, which is the table of level 0. *)
@@ -265,8 +265,8 @@ Record Machine := {
 Record Turn := { turn_domain : N; turn_length : N }.
 
 (** The last group of fields belongs to the step in progress and is empty between steps: the time, the words of user memory that
-    the step may read, how many units of preemptible work it may do before it is preempted, and its effects so far, the last
-    one first. *)
+    the step may read, how many units of preemptible work are left before it is preempted, what the event says of choices that are the
+    kernel's, and its effects so far, the last one first. *)
 Record State := {
   machine : Machine;
   objects : Table Object;
@@ -286,6 +286,9 @@ Record State := {
   now : N;
   memory : Table N;
   allowance : option N;
+  books_time : bool;                     (* whether time is booked in this step in any case *)
+  goes_ahead : option N;                 (* a thread that stands ahead of its equals if it becomes ready *)
+  goes_behind : option N;                (* and one that stands behind them *)
   effects : list Effect
 }.
 #[export] Instance state_fields : Fields State := fun s => {|
@@ -293,7 +296,8 @@ Record State := {
   pools := pools s; schedule := schedule s; schedule_start := schedule_start s; schedule_index := schedule_index s;
   turn_end := turn_end s; ready := ready s; sleeping := sleeping s; current := current s;
   current_context := current_context s; charged_until := charged_until s; now := now s; memory := memory s;
-  allowance := allowance s; effects := effects s |}.
+  allowance := allowance s; books_time := books_time s; goes_ahead := goes_ahead s; goes_behind := goes_behind s;
+  effects := effects s |}.
 
 Definition emit (e : Effect) (st : State) : State := st <| effects := e :: effects st |>.
 

@@ -34,73 +34,78 @@ Definition smallest_budget (st : State) : N := ticks_up (smallest_budget_us (mac
 
 (** ** Refills
 
-    The refills of a context are in the order of their times. Their amounts, with what is pending, sum to its budget. What was used
+    The refills of a context are in the order of their times. Their amounts, with what is unreturned, sum to its budget. What was used
     comes back a period later. Budget may come late in all of this, never early. *)
 Definition configured (c : SchedContext) : bool := match refills c with [] => false | _ => true end.
 
 (** With a period equal to its budget a context has no limit: it takes turns with its equals. *)
 Definition is_round_robin (c : SchedContext) : bool := configured c && (budget c =? period c).
 
-(** A context has room for [extra_refills] + 2 refills. *)
-Definition has_room (c : SchedContext) (l : list Refill) : bool := N.of_nat (length l) <? extra_refills c + 2.
+Definition end_of (r : Refill) : N := usable_at r + amount r.
 
-(** [r] comes back behind all the others. It joins the last when the two touch; without room the last one is delayed until they do. *)
-Fixpoint append_refill (room : bool) (r : Refill) (l : list Refill) : list Refill :=
-  match l with
-  | [] => [r]
-  | [last] =>
-      let both := amount last + amount r in
-      if usable_at r <=? usable_at last + amount last then [{| usable_at := usable_at last; amount := both |}]
-      else if room then [last; r]
-      else [{| usable_at := usable_at r - amount last; amount := both |}]
-  | first :: rest => first :: append_refill room r rest
+(** [r] comes back behind all the others. It joins the last when the two touch. Else a piece that is smaller than the smallest budget
+    waits for the next piece; and when a context has as many refills as it has room for, [extra_refills] + 2, the last one is delayed
+    until it touches [r]. *)
+Definition but_last (l : list Refill) : list Refill := removelast l.
+Definition give_back (smallest : N) (r : Refill) (c : SchedContext) : SchedContext :=
+  let piece := {| usable_at := usable_at r; amount := amount r + unreturned c |} in
+  let c := c <| unreturned := 0 |> in
+  match refills c with
+  | [] => c <| refills := [piece] |>
+  | first :: _ =>
+      let last_one := last (refills c) first in
+      let both := amount last_one + amount piece in
+      if usable_at piece <=? end_of last_one
+      then c <| refills := but_last (refills c) ++ [{| usable_at := usable_at last_one; amount := both |}] |>
+      else if amount piece <? smallest then c <| unreturned := amount piece |>
+      else if N.of_nat (length (refills c)) =? extra_refills c + 2
+      then c <| refills := but_last (refills c) ++ [{| usable_at := usable_at piece - amount last_one; amount := both |}] |>
+      else c <| refills := refills c ++ [piece] |>
   end.
 
-(** Time that was used comes back at [time], behind [l]. A piece that is smaller than the smallest budget waits for the next piece. *)
-Definition give_back (smallest time used : N) (l : list Refill) (c : SchedContext) : SchedContext :=
-  let piece := pending c + used in
-  if (piece <? smallest) && match l with [] => false | _ => true end then c <| refills := l |> <| pending := piece |>
-  else c <| refills := append_refill (has_room c l) {| usable_at := time; amount := piece |} l |> <| pending := 0 |>.
-
-(** A first refill that is left too small joins the next one; without a next one it is delayed by a period, like time that was
-    used. *)
+(** A first refill that is left too small joins the next one; without a next one it is delayed by a period, as if it had been used. *)
 Definition mend_first (smallest : N) (c : SchedContext) : SchedContext :=
   match refills c with
+  | [] => c
   | first :: rest =>
       if smallest <=? amount first then c
       else match rest with
+           | [] => c <| refills := [{| usable_at := usable_at first + period c; amount := amount first + unreturned c |}] |>
+                     <| unreturned := 0 |>
            | second :: others =>
-               let start := N.max (usable_at first) (usable_at second - amount first) in
+               let start := N.max (usable_at second) (end_of first) - amount first in
                c <| refills := {| usable_at := start; amount := amount first + amount second |} :: others |>
-           | [] =>
-               c <| refills := [{| usable_at := usable_at first + period c; amount := amount first + pending c |}] |> <| pending := 0 |>
            end
-  | [] => c
   end.
 
-(** A refill begins at its time, or when the one before it is used up. *)
-Definition put_off (time : N) (l : list Refill) : list Refill :=
-  match l with first :: rest => {| usable_at := N.max time (usable_at first); amount := amount first |} :: rest | [] => [] end.
-
-(** [used] ticks are charged to the first refills of a context that has a limit. *)
+(** [used] ticks are charged to the first refills of a context that has a limit. A refill begins at its time, or when the one before it
+    is used up. *)
 Definition charge_step (smallest : N) (c : SchedContext * N) : Turn_of_loop (SchedContext * N) :=
   let (c, used) := c in
   match refills c with
+  | [] => Finished (c, 0)
   | first :: rest =>
       let later := usable_at first + period c in
       if amount first <=? used then
-        Again (give_back smallest later (amount first) (put_off (usable_at first + amount first) rest) c, used - amount first)
+        let whole := {| usable_at := later; amount := amount first |} in
+        match rest with
+        | [] => Again (c <| refills := [whole] |>, used - amount first)
+        | second :: others =>
+            let second := {| usable_at := N.max (usable_at second) (end_of first); amount := amount second |} in
+            Again (give_back smallest whole (c <| refills := second :: others |>), used - amount first)
+        end
       else if used =? 0 then Finished (c, 0)
       else
         let first := {| usable_at := usable_at first + used; amount := amount first - used |} in
-        Finished (give_back smallest later used (first :: rest) c, 0)
-  | [] => Finished (c, 0)
+        Finished (give_back smallest {| usable_at := later; amount := used |} (c <| refills := first :: rest |>), 0)
   end.
+
+(** A turn of a context without a limit is over when less than the smallest budget is left of it. *)
 Definition charge (used smallest : N) (c : SchedContext) : SchedContext :=
   if is_round_robin c then
     match refills c with
     | first :: _ =>
-        let remaining := if used <? amount first then amount first - used else budget c in
+        let remaining := if used + smallest <=? amount first then amount first - used else budget c in
         c <| refills := [{| usable_at := usable_at first; amount := remaining |}] |>
     | [] => c
     end
@@ -109,10 +114,24 @@ Definition charge (used smallest : N) (c : SchedContext) : SchedContext :=
     | Finished (c, _) | Again (c, _) => mend_first smallest c
     end.
 
-(** A context that begins to be used after its first refill was usable uses that from then on. Of a sporadic context this is when its
-    thread becomes ready, of another when the thread begins to run. *)
+(** A context that begins to be used after its first refill was usable uses that from then on, and with it the next ones that it then
+    touches, four at most. Of a sporadic context this is when its thread becomes ready, of another when the thread begins to run. *)
+Definition most_joined : nat := 4.
+Fixpoint join_touching (count : nat) (time : N) (first : Refill) (rest : list Refill) : list Refill :=
+  match count, rest with
+  | S fewer, second :: others =>
+      if usable_at second <=? end_of first
+      then join_touching fewer time {| usable_at := time; amount := amount first + amount second |} others
+      else first :: rest
+  | _, _ => first :: rest
+  end.
 Definition begin_use (time : N) (c : SchedContext) : SchedContext :=
-  if is_round_robin c then c else c <| refills := put_off time (refills c) |>.
+  match refills c with
+  | first :: rest =>
+      if is_round_robin c || (time <? usable_at first) then c
+      else c <| refills := join_touching most_joined time {| usable_at := time; amount := amount first |} rest |>
+  | [] => c
+  end.
 Definition is_sporadic (c : SchedContext) : bool := SchedContextFlags.sporadic (context_flags c) =? 1.
 
 Definition usable (time : N) (c : SchedContext) : bool :=
@@ -151,11 +170,13 @@ Fixpoint insert_by_time (t : N) (queue : list N) (st : State) : list N :=
 Definition is_running (t : N) (st : State) : bool :=
   match run_state (thread t st) with Running => true | _ => false end.
 
-(** A thread leaves the queues of those that can run, or takes the place that its state and context give it. *)
+(** A thread leaves the queues of those that can run, or takes the place that its state and context give it. Who stands ahead among
+    equals that become ready in the same step is the kernel's choice, which the event may tell. *)
 Definition unplace (t : N) (st : State) : State :=
   st <| ready := without t (ready st) |> <| sleeping := without t (sleeping st) |>.
-Definition place_by (insert : N -> list N -> State -> list N) (t : N) (st : State) : State :=
+Definition place_by (usual : N -> list N -> State -> list N) (t : N) (st : State) : State :=
   let st := unplace t st in
+  let insert := if is_number (goes_ahead st) t then insert_ahead else if is_number (goes_behind st) t then insert_behind else usual in
   match is_running t st, context_of t st with
   | true, Some c =>
       if negb (configured (context c st)) then st
@@ -204,7 +225,7 @@ Definition book (st : State) : State :=
 (** Whether the current turn of a round-robin context has ended. *)
 Definition turn_is_over (c : N) (st : State) : bool :=
   match refills (context c st) with
-  | first :: _ => is_round_robin (context c st) && (amount first <=? now st - charged_until st)
+  | first :: _ => is_round_robin (context c st) && (amount first <? now st - charged_until st + smallest_budget st)
   | [] => false
   end.
 
@@ -226,14 +247,16 @@ Definition report_consumed (c : N) (st : State) : N * State :=
   let st := if is_number (current_context st) c then book_and_place st else st in
   (microseconds (consumed (context c st)) st, change_context c (fun x => x <| consumed := 0 |>) st).
 
-(** ** Domains *)
+(** ** Domains
+
+    The entry that the schedule has at boot has no end. *)
+Definition endless : N := word_mask.
 Definition turn_of (index : N) (st : State) : Turn :=
   or_default {| turn_domain := 0; turn_length := 0 |} (schedule st !! index).
 Definition current_domain (st : State) : N := turn_domain (turn_of (schedule_index st) st).
-
-(** The turn of an entry begins. A length that the table lacks would be 0; the only entry at boot has no end. *)
 Definition begin_turn (index : N) (st : State) : State :=
-  st <| schedule_index := index |> <| turn_end := Some (now st + turn_length (turn_of index st)) |>.
+  let length := turn_length (turn_of index st) in
+  st <| schedule_index := index |> <| turn_end := if length =? endless then None else Some (now st + length) |>.
 Definition next_turn (st : State) : State :=
   let next := schedule_index st + 1 in
   if (next <? domain_schedule_entries) && negb (turn_length (turn_of next st) =? 0)
@@ -276,7 +299,7 @@ Definition first_ready (st : State) : option N :=
   List.find (fun t => thread_domain (thread t st) =? current_domain st) (ready st).
 
 (** The end of every step: whoever comes first runs from now on. The context that is left is charged; one that stays in use, in
-    the hands of the same thread or of another, is not touched. *)
+    the hands of the same thread or of another, is not touched, unless the kernel books time anyway. *)
 Definition choose_thread (st : State) : State :=
   let context_of_first st := match first_ready st with Some t => context_of t st | None => None end in
   let same := match context_of_first st, current_context st with
@@ -285,7 +308,7 @@ Definition choose_thread (st : State) : State :=
               | _, _ => false
               end in
   let st :=
-    if same then st
+    if same && negb (books_time st) then st
     else
       let st := book_and_place st in
       let chosen := context_of_first st in

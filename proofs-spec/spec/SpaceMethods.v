@@ -100,16 +100,15 @@ Definition frame_get_address (call : Invocation) (st : State) : Decision :=
 (** ** Caches
 
     Ranges are maintained in pieces of 16 KiB. At the preemption point behind each piece word 0 of the caller's message is the start of
-    the rest. *)
+    the rest; when all is done in one go it is what it was. *)
 Definition cache_piece : N := 16384.
 Definition maintain (t : N) (piece : N -> State -> N * State) (start end_ : N) (st : State) : Outcome :=
   let unit_of_work (x : N) st :=
     if end_ <=? x then Last st
     else let (next, st) := piece x st in
-         let st := set_word_argument 0 next t st in
-         if end_ <=? next then Last st else More next st in
+         if end_ <=? next then Last st else More next (set_word_argument 0 next t st) in
   match in_units unit_of_work start st with
-  | Done st => Returns [] st
+  | Done st => Returns [] (set_word_argument 0 start t st)
   | Preempted st => Stops st
   end.
 

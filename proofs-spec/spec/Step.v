@@ -17,13 +17,18 @@ Inductive Cause :=
 
 (** [saved] are registers of the current thread that user level changed since it began to run; of a system call the program
     counter is that of the next instruction. [readable] are the words of user memory that the kernel may read; others count as 0.
-    [preempt_after] says how many preemption points a preemptible operation passes before it is preempted at the next. *)
+    [preempt_after] says after how many units of work a preemptible operation is preempted at its next preemption point. The last
+    three are choices that the manual leaves to the kernel: whether it books time in this step although it need not, and which
+    thread stands ahead of its equals, or behind them, if it becomes ready. *)
 Record Event := {
   cause : Cause;
   time : N;
   saved : list (N * N);
   readable : list (N * N);
-  preempt_after : option N
+  preempt_after : option N;
+  books : bool;
+  ahead : option N;
+  behind : option N
 }.
 
 (** What came of the event for the thread that was running. *)
@@ -140,10 +145,17 @@ Definition unknown_system_call (t : N) (st : State) : Result * State :=
              (unknown_syscall_words (r 0) (r 1) (r 2) (r 3) (r 4) (r 5) (r 6) (r 7) (r pc) (r sp) (r 30) (r spsr) (r 7)) in
   (Faults FaultLabel.UnknownSyscall, raise_fault t f st).
 
-(** The result of a system call that only sends. *)
+(** The result of a system call that only sends. What errors say more fits the registers. *)
 Definition put_result (t : N) (error : Error.t) (details : list N) (st : State) : State :=
-  let result := match error, details with Error.NoError, [] => with_empty_result | _, _ => with_error_result error details end in
-  if thread_exists t st then change_thread t result st else st.
+  if thread_exists t st then
+    match error, details with
+    | Error.NoError, [] => set_empty_result t st
+    | Error.NoError, _ =>
+        let fitting := fitting_words t details st in
+        change_thread t (with_error_result error fitting) st >> write_long_words t fitting
+    | _, _ => change_thread t (with_error_result error details) st
+    end
+  else st.
 Definition go_back (t : N) (st : State) : State := if thread_exists t st then change_thread t to_restart st else st.
 Definition finish_send (t : N) (manner : Manner) (outcome : Report * State) : Result * State :=
   match outcome with
@@ -183,11 +195,20 @@ Definition receive_phase (t : N) (with_reply blocking : bool) (st : State) : Res
 Definition becomes (number : Syscall.t) (t : N) (st : State) : State :=
   change_thread t (fun x =>
     with_register 7 (N.ldiff (register 7 x) syscall_number_mask + Syscall.number number) x) st.
+Definition forget_yield (t : N) (st : State) : State :=
+  match yielded_to (thread t st) with
+  | Some c =>
+      change_context c (fun x => x <| yielder := None |>) st >> change_thread t (fun x => x <| yielded_to := None |>)
+  | None => st
+  end.
+
+(** A thread that stopped in the first phase, or lets another run by YieldTo, executes the second when it runs again. *)
 Definition then_receive (t : N) (with_reply : bool) (st : State) : Result * State :=
   if negb (thread_exists t st) then (Succeeds, st)
   else
     let st := becomes (if with_reply then Syscall.Recv else Syscall.Wait) t st in
-    if is_running t st then receive_phase t with_reply true st else (Succeeds, change_thread t to_restart st).
+    if is_running t st && negb (is_some (yielded_to (thread t st))) then receive_phase t with_reply true st
+    else (Succeeds, forget_yield t st >> change_thread t to_restart).
 
 (** The first phase of ReplyRecv. *)
 Definition reply_phase (t : N) (st : State) : State :=
@@ -196,22 +217,27 @@ Definition reply_phase (t : N) (st : State) : State :=
   | _ => st
   end.
 
-(** The first phase of NBSendRecv and NBSendWait; a preempted invocation restarts all of the system call. *)
+(** The first phase of NBSendRecv and NBSendWait; a preempted invocation restarts all of the system call. What it would report is lost,
+    but for words beyond the registers. *)
 Definition passing_on : Manner := {| calls_back := false; waits := false; lends_context := true; faults := false |}.
 Definition send_and_receive (t : N) (with_reply : bool) (st : State) : Result * State :=
   match send_phase t (register 8 (thread t st)) passing_on st with
   | (Restarted, st) => (IsPreempted, go_back t st)
+  | (Reported _ details, st) => then_receive t with_reply (write_long_words t (fitting_words t details st) st)
   | (_, st) => then_receive t with_reply st
   end.
 
 (** ** Yield
 
-    The rest of the first refill is charged; only what was used counts as consumed. No register changes. *)
+    The rest of the first refill is charged, if that is usable; only what was used counts as consumed. No register changes. *)
 Definition yield (t : N) (st : State) : State :=
   match context_of t st with
   | Some c =>
       let st := book st in
-      let rest := match refills (context c st) with first :: _ => amount first | [] => 0 end in
+      let rest := match refills (context c st) with
+                  | first :: _ => if usable_at first <=? now st then amount first else 0
+                  | [] => 0
+                  end in
       change_context c (charge rest (smallest_budget st)) st >> place t
   | None => st
   end.
@@ -248,14 +274,12 @@ Definition run_system_call (s : Syscall.t) (t : N) (st : State) : Result * State
       (Succeeds, change_thread t (with_register 0 (CapType.number type)) st)
   end.
 
-(** Registers that no system call uses are lost. *)
-Definition dead_registers : list N := [17; 18].
 Definition system_call (t : N) (st : State) : Result * State :=
   let number := N.land (register 7 (thread t st)) syscall_number_mask in
   match Syscall.of_number number with
   | Some s =>
       if is_debug_call s && negb (debug_build (machine st)) then unknown_system_call t st
-      else run_system_call s t (change_thread t (with_registers (map (fun r => (r, 0)) dead_registers)) st)
+      else run_system_call s t st
   | None => unknown_system_call t st
   end.
 
@@ -327,7 +351,7 @@ Definition user_fault (t : N) (c : Cause) (st : State) : Result * State :=
 (** The current thread's registers are saved, and the step gets what the event says. *)
 Definition enter (e : Event) (st : State) : State :=
   let st := st <| now := N.max (now st) (time e) |> <| memory := table_of (readable e) |> <| allowance := preempt_after e |>
-               <| effects := [] |> in
+               <| books_time := books e |> <| goes_ahead := ahead e |> <| goes_behind := behind e |> <| effects := [] |> in
   match current st with Some t => change_thread t (with_registers (saved e)) st | None => st end.
 
 Definition handle (c : Cause) (st : State) : Result * State :=
@@ -339,11 +363,29 @@ Definition handle (c : Cause) (st : State) : Result * State :=
   | _, None => (Impossible, st)
   end.
 
+(** When the kernel books time, a budget that is found used up ends as at the timer. *)
+Definition end_budget_if_booked (st : State) : State :=
+  if books_time st then
+    let queued := ready st in
+    let st := book_and_place st in
+    match current_context st with
+    | Some c =>
+        match context_thread (context c st) with
+        | Some t =>
+            if member t queued && is_running t st && configured (context c st) && negb (usable (now st) (context c st))
+            then time_out t c st else st
+        | None => st
+        end
+    | None => st
+    end
+  else st.
+
 (** Nothing of the step remains in the state but what the kernel remembers. *)
 Definition leave (st : State) : State :=
-  st <| memory := empty |> <| allowance := None |> <| effects := [] |>.
+  st <| memory := empty |> <| allowance := None |> <| books_time := false |> <| goes_ahead := None |> <| goes_behind := None |>
+     <| effects := [] |>.
 
 Definition step (st : State) (e : Event) : State * Result * list Effect :=
   let (result, st) := handle (cause e) (enter e st) in
-  let st := choose_thread st in
+  let st := choose_thread (end_budget_if_booked st) in
   (leave st, result, rev (effects st)).

@@ -11,7 +11,7 @@ Section Kept.
 Variable invariant : State -> Prop.
 Hypothesis looks_at_slots : forall a b, slots b = slots a -> references b = references a -> invariant a -> invariant b.
 Hypothesis after_insert_child : forall slot p o c st, invariant st -> invariant (insert_child slot p o c st).
-Hypothesis after_insert_sibling : forall slot source c st, invariant st -> invariant (insert_sibling slot source c st).
+Hypothesis after_insert_sibling : forall slot source o c st, invariant st -> invariant (insert_sibling slot source o c st).
 Hypothesis after_remove_capability : forall slot st, invariant st -> invariant (remove_capability slot st).
 Hypothesis after_move_capability : forall from to st, invariant st -> invariant (move_capability from to st).
 Hypothesis after_change_capability : forall slot c st, invariant st -> invariant (change_capability slot c st).
@@ -180,7 +180,7 @@ Instance keeps_change_context o f : Keeps (change_context o f). Proof. keeping c
 Instance keeps_change_table o f : Keeps (change_table o f). Proof. keeping change_table. Qed.
 Instance keeps_change_pool o f : Keeps (change_pool o f). Proof. keeping change_pool. Qed.
 Instance keeps_insert_child slot p o c : Keeps (insert_child slot p o c). Proof. exact (after_insert_child slot p o c). Qed.
-Instance keeps_insert_sibling slot s c : Keeps (insert_sibling slot s c). Proof. exact (after_insert_sibling slot s c). Qed.
+Instance keeps_insert_sibling slot s o c : Keeps (insert_sibling slot s o c). Proof. exact (after_insert_sibling slot s o c). Qed.
 Instance keeps_remove_capability slot : Keeps (remove_capability slot). Proof. exact (after_remove_capability slot). Qed.
 Instance keeps_move_capability from to : Keeps (move_capability from to). Proof. exact (after_move_capability from to). Qed.
 Instance keeps_change_capability slot c : Keeps (change_capability slot c). Proof. exact (after_change_capability slot c). Qed.
@@ -213,12 +213,13 @@ Proof.
 Qed.
 Instance keeps_write_words a l : Keeps (write_words a l).
 Proof. revert a. induction l as [|v rest IH]; intros a st ok; simpl; keep. Qed.
+Instance keeps_write_long_words t l : Keeps (write_long_words t l). Proof. keeping write_long_words. Qed.
 Instance keeps_deliver m through badge caps from to : Keeps (deliver m through badge caps from to). Proof. keeping deliver. Qed.
 Instance keeps_break_stack r : Keeps (break_stack r). Proof. keeping break_stack. Qed.
 Instance keeps_return_context r t : Keeps (return_context r t). Proof. keeping return_context. Qed.
 Instance keeps_set_empty_result t : Keeps (set_empty_result t). Proof. keeping set_empty_result. Qed.
 Instance keeps_set_error_result e t : Keeps (set_error_result e t). Proof. keeping set_error_result. Qed.
-Instance keeps_end_call_of t : Keeps (end_call_of t). Proof. keeping end_call_of. Qed.
+Instance keeps_end_call_of t h : Keeps (end_call_of t h). Proof. keeping end_call_of. Qed.
 Instance keeps_free_reply r : Keeps (free_reply r). Proof. keeping free_reply. Qed.
 Instance keeps_stop_waiting t : Keeps (stop_waiting t). Proof. keeping stop_waiting. Qed.
 Instance keeps_suspend t : Keeps (suspend t). Proof. keeping suspend. Qed.
@@ -249,16 +250,16 @@ Instance keeps_unmap_frame b n p : Keeps (unmap_frame b n p). Proof. keeping unm
 Instance keeps_unmap_table t p : Keeps (unmap_table t p). Proof. keeping unmap_table. Qed.
 Instance keeps_release_asid v a : Keeps (release_asid v a). Proof. keeping release_asid. Qed.
 Instance keeps_release_pool p : Keeps (release_pool p). Proof. keeping release_pool. Qed.
-Instance keeps_pass_point : Keeps pass_point. Proof. keeping pass_point. Qed.
+Instance keeps_count_unit : Keeps count_unit. Proof. keeping count_unit. Qed.
 Instance keeps_in_units {A : Type} (work : A -> State -> Unit_done A) (a : A) : (forall a, Keeps (work a)) -> Keeps (in_units work a).
 Proof.
   intros each st ok. unfold in_units.
   match goal with |- context [repeat_until ?f ?x] => assert (good (repeat_until f x)) as result end.
   { apply good_repeat; [|split; [exact I | exact ok]].
     intros (a' & p) (_ & ok'). pose proof (each a' (state_of p) ok') as once.
-    destruct (work a' (state_of p)) as [a'' st'|st']; [|split; [exact I | exact once]].
-    pose proof (keeps_pass_point st' (more_good a'' st' once)) as passed.
-    destruct (pass_point st'); (split; [exact I|]); [exact passed | exact (more_good a'' st' once)]. }
+    destruct (work a' (state_of p)) as [a'' st'|st']; pose proof (keeps_count_unit st' once) as counted.
+    - cbv zeta. destruct (must_stop (count_unit st')); (split; [exact I | exact counted]).
+    - split; [exact I | exact counted]. }
   match goal with |- context [repeat_until ?f ?x] => destruct (repeat_until f x) as [(? & p)|(? & p)] end;
     destruct result as (_ & ok'); cbn in ok' |- *; [exact (keeps_emit Stuck (state_of p) ok') | exact ok'].
 Qed.
@@ -357,6 +358,7 @@ Lemma finish_send_good t m outcome : good outcome -> good (finish_send t m outco
 Proof. intros ok. unfold finish_send. keep. Qed.
 Instance keeps_receive_phase t r b : Keeps (receive_phase t r b). Proof. keeping receive_phase. Qed.
 Instance keeps_becomes n t : Keeps (becomes n t). Proof. keeping becomes. Qed.
+Instance keeps_forget_yield t : Keeps (forget_yield t). Proof. keeping forget_yield. Qed.
 Instance keeps_then_receive t r : Keeps (then_receive t r). Proof. keeping then_receive. Qed.
 Instance keeps_reply_phase t : Keeps (reply_phase t). Proof. keeping reply_phase. Qed.
 Instance keeps_send_and_receive t r : Keeps (send_and_receive t r). Proof. keeping send_and_receive. Qed.
@@ -373,6 +375,7 @@ Instance keeps_debug_event t r a n : Keeps (debug_event t r a n). Proof. keeping
 Instance keeps_user_fault t c : Keeps (user_fault t c). Proof. keeping user_fault. Qed.
 Instance keeps_enter e : Keeps (enter e). Proof. keeping enter. Qed.
 Instance keeps_handle c : Keeps (handle c). Proof. keeping handle. Qed.
+Instance keeps_end_budget_if_booked : Keeps end_budget_if_booked. Proof. keeping end_budget_if_booked. Qed.
 Instance keeps_leave : Keeps leave. Proof. keeping leave. Qed.
 
 (** After every step from a state in which the invariant holds it holds again. *)

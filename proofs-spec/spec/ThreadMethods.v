@@ -136,7 +136,9 @@ Definition set_priority (t p : N) (st : State) : State :=
       change_endpoint e (fun x => x <| senders := insert_behind t (without t (senders x)) st |>) st
   | BlockedOnNotification n =>
       change_notification n (fun x => x <| waiters := insert_behind t (without t (waiters x)) st |>) st
-  | Running => if is_number (current st) t then place_ahead t st else place t st
+  | Running =>
+      if member t (sleeping st) then st <| sleeping := insert_by_time t (without t (sleeping st)) st |>
+      else if is_number (current st) t then place_ahead t st else place t st
   | Inactive | BlockedOnReply _ => st
   end.
 
@@ -154,7 +156,9 @@ Definition tcb_set_mc_priority (mcp : N) (authority : Argument) (call : Invocati
 (** ** Scheduling parameters *)
 
 (** A thread gets a context that nobody has, and runs if nothing else was missing. *)
-Definition bind_context (c t : N) (st : State) : State := give_context c t st >> place t.
+Definition bind_context (c t : N) (st : State) : State :=
+  let st := give_context c t st in
+  (if is_running t st then begin_sporadic t st else st) >> place t.
 
 Definition tcb_set_sched_params (mcp priority : N) (authority sched_context_ fault_ep : Argument) (call : Invocation) (st : State)
     : Decision :=

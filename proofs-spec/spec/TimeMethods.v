@@ -76,14 +76,15 @@ Definition sched_context_yield_to (call : Invocation) (st : State) : Decision :=
 Definition refill_room (bits : N) : N := (N.shiftl 1 bits - sched_context_core_bytes) / refill_bytes.
 
 (** The refills of a context that is configured: all of the budget now. If a thread has it already at most what was left, at the time at
-    which it is usable but not before now, and the rest a period later; all of it a period later when one of the two is too small. *)
+    which it is usable but not before now, and the rest a period later; all of it a period later when one of the two is too small. What
+    is left of a turn counts from now on; a turn that is over begins anew. *)
 Definition configured_refills (c : SchedContext) (new_budget new_period smallest time : N) : list Refill :=
   match refills c, context_thread c with
   | first :: _, Some _ =>
       let start := N.max time (usable_at first) in
       let remaining := N.min (amount first) new_budget in
       let rest := new_budget - remaining in
-      if new_budget =? new_period then [{| usable_at := start; amount := remaining |}]
+      if new_budget =? new_period then [{| usable_at := time; amount := if remaining <? smallest then new_budget else remaining |}]
       else if rest =? 0 then [{| usable_at := start; amount := remaining |}]
       else if (remaining <? smallest) || (rest <? smallest) then [{| usable_at := start + new_period; amount := new_budget |}]
       else [{| usable_at := start; amount := remaining |}; {| usable_at := start + new_period; amount := rest |}]
@@ -94,8 +95,8 @@ Definition configure_context (core budget_ period_ extra badge flags_ : N) (st :
   let new_period := if budget_ =? period_ then new_budget else ticks_up period_ st in
   c <| context_core := core |> <| budget_us := budget_ |> <| period_us := period_ |> <| budget := new_budget |>
     <| period := new_period |> <| extra_refills := extra |> <| context_badge := badge |>
-    <| context_flags := SchedContextFlags.make (SchedContextFlags.sporadic flags_) |>
-    <| refills := configured_refills c new_budget new_period (smallest_budget st) (now st) |> <| pending := 0 |>.
+    <| context_flags := SchedContextFlags.make (SchedContextFlags.sporadic flags_) |> <| unreturned := 0 |>
+    <| refills := configured_refills c new_budget new_period (smallest_budget st) (now st) |>.
 
 Definition sched_control_configure_flags (budget_ period_ extra badge flags_ : N) (target : Argument) (call : Invocation)
     (st : State) : Decision :=

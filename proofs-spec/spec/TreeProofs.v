@@ -431,8 +431,8 @@ Proof.
     + rewrite find_update. apply N.eqb_neq in apart. rewrite N.eqb_sym, apart. exact vacant.
 Qed.
 
-Lemma insert_sibling_right (slot source : N) (c : Capability) (st : State) :
-  indices_are_right st -> indices_are_right (insert_sibling slot source c st).
+Lemma insert_sibling_right (slot source : N) (is_original : bool) (c : Capability) (st : State) :
+  indices_are_right st -> indices_are_right (insert_sibling slot source is_original c st).
 Proof.
   intros (tree & counts). unfold insert_sibling.
   destruct (is_empty slot st) eqn:vacant; [|apply emit_right; split; assumption].
@@ -440,7 +440,7 @@ Proof.
   apply is_empty_spec in vacant.
   set (f := replace source [source; slot]).
   set (st1 := change_children (parent e) f st).
-  set (fresh := {| capability := c; original := false; parent := parent e; children := [] |}).
+  set (fresh := {| capability := c; original := is_original; parent := parent e; children := [] |}).
   assert (slots1 : forall j, slots st1 !! j = if is_number (parent e) j
             then option_map (fun x => with_children (f (children x)) x) (slots st !! j) else slots st !! j).
   { intros j. unfold st1. rewrite slots_of_change_children. destruct (parent e) as [p|]; [|reflexivity].

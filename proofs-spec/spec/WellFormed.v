@@ -234,8 +234,8 @@ Definition well_formed_refills : bool :=
         | [] => budget c =? 0
         | first :: rest =>
             (if is_round_robin c then (match rest with [] => true | _ => false end) && (amount first <=? budget c)
-             else fold_left (fun sum r => sum + amount r) (refills c) (pending c) =? budget c)
-            && ((pending c =? 0) || (pending c <? smallest_budget st))
+             else fold_left (fun sum r => sum + amount r) (refills c) (unreturned c) =? budget c)
+            && ((unreturned c =? 0) || (unreturned c <? smallest_budget st))
             && (N.of_nat (length (refills c)) <=? extra_refills c + 2)
             && ascending (fun a b => usable_at a <=? usable_at b) rest
             && (is_round_robin c || (budget c <? smallest_budget st) || forallb (fun r => smallest_budget st <=? amount r) (refills c))

@@ -25,7 +25,7 @@ Qed.
 (** The root task invokes its own thread with a label that no method has: the error that [errors_change_nothing] speaks of. *)
 Definition wrong_call : Event := {|
   cause := SystemCall; time := 5; saved := [(0, 1); (1, MessageInfo.make 0 0 0 9999); (7, Syscall.number Syscall.Call); (pc, 0x104)];
-  readable := []; preempt_after := None |}.
+  readable := []; preempt_after := None; books := false; ahead := None; behind := None |}.
 Example an_error_happens : snd (fst (step (boot small_plan) wrong_call)) = Fails Error.IllegalOperation.
 Proof. vm_compute. reflexivity. Qed.
 
@@ -35,7 +35,8 @@ Definition words_of_call (label : N) (target : N) (words : list N) (caps : N) : 
     :: combine message_registers words.
 Definition call_event (label target : N) (words : list N) : Event := {|
   cause := SystemCall; time := 9; saved := words_of_call label target words 1;
-  readable := [(0x6000 + ipc_buffer_caps_or_badges, InitSlot.number InitSlot.CNode)]; preempt_after := None |}.
+  readable := [(0x6000 + ipc_buffer_caps_or_badges, InitSlot.number InitSlot.CNode)]; preempt_after := None; books := false;
+  ahead := None; behind := None |}.
 Definition retype_endpoint : Event :=
   call_event (Method.label Method.UntypedRetype) 18 [ObjectType.number ObjectType.Endpoint; 0; 0; 0; 40; 1].
 Definition mint_badge : Event := call_event (Method.label Method.CNodeMint) 2 [41; 64; 40; 64; 15; 7].
