@@ -3,6 +3,7 @@
 
 #include "ipc/ipc.hpp"
 #include "ipc/message.hpp"
+#include "object/user_context.hpp"
 #include "sched/scheduler.hpp"
 
 namespace caprock {
@@ -83,14 +84,15 @@ void send_fault(Core& core, Tcb& thread, const Fault& fault) {
     call_handler(core, thread, handler, thread.sched_context != nullptr);
 }
 
-void send_timeout_fault(Core& core, Tcb& thread) {
+bool report_timeout(Core& core, Tcb& thread) {
+    const Cap& handler = thread.cap(TcbSlot::TimeoutHandler);
+    if (thread.faulted() || !usable_handler(handler)) return false;
     SchedContext& context = *thread.sched_context;
     thread.fault = {.label = FaultLabel::Timeout, .flag = false, .words = {context.badge.raw, micros_down(context.consumed).raw}, .lookup = {}};
     context.consumed = Ticks(0);
-    call_handler(core, thread, thread.cap(TcbSlot::TimeoutHandler), false);
+    call_handler(core, thread, handler, false);
+    return true;
 }
-
-bool has_timeout_handler(const Tcb& thread) { return !thread.faulted() && usable_handler(thread.cap(TcbSlot::TimeoutHandler)); }
 
 void transfer_fault(Tcb& faulter, Tcb& receiver, Badge badge) {
     const Fault& fault = faulter.fault;
@@ -131,7 +133,10 @@ bool apply_fault_reply(Core& core, Tcb& faulter, const Tcb& handler) {
             if (reason == static_cast<Word>(BreakpointType::SoftwareBreakRequest) && length > 0) context.pc = reply.word(0);
             return reply.info().label() == 0;
         }
-        case FaultLabel::Timeout: return reply.info().label() == 0;
+        case FaultLabel::Timeout:
+            for (unsigned i = 0; i < length && i < context_words - thread_pointers; ++i) set_context_word(context, i, reply.word(i));
+            arch::arm_step(context, faulter.debug.steps != 0);
+            return reply.info().label() == 0;
         default: return true;
     }
 }

@@ -8,8 +8,6 @@ namespace caprock {
 
 // The current thread cannot go on. Its fault handler gets a message; without one the thread stops.
 void send_fault(Core& core, Tcb& thread, const Fault& fault);
-bool has_timeout_handler(const Tcb& thread);
-void send_timeout_fault(Core& core, Tcb& thread);
 
 // Writes the fault message of `faulter` as if it had been sent to `receiver`.
 void transfer_fault(Tcb& faulter, Tcb& receiver, Badge badge);

@@ -6,6 +6,7 @@
 #include "object/invocation.hpp"
 #include "object/notification.hpp"
 #include "object/reply.hpp"
+#include "object/user_context.hpp"
 #include "sched/scheduler.hpp"
 
 namespace caprock {
@@ -14,26 +15,9 @@ namespace {
 
 Tcb& target(const Invocation& invocation) { return invocation.cap().as_object<Tcb>(); }
 
-// -- Registers, in the order of abi::UserContext. A count selects a prefix.
+// -- Registers. A count selects a prefix of abi::UserContext.
 
-constexpr unsigned context_words = sizeof(abi::UserContext) / sizeof(Word);
-constexpr unsigned spsr_word = 2;
 constexpr unsigned first_integer = 17;      // x9: from here on CopyRegisters' second group
-constexpr unsigned thread_pointers = 2;     // the last ones
-
-// Where the words of abi::UserContext are in a Context, in words.
-constexpr uint8_t x_word(unsigned i) { return static_cast<uint8_t>(offsetof(Context, x) / sizeof(Word) + i); }
-constexpr uint8_t context_words_at[] = {
-    offsetof(Context, pc) / sizeof(Word), offsetof(Context, sp) / sizeof(Word), offsetof(Context, spsr) / sizeof(Word),
-    x_word(0),  x_word(1),  x_word(2),  x_word(3),  x_word(4),  x_word(5),  x_word(6),  x_word(7),  x_word(8),
-    x_word(16), x_word(17), x_word(18), x_word(29), x_word(30),
-    x_word(9),  x_word(10), x_word(11), x_word(12), x_word(13), x_word(14), x_word(15),
-    x_word(19), x_word(20), x_word(21), x_word(22), x_word(23), x_word(24), x_word(25), x_word(26), x_word(27), x_word(28),
-    offsetof(Context, tpidr) / sizeof(Word), offsetof(Context, tpidrro) / sizeof(Word),
-};
-static_assert(sizeof(context_words_at) == context_words);
-
-Word& context_word(Context& context, unsigned i) { return reinterpret_cast<Word*>(&context)[context_words_at[i]]; }
 
 // x0 to x18 of a thread inside a system call mean nothing to anybody: what the kernel keeps there is its own.
 bool is_dead_register(const Tcb& thread, unsigned i) {
@@ -84,8 +68,7 @@ Invoked write_registers(const Invocation& invocation) {
     if (&thread == &invocation.thread) return Failure::illegal_operation();
     leave_system_call(invocation.core, thread);
     for (unsigned i = 0; i < args.count; ++i) {
-        Word word = invocation.message.word(first + i);
-        context_word(thread.context, i) = i == spsr_word ? arch::sanitise_spsr(word) : word;
+        set_context_word(thread.context, i, invocation.message.word(first + i));
     }
     finish_registers(invocation.core, thread, (args.flags & 1) != 0);
     return Outcome::Done;

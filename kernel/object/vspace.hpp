@@ -9,16 +9,9 @@
 
 namespace caprock {
 
-
 inline constexpr unsigned last_level = 3;
 // Bits of an address below those that select an entry at `level`: 39, 30, 21, 12.
 constexpr unsigned level_shift(unsigned level) { return 39 - 9 * level; }
-
-// The root of an address space in use, or KernAddr(0).
-[[gnu::always_inline]] inline KernAddr vspace_of(const Kernel& kernel, Asid asid) {
-    const AsidPool* pool = kernel.asid_pools[asid.raw / abi::asid_pool_entries];
-    return pool == nullptr ? KernAddr(0) : pool->vspace[asid.raw % abi::asid_pool_entries];
-}
 
 // Where a walk ended: at the level asked for, or earlier at an entry that leads no further.
 struct Walk {

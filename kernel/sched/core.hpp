@@ -83,4 +83,10 @@ struct Kernel {
     bool irq_issued[max_irqs] = {};          // a handler exists
 };
 
+// The root of an address space in use, or KernAddr(0).
+[[gnu::always_inline]] inline KernAddr vspace_of(const Kernel& kernel, Asid asid) {
+    const AsidPool* pool = kernel.asid_pools[asid.raw / abi::asid_pool_entries];
+    return pool == nullptr ? KernAddr(0) : pool->vspace[asid.raw % abi::asid_pool_entries];
+}
+
 }  // namespace caprock

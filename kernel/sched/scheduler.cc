@@ -2,8 +2,6 @@
 #include "sched/scheduler.hpp"
 
 #include "core/panic.hpp"
-#include "ipc/fault.hpp"
-#include "object/vspace.hpp"
 
 namespace caprock {
 
@@ -43,9 +41,7 @@ void end_budget(Core& core, Tcb& thread) {
     if (context.round_robin()) {
         context.first().amount = context.budget;
         enqueue_back(core, thread);
-    } else if (has_timeout_handler(thread)) {
-        send_timeout_fault(core, thread);
-    } else {
+    } else if (!report_timeout(core, thread)) {
         postpone(core, thread);
     }
 }

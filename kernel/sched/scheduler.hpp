@@ -43,6 +43,10 @@ void begin_domain_turn(Core& core, unsigned entry);
 // What makes the thread special has changed.
 void refresh_special(Core& core, Tcb& thread);
 
+// The scheduler's one way up, implemented by the fault path (ipc/fault.cc): the timeout handler of a thread that is in no queue hears that the
+// budget is used up. False: there is no handler that could.
+bool report_timeout(Core& core, Tcb& thread);
+
 // Chooses who runs next and makes it current. Called once at the end of every kernel entry.
 void schedule(Core& core);
 

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-TRACES = ("docs/trace-call.md", "docs/trace-retype.md")
+TRACES = ("docs/trace-call.md", "docs/trace-retype.md", "docs/spec.md")
 DOCUMENTS = sorted(str(path.relative_to(ROOT)) for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 
 def steps(text: str) -> list[tuple[str, str]]:
-    """The (file, symbol) pairs that a walk names: first two cells of a table's row, or `file`, `symbol` in a sentence."""
+    """The (file, symbol) pairs that a walk names: first two cells of a table's row, `symbol` in `file` in a cell, or (`file`, `symbol`) in a sentence."""
     rows = re.findall(r"^\| `([^`]+)` \| `([^`]+)` \|", text, re.MULTILINE)
+    rows += [(file, symbol) for symbol, file in re.findall(r"`(\w+)` in `([\w./-]+)`", text)]
     return rows + re.findall(r"\(`([\w./-]+/[\w.-]+)`, `(\w+)`\)", text)
 
 

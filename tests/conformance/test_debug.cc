@@ -452,4 +452,14 @@ TEST(step_given_up, "a stepped thread that its handler leaves inactive is not st
     CHECK_EQUAL(stepped.result, 3);
 }
 
+TEST(step_unanswered, "a stepped thread that is resumed instead of answered is not stepped any more") {
+    Stepped stepped;
+    CHECK_OK(stepped.thread->tcb.configure_single_stepping(0, 1));
+    stepped.thread->resume();
+    CHECK_EQUAL(stepped.handler.receive().words[DebugException::reason], BreakpointType::SingleStep);
+    stepped.thread->resume();
+    CHECK(stepped.thread->done());
+    CHECK_EQUAL(stepped.result, 3);
+}
+
 }  // namespace caprock::conformance

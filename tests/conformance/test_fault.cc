@@ -286,6 +286,34 @@ TEST(timeout_stop, "a reply with a label to a Timeout stops the thread") {
     CHECK_EQUAL(count, seen);
 }
 
+TEST(timeout_reply_registers, "the words of a reply to a Timeout become the thread's registers, its thread pointers excepted") {
+    constexpr unsigned words = sizeof(abi::UserContext) / sizeof(uint64_t);
+    const FaultHandler handler;
+    uint64_t seen = 0;
+    uint64_t flags = 0;
+    uint64_t pointer = 0;
+    auto waiting = [&] {
+        asm volatile("mov x28, #0\n1:\tcbz x28, 1b\n\tmrs %1, nzcv\n\tmrs %2, tpidr_el0\n\tmov %0, x28"
+                     : "=&r"(seen), "=&r"(flags), "=&r"(pointer) : : "x28");
+    };
+    const Thread& thread = prepare(waiting, {.priority = lower_priority, .budget = 500, .period = 100'000});
+    CHECK_OK(thread.tcb.set_timeout_endpoint(handler.endpoint()));
+    thread.resume();
+    CHECK_EQUAL(handler.receive().label, FaultLabel::Timeout);
+    abi::UserContext context{};
+    CHECK_OK(thread.tcb.read_registers(0, words, context));
+    const uint64_t before = context.tpidr_el0;
+    context.spsr = 0xa000'03c5;
+    context.x19_x28[9] = 4711;
+    context.tpidr_el0 = 1;
+    set_budget(thread.context, 500, 100'001);
+    handler.reply(0, reinterpret_cast<const uint64_t*>(&context), words);
+    thread.join();
+    CHECK_EQUAL(seen, 4711);
+    CHECK_EQUAL(flags, 0xa000'0000);
+    CHECK_EQUAL(pointer, before);
+}
+
 TEST(timeout_in_server, "a caller's budget that ends in a passive server is the server's Timeout fault") {
     const FaultHandler handler;
     const Cap<Endpoint> endpoint = create<Endpoint>();

@@ -506,6 +506,41 @@ TEST(cancelled_lent, "a passive server goes on with the context of a caller that
     CHECK_EQUAL(result.info.label(), Error::CallCancelled);
 }
 
+TEST(cancelled_forgotten, "the reply object of a caller that is suspended has nothing more to do with the context that the server goes on with") {
+    const Cap<Untyped> untyped = create<Untyped>(12);
+    const Cap<Endpoint> front = create<Endpoint>();
+    const Cap<Reply> reply = create_in<Reply>(untyped);
+    const Channel back;
+    const Cap<Notification> go = create<Notification>();
+    auto answering = [&] {
+        sys::ShortMessage message;
+        receive_short(back, message);
+        sys::reply_recv(back.endpoint.address(), back.reply.address(), message);
+    };
+    bool answered = false;
+    auto serving = [&] {
+        sys::ShortMessage message;
+        sys::recv(front.address(), reply.address(), message);
+        sys::wait(go.address(), message);
+        sys::call(back.endpoint.address(), message);
+        answered = true;
+    };
+    CHECK_OK(spawn(answering).context.unbind());
+    CHECK_OK(spawn(serving).context.unbind());
+    auto calling = [&] {
+        sys::ShortMessage message{MessageInfo{0}, 0, {}};
+        sys::call(front.address(), message);
+    };
+    CHECK_OK(spawn(calling).tcb.suspend());
+    revoke(untyped);
+    const Cap<Frame> frame = create_in<Frame>(untyped);
+    CHECK_OK(frame.map(small_window, read_only, cached, own_vspace));
+    sys::signal(go.address());
+    CHECK(answered);
+    for (uint64_t offset = 0; offset < page_bytes; offset += 8)
+        CHECK_EQUAL(*reinterpret_cast<volatile uint64_t*>(small_window + offset), 0);
+}
+
 TEST(restart_send, "a blocked sender that is suspended and resumed sends its message then") {
     const Channel channel;
     auto sending = [&] { CHECK_EQUAL(sys::send(channel.endpoint.address(), make_message(3, 30)), Error::NoError); };

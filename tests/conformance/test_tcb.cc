@@ -643,6 +643,25 @@ TEST(replace_preempted, "a CSpace whose last capability the thread holds is dest
     CHECK_OK(copy_to(take_slots(), untyped));
 }
 
+TEST(replaced_with_itself, "a thread whose new CSpace goes with its old one has none, and its system calls are CapFaults") {
+    const Cap<Untyped> untyped = create<Untyped>(18);
+    const Cap<CNode> inner = create_in<CNode>(untyped, 4);
+    const Cap<CNode> node = create_in<CNode>(untyped, 4);
+    const Cap<CNode> root = as_root(node, 4);
+    const FaultHandler handler;
+    auto replacing = [] { (void)Cap<TCB>{1}.set_space(no_guard, 0, CapRef{}, Cap<CNode>{2}, Cap<VSpace>{3}); };
+    const Thread& thread = prepare(replacing, {.fault_endpoint = handler.endpoint(), .cspace = root});
+    CHECK_OK(root.copy(1, 64, thread.tcb.address(), 64, all_rights, own_cnode));
+    CHECK_OK(root.copy(3, 64, own_vspace.address(), 64, all_rights, own_cnode));
+    CHECK_OK(root.move(2, 64, as_root(inner, 4).address(), 64, own_cnode));
+    const CapRef mine[] = {root, node, inner};
+    for (const CapRef cap : mine) delete_cap(cap);
+    thread.resume();
+    CHECK_EQUAL(CHECK_OK(inspect.read_tcb_slot(0, thread.tcb)).kind, abi::CapType::Null);
+    CHECK_EQUAL(CHECK_OK(inspect.read_tcb_slot(1, thread.tcb)).kind, abi::CapType::Null);
+    CHECK_OK(copy_to(take_slots(), untyped));
+}
+
 TEST(delete_slots, "a thread that is deleted deletes all of its five capabilities") {
     const Cap<Untyped> untyped = create<Untyped>(18);
     const Cap<TCB> tcb = create<TCB>();
@@ -713,6 +732,29 @@ TEST(resume_ready, "a thread that waits for its turn is resumed again and again,
     for (unsigned i = 0; i < 9; ++i) CHECK_OK(threads[i % 3]->tcb.resume());
     for (const Thread* thread : threads) thread->join();
     for (const unsigned count : ran) CHECK_EQUAL(count, 1);
+}
+
+TEST(resume_ready_refill, "Resume of a thread that waits for its turn leaves its budget alone: it comes back when it would have") {
+    uint64_t first_turn_end = 0;
+    uint64_t second_turn = 0;
+    auto running = [&] {
+        // Runs until there is a gap.
+        do {
+            first_turn_end = second_turn;
+            second_turn = now();
+        } while (first_turn_end == 0 || second_turn - first_turn_end < ticks_of(200));
+    };
+    const Thread& thread = prepare(running, {.priority = lower_priority, .passive = true});
+    const Cap<SchedContext> context = create<SchedContext>(10);
+    CHECK_OK(sched_control.configure_flags(500, 10'000, 8, 0, abi::SchedContextFlags::make(1), context));
+    CHECK_OK(context.bind(thread.tcb));
+    const uint64_t start = now();
+    thread.resume();
+    while (now() - start < ticks_of(4'000)) {}
+    thread.resume();
+    thread.join();
+    CHECK(first_turn_end - start >= ticks_of(4'400));
+    CHECK(second_turn - start <= ticks_of(10'500));
 }
 
 TEST(space_at_once, "a thread that changes its address space sees the new one's memory at its next instruction") {

@@ -179,7 +179,8 @@ uint64_t Generator::in_range(uint64_t low, uint64_t high) {
     uint64_t width = high - low + 1;
     if (choices_.one_in(24)) return choices_.one_in(2) ? high + 1 : low - 1;
     if (choices_.one_in(24)) return any_word();
-    return low + (choices_.one_in(2) && width > 6 ? choices_.below(6) : choices_.below(width));
+    // What stands at an index does so more often at a low one.
+    return low + (choices_.one_in(2) && width > 6 ? choices_.below(1 + choices_.below(6)) : choices_.below(width));
 }
 
 uint64_t& Generator::word(Operation& operation, unsigned i) {

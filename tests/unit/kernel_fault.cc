@@ -274,6 +274,33 @@ TEST_CASE("the end of a budget", "[fault]") {
     }
 }
 
+TEST_CASE("the words of a reply to a timeout become registers, a prefix without the thread pointers", "[fault]") {
+    World w;
+    Word endpoint = w.make(ObjectType::Endpoint);
+    Word reply = w.make(ObjectType::Reply);
+    Thread handler = w.start_thread(30);
+    Thread thread = w.make_thread(20, Budget{.budget_us = 1000, .period_us = 10'000});
+    w.resume(thread);
+    w.must(thread.tcb, Method::TCBSetTimeoutEndpoint, {}, {endpoint});
+    w.run(handler);
+    w.syscall(Syscall::Recv, endpoint, {}, reply);
+    w.run(thread);
+    hardware.time += 62'500;
+    w.timer();
+    REQUIRE(thread->fault.label == FaultLabel::Timeout);
+    Context before = thread->context;
+    unsigned count = GENERATE(0u, 1u, 3u, 12u);
+    std::vector<Word> words;
+    for (unsigned i = 0; i < count; ++i) words.push_back(0x1000 + i);
+    w.run(handler);
+    w.syscall(Syscall::Send, reply, {.words = words});
+    CHECK(thread->context.pc == (count > 0 ? 0x1000 : before.pc));
+    CHECK(thread->context.sp == (count > 1 ? 0x1001 : before.sp));
+    CHECK(thread->context.spsr == (count > 2 ? arch::sanitise_spsr(0x1002) : before.spsr));
+    for (unsigned i = 0; i < 9; ++i) CHECK(thread->context.x[i] == (i + 3 < count ? 0x1003 + i : before.x[i]));
+    CHECK(thread->context.x[9] == before.x[9]);
+}
+
 TEST_CASE("a server whose caller's budget ends raises the timeout itself", "[fault]") {
     World w;
     Word endpoint = w.make(ObjectType::Endpoint);
@@ -302,4 +329,38 @@ TEST_CASE("a server whose caller's budget ends raises the timeout itself", "[fau
     CHECK(w.answer(handler) == Answer{.label = static_cast<Word>(FaultLabel::Timeout), .words = {7, 1120}});
     CHECK(server->state == ThreadState::BlockedOnReply);
     CHECK(client->state == ThreadState::BlockedOnReply);
+}
+
+TEST_CASE("a handler without a buffer receives the first words of a long fault message", "[fault]") {
+    Faulting w;
+    w.must(w.handler.tcb, Method::TCBSetIPCBuffer, {0}, {0});
+    w.run(w.thread);
+    w.thread->context.x[7] = 200;
+    w.execute();
+    MessageInfo info{w.handler->context.x[reg::info]};
+    CHECK(info.label() == static_cast<Word>(FaultLabel::UnknownSyscall));
+    CHECK(info.length() == register_words);
+    for (unsigned i = 0; i < 8; ++i) CHECK(w.handler->context.x[reg::word(i)] == w.thread->context.x[i]);
+}
+
+TEST_CASE("a handler whose endpoint gives only the right to answer with capabilities serves as well", "[fault]") {
+    Faulting w;
+    CapRights rights = GENERATE(CapRights::make(1, 0, 1, 0), CapRights::make(1, 0, 0, 1));
+    Word other = w.copy(w.endpoint, rights);
+    w.must(w.thread.tcb, Method::TCBSetSpace, {0, 0}, {other, root_cnode, root_vspace});
+    w.run(w.thread);
+    w.vm_fault(1, 2, false);
+    CHECK(w.answer(w.handler).label == static_cast<Word>(FaultLabel::VMFault));
+    CHECK(w.thread->state == ThreadState::BlockedOnReply);
+}
+
+TEST_CASE("a thread whose fault endpoint loses its rights with the capability stops", "[fault]") {
+    Faulting w;
+    w.must(w.thread.tcb, Method::TCBSetTimeoutEndpoint, {}, {w.badged});
+    // Nothing takes rights from a capability in a TCB: it is the same with one that was put there by hand.
+    CapRights rights = GENERATE(CapRights{0}, CapRights::make(0, 1, 1, 1), CapRights::make(1, 1, 0, 0));
+    as<EndpointCap>(w.thread->slot(TcbSlot::FaultHandler).cap).mask_rights(rights);
+    w.run(w.thread);
+    w.vm_fault(1, 2, false);
+    CHECK(w.thread->state == ThreadState::Inactive);
 }

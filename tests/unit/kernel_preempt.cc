@@ -688,6 +688,43 @@ TEST_CASE("an ASID pool whose deletion was preempted gives out no ASID twice", "
     CHECK(w.kernel().asid_pools[1] == nullptr);
 }
 
+TEST_CASE("a fault endpoint that goes with its last capability, preempted anywhere", "[preempt]") {
+    // The old endpoint's waiters are woken one by one before the new one takes its place.
+    struct Handled : Crowd {
+        Thread target = make_thread(50, Budget{});
+        Word fresh_endpoint = make(ObjectType::Endpoint);
+        Word context = make_context({});
+        void build(bool timeout) {
+            receive_all();
+            if (timeout)
+                must(target.tcb, Method::TCBSetTimeoutEndpoint, {}, {endpoint});
+            else
+                must(target.tcb, Method::TCBSetSpace, {0, 0}, {endpoint, root_cnode, root_vspace});
+            for (Word cap : {badged[5], badged[6], endpoint}) REQUIRE_OK(remove(cap));
+        }
+    };
+    unsigned which = GENERATE(0u, 1u, 2u);
+    Preempted done = preempt_everywhere<Handled>(
+        [&](Handled& w) { w.build(which == 2); },
+        [&](Handled& w) {
+            constexpr Word root_tcb = World::cap(InitSlot::TCB);
+            Word tcb = w.target.tcb;
+            Word endpoint = w.fresh_endpoint;
+            switch (which) {
+                case 0: REQUIRE_OK(w.invoke(tcb, Method::TCBSetSpace, {0, 0}, {endpoint, root_cnode, root_vspace})); break;
+                case 1: REQUIRE_OK(w.invoke(tcb, Method::TCBSetSchedParams, {50, 40}, {root_tcb, w.target.context, endpoint})); break;
+                default: REQUIRE_OK(w.invoke(tcb, Method::TCBSetTimeoutEndpoint, {}, {endpoint})); break;
+            }
+            TcbSlot slot = which == 2 ? TcbSlot::TimeoutHandler : TcbSlot::FaultHandler;
+            CHECK(w.target->cap(slot).object() == w.slot(endpoint).cap.object());
+            for (const Thread& thread : w.threads) CHECK(thread->state == ThreadState::Running);
+            if (which == 1) CHECK(w.target->priority == Prio(40));
+        },
+        Pairing::Pairs);
+    CHECK(done.problem == "");
+    CHECK(done.points == Crowd::size - 1);
+}
+
 TEST_CASE("capabilities of threads and interrupts that are replaced, preempted anywhere", "[preempt]") {
     struct Replacing : Crowd {
         Word full = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The system calls, for C11 and C++: each function is one svc with the register map of the manual's chapter "System calls and
+// The system calls, for C11 and C++11: each function is one svc with the register map of the manual's chapter "System calls and
 // messages". Words 0 to 11 of a message are in the structure, words 12 and up and capabilities in the thread's IPC buffer.
 #pragma once
 
@@ -9,9 +9,11 @@
 #define CAPROCK_INLINE static inline __attribute__((always_inline))
 
 // The calling thread's IPC buffer, null while it has none. The runtime defines it; local-exec, as components are linked statically.
-#ifdef __cplusplus
+#if defined(__cplusplus) && __cplusplus >= 202002L
 #include <caprock/abi.hpp>
 extern "C" constinit thread_local caprock::abi::IPCBuffer* caprock_ipc_buffer __attribute__((tls_model("local-exec")));
+#elif defined(__cplusplus)
+extern "C" __thread caprock_ipc_buffer_t *caprock_ipc_buffer __attribute__((tls_model("local-exec")));
 #else
 extern _Thread_local caprock_ipc_buffer_t *caprock_ipc_buffer __attribute__((tls_model("local-exec")));
 #endif
