@@ -4,6 +4,7 @@
 #include "core/panic.hpp"
 #include "object/finalise.hpp"
 #include "object/tcb.hpp"
+#include "sched/scheduler.hpp"
 
 namespace caprock {
 
@@ -43,6 +44,8 @@ Progress discard(Core& core, Slot& slot) {
     }
     if (finalise(core, slot.cap, final) == Progress::Preempted) return Progress::Preempted;
     unlink_slot(slot);
+    // A thread that loses its address space does so at once, not when another runs.
+    if (core.current != nullptr && &slot == &core.current->slot(TcbSlot::VSpace)) reload_address_space(core);
     return Progress::Complete;
 }
 

@@ -81,7 +81,7 @@ void send_fault(Core& core, Tcb& thread, const Fault& fault) {
         return;
     }
     thread.fault = fault;
-    call_handler(core, thread, handler, thread.sched_context != nullptr);
+    call_handler(core, thread, handler, true);
 }
 
 bool report_timeout(Core& core, Tcb& thread) {

@@ -36,7 +36,7 @@ inline IPCBuffer* writable_buffer(const Tcb& thread) {
 inline MessageInfo sent_info(const Tcb& thread) {
     MessageInfo info{thread.context.x[reg::info]};
     if (info.length() <= register_words) return info;
-    Word most = thread.cap(TcbSlot::Buffer).is(CapType::Frame) ? Word{abi::ipc_message_words} : Word{register_words};
+    Word most = readable_buffer(thread) != nullptr ? Word{abi::ipc_message_words} : Word{register_words};
     if (info.length() <= most) return info;
     return MessageInfo::make(most, info.extra_caps(), info.caps_unwrapped(), info.label());
 }

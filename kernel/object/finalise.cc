@@ -26,7 +26,7 @@ void finalise_sched_context(Core& core, SchedContext& context) {
         charge(core, arch::now());
         core.current_sched_context = nullptr;
     }
-    if (context.yield_from != nullptr) complete_yield(core, *context.yield_from);
+    if (context.yield_from != nullptr) end_yield(core, *context.yield_from);
     unbind_sched_context_tcb(core, context);
     unbind_sched_context_notification(context);
     if (context.reply != nullptr) context.reply->context = nullptr;
@@ -71,7 +71,7 @@ void finalise_tcb(Core& core, Tcb& thread) {
     end_sweep(thread);
     unbind_notification(thread);
     if (thread.sched_context != nullptr) unbind_sched_context_tcb(core, *thread.sched_context);
-    if (core.fpu_owner == &thread) core.fpu_owner = nullptr;
+    if (core.fpu_owner == &thread) take_fpu(core, nullptr);
     if (core.current == &thread) {
         // Its VSpace may go next: the processor must not walk the tables any more when the TLB forgets their ASID.
         arch::set_no_address_space();

@@ -21,11 +21,22 @@ void complete_yield(Core& core, Tcb& caller) {
     set_result(caller, take_consumed(context).raw);
 }
 
+void end_yield(Core& core, Tcb& caller) {
+    book_use(core, *caller.yielding_to);
+    complete_yield(core, caller);
+}
+
 void forget_yield(Core& core, Tcb& caller) {
     assert_that(caller.yielding_to->yield_from == &caller, "yield_tie");
     caller.yielding_to->yield_from = nullptr;
     caller.yielding_to = nullptr;
     refresh_special(core, caller);
+}
+
+void book_use(Core& core, const SchedContext& context) {
+    if (&context != core.current_sched_context) return;
+    charge(core, arch::now());
+    core.reschedule = true;
 }
 
 Micros take_consumed(SchedContext& context) {

@@ -62,16 +62,20 @@ void refill_charge(SchedContext& context, Ticks used);
 // A thread starts to run on the context at `now`: budget that was available earlier is available from now on only.
 void refill_unblock(SchedContext& context, Ticks now);
 bool refill_ready(SchedContext& context, Ticks now);
-// The time used since the last report; the next one starts at zero.
+// The time used since the last report; the next one starts at zero. Of the context in use only what is booked counts.
 Micros take_consumed(SchedContext& context);
+// Books the time up to now, if this is the context in use.
+void book_use(Core& core, const SchedContext& context);
 // Enough is left to enter the kernel and do something.
 bool refill_sufficient(SchedContext& context);
 
 // -- YieldTo. The caller stays runnable; when it runs again, or either side goes away, the call ends.
 
 void begin_yield(Core& core, SchedContext& context, Tcb& caller);
-// The caller is told the time consumed.
+// The caller is told the time consumed, right after it was booked.
 void complete_yield(Core& core, Tcb& caller);
+// The same at any time.
+void end_yield(Core& core, Tcb& caller);
 // The caller wants no result.
 void forget_yield(Core& core, Tcb& caller);
 

@@ -93,9 +93,8 @@ Invoked unbind_object(const Invocation& invocation) {
 
 Invoked consumed(const Invocation& invocation) {
     SchedContext& context = context_of(invocation);
-    if (&context == invocation.core.current_sched_context) charge(invocation.core, arch::now());
+    book_use(invocation.core, context);
     set_result(invocation.thread, take_consumed(context).raw);
-    invocation.core.reschedule = true;
     return Outcome::Answered;
 }
 
@@ -105,7 +104,7 @@ Invoked yield_to(const Invocation& invocation) {
     SchedContext& context = context_of(invocation);
     Tcb* thread = context.tcb;
     if (thread == nullptr || thread == &caller || thread->priority > caller.max_priority) return Failure::illegal_operation();
-    if (context.yield_from != nullptr) complete_yield(core, *context.yield_from);
+    if (context.yield_from != nullptr) end_yield(core, *context.yield_from);
     bool at_once = false;
     if (schedulable(*thread)) {
         at_once = thread->priority >= caller.priority && thread->domain == caller.domain;

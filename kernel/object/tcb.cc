@@ -9,7 +9,7 @@
 namespace caprock {
 
 void suspend(Core& core, Tcb& thread) {
-    if (thread.yielding_to != nullptr) complete_yield(core, thread);
+    if (thread.yielding_to != nullptr) end_yield(core, thread);
     cancel_ipc(thread);
     dequeue(core, thread);
     thread.state = ThreadState::Inactive;

@@ -186,6 +186,10 @@ TEST(pool_memory, "a pool takes all of its memory, whatever that held") {
     const Result<void> second = page.retype(abi::ObjectType::Endpoint, 0, 0, 0, take_slots(), 1, own_cnode);
     CHECK_ERROR(second, NotEnoughMemory);
     CHECK_EQUAL(second.detail(0), 0);
+    // The same of memory that was never used before.
+    const Cap<Untyped> fresh = create<Untyped>(12);
+    make_pool(fresh);
+    CHECK_ERROR(fresh.retype(abi::ObjectType::Endpoint, 0, 0, 0, take_slots(), 1, own_cnode), NotEnoughMemory);
 }
 
 }  // namespace caprock::conformance

@@ -56,6 +56,20 @@ TEST(own_space_deleted, "a thread that deletes the VSpace in which it runs fault
     CHECK(!survived);
 }
 
+TEST(own_space_revoked, "a thread that takes its own address space away faults at its next instruction, though the VSpace is still there") {
+    const FaultHandler handler;
+    const OwnSpace space(own_asid_pool);
+    bool survived = false;
+    auto ending = [&] {
+        revoke(space.vspace);
+        survived = true;
+    };
+    spawn(ending, {.vspace = space.vspace, .fault_endpoint = handler.endpoint()});
+    check_fetch_fault(handler);
+    CHECK(!survived);
+    CHECK(!is_empty(space.vspace));
+}
+
 TEST(pool_deleted, "a thread whose ASID pool is gone faults, and its VSpace cannot be used again") {
     const FaultHandler handler;
     const Cap<Untyped> memory = create<Untyped>(12);

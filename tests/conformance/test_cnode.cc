@@ -307,7 +307,9 @@ TEST(too_many_levels, "an address that leads through more CNodes than the limit 
 }
 
 TEST(null_root, "a null capability as a root is no CNode") {
-    CHECK_LOOKUP(own_cnode.copy(take_slots(), 64, 0, 64, all_rights, CapRef{}), true, InvalidRoot);
+    const Result<void> result = own_cnode.copy(take_slots(), 64, 0, 44, all_rights, CapRef{});
+    CHECK_LOOKUP(result, true, InvalidRoot);
+    CHECK_EQUAL(result.detail(2), 44);   // bits left
 }
 
 // -- Moving capabilities

@@ -248,4 +248,42 @@ TEST(moved_ready, "a ready thread that is moved to another domain waits there, a
     CHECK(ran);
 }
 
+TEST(end_of_schedule, "the schedule ends before an entry of length 0, whose domain has no time at all") {
+    static constinit Recorder recorder;
+    const Thread& thread = prepare(recorder, {.priority = 200});
+    CHECK_OK(domain_control.set(5, thread.tcb));
+    thread.resume();
+    CHECK_OK(domain_control.schedule_configure(0, 0, 300));
+    CHECK_OK(domain_control.schedule_configure(1, 1, 100));
+    CHECK_OK(domain_control.schedule_configure(2, 5, 0));
+    CHECK_OK(domain_control.schedule_set_start(0));
+    spend(20'000);
+    CHECK_EQUAL(recorder.count, 0);
+    CHECK_EQUAL(CHECK_OK(thread.context.consumed()), 0);
+}
+
+TEST(woken_at_the_end, "a thread that is woken when its domain's time ends runs when the domain has time again") {
+    const Cap<Notification> notification = create<Notification>();
+    unsigned woken = 0;
+    auto waiting = [&] {
+        for (;;) {
+            sys::ShortMessage message;
+            sys::wait(notification.address(), message);
+            ++woken;
+        }
+    };
+    spawn(waiting);
+    CHECK_OK(domain_control.schedule_configure(1, 1, 10));
+    unsigned sent = 0;
+    // Turns of many lengths: they end at every point of the system call.
+    for (uint64_t length = 20; length < 120; ++length) {
+        CHECK_OK(domain_control.schedule_configure(0, 0, length));
+        CHECK_OK(domain_control.schedule_set_start(0));
+        for (unsigned i = 0; i < 100; ++i) {
+            sys::signal(notification.address());
+            CHECK_EQUAL(woken, ++sent);
+        }
+    }
+}
+
 }  // namespace caprock::conformance

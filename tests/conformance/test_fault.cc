@@ -132,6 +132,9 @@ TEST(hypervisor_call, "hvc and smc are undefined") {
     expect_exception([] { asm volatile("hvc #0"); }, class_unknown);
     expect_exception([] { asm volatile("smc #0"); }, class_unknown);
 }
+TEST(debug_channel, "the debug communication channel is closed") {
+    expect_exception([] { asm volatile("mrs x9, mdccsr_el0" : : : "x9"); }, class_system);
+}
 TEST(exclusive, "an exclusive load that is not aligned") {
     expect_exception(
         [] {
@@ -153,16 +156,27 @@ TEST(pc_alignment, "a misaligned program counter") {
     CHECK(thread.done());
 }
 
-TEST(exception_reply, "a reply to a UserException sets pc, sp and NZCV") {
+TEST(exception_reply, "a UserException tells pc, sp and NZCV, and a reply sets them") {
     const FaultHandler handler;
-    uint64_t flags = 0;
-    auto faulting = [&] { asm volatile("udf #0\n\tmrs %0, nzcv" : "=r"(flags)); };
+    uint64_t flags = 0x6000'0000;
+    uint64_t stack_pointer = 0;
+    auto faulting = [&] {
+        asm volatile("msr nzcv, %0\n\tmov x19, sp\n\tudf #0\n\tmrs %0, nzcv\n\tmov %1, sp\n\tmov sp, x19"
+                     : "+r"(flags), "=&r"(stack_pointer) : : "x19", "cc", "memory");
+    };
     const Thread& thread = spawn(faulting, {.fault_endpoint = handler.endpoint()});
     const FaultReport report = handler.receive();
-    const uint64_t words[] = {report.words[UserException::fault_ip] + 4, report.words[UserException::sp], 0xa000'03c5};
+    abi::UserContext context{};
+    CHECK_OK(thread.tcb.read_registers(0, 3, context));
+    CHECK_EQUAL(report.words[UserException::fault_ip], context.pc);
+    CHECK_EQUAL(report.words[UserException::sp], context.sp);
+    CHECK_EQUAL(report.words[UserException::spsr], context.spsr);
+    CHECK_EQUAL(context.spsr & 0xf000'0000, 0x6000'0000);
+    const uint64_t words[] = {report.words[UserException::fault_ip] + 4, report.words[UserException::sp] - 64, 0xa000'03c5};
     handler.reply(0, words, 3);
     CHECK(thread.done());
     CHECK_EQUAL(flags, 0xa000'0000);
+    CHECK_EQUAL(stack_pointer, report.words[UserException::sp] - 64);
 }
 
 TEST(reply_label, "a reply with a label leaves the thread inactive until it is resumed") {

@@ -430,6 +430,50 @@ TEST(refused_in_queue, "senders that were there first are refused too, and the n
     CHECK_EQUAL(results[1], Error::NoDonation);
 }
 
+TEST(refused_many, "however many senders were there first, all of them are refused before the context goes back") {
+    constexpr unsigned count = 20;
+    const Channel channel;
+    Crowd crowd(count);
+    Cap<TCB> senders[count];
+    auto serving = [&] {
+        sys::Message message;
+        receive(channel, message, abi::syscall_flag_require_donation);
+        for (Cap<TCB>& sender : senders) sender = crowd.add(abi::Syscall::Send, channel.endpoint, 120);
+        for (const Cap<TCB> sender : senders) CHECK_EQUAL(CHECK_OK(inspect.read_tcb(sender)).state, 3);
+        message.info = MessageInfo{0};
+        sys::reply_recv(channel.endpoint.address(), channel.reply.address(), message, abi::syscall_flag_require_donation);
+    };
+    const Thread& server = spawn(serving);
+    CHECK_OK(server.context.unbind());
+    sys::ShortMessage message{MessageInfo{0}, 0, {}};
+    sys::call(channel.endpoint.address(), message);
+    for (const Cap<TCB> sender : senders) CHECK_EQUAL(CHECK_OK(inspect.read_tcb(sender)).state, 1);
+    CHECK_EQUAL(CHECK_OK(inspect.read_tcb(server.tcb)).state, 2);
+}
+
+TEST(refused_late, "senders to an endpoint that comes with the server's own reply into the slot where it receives are refused too") {
+    const Channel channel;
+    const Cap<Endpoint> later = create<Endpoint>();
+    const Cap<Endpoint> slot = name_receive_slot();
+    auto serving = [&] {
+        sys::Message message;
+        receive(channel, message, abi::syscall_flag_require_donation);
+        caprock_ipc_buffer->caps_or_badges[0] = later.address();
+        message.info = MessageInfo::make(0, 1, 0, 0);
+        sys::reply_recv(slot.address(), channel.reply.address(), message, abi::syscall_flag_require_donation);
+    };
+    const Thread& server = spawn(serving);
+    CHECK_OK(server.context.unbind());
+    Error result = Error::IllegalOperation;
+    auto sending = [&] { result = sys::send(later.address(), sys::ShortMessage{}); };
+    spawn(sending);
+    sys::Message message = make_message(0, 0);
+    sys::call(channel.endpoint.address(), message);
+    CHECK_EQUAL(message.info.extra_caps(), 1);
+    CHECK_EQUAL(result, Error::NoDonation);
+    CHECK_EQUAL(CHECK_OK(inspect.read_tcb(server.tcb)).state, 2);
+}
+
 TEST(cancelled_by_delete, "a caller whose reply object is deleted returns with CallCancelled") {
     const Channel channel;
     sys::Invocation result{};
@@ -680,6 +724,28 @@ TEST(nb_send_recv, "NBSendRecv sends, lends its context, and receives") {
     sys::nb_send_wait(there.endpoint.address(), back.endpoint.address(), message);
     CHECK_EQUAL(got, pattern(7, 0));
     check_message(message, 7, 1);
+}
+
+TEST(less_important_server, "a passive server of low priority does not run before a more important thread that is ready") {
+    const Channel channel;
+    unsigned order = 0;
+    unsigned first = 0;
+    unsigned second = 0;
+    auto serving = [&] {
+        sys::ShortMessage message;
+        receive_short(channel, message);
+        second = ++order;
+        message.info = MessageInfo{0};
+        sys::reply_recv(channel.endpoint.address(), channel.reply.address(), message);
+    };
+    const Thread& server = spawn(serving);
+    CHECK_OK(server.context.unbind());
+    CHECK_OK(server.tcb.set_priority(lower_priority - 5, own_tcb));
+    auto running = [&] { first = ++order; };
+    spawn(running, {.priority = lower_priority});
+    sys::ShortMessage message{MessageInfo{0}, 0, {}};
+    sys::call(channel.endpoint.address(), message);
+    CHECK(first == 1 && second == 2);
 }
 
 TEST(many_clients, "eight clients in both address spaces call one passive server") {
@@ -1120,6 +1186,22 @@ TEST(buffer_in_frame, "an IPC buffer may lie anywhere in its frame") {
         receive(channel, message);
         check_message(message, offset / 1024 + 1, 60);
     }
+}
+
+TEST(buffer_write_only, "an IPC buffer whose frame may not be read is not sent from") {
+    const Channel channel;
+    const Cap<Frame> frame = create<Frame>();
+    CHECK_OK(frame.map(small_window, read_write, cached, own_vspace));
+    auto sending = [&] {
+        caprock_ipc_buffer = reinterpret_cast<abi::IPCBuffer*>(small_window);
+        CHECK_EQUAL(sys::send(channel.endpoint.address(), make_message(1, 60)), Error::NoError);
+    };
+    const Thread& thread = prepare(sending);
+    CHECK_OK(thread.tcb.set_ipc_buffer(small_window, copy(frame, write_only)));
+    thread.resume();
+    sys::Message message;
+    receive(channel, message);
+    check_message(message, 1, abi::ipc_register_words);
 }
 
 TEST(buffer_read_only, "an IPC buffer whose frame may not be written is sent from, and not received into") {

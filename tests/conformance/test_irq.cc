@@ -432,4 +432,27 @@ TEST(revoked_sgi, "capabilities to send one interrupt are siblings: Revoke of th
     CHECK(!is_empty(first) && !is_empty(second) && !is_empty(copied));
 }
 
+TEST(last_notification, "a notification that an interrupt alone still names ends with that, and its waiters with it") {
+    for (unsigned cleared = 0; cleared < 2; ++cleared) {
+        const Cap<Untyped> untyped = create<Untyped>(12);
+        const Cap<Notification> notification = create_in<Notification>(untyped);
+        const Cap<IRQHandler> handler = get_handler(100, abi::IRQTrigger::Level);
+        CHECK_OK(handler.set_notification(notification));
+        auto waiting = [&] {
+            sys::ShortMessage message;
+            sys::wait(notification.address(), message);
+        };
+        const FaultHandler faults;
+        const Thread& thread = spawn(waiting, {.fault_endpoint = faults.endpoint()});
+        delete_cap(notification);
+        CHECK_EQUAL(CHECK_OK(inspect.read_tcb(thread.tcb)).state, 5);
+        CHECK_ERROR(copy_to(take_slots(), untyped), RevokeFirst);
+        if (cleared != 0) CHECK_OK(handler.clear());
+        delete_cap(handler);
+        CHECK(CHECK_OK(inspect.read_tcb(thread.tcb)).state != 5);
+        CHECK_EQUAL(faults.receive().label, abi::FaultLabel::CapFault);
+        CHECK_OK(copy_to(take_slots(), untyped));
+    }
+}
+
 }  // namespace caprock::conformance

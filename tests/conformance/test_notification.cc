@@ -472,4 +472,60 @@ TEST(lent_once, "a notification's context is lent to one waiter at a time, and t
                 CHECK_OK(inspect.read_sched_context(threads[2]->context)).identity);
 }
 
+TEST(own_context, "a waiter that has a context is not given the notification's") {
+    const Cap<Notification> notification = create<Notification>();
+    const Cap<SchedContext> context = create<SchedContext>(8);
+    set_budget(context, 1'000, 1'000);
+    CHECK_OK(context.bind(notification));
+    auto waiting = [&] {
+        sys::ShortMessage message;
+        sys::wait(notification.address(), message);
+    };
+    const Thread& thread = spawn(waiting);
+    sys::signal(notification.address());
+    CHECK(thread.done());
+    CHECK_EQUAL(CHECK_OK(inspect.read_sched_context(context)).thread, 0);
+    CHECK_EQUAL(CHECK_OK(inspect.read_tcb(thread.tcb)).sched_context, CHECK_OK(inspect.read_sched_context(thread.context)).identity);
+}
+
+TEST(context_gone, "a notification whose context is deleted lends nothing, and takes another context") {
+    const Cap<Untyped> untyped = create<Untyped>(12);
+    const Cap<Notification> notification = create<Notification>();
+    const Cap<SchedContext> context = create_in<SchedContext>(untyped, 8);
+    set_budget(context, 1'000, 1'000);
+    CHECK_OK(context.bind(notification));
+    auto waiting = [&] {
+        sys::ShortMessage message;
+        sys::wait(notification.address(), message);
+    };
+    const Thread& thread = spawn(waiting);
+    CHECK_OK(thread.context.unbind());
+    delete_cap(context);
+    sys::signal(notification.address());
+    CHECK(!thread.done());
+    CHECK_EQUAL(CHECK_OK(inspect.read_tcb(thread.tcb)).sched_context, 0);
+    CHECK_OK(thread.context.bind(notification));
+}
+
+TEST(woken_and_unbound, "a waiter that a deletion wakes, and whose context goes with it, does not run") {
+    const Cap<Untyped> untyped = create<Untyped>(13);
+    const FaultHandler handler;
+    const Cap<SchedContext> context = create_in<SchedContext>(untyped, 8);
+    set_budget(context, 1'000, 1'000);
+    // The newest is deleted first.
+    const Cap<Notification> notification = create_in<Notification>(untyped);
+    auto waiting = [&] {
+        sys::ShortMessage message;
+        sys::wait(notification.address(), message);
+    };
+    const Thread& thread = spawn(waiting, {.fault_endpoint = handler.endpoint()});
+    CHECK_OK(thread.context.unbind());
+    CHECK_OK(context.bind(thread.tcb));
+    CHECK_EQUAL(CHECK_OK(inspect.read_tcb(thread.tcb)).state, 5);
+    revoke(untyped);
+    CHECK_EQUAL(CHECK_OK(inspect.read_tcb(thread.tcb)).state, 1);
+    CHECK_OK(thread.context.bind(thread.tcb));
+    CHECK_EQUAL(handler.receive().label, abi::FaultLabel::CapFault);
+}
+
 }  // namespace caprock::conformance

@@ -279,7 +279,7 @@ TEST(unknown_short_reply, "a reply without words has an unknown system call exec
     }
     CHECK_EQUAL(handler.receive().label, FaultLabel::UnknownSyscall);
     handler.reply(1);
-    CHECK(!thread.done());
+    CHECK_EQUAL(CHECK_OK(inspect.read_tcb(thread.tcb)).state, 0);
 }
 
 TEST(debug_calls, "debug system calls exist in debug kernels only") {
@@ -451,13 +451,13 @@ TEST(upper_flags, "flags in x7 that mean nothing are ignored") {
     CHECK_EQUAL(message.info.raw, abi::notification_message_info);
 }
 
-TEST(unknown_all_registers, "the reply to an unknown system call sets sp, lr and NZCV too, and no other bit of spsr") {
+TEST(unknown_all_registers, "an unknown system call tells NZCV, and the reply sets sp, lr and NZCV too, and no other bit of spsr") {
     const FaultHandler handler;
     uint64_t stack_pointer = 0;
     uint64_t link = 0;
     uint64_t flags = 0;
     auto calling = [&] {
-        asm volatile("mov x19, sp\n\tmov x7, #0\n\tsvc #0\n\tmov %0, sp\n\tmov %1, x30\n\tmrs %2, nzcv\n\tmov sp, x19"
+        asm volatile("mov x19, sp\n\tmov x7, #0x50000000\n\tmsr nzcv, x7\n\tmov x7, #0\n\tsvc #0\n\tmov %0, sp\n\tmov %1, x30\n\tmrs %2, nzcv\n\tmov sp, x19"
                      : "=&r"(stack_pointer), "=&r"(link), "=&r"(flags)
                      :
                      : "x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x19", "x30", "cc", "memory");
@@ -465,6 +465,7 @@ TEST(unknown_all_registers, "the reply to an unknown system call sets sp, lr and
     const Thread& thread = spawn(calling, {.fault_endpoint = handler.endpoint()});
     const FaultReport report = handler.receive();
     CHECK_EQUAL(report.label, FaultLabel::UnknownSyscall);
+    CHECK_EQUAL(report.words[Unknown::spsr] & 0xf000'0000, 0x5000'0000);
     uint64_t answer[Unknown::length];
     for (uint64_t i = 0; i < Unknown::length; ++i) answer[i] = report.words[i];
     answer[Unknown::fault_ip] += 4;

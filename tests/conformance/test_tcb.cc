@@ -16,10 +16,6 @@ constexpr abi::CNodeCapData no_guard{0};
 // 61 bits of guard do not fit beside a radix of 4.
 constexpr abi::CNodeCapData long_guard = abi::CNodeCapData::make(61, 0);
 
-[[noreturn]] void loop() {
-    for (;;) asm volatile("");
-}
-
 // A sent message as the Result that a stub makes of it.
 Result<void> invoke(CapRef cap, Method method, uint64_t words, uint64_t first, uint64_t second) {
     sys::Message message{abi::MessageInfo::make(words, 0, 0, static_cast<uint64_t>(method)), 0, {first, second}};
@@ -254,16 +250,21 @@ TEST(registers_prefix, "a count selects a prefix of the registers") {
 }
 
 TEST(registers_spsr, "of SPSR only NZCV can be written: no thread gets out of EL0") {
-    const FaultHandler handler;
-    auto body = [] { loop(); };
-    const Thread& thread = prepare(body, {.priority = lower_priority, .fault_endpoint = handler.endpoint()});
-    abi::UserContext context{};
-    CHECK_OK(thread.tcb.read_registers(0, 3, context));
-    const uint64_t initial = context.spsr;
-    context.spsr = 0xf000'03c5;   // EL1h, everything masked
-    CHECK_OK(thread.tcb.write_registers(0, 3, context));
-    CHECK_OK(thread.tcb.read_registers(0, 3, context));
-    CHECK_EQUAL(context.spsr, initial | 0xf000'0000);
+    // EL1h with everything masked, and every bit.
+    const uint64_t values[] = {0xf000'03c5, 0xffff'ffff};
+    for (const uint64_t written : values) {
+        auto body = [] {};
+        const Thread& thread = prepare(body);
+        abi::UserContext context{};
+        CHECK_OK(thread.tcb.read_registers(0, 3, context));
+        const uint64_t initial = context.spsr;
+        context.spsr = written;
+        CHECK_OK(thread.tcb.write_registers(0, 3, context));
+        CHECK_OK(thread.tcb.read_registers(0, 3, context));
+        CHECK_EQUAL(context.spsr, initial | 0xf000'0000);
+        thread.resume();
+        CHECK(thread.done());
+    }
 }
 
 TEST(registers_dead, "the dead registers of a thread in a system call read as 0") {
@@ -300,6 +301,17 @@ TEST(registers_blocked, "a blocked thread whose registers are written goes on at
     CHECK_OK(thread.tcb.write_registers(resume_target, 2, context));
     CHECK(reached);
     CHECK_EQUAL(sys::nb_send(endpoint.address(), sys::ShortMessage{}), Error::NoError);
+}
+
+TEST(registers_none, "a blocked thread of whose registers none is written goes on behind its system call") {
+    const Cap<Notification> notification = create<Notification>();
+    auto waiting = [=] {
+        sys::ShortMessage message;
+        sys::wait(notification.address(), message);
+    };
+    const Thread& thread = spawn(waiting);
+    CHECK_OK(thread.tcb.write_registers(resume_target, 0, abi::UserContext{}));
+    CHECK(thread.done());
 }
 
 TEST(read_suspends, "ReadRegisters suspends the thread first if told so") {
@@ -697,6 +709,18 @@ TEST(read_count, "ReadRegisters gives as many words as asked for, and 12 to a ca
     };
     CHECK(spawn(reading, {.buffer = false}).done());
     CHECK_EQUAL(length, abi::ipc_register_words);
+}
+
+TEST(write_count, "WriteRegisters takes 10 registers from a caller without a buffer, whose message ends there") {
+    const Cap<TCB> tcb = create<TCB>();
+    abi::Error errors[2] = {};
+    auto writing = [&] {
+        errors[0] = invoke(tcb, Method::TCBWriteRegisters, 2 + 11, 0, 11).error();
+        errors[1] = invoke(tcb, Method::TCBWriteRegisters, 2 + 10, 0, 10).error();
+    };
+    spawn(writing, {.buffer = false}).join();
+    CHECK_EQUAL(errors[0], Error::TruncatedMessage);
+    CHECK_EQUAL(errors[1], Error::NoError);
 }
 
 TEST(registers_arrive, "a thread starts with each register as WriteRegisters ordered it") {

@@ -688,6 +688,22 @@ TEST_CASE("an ASID pool whose deletion was preempted gives out no ASID twice", "
     CHECK(w.kernel().asid_pools[1] == nullptr);
 }
 
+TEST_CASE("the deletion of a thread that has the floating-point unit, preempted anywhere", "[preempt]") {
+    struct Owned : Quick {
+        Thread owner = start_thread(20);
+        Owned() {
+            run(owner);
+            fpu_trap();
+            run(start_thread(10));
+            set_checking(true);
+        }
+    };
+    // Its own slots hold last capabilities: it is a zombie at some points.
+    Preempted done = preempt_everywhere<Owned>([](Owned&) {}, [](Owned& w) { REQUIRE_OK(w.remove(w.owner.tcb)); });
+    CHECK(done.problem == "");
+    CHECK(done.points > 0);
+}
+
 TEST_CASE("a fault endpoint that goes with its last capability, preempted anywhere", "[preempt]") {
     // The old endpoint's waiters are woken one by one before the new one takes its place.
     struct Handled : Crowd {

@@ -365,6 +365,18 @@ TEST_CASE("a pool that goes takes its ASIDs from their VSpaces", "[vspace]") {
     REQUIRE_OK(w.remove(vspace));
 }
 
+TEST_CASE("a thread whose VSpace capability it revokes itself runs nowhere from then on", "[vspace]") {
+    Space w;
+    Thread thread = w.start_thread(10);
+    w.must(thread.tcb, Method::TCBSetSpace, {0, 0}, {0, root_cnode, w.vspace});
+    w.run(thread);
+    REQUIRE(hardware.root == arch::to_physical(w.slot(w.vspace).cap.object()));
+    w.syscall(Syscall::Call, root_cnode, {static_cast<Word>(Method::CNodeRevoke), {w.vspace, 64}, {}});
+    REQUIRE(w.current() == thread.object);
+    CHECK(thread->cap(TcbSlot::VSpace).is(CapType::Null));
+    CHECK(hardware.root == PhysAddr(0));
+}
+
 TEST_CASE("a running thread changes to the VSpace that it is given", "[vspace]") {
     Space w;
     Thread thread = w.start_thread(10);
