@@ -9,6 +9,7 @@ from . import ROOT, version
 from .errors import Finding, Usage
 
 PROGRAM = "./caprock"
+_DEFAULT_SYSTEM = ROOT / "systems" / "hello.cdl"
 
 
 class Parser(argparse.ArgumentParser):
@@ -58,7 +59,7 @@ def make_parser() -> tuple[Parser, dict[str, Parser]]:
             verbs[name].add_argument("--no-install", action="store_true", help="never install anything; fail if something is missing")
         return verbs[name]
 
-    _system(verb("run", _run, "build a system and run it on QEMU; the exit status is the system's own"), optional=True)
+    _rooting(_system(verb("run", _run, "build a system and run it on QEMU; the exit status is the system's own"), optional=True))
     test = verb("test", _test, "run the tests; the last line is `N passed, N failed`, with `, N skipped` where something is missing")
     test.add_argument("--quick", action="store_true", help="only what takes less than five minutes")
     test.add_argument("names", nargs="*", metavar="NAME",
@@ -66,6 +67,7 @@ def make_parser() -> tuple[Parser, dict[str, Parser]]:
     _fuzzing(verb("fuzz", _fuzz, "make random system calls against a part of the system, with every check after each; a failure says how to repeat it"))
     _mutating(verb("mutants", _mutants, "run the conformance tests on kernels with seeded mistakes; status 1 if a test fails for none"))
     _stepping(verb("lockstep", _lockstep, "perform random events on the kernel's core and on the specification, and compare the whole state after each"))
+    _tracing(_system(verb("trace", _trace, "run a system on QEMU and compare the kernel with the specification after each kernel entry"), optional=True))
     verb("build", _build, "compile everything").add_argument("-j", dest="jobs", type=_number(1, 64), metavar="N", help="processes (1..64)")
     image = verb("image", _image, "make a bootable disk or SD-card image of a system, and its bill of materials (FILE.spdx.json)")
     image.add_argument("system", type=_existing, metavar="SYSTEM.cdl")
@@ -97,7 +99,7 @@ def make_parser() -> tuple[Parser, dict[str, Parser]]:
 
 def _system(parser: Parser, optional: bool = False) -> Parser:
     """Adds the options of verbs that start a system on a machine."""
-    parser.add_argument("system", type=_existing, nargs="?" if optional else None, metavar="SYSTEM.cdl", default=ROOT / "systems" / "hello.cdl",
+    parser.add_argument("system", type=_existing, nargs="?" if optional else None, metavar="SYSTEM.cdl", default=_DEFAULT_SYSTEM,
                         help="the system's description" + (" (default: systems/hello.cdl)" if optional else ""))
     parser.add_argument("--machine", choices=("virt", "raspi4b"), default="virt", help="the board (default: virt)")
     parser.add_argument("--via", choices=("kernel", "uboot"), default="kernel", help="start it directly (default) or through U-Boot")
@@ -107,6 +109,13 @@ def _system(parser: Parser, optional: bool = False) -> Parser:
     parser.add_argument("--timeout", type=_number(1, 86400), default=60, metavar="S", help="give up after S seconds (default: 60)")
     parser.add_argument("--debug", action="store_true", help="with the debug kernel (assertions, debug system calls)")
     return parser
+
+
+def _rooting(parser: Parser) -> None:
+    """Adds the options of `run` for a program that runs as the root task itself."""
+    parser.add_argument("--root", type=_file, metavar="FILE.elf", help="instead of a system: this program as the root task, written to the seL4 API")
+    parser.add_argument("--with", dest="archive", type=_file, metavar="ARCHIVE", help="with --root: a file that the program finds behind its image")
+    parser.add_argument("--cnode-bits", type=_number(12, 20), metavar="N", help="with --root: radix of the root CNode, 12..20 (default: 12)")
 
 
 def _fuzzing(parser: Parser) -> None:
@@ -133,11 +142,18 @@ def _stepping(parser: Parser) -> None:
     parser.add_argument("-j", dest="jobs", type=_number(1, 64), default=1, metavar="N", help="processes (1..64, default: 1)")
 
 
+def _tracing(parser: Parser) -> None:
+    """Adds the options of `trace`."""
+    parser.add_argument("--tests", nargs="?", const="", metavar="NAME[,NAME...]", help="instead of a system: the conformance tests, all or those named")
+    parser.add_argument("--keep", type=Path, metavar="FILE", help="write the trace, which the oracle replays by itself")
+
+
 def _mutating(parser: Parser) -> None:
     """Adds the options of `mutants`."""
     parser.add_argument("--mutant", action="append", default=[], metavar="NAME", help="only this one (may repeat); tests/mutants/entries has them")
     parser.add_argument("--suite", action="append", default=[], metavar="NAME", help="look for what only this suite's tests fail for (may repeat)")
     parser.add_argument("--all", action="store_true", help="every suite on every mutant, not first those that its file concerns")
+    parser.add_argument("--repeat", action="store_true", help="begin with tests/mutants/kills.toml; look for mutants only of tests that these miss")
     parser.add_argument("--record", action="store_true", help="write each test's mutant to tests/mutants/kills.toml, where the tests look")
     parser.add_argument("-j", "--jobs", type=_number(1, 64), default=2, metavar="N", help="machines at once (1..64, default: 2)")
 
@@ -167,17 +183,28 @@ def _number(low: int, high: int):
     return convert
 
 
-def _existing(text: str) -> Path:
-    """A converter for files that must be there."""
+def _existing(text: str, what: str = "the path of a system description") -> Path:
+    """A converter for files that must be there; `what` they are is the remedy."""
     path = Path(text)
     if not path.is_file():
-        raise Usage(f"{text}: {'is a folder' if path.is_dir() else 'no such file'} (give the path of a system description)")
+        raise Usage(f"{text}: {'is a folder' if path.is_dir() else 'no such file'} (give {what})")
     return path.resolve()
 
 
+def _file(text: str) -> Path:
+    """A converter for files other than descriptions."""
+    return _existing(text, "a file that is there")
+
+
 def _run(options) -> int:
-    from . import systems
-    return systems.run(options)
+    from . import roots, systems
+    if options.root is None and (options.archive or options.cnode_bits):
+        raise Usage("--with and --cnode-bits are for a program that runs as the root task (give it with --root)")
+    if options.root is None:
+        return systems.run(options)
+    if options.system != _DEFAULT_SYSTEM:
+        raise Usage(f"{options.system.name} and --root: either a system or a root task (leave one out)")
+    return roots.run(options)
 
 
 def _image(options) -> int:
@@ -208,6 +235,11 @@ def _fuzz(options) -> int:
 def _lockstep(options) -> int:
     from . import lockstep
     return lockstep.lockstep(options)
+
+
+def _trace(options) -> int:
+    from . import tracing
+    return tracing.trace(options)
 
 
 def _mutants(options) -> int:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """`./caprock mutants`: the conformance tests on kernels with seeded mistakes, each of which some test must notice (tests/mutants)."""
 
-import subprocess
+import os
 import sys
 import tomllib
+from typing import NoReturn
 
 from . import BUILD, ROOT, systems
 from .building import python_environment
@@ -12,15 +13,16 @@ from .errors import Usage
 _FOLDER = ROOT / "tests" / "mutants"
 
 
-def run(options) -> int:
-    """Does what the options say; 0 if every test fails for a mutant, 1 if not."""
+def run(options) -> NoReturn:
+    """Does what the options say, in this process's place: its status is 0 if every test fails for a mutant, 1 if not."""
     _check(options)
     systems.prepare(not options.no_install, tests=True)
     command = ["/usr/bin/python3", "-B", str(_FOLDER / "campaign.py"), f"--jobs={options.jobs}"]
     command += [f"--mutant={name}" for name in options.mutant] + [f"--suite={name}" for name in options.suite]
-    command += [f"--{name}" for name in ("all", "record") if getattr(options, name)]
+    command += [f"--{name}" for name in ("all", "repeat", "record") if getattr(options, name)]
     sys.stdout.flush()
-    return subprocess.run(command, stdin=subprocess.DEVNULL, env={**python_environment(), "CAPROCK_BUILD": str(BUILD)}, check=False).returncode
+    # In the command's place: whoever ends the command ends the campaign, which takes its machines along.
+    os.execve(command[0], command, {**python_environment(), "CAPROCK_BUILD": str(BUILD)})
 
 
 def _check(options) -> None:

@@ -63,6 +63,7 @@ TIERS: dict[str, tuple[str, tuple[Requirement, ...]]] = {
                     from_backports=("catch2", "libcatch2-dev")),
         Requirement("libfdt-dev", "file", "/usr/include/libfdt.h"),
         Requirement("pkg-config", "command", "pkg-config"),
+        Requirement("cmake", "command", "cmake", "3.18"),
         Requirement("python3-pytest", "module", "pytest"),
         Requirement("python3-hypothesis", "module", "hypothesis"),
         Requirement("gdb-multiarch", "command", "gdb-multiarch"),

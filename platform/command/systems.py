@@ -50,10 +50,10 @@ def run(options) -> int:
     """Runs a system on QEMU and returns its own status."""
     import machines
 
-    setting = _setting(options)
+    setting = chosen_setting(options)
     prepare(not options.no_install)
     with built(options.system, setting, options.debug, options.no_install or None) as ready:
-        outcome = _in_one_line(machines.run, setting, timeout=options.timeout, image=ready.image, payload=ready.payload,
+        outcome = in_one_line(machines.run, setting, timeout=options.timeout, image=ready.image, payload=ready.payload,
                                offline=options.no_install or None)
     sys.stdout.flush()
     if outcome.status != 0:
@@ -72,7 +72,7 @@ def image(options) -> int:
     setting = machines.Setting(options.machine).checked()
     prepare(not options.no_install)
     with built(options.system, setting, options.debug, options.no_install or None) as ready:
-        bill = _in_one_line(images.make_image, options.machine, output, ready.image, ready.payload, offline=options.no_install or None)
+        bill = in_one_line(images.make_image, options.machine, output, ready.image, ready.payload, offline=options.no_install or None)
     say(f"wrote {output} and {bill}")
     return 0
 
@@ -81,14 +81,14 @@ def gdb(options) -> int:
     """Runs a system under the debugger, stopped where the kernel begins."""
     import machines
 
-    setting = _setting(options)
+    setting = chosen_setting(options)
     set_up("dev", not options.no_install)
     building.build()
     with built(options.system, setting, options.debug, options.no_install or None) as ready:
         console = ready.payload.with_name("console")
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = probe.getsockname()[1]
-        line = _in_one_line(machines.command, setting, serial=console, image=ready.image, payload=ready.payload, gdb_port=port,
+        line = in_one_line(machines.command, setting, serial=console, image=ready.image, payload=ready.payload, gdb_port=port,
                             offline=options.no_install or None)
         say(f"the system's console goes to {console}")
         with subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as machine:
@@ -116,7 +116,7 @@ def describe(options) -> int:
     prepare(not options.no_install)
     setting = machines.Setting(options.machine or "virt").checked()
     with tempfile.TemporaryDirectory(prefix="caprock-") as scratch:
-        tree = _in_one_line(machines.device_tree, setting, Path(scratch) / "board.dtb", options.no_install or None)
+        tree = in_one_line(machines.device_tree, setting, Path(scratch) / "board.dtb", options.no_install or None)
         arguments = ["--machine", options.machine] if options.machine else []
         for folder in _elf_folders(options.system):
             arguments += ["--elf-dir", str(folder)]
@@ -125,7 +125,7 @@ def describe(options) -> int:
         return _capdl(options.verb, str(options.system), "--dtb", str(tree), *arguments)
 
 
-def _setting(options):
+def chosen_setting(options):
     """The machine that the options ask for; wrong usage if there is none such."""
     import machines
 
@@ -154,7 +154,7 @@ def built(system: Path, setting, debug: bool = False, offline: bool | None = Tru
         payload = Path(scratch) / "system.bin"
         with building.locked():
             folder.mkdir(parents=True, exist_ok=True)
-            tree = _in_one_line(machines.device_tree, setting, folder / "board.dtb", offline)
+            tree = in_one_line(machines.device_tree, setting, folder / "board.dtb", offline)
             try:
                 result = system_builder.build_system(system, machine=setting.machine, dtb=tree, elf_dirs=_elf_folders(system), build_dir=BUILD,
                                                      out_dir=folder)
@@ -191,7 +191,7 @@ def _capdl(*arguments: str) -> int:
     return subprocess.run(["/usr/bin/python3", "-P", "-m", "capdl", *arguments], env=building.python_environment(), check=False).returncode
 
 
-def _in_one_line(function, *arguments, **options):
+def in_one_line(function, *arguments, **options):
     """Calls one of the boot helpers; its errors, which are one line each, become findings."""
     import fetch
     import images

@@ -23,7 +23,7 @@ def test(quick: bool, names: list[str], may_install: bool) -> int:
     Returns 0 if at least one case ran and none failed. Cases whose tools are missing count as skipped.
     """
     try:
-        systems.prepare(may_install, tier="dev" if may_install else "run", tests=True)
+        systems.prepare(may_install, tier="all" if may_install else "run", tests=True)
         counts = _run_meson(quick, names)
     except Finding:
         _print_counts((0, 1, 0))

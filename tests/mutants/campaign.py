@@ -2,22 +2,26 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Runs the conformance tests on each seeded mutant of the kernel, and says which tests it makes fail: a test that fails for none tests nothing.
 
-usage: campaign.py [--mutant NAME]... [--suite NAME]... [--jobs N] [--all] [--record]
+usage: campaign.py [--mutant NAME]... [--suite NAME]... [--jobs N] [--all] [--repeat] [--record]
 First each mutant gets a run of the suites that its file concerns (concerns.toml; with --all, of all suites), then those that none of these notices
-get the other suites, and the tests that failed for none are tried on the other mutants. Of the mutants with which a test failed its *killer* is the one that
-makes the fewest fail and with which the test,
-run by itself, fails too, as it does not without a mutant. A mutant with which much fails is *coarse*, and a killer only if there is no better. Results are
-kept in the build folder by what they depend on: only what changed runs again. --record writes the killers
-to kills.toml, a sample of which ./caprock test repeats. The status is 1 if a test has no killer or an entry no place, and 2 for wrong usage."""
+get the other suites, and the tests that failed for none are tried on the other mutants. Of the mutants with which a test failed its *killer* is the
+one that makes the fewest fail and with which the test, run by itself, fails too, as it does not without the mutant. A mutant with which much fails
+is *coarse*, and a killer only if there is no better. Results are kept in the build folder by what they depend on: only what changed runs again.
+
+--record writes the killers to kills.toml, which ./caprock test repeats. --repeat begins with what is written there, and looks for killers only of
+tests for which it does not hold. The status is 1 if a test has no killer, a mutant is not noticed (or is, though its entry says that it cannot be),
+or an entry has no place, and 2 for wrong usage."""
 
 import argparse
 import hashlib
 import json
 import os
+import signal
 import sys
+import threading
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -26,42 +30,15 @@ sys.path[:0] = [str(HERE), str(HERE.parents[1] / "platform"), str(HERE.parent / 
 import machines  # noqa: E402
 from catalogue import KERNEL, CatalogueError, Mutant, check_places, load  # noqa: E402
 from kernels import Kernels  # noqa: E402
+from results import Survey, record, recorded, report_mutants, report_tests, summary  # noqa: E402
 from run import make_payload, read_setting  # noqa: E402
-from running import MACHINE_ENDED, Verdicts, run, run_all  # noqa: E402
+from running import MACHINE_ENDED, Stopped, Verdicts, run, run_all, stop  # noqa: E402
 
 BUILD = Path(os.environ.get("CAPROCK_BUILD", HERE.parents[1] / "build"))
-KILLS = HERE / "kills.toml"
 CONCERNS = HERE / "concerns.toml"
 SETTING = {"gic": "2", "el": "1", "cores": "1"}
 RESTARTS = 2              # starts behind tests with which a mutant's kernel ended
 CANDIDATES = 8            # mutants that a test's killer is looked for among
-COARSE_SHARE = 0.3        # of the tests that ran
-COARSE_TESTS = 10         # that ran at least, for a share to say something
-
-_HEAD = """# SPDX-License-Identifier: BSD-2-Clause
-# For each conformance test a mutant with which it fails when it runs by itself. Written by `./caprock mutants --record`: do not edit.
-"""
-
-
-@dataclass
-class Survey:
-    """What a mutant did to the tests that ran on it."""
-
-    ran: int
-    failed: dict[str, str]   # and why
-    not_run: list[str]       # the kernel ended too often before them
-    broken: str              # why no test could run; empty if one could
-
-    @property
-    def coarse(self) -> bool:
-        """Whether the mutant says little of a test that fails."""
-        return self.ran >= COARSE_TESTS and len(self.failed) > COARSE_SHARE * self.ran
-
-    def add(self, other: "Survey") -> None:
-        """Adds what it did to other tests."""
-        self.ran += other.ran
-        self.failed.update(other.failed)
-        self.not_run += other.not_run
 
 
 class Campaign:
@@ -97,6 +74,8 @@ class Campaign:
 
     def survey(self, mutant: Mutant, tests: list[str]) -> Survey:
         """Runs `tests` on a mutant, or remembers how they went."""
+        if not tests:
+            return Survey(0, {}, [], "")
         survey = Survey(**self._remember(mutant, ["survey", RESTARTS, *tests], lambda: self._survey(mutant, tests)))
         if RESTARTS < survey.ran == sum(reason.startswith(MACHINE_ENDED) for reason in survey.failed.values()):
             # It is not the tests that fail, but the driver between them.
@@ -104,16 +83,22 @@ class Campaign:
         return survey
 
     def _survey(self, mutant: Mutant, tests: list[str]) -> dict:
-        verdicts = self.run(mutant, tests, RESTARTS)
+        verdicts = self.run(mutant, tests, RESTARTS, mutant.on)
         return asdict(Survey(len(verdicts.order), verdicts.failed, verdicts.not_run, verdicts.broken))
 
-    def fails_alone(self, mutant: Mutant | None, test: str) -> bool:
-        """Whether a test fails on a mutant, or without one, when no other test runs, or remembers it."""
-        return self._remember(mutant, ["alone", test], lambda: test in self.run(mutant, [test], 0).failed)
+    def kills(self, mutant: Mutant, test: str) -> bool:
+        """Whether a test fails on a mutant when no other test runs, and passes then without it, or remembers it."""
+        def fails(chosen: Mutant | None) -> bool:
+            return self._remember(chosen, ["alone", test, mutant.on], lambda: test in self.run(chosen, [test], 0, mutant.on).failed)
+        return fails(mutant) and not fails(None)
 
-    def run(self, mutant: Mutant | None, tests: list[str], restarts: int) -> Verdicts:
-        """Runs `tests` on a mutant, or on the kernel with none chosen."""
-        return run(_setting(mutant.on if mutant else ()), self._kernels.image(mutant), self._payload, tests, restarts)
+    def failing(self, mutant: Mutant, tests: list[str]) -> set[str]:
+        """Those of `tests` that fail on a mutant when they run in one start, or as many as it takes."""
+        return set(self.run(mutant, tests, len(tests), mutant.on).failed)
+
+    def run(self, mutant: Mutant | None, tests: list[str], restarts: int, on: tuple[str, ...]) -> Verdicts:
+        """Runs `tests` on a setting and a mutant, or the kernel with none chosen."""
+        return run(_setting(on), self._kernels.image(mutant), self._payload, tests, restarts)
 
     def _remember(self, mutant: Mutant | None, what: list, find_out):
         """The result of `find_out`, which is asked once for all of what `what` and everything else it depends on are."""
@@ -121,7 +106,9 @@ class Campaign:
         key = hashlib.sha256(json.dumps([self._basis, entry, what]).encode()).hexdigest()[:32]
         kept = self._results / f"{key}.json"
         if not kept.is_file():
-            kept.write_text(json.dumps(find_out()), encoding="utf-8")
+            fresh = kept.with_suffix(f".{threading.get_ident()}")
+            fresh.write_text(json.dumps(find_out()), encoding="utf-8")
+            fresh.rename(kept)   # whole or not at all
         return json.loads(kept.read_text(encoding="utf-8"))
 
 
@@ -144,25 +131,18 @@ def _where(on: tuple[str, ...]) -> str:
     return f" with {' '.join(on)}" if on else ""
 
 
-def survey_all(campaign: Campaign, mutants: list[Mutant], every_suite: bool) -> dict[str, Survey]:
+def survey_all(campaign: Campaign, mutants: list[Mutant], tests: list[str], every_suite: bool) -> dict[str, Survey]:
     """Surveys the mutants, and prints a line for each."""
-    tests = {mutant.name: campaign.passing(mutant.on) for mutant in mutants}
-    if not every_suite:
-        tests = {mutant.name: campaign.concerned(mutant, tests[mutant.name]) for mutant in mutants}
+    def near(mutant: Mutant) -> list[str]:
+        able = set(campaign.passing(mutant.on))
+        return [test for test in (tests if every_suite else campaign.concerned(mutant, tests)) if test in able]
+
     surveys = {}
     with ThreadPoolExecutor(campaign.jobs) as pool:
-        for mutant, survey in zip(mutants, pool.map(lambda mutant: campaign.survey(mutant, tests[mutant.name]), mutants)):
+        for mutant, survey in zip(mutants, pool.map(lambda mutant: campaign.survey(mutant, near(mutant)), mutants)):
             surveys[mutant.name] = survey
-            print(f"{mutant.name}: {_summary(survey)}", flush=True)
+            print(f"{mutant.name}: {summary(survey)}", flush=True)
     return surveys
-
-
-def _summary(survey: Survey) -> str:
-    if survey.broken:
-        return f"no test can run ({survey.broken}): it counts for nothing"
-    names = sorted(survey.failed)
-    text = f"{len(names)} fail: {' '.join(names[:6])}{' ...' if len(names) > 6 else ''}" if names else "none fails"
-    return text + (f"; {len(survey.not_run)} did not run" if survey.not_run else "")
 
 
 def search_wider(campaign: Campaign, mutants: list[Mutant], surveys: dict[str, Survey], tests: list[str]) -> None:
@@ -176,7 +156,7 @@ def search_wider(campaign: Campaign, mutants: list[Mutant], surveys: dict[str, S
         for mutant, survey in zip(wanted, pool.map(lambda mutant: campaign.survey(mutant, others(mutant)), wanted)):
             surveys[mutant.name].add(survey)
             if survey.failed:
-                print(f"{mutant.name}, other suites: {_summary(survey)}", flush=True)
+                print(f"{mutant.name}, other suites: {summary(survey)}", flush=True)
 
 
 def find_killers(campaign: Campaign, mutants: list[Mutant], surveys: dict[str, Survey], tests: list[str]) -> dict[str, Mutant | None]:
@@ -188,48 +168,10 @@ def find_killers(campaign: Campaign, mutants: list[Mutant], surveys: dict[str, S
         found = [mutant for mutant in order if test in surveys[mutant.name].failed]
         # Those first with which the test said itself that it failed, and the kernel went on.
         found.sort(key=lambda mutant: (surveys[mutant.name].coarse, surveys[mutant.name].failed[test].startswith(MACHINE_ENDED)))
-        if campaign.fails_alone(None, test):
-            print(f"{test} fails by itself without a mutant: it depends on the tests before it")
-            return None
-        return next((mutant for mutant in found[:CANDIDATES] if campaign.fails_alone(mutant, test)), None)
+        return next((mutant for mutant in found[:CANDIDATES] if campaign.kills(mutant, test)), None)
 
     with ThreadPoolExecutor(campaign.jobs) as pool:
         return dict(zip(tests, pool.map(killer, tests)))
-
-
-def report(mutants: list[Mutant], surveys: dict[str, Survey], killers: dict[str, Mutant | None]) -> None:
-    """Prints which mutants make each test fail, the mutants that no test notices, and the tests without a killer."""
-    print("\nTests, and the mutants that make them fail (the first by itself):")
-    for test, killer in killers.items():
-        names = sorted(name for name, survey in surveys.items() if test in survey.failed and (killer is None or name != killer.name))
-        print(f"  {test}: {' '.join(([killer.name] if killer else ['-']) + names[:5])}{f' and {len(names) - 5} more' if len(names) > 5 else ''}")
-    broken = [mutant for mutant in mutants if surveys[mutant.name].broken]
-    print(f"\nMutants with which no test can run, which count for nothing: {' '.join(mutant.name for mutant in broken) or 'none'}")
-    survivors = [mutant for mutant in mutants if not surveys[mutant.name].failed and not surveys[mutant.name].broken]
-    print(f"\nMutants that no test notices: {len(survivors)}")
-    for mutant in survivors:
-        print(f"  {mutant.name} ({mutant.file}): {mutant.breaks}")
-    coarse = [test for test, killer in killers.items() if killer and surveys[killer.name].coarse]
-    print(f"\nTests that fail for coarse mutants only: {len(coarse)}")
-    for test in coarse:
-        print(f"  {test}")
-    idle = [test for test, killer in killers.items() if killer is None]
-    print(f"\nTests that fail for no mutant: {len(idle)}")
-    for test in idle:
-        print(f"  {test}")
-    print(f"\n{len(killers) - len(idle)} of {len(killers)} tests fail for a mutant; "
-          f"{len(mutants) - len(survivors) - len(broken)} of {len(mutants)} mutants are noticed")
-
-
-def record(killers: dict[str, Mutant | None]) -> None:
-    """Writes the killers."""
-    lines = [f'"{test}" = "{killer.name}"\n' for test, killer in sorted(killers.items()) if killer]
-    KILLS.write_text(_HEAD + "".join(lines), encoding="utf-8")
-
-
-def recorded() -> dict[str, str]:
-    """The recorded killer of each test, by name."""
-    return tomllib.loads(KILLS.read_text(encoding="utf-8"))
 
 
 def choose(mutants: list[Mutant], names: list[str]) -> list[Mutant]:
@@ -249,6 +191,35 @@ def placed(mutants: list[Mutant]) -> list[Mutant]:
     return [mutant for mutant in mutants if not problems[mutant.name]]
 
 
+def repeat(campaign: Campaign, mutants: list[Mutant], tests: list[str]) -> dict[str, Mutant | None]:
+    """The recorded killers of `tests` that still make them fail. A mutant is started once for all of its tests."""
+    kills = recorded()
+    groups = [(mutant, [test for test in tests if kills.get(test) == mutant.name]) for mutant in mutants]
+    groups = [(mutant, names) for mutant, names in groups if names]
+    with ThreadPoolExecutor(campaign.jobs) as pool:
+        failed = pool.map(lambda group: campaign.failing(*group), groups)
+        killers = {test: mutant for (mutant, _), names in zip(groups, failed) for test in names}
+    print(f"{len(killers)} of {len(tests)} tests fail for the mutants that are recorded for them", flush=True)
+    return killers
+
+
+def search(campaign: Campaign, mutants: list[Mutant], tests: list[str], options) -> tuple[dict[str, Survey], dict[str, Mutant | None]]:
+    """What the mutants do to `tests`, and the tests' killers among them."""
+    surveys = survey_all(campaign, mutants, tests, options.all)
+    if not options.all and not options.repeat:
+        unnoticed = [mutant for mutant in mutants if not surveys[mutant.name].failed]
+        print(f"\n{len(unnoticed)} mutants are noticed by no suite that they concern: trying the others", flush=True)
+        search_wider(campaign, unnoticed, surveys, tests)
+    wanted = [test for test in tests if not options.suite or test.split(".")[0] in options.suite]
+    killers = find_killers(campaign, mutants, surveys, wanted)
+    idle = [test for test, killer in killers.items() if killer is None or surveys[killer.name].coarse]
+    if idle and not options.all and not options.mutant:
+        print(f"\n{len(idle)} tests fail for none, or a coarse one, of the mutants that concern them: trying the others", flush=True)
+        search_wider(campaign, mutants, surveys, idle)
+        killers |= find_killers(campaign, mutants, surveys, idle)
+    return surveys, killers
+
+
 def run_campaign(options) -> int:
     """Does what the options say; returns the exit status."""
     catalogue = load()
@@ -256,23 +227,23 @@ def run_campaign(options) -> int:
     usable = placed(catalogue)
     mutants = [mutant for mutant in usable if mutant.name in wanted]
     campaign = Campaign(usable, options.jobs)
-    surveys = survey_all(campaign, mutants, options.all)
-    if not options.all:
-        unnoticed = [mutant for mutant in mutants if not surveys[mutant.name].failed]
-        print(f"\n{len(unnoticed)} mutants are noticed by no suite that they concern: trying the others", flush=True)
-        search_wider(campaign, unnoticed, surveys, campaign.passing())
-    tests = [test for test in campaign.passing() if not options.suite or test.split(".")[0] in options.suite]
-    killers = find_killers(campaign, mutants, surveys, tests)
-    idle = [test for test, killer in killers.items() if killer is None or surveys[killer.name].coarse]
-    if idle and not options.all and not options.mutant:
-        print(f"\n{len(idle)} tests fail for none, or a coarse one, of the mutants that concern them: trying the others", flush=True)
-        search_wider(campaign, mutants, surveys, idle)
-        killers |= find_killers(campaign, mutants, surveys, idle)
-    report(mutants, surveys, killers)
+    tests = campaign.passing()
+    killers = repeat(campaign, mutants, tests) if options.repeat else {}
+    left = [test for test in tests if test not in killers]
+    surveys, found = search(campaign, mutants, left, options) if left else ({}, {})
+    killers |= found
+    report_tests(surveys, {test: killers[test] for test in tests if test in killers})
+    noticed = options.repeat or report_mutants(mutants, surveys)
     if options.record:
         record(killers)
-    complete = all(killers.values()) or bool(options.mutant)
+    complete = (all(killers.values()) and noticed) or bool(options.mutant)
     return 0 if complete and len(usable) == len(catalogue) else 1
+
+
+def interrupt(number: int, _frame) -> None:
+    """Ends the campaign and its machines at once."""
+    stop()
+    raise Stopped(f"{signal.Signals(number).name}: the campaign is interrupted (what ran is kept; the same command goes on from there)")
 
 
 def main() -> int:
@@ -281,10 +252,14 @@ def main() -> int:
     parser.add_argument("--suite", action="append", default=[], metavar="NAME")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--all", action="store_true")
+    parser.add_argument("--repeat", action="store_true")
     parser.add_argument("--record", action="store_true")
+    options = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
     try:
-        return run_campaign(parser.parse_args())
-    except (CatalogueError, machines.MachineError, OSError) as error:
+        return run_campaign(options)
+    except (CatalogueError, Stopped, machines.MachineError, OSError) as error:
         print(f"caprock: error: {error}", file=sys.stderr)
         return 1
 

@@ -10,6 +10,7 @@ An entry is a table whose name is the mutant's:
     after = "Invoked copy("      # optional: a text that occurs once; the first `old` behind it is meant
     separate = true              # optional: in a kernel of its own, for what a number in memory cannot choose (assembly, constants)
     on = ["gic=3"]               # optional: the machine's setting, if that matters
+    unseen = "why"               # optional: the reason why no conformance test can notice it, which then none may
 An `old` that ends with ; or is a whole if or loop is a statement or several, any other an expression. Mutants may share an `old`, or have one inside
 another's."""
 
@@ -23,7 +24,7 @@ KERNEL = HERE.parents[1] / "kernel"
 
 _STATEMENT = re.compile(r".*;|(?:if|for|while|switch)\b.*\}", re.DOTALL)
 _REQUIRED = {"file": str, "breaks": str, "old": str, "new": str}
-_OPTIONAL = {"after": str, "separate": bool, "on": list}
+_OPTIONAL = {"after": str, "separate": bool, "on": list, "unseen": str}
 
 
 class CatalogueError(Exception):
@@ -44,6 +45,7 @@ class Mutant:
     after: str = ""
     separate: bool = False
     on: tuple[str, ...] = ()
+    unseen: str = ""
 
 
 @dataclass

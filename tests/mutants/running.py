@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Runs the conformance system on an Image, and goes on behind a test with which the kernel dies or hangs.
 
-A machine hangs when it says nothing for long, in processor time of its own and not by the clock: how busy the host is makes no difference."""
+A machine hangs when it says nothing for long, in processor time of its own and not by the clock: how busy the host is makes no difference.
+No machine outlives the program that started it, however that ends."""
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,11 +22,23 @@ import machines  # noqa: E402
 from run import CASE, PLAN  # noqa: E402
 
 _SILENT_CPU_SECONDS = 2    # no test takes a fifth of a second
-_ASLEEP_SECONDS = 6        # a machine that waits for nothing uses no processor time at all
+_ASLEEP_SECONDS = 3        # a machine that waits for nothing uses no processor time at all, nor does it wait for the host's
 _WALL_SECONDS = 600        # whatever happens
 _POLL_SECONDS = 0.05
+_END_WITH_CALLER = ("setpriv", "--pdeathsig", "KILL")   # for a caller that is killed itself
 MACHINE_ENDED = "the machine ended: "   # how the reason begins when a test failed because the machine ended, not by its own verdict
 _END = re.compile(machines.END_OF_RUN.pattern, re.MULTILINE)
+
+_stopping = threading.Event()
+
+
+class Stopped(Exception):
+    """`stop` was called."""
+
+
+def stop() -> None:
+    """Ends the machines that run, in whichever thread, and starts no more: who waits for them gets Stopped."""
+    _stopping.set()
 
 
 @dataclass
@@ -34,12 +49,12 @@ class Verdicts:
     skipped: list[str] = field(default_factory=list)  # passed over: the machine or the kernel lacks what they need
     failed: dict[str, str] = field(default_factory=dict)   # why each failed one did
     not_run: list[str] = field(default_factory=list)  # behind the last end that was allowed for
-    broken: str = ""                                  # why the system did not come to its first test
+    broken: str = ""                                  # why the system did not come to its first result
 
 
 def run(setting: machines.Setting, image: bytes, payload: Path, names: list[str], restarts: int) -> Verdicts:
-    """Runs the tests `names`, in the order of the test program. When the machine ends or hangs, the test that ran has failed, and those
-    behind it are run in another start, up to `restarts` times."""
+    """Runs the tests `names`, in the order of the test program. When the kernel dies or hangs, the test that ran has failed, and those
+    behind it are run in another start, up to `restarts` times. When it is the test driver that gives up, that says nothing of a test."""
     verdicts = Verdicts()
     left = list(names)
     with tempfile.TemporaryDirectory(prefix="caprock-") as folder:
@@ -50,8 +65,10 @@ def run(setting: machines.Setting, image: bytes, payload: Path, names: list[str]
             if not any(map(PLAN.match, log.splitlines())):
                 verdicts.broken = reason
                 break
-            _note(verdicts, left, log, reason)
-            if not left:
+            driver_ended = note(verdicts, left, log, reason)
+            if driver_ended and not verdicts.order:
+                verdicts.broken = reason
+            if driver_ended or not left:
                 break
     verdicts.not_run = left
     return verdicts
@@ -71,14 +88,17 @@ def run_all(setting: machines.Setting, image: bytes, payload: Path) -> Verdicts:
     return verdicts
 
 
-def _note(verdicts: Verdicts, left: list[str], log: str, reason: str) -> None:
-    """Takes the tests that reported off `left`, and the one that ran when the machine ended."""
+def note(verdicts: Verdicts, left: list[str], log: str, reason: str) -> bool:
+    """Takes the tests that reported off `left`, and the one that ran when the machine ended; whether the driver ended it before all reported."""
     reported = _record(verdicts, log)
     left[:] = [name for name in left if name not in reported]
+    if left and reason.startswith("exit "):
+        return True
     if left:
         verdicts.order.append(left[0])
         verdicts.failed[left[0]] = MACHINE_ENDED + reason
         del left[0]
+    return False
 
 
 def _record(verdicts: Verdicts, log: str) -> set[str]:
@@ -106,10 +126,9 @@ def _boot(setting: machines.Setting, image: Path, payload: Path, names: list[str
     serial.write_bytes(b"")
     extra = ("-append", f"tests={','.join(names)}") if names else ()
     line = machines.command(setting, serial=serial, image=image, payload=payload, deterministic=True, extra=extra)
-    try:
-        process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    except FileNotFoundError as error:
-        raise machines.MachineError(f"{line[0]} is not installed (package qemu-system-arm)") from error
+    if shutil.which(line[0]) is None:
+        raise machines.MachineError(f"{line[0]} is not installed (package qemu-system-arm)")
+    process = subprocess.Popen([*_END_WITH_CALLER, *line], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         return _watch(process, serial)
     finally:
@@ -122,6 +141,8 @@ def _watch(process: subprocess.Popen, serial: Path) -> tuple[str, str]:
     end = time.monotonic() + _WALL_SECONDS
     size, cpu_at_output, cpu_before, idle_since = 0, 0.0, 0.0, time.monotonic()
     while True:
+        if _stopping.is_set():
+            raise Stopped
         ended, now = process.poll(), time.monotonic()
         text = serial.read_text(encoding="utf-8", errors="replace").replace("\r", "")
         lines = text[:text.rfind("\n") + 1]
@@ -132,7 +153,7 @@ def _watch(process: subprocess.Popen, serial: Path) -> tuple[str, str]:
         cpu = _cpu_seconds(process.pid)
         if len(text) != size:
             size, cpu_at_output = len(text), cpu
-        if cpu != cpu_before:
+        if cpu != cpu_before or _wants_to_run(process.pid):
             cpu_before, idle_since = cpu, now
         if cpu - cpu_at_output > _SILENT_CPU_SECONDS:
             return lines, "it hangs"
@@ -150,3 +171,12 @@ def _cpu_seconds(pid: int) -> float:
     except OSError:
         return 0.0
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _wants_to_run(pid: int) -> bool:
+    """Whether a thread of a process runs, waits for its turn or for a disk."""
+    try:
+        states = [path.read_text(encoding="utf-8").rpartition(")")[2].split()[0] for path in Path(f"/proc/{pid}/task").glob("*/stat")]
+    except OSError:
+        return True   # a thread ended meanwhile
+    return any(state in "RD" for state in states)

@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The seeded mutants: their places in the kernel, what was recorded of them, a sample of it repeated, and how the tool treats entries.
+"""The seeded mutants: their places in the kernel, what was recorded of them, repeated, how the tool treats entries, and how it ends its machines.
 
-The whole is `./caprock mutants`; `--record` writes what is looked up here."""
+The whole is `./caprock mutants`; `--record` writes what is repeated here."""
 
+import os
+import shutil
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,10 +18,12 @@ sys.path.insert(0, str(HERE))
 
 import campaign as campaigns  # noqa: E402
 import catalogue  # noqa: E402
-from machines import MachineError  # noqa: E402
+import machines  # noqa: E402
+import results  # noqa: E402
+import running  # noqa: E402
 
-SAMPLE = 6
 ENTRY = {"file": "a.cc", "breaks": "something", "old": "one(1)", "new": "two(2)"}
+SECONDS = 30   # that anything may take; nothing depends on how long it does
 
 
 # -- The kernel's mutants
@@ -32,39 +39,93 @@ def test_files_that_concern_suites_are_the_kernels():
 
 
 def test_recorded_mutants_are_in_the_catalogue():
-    assert set(campaigns.recorded().values()) <= {mutant.name for mutant in catalogue.load()}
+    assert set(results.recorded().values()) <= {mutant.name for mutant in catalogue.load()}
+
+
+def test_no_test_is_recorded_for_a_mutant_that_cannot_be_noticed():
+    assert set(results.recorded().values()) & {mutant.name for mutant in catalogue.load() if mutant.unseen} == set()
 
 
 @pytest.fixture(scope="module", name="campaign")
 def _campaign():
-    mutants = catalogue.load()
-    wanted = set(sample().values())
-    try:
-        # What is not in the sample needs no kernel of its own.
-        return campaigns.Campaign([mutant for mutant in mutants if not mutant.separate or mutant.name in wanted], 2)
-    except MachineError as error:
-        pytest.skip(str(error))
-
-
-def sample() -> dict[str, str]:
-    """Some tests from all over, with their recorded mutants."""
-    kills = sorted(campaigns.recorded().items())
-    return dict(kills[::len(kills) // SAMPLE][:SAMPLE])
+    if shutil.which(machines.QEMU) is None:
+        pytest.skip(f"{machines.QEMU} is not installed")
+    wanted = set(results.recorded().values())
+    # What no test is recorded for needs no kernel of its own.
+    return campaigns.Campaign([mutant for mutant in catalogue.load() if not mutant.separate or mutant.name in wanted], 2)
 
 
 def test_each_test_that_passes_has_a_recorded_mutant(campaign):
     tests = set(campaign.passing())
     assert len(tests) >= 220
-    assert tests - set(campaigns.recorded()) == set(), "these tests have no mutant (./caprock mutants --record)"
-    assert set(campaigns.recorded()) - tests == set(), "these tests are no more, or fail (./caprock mutants --record)"
+    assert tests - set(results.recorded()) == set(), "these tests have no mutant (./caprock mutants --repeat --record)"
+    assert set(results.recorded()) - tests == set(), "these tests are no more, or fail (./caprock mutants --repeat --record)"
 
 
-@pytest.mark.parametrize("number", range(SAMPLE))
-def test_a_mutant_makes_its_test_fail(campaign, number):
-    test, name = list(sample().items())[number]
+@pytest.mark.parametrize("name", sorted(set(results.recorded().values())))
+def test_a_mutant_makes_its_tests_fail(campaign, name):
     mutant = next(mutant for mutant in catalogue.load() if mutant.name == name)
-    assert test not in campaign.run(None, [test], 0).failed
-    assert test in campaign.run(mutant, [test], 0).failed
+    tests = [test for test, killer in results.recorded().items() if killer == name]
+    assert set(tests) - campaign.failing(mutant, tests) == set(), "these pass (./caprock mutants --repeat --record)"
+
+
+# -- Machines
+
+LOG = "1..3\nok 1 - some.first: it holds\n"
+
+
+def test_a_test_with_which_the_kernel_dies_has_failed():
+    verdicts, left = running.Verdicts(), ["some.first", "some.second", "some.third"]
+    assert not running.note(verdicts, left, LOG, "halt: a defect")
+    assert verdicts.failed == {"some.second": running.MACHINE_ENDED + "halt: a defect"} and left == ["some.third"]
+
+
+def test_a_driver_that_gives_up_says_nothing_of_a_test():
+    verdicts, left = running.Verdicts(), ["some.first", "some.second", "some.third"]
+    assert running.note(verdicts, left, LOG + "Bail out! no memory\n", "exit 1")
+    assert verdicts.order == ["some.first"] and not verdicts.failed and left == ["some.second", "some.third"]
+
+
+PROGRAM = """import sys
+sys.path[:0] = {path}
+import campaign, machines, running
+from pathlib import Path
+machines.command = lambda *arguments, **options: ["sleep", "1000"]
+for number in (campaign.signal.SIGINT, campaign.signal.SIGTERM):
+    campaign.signal.signal(number, campaign.interrupt)
+try:
+    running.run(None, b"", Path("payload"), ["a"], 0)
+except running.Stopped as error:
+    print(error)
+"""
+
+
+def children_of(process: int) -> list[int]:
+    """The processes that a process started."""
+    return [int(number) for number in Path(f"/proc/{process}/task/{process}/children").read_text(encoding="utf-8").split()]
+
+
+def until(condition):
+    """Waits for a condition; returns what it says."""
+    end = time.monotonic() + SECONDS
+    while not (found := condition()):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    return found
+
+
+@pytest.mark.parametrize("number, words", [
+    (signal.SIGINT, "SIGINT: the campaign is interrupted"),
+    (signal.SIGTERM, "SIGTERM: the campaign is interrupted"),
+    (signal.SIGKILL, ""),
+])
+def test_machines_end_with_the_campaign(number, words):
+    program = PROGRAM.format(path=sys.path)
+    with subprocess.Popen([sys.executable, "-B", "-c", program], stdout=subprocess.PIPE, text=True) as process:
+        machine = until(lambda: [child for child in children_of(process.pid) if Path(f"/proc/{child}/comm").read_text(encoding="utf-8") == "sleep\n"])[0]
+        os.kill(process.pid, number)
+        assert process.communicate(timeout=SECONDS)[0].startswith(words)
+    until(lambda: not Path(f"/proc/{machine}").exists())
 
 
 # -- Entries
@@ -79,6 +140,7 @@ def written(folder: Path, text: str) -> list[catalogue.Mutant]:
     ("[a]\nfile = 'a.cc'\nbreaks = 'b'\nold = 'o'\n", "some.toml [a]: `new` is missing"),
     ("[a]\nfile = 'a.cc'\nbreaks = 'b'\nold = 'o'\nnew = 1\n", "some.toml [a]: `new` is missing or no str"),
     ("[a]\nfile = 'a.cc'\nbreaks = 'b'\nold = 'o'\nnew = ''\nwhy = ''\n", "some.toml [a]: `why` is unknown"),
+    ("[a]\nfile = 'a.cc'\nbreaks = 'b'\nold = 'o'\nnew = ''\nunseen = true\n", "some.toml [a]: `unseen` is unknown or no str"),
     ("[a]\nfile = 'a.cc'\nbreaks = 'b'\nold = 'o'\nnew = 'o'\n", "some.toml [a]: `old` is empty, or what `new` is"),
     ("[a]\nfile = 'a.S'\nbreaks = 'b'\nold = 'o'\nnew = ''\n", "some.toml [a]: assembly needs `separate = true`"),
     ("a = 1\n", "some.toml [a]: it is no table"),

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Compares the numbers and layouts in libsel4's own headers with the kernel's: nothing is left to agree by chance.
+
+#include <caprock/abi.h>
+#include <sel4/bootinfo_types.h>
+#include <sel4/types.h>
+
+#define CAPROCK_SEL4_SAME(name, kernels) SEL4_COMPILE_ASSERT(name, static_cast<seL4_Word>(name) == static_cast<seL4_Word>(kernels))
+CAPROCK_SEL4_SAME(seL4_NumErrors, CAPROCK_ERROR_CALL_CANCELLED + 1)
+CAPROCK_SEL4_SAME(seL4_NotEnoughMemory, CAPROCK_ERROR_NOT_ENOUGH_MEMORY)
+CAPROCK_SEL4_SAME(seL4_FailedLookup, CAPROCK_ERROR_FAILED_LOOKUP)
+CAPROCK_SEL4_SAME(seL4_NoDonation, CAPROCK_ERROR_NO_DONATION)
+CAPROCK_SEL4_SAME(seL4_UntypedObject, CAPROCK_OBJECT_TYPE_UNTYPED)
+CAPROCK_SEL4_SAME(seL4_CapTableObject, CAPROCK_OBJECT_TYPE_CNODE)
+CAPROCK_SEL4_SAME(seL4_ReplyObject, CAPROCK_OBJECT_TYPE_REPLY)
+CAPROCK_SEL4_SAME(seL4_ARM_HugePageObject, CAPROCK_OBJECT_TYPE_HUGE_PAGE)
+CAPROCK_SEL4_SAME(seL4_ARM_VSpaceObject, CAPROCK_OBJECT_TYPE_VSPACE)
+CAPROCK_SEL4_SAME(seL4_ARM_SmallPageObject, CAPROCK_OBJECT_TYPE_SMALL_PAGE)
+CAPROCK_SEL4_SAME(seL4_ARM_PageTableObject, CAPROCK_OBJECT_TYPE_PAGE_TABLE)
+CAPROCK_SEL4_SAME(seL4_TooManyLevels, CAPROCK_LOOKUP_FAILURE_TOO_MANY_LEVELS)
+CAPROCK_SEL4_SAME(seL4_DataBreakpoint, CAPROCK_BREAKPOINT_TYPE_DATA)
+CAPROCK_SEL4_SAME(seL4_SoftwareBreakRequest, CAPROCK_BREAKPOINT_TYPE_SOFTWARE_BREAK_REQUEST)
+CAPROCK_SEL4_SAME(seL4_BreakOnReadWrite, CAPROCK_BREAKPOINT_ACCESS_READ_WRITE)
+CAPROCK_SEL4_SAME(seL4_CapInitThreadASIDPool, CAPROCK_INIT_SLOT_ASID_POOL)
+CAPROCK_SEL4_SAME(seL4_CapInitThreadIPCBuffer, CAPROCK_INIT_SLOT_IPC_BUFFER)
+CAPROCK_SEL4_SAME(seL4_CapDomain, CAPROCK_INIT_SLOT_DOMAIN)
+CAPROCK_SEL4_SAME(seL4_CapInitThreadSC, CAPROCK_INIT_SLOT_SCHED_CONTEXT)
+CAPROCK_SEL4_SAME(seL4_CapInspect, CAPROCK_INIT_SLOT_INSPECT)
+CAPROCK_SEL4_SAME(SEL4_BOOTINFO_HEADER_FDT, CAPROCK_BOOT_CHUNK_FDT)
+CAPROCK_SEL4_SAME(SEL4_BOOTINFO_HEADER_CAPROCK, CAPROCK_BOOT_CHUNK_CAPROCK)
+CAPROCK_SEL4_SAME(seL4_MsgMaxLength, CAPROCK_IPC_MESSAGE_WORDS)
+CAPROCK_SEL4_SAME(seL4_MsgMaxExtraCaps, CAPROCK_IPC_EXTRA_CAPS)
+CAPROCK_SEL4_SAME(seL4_IPCBufferSizeBits, CAPROCK_IPC_BUFFER_BITS)
+CAPROCK_SEL4_SAME(seL4_MinUntypedBits, CAPROCK_MIN_UNTYPED_BITS)
+CAPROCK_SEL4_SAME(seL4_MaxUntypedBits, CAPROCK_MAX_UNTYPED_BITS)
+CAPROCK_SEL4_SAME(seL4_SlotBits, CAPROCK_SLOT_BITS)
+CAPROCK_SEL4_SAME(seL4_MinSchedContextBits, CAPROCK_MIN_SCHED_CONTEXT_BITS)
+CAPROCK_SEL4_SAME(seL4_CoreSchedContextBytes, CAPROCK_SCHED_CONTEXT_CORE_BYTES)
+CAPROCK_SEL4_SAME(seL4_RefillSizeBytes, CAPROCK_REFILL_BYTES)
+CAPROCK_SEL4_SAME(seL4_UserTop, CAPROCK_USER_TOP - 1)
+CAPROCK_SEL4_SAME(CONFIG_NUM_PRIORITIES, CAPROCK_PRIORITIES)
+CAPROCK_SEL4_SAME(CONFIG_NUM_DOMAINS, CAPROCK_DOMAINS)
+CAPROCK_SEL4_SAME(CONFIG_NUM_DOMAIN_SCHEDULES, CAPROCK_DOMAIN_SCHEDULE_ENTRIES)
+CAPROCK_SEL4_SAME(CONFIG_RETYPE_FAN_OUT_LIMIT, CAPROCK_RETYPE_FAN_OUT_LIMIT)
+CAPROCK_SEL4_SAME(CONFIG_MAX_NUM_BOOTINFO_UNTYPED_CAPS, CAPROCK_ROOT_MAX_UNTYPEDS)
+#undef CAPROCK_SEL4_SAME
+
+SEL4_COMPILE_ASSERT(asid_pool_has_the_kernels_size, LIBSEL4_BIT(seL4_ASIDPoolIndexBits) == CAPROCK_ASID_POOL_ENTRIES)
+SEL4_COMPILE_ASSERT(asid_pools_are_the_kernels, LIBSEL4_BIT(seL4_NumASIDPoolsBits) == CAPROCK_ASID_POOLS)
+SEL4_COMPILE_ASSERT(ipc_buffer_has_the_kernels_layout, sizeof(seL4_IPCBuffer) == sizeof(caprock_ipc_buffer_t) &&
+    SEL4_OFFSETOF(seL4_IPCBuffer, caps_or_badges) == SEL4_OFFSETOF(caprock_ipc_buffer_t, caps_or_badges) &&
+    SEL4_OFFSETOF(seL4_IPCBuffer, receiveDepth) == SEL4_OFFSETOF(caprock_ipc_buffer_t, receive_depth))
+SEL4_COMPILE_ASSERT(user_context_has_the_kernels_layout, sizeof(seL4_UserContext) == sizeof(caprock_user_context_t) &&
+    SEL4_OFFSETOF(seL4_UserContext, x16) == SEL4_OFFSETOF(caprock_user_context_t, x16_x18) &&
+    SEL4_OFFSETOF(seL4_UserContext, x9) == SEL4_OFFSETOF(caprock_user_context_t, x9_x15) &&
+    SEL4_OFFSETOF(seL4_UserContext, tpidr_el0) == SEL4_OFFSETOF(caprock_user_context_t, tpidr_el0))
+SEL4_COMPILE_ASSERT(boot_info_has_the_kernels_layout, sizeof(seL4_BootInfo) == sizeof(caprock_root_boot_info_t) &&
+    SEL4_OFFSETOF(seL4_BootInfo, extraBIPages) == SEL4_OFFSETOF(caprock_root_boot_info_t, extra_bi_pages) &&
+    SEL4_OFFSETOF(seL4_BootInfo, schedcontrol) == SEL4_OFFSETOF(caprock_root_boot_info_t, sched_control) &&
+    SEL4_OFFSETOF(seL4_BootInfo, untypedList) == SEL4_OFFSETOF(caprock_root_boot_info_t, untyped_list) &&
+    sizeof(seL4_UntypedDesc) == sizeof(caprock_untyped_desc_t))
