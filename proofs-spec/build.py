@@ -4,6 +4,8 @@
 compiles the extracted oracle. What is up to date is not built again."""
 
 import argparse
+import contextlib
+import fcntl
 import hashlib
 import shutil
 import subprocess
@@ -20,10 +22,11 @@ SPECIFICATION = ("Prelude", "Api", "Objects", "Capabilities", "Schedule", "Messa
                  "WellFormed")
 GENERATED = ("Api", "Dispatch")
 EXTRACTION = "Extract"
-PROOFS = ("Claims", "TableFacts", "TreeProofs", "StepProofs", "ErrorProofs", "Witness")
-ORACLE = ("number.ml", "oracle_core.mli", "oracle_core.ml", "names.ml", "text.ml", "digest.ml", "oracle.ml")
-TOOLS = {"coqc": "coq", "ocamlfind": "ocaml-findlib", "ocamlopt": "ocaml-nox"}
-PACKAGES = "coq ocaml-nox ocaml-findlib libzarith-ocaml-dev"
+PROOFS = ("Claims", "TableFacts", "TreeProofs", "StepProofs", "RefillProofs", "ErrorProofs", "Witness")
+ORACLE = ("number.ml", "oracle_core.mli", "oracle_core.ml", "names.ml", "text.ml", "differences.ml", "digest.ml", "oracle.ml")
+TOOLS = {"coqc": "coq", "ocamlopt": "ocaml"}
+ZARITH = "zarith.cmxa"
+REMEDY = "./caprock setup proofs"
 # What a proof may not contain: a hole, or a way around the checker.
 FORBIDDEN = ("Admitted", "admit", "Axiom", "Parameter", "Conjecture", "Unset Guard Checking", "bypass_check", "Unset Universe Checking")
 
@@ -36,9 +39,19 @@ def check_tools():
     """BuildError if a program that the build needs is not installed."""
     for tool, package in TOOLS.items():
         if shutil.which(tool) is None:
-            raise BuildError(f"{tool} is not installed: apt-get install --no-install-recommends {PACKAGES} (it is in {package})")
-    if subprocess.run(["ocamlfind", "query", "zarith"], capture_output=True).returncode:
-        raise BuildError(f"OCaml's zarith is not installed: apt-get install --no-install-recommends {PACKAGES}")
+            raise BuildError(f"{tool} is not installed (package {package}): {REMEDY}")
+    libraries = subprocess.run(["ocamlopt", "-where"], capture_output=True, text=True, check=True).stdout.strip()
+    if not Path(libraries, "zarith", ZARITH).exists():
+        raise BuildError(f"OCaml's zarith is not installed (package libzarith-ocaml-dev): {REMEDY}")
+
+
+@contextlib.contextmanager
+def locked(out):
+    """One build at a time in a folder: others wait."""
+    out.mkdir(parents=True, exist_ok=True)
+    with open(out / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def run(command, folder, what):
@@ -46,7 +59,7 @@ def run(command, folder, what):
     result = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     if result.returncode:
         raise BuildError(f"{what}: failed\n{result.stdout}{result.stderr}".rstrip())
-    return result.stdout
+    return result.stdout + result.stderr
 
 
 def check_holes(name, text):
@@ -94,8 +107,7 @@ def compile_oracle(out, say):
     stamp, program = out / "oracle.stamp", out / "oracle"
     if not is_current(stamp, value) or not program.exists():
         say("ocamlopt oracle")
-        run(["ocamlfind", "ocamlopt", "-package", "zarith", "-linkpkg", "-inline", "100", "-w", "-a", "-o", "oracle", *ORACLE], out,
-            "proofs-spec/oracle")
+        run(["ocamlopt", "-I", "+zarith", ZARITH, "-inline", "100", "-w", "-a", "-o", "oracle", *ORACLE], out, "proofs-spec/oracle")
         stamp.write_text(value)
     return program
 
@@ -103,12 +115,12 @@ def compile_oracle(out, say):
 def build(out, proofs=True, say=lambda text: None):
     """Builds everything in the folder `out`; without `proofs` only what the oracle needs. The path of the oracle."""
     check_tools()
-    out.mkdir(parents=True, exist_ok=True)
-    generate.generate(out)
-    compile_coq(out, SPECIFICATION + (EXTRACTION,), say)
-    program = compile_oracle(out, say)
-    if proofs:
-        compile_coq(out, SPECIFICATION + PROOFS, say)
+    with locked(out):
+        generate.generate(out)
+        compile_coq(out, SPECIFICATION + (EXTRACTION,), say)
+        program = compile_oracle(out, say)
+        if proofs:
+            compile_coq(out, SPECIFICATION + PROOFS, say)
     return program
 
 
@@ -124,7 +136,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=ROOT / "build/proofs-spec", metavar="DIR", help="the build folder")
     parser.add_argument("--oracle-only", action="store_true", help="leave the proofs out")
-    parser.add_argument("--audit", action="store_true", help="have coqchk check everything again (about a minute)")
+    parser.add_argument("--audit", action="store_true", help="have coqchk check everything again (some minutes)")
     arguments = parser.parse_args()
     out = arguments.out.resolve()
     try:

@@ -44,13 +44,14 @@ def init_slot(name):
     return enum("InitSlot", name)
 
 
-def event_line(kind, time, *arguments, registers=None, memory=None, preempt_after=None):
-    """One event as a line of a trace. registers: values by name; memory: values by physical address."""
+def event_line(kind, time, *arguments, registers=None, memory=None, preempt_after=None, choices=()):
+    """One event as a line of a trace. registers: values by name; memory: values by physical address; choices: parts like `%`."""
     words = [kind, str(time), *map(str, arguments)]
     words += [f"{name}={value:#x}" for name, value in (registers or {}).items()]
     words += [f"@{address:#x}={value:#x}" for address, value in (memory or {}).items()]
     if preempt_after is not None:
         words.append(f"!{preempt_after}")
+    words += choices
     return " ".join(words)
 
 
@@ -80,7 +81,6 @@ class State:
     objects: dict = field(default_factory=dict)
     slots: dict = field(default_factory=dict)
     children: dict = field(default_factory=dict)
-    copies: list = field(default_factory=list)
     interrupts: dict = field(default_factory=dict)
     pools: dict = field(default_factory=dict)
     turns: dict = field(default_factory=dict)
@@ -104,9 +104,6 @@ def parse_state(lines):
         fields = {key: parse_value(value) for key, value in (word.split("=", 1) for word in words if "=" in word and "(" not in word.split("=")[0])}
         if kind in ("machine", "core"):
             setattr(state, kind, fields)
-            continue
-        if kind == "copies":
-            state.copies = [int(part, 16) for part in words[0].split(",")]
             continue
         name = int(words[0], 16)
         if kind == "object":
@@ -163,13 +160,22 @@ class Oracle:
         current = current.removeprefix("current=")
         return Outcome(result, None if current == "-" else int(current, 16), digest.removeprefix("digest="), effects)
 
-    def state(self):
-        """The whole state."""
-        self.write("state")
+    def lines(self, command):
+        """What the oracle prints up to a line `.`."""
+        self.write(command)
+        self.write("flush")
         lines = []
         while (line := self.answer()) != ".":
             lines.append(line)
-        return parse_state(lines)
+        return lines
+
+    def state(self):
+        """The whole state."""
+        return parse_state(self.lines("state"))
+
+    def changes(self):
+        """The lines that differ from those that were told last."""
+        return self.lines("changes")
 
 
 class Session:
@@ -181,7 +187,7 @@ class Session:
         self.buffers = {BOOT["thread"]: BOOT["buffer"]} if buffers is None else buffers
         self.running = BOOT["thread"]
 
-    def system_call(self, name, registers=None, words=(), caps=(), label=0, memory=None, preempt_after=None, flags=0):
+    def system_call(self, name, registers=None, words=(), caps=(), label=0, memory=None, preempt_after=None, flags=0, choices=()):
         """A system call of the running thread with a message. registers: x0, x6, x8 and others by name."""
         given = {f"x{number}": word for number, word in zip(MESSAGE_REGISTERS, words)}
         given["x1"] = message_info(label, len(words), len(caps))
@@ -192,7 +198,7 @@ class Session:
         if buffer is not None:
             readable |= {buffer + BUFFER["msg"] + 8 * number: word for number, word in enumerate(words) if number >= len(MESSAGE_REGISTERS)}
             readable |= {buffer + BUFFER["caps_or_badges"] + 8 * number: cap for number, cap in enumerate(caps)}
-        outcome = self.oracle.event("svc", registers=given, memory=readable, preempt_after=preempt_after)
+        outcome = self.oracle.event("svc", registers=given, memory=readable, preempt_after=preempt_after, choices=choices)
         self.running = outcome.current
         return outcome
 

@@ -133,12 +133,17 @@ def _fuzzing(parser: Parser) -> None:
 
 def _stepping(parser: Parser) -> None:
     """Adds the options of `lockstep`."""
-    parser.add_argument("--ops", type=_number(1, 10**12), default=100_000, metavar="N", help="events (default: 100000)")
+    parser.add_argument("--ops", type=_number(1, 10**12), metavar="N", help="events (default: 100000), transitions (10000000), or events of a mutant (150000)")
     parser.add_argument("--seed", type=_number(0, 2**62), default=1, metavar="S", help="the first seed; a component of 5000 events takes one (default: 1)")
     parser.add_argument("--table", action="store_true", help="print how often each operation came to each result")
+    parser.add_argument("--cells", action="store_true", help="fail unless each operation came to each result that the API description promises")
     parser.add_argument("--still", action="store_true", help="no time passes")
     parser.add_argument("--whole", action="store_true", help="no operation is preempted")
     parser.add_argument("--go-on", action="store_true", help="note differences and go on from the kernel's state; print the first of each operation")
+    way = parser.add_mutually_exclusive_group()
+    way.add_argument("--exhaustive", action="store_true", help="every move in every state, breadth first from six small systems on")
+    way.add_argument("--mutants", type=_number(1, 10**5), metavar="N",
+                     help="make N mistakes in the kernel's core, drawn by the seed, and see whether each is found")
     parser.add_argument("-j", dest="jobs", type=_number(1, 64), default=1, metavar="N", help="processes (1..64, default: 1)")
 
 

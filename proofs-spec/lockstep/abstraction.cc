@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "abstraction.hpp"
 
-#include "canonical.hpp"
 #include "config.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <functional>
+#include <utility>
 
 namespace caprock::lockstep {
 
@@ -17,70 +18,118 @@ constexpr unsigned first_line = 16;   // interrupts below are software-generated
 
 // -- Text
 
-std::string option(const void* object) { return object == nullptr ? "-" : hex(physical(object)); }
-std::string option(Word value, bool present) { return present ? hex(value) : "-"; }
-const char* boolean(bool value) { return value ? "1" : "0"; }
+// Appends words, numbers and lists to a text.
+class Text {
+public:
+    explicit Text(std::string& out) : out_(out) {}
 
-std::string call(std::string_view name, std::initializer_list<std::string> arguments) {
-    std::string text(name);
-    for (const std::string& argument : arguments) text += (&argument == arguments.begin() ? "(" : ",") + argument;
-    return text + ")";
+    Text& operator<<(std::string_view words) {
+        out_ += words;
+        return *this;
+    }
+    Text& operator<<(Word number) {
+        char digits[18] = {'0', 'x'};
+        char* end = std::to_chars(digits + 2, std::end(digits), number, 16).ptr;
+        out_.append(digits, static_cast<std::size_t>(end - digits));
+        return *this;
+    }
+    Text& flag(bool value) { return *this << (value ? "1" : "0"); }
+    Text& object(const void* object) { return object == nullptr ? *this << "-" : *this << physical(object); }
+    Text& option(Word value, bool present) { return present ? *this << value : *this << "-"; }
+
+private:
+    std::string& out_;
+};
+
+// Commas between items, "-" for none.
+class Items {
+public:
+    explicit Items(Text& text) : text_(text) {}
+    Text& next() {
+        if (any_) text_ << ",";
+        any_ = true;
+        return text_;
+    }
+    void end() {
+        if (!any_) text_ << "-";
+    }
+
+private:
+    Text& text_;
+    bool any_ = false;
+};
+
+// A name and arguments in parentheses.
+void call(Text& text, std::string_view name, std::initializer_list<Word> arguments) {
+    text << name << "(";
+    for (const Word& argument : arguments) text << (&argument == arguments.begin() ? "" : ",") << argument;
+    text << ")";
 }
 
-std::string list(const std::vector<std::string>& items) {
-    if (items.empty()) return "-";
-    std::string text;
-    for (const std::string& item : items) text += (text.empty() ? "" : ",") + item;
-    return text;
-}
-
-std::string object_address(const Cap& cap) { return hex(arch::to_physical(cap.object()).raw); }
+Word object_address(const Cap& cap) { return arch::to_physical(cap.object()).raw; }
 
 // -- Capabilities
 
-std::string place(const MappedCap& cap, unsigned level) {
-    return cap.is_mapped() ? hex(cap.asid().raw) + "," + hex(cap.address().raw) + "," + hex(level) : "-";
+void place(Text& text, const MappedCap& cap, unsigned level) {
+    if (!cap.is_mapped()) {
+        text << "-)";
+        return;
+    }
+    text << cap.asid().raw << "," << cap.address().raw << "," << Word{level} << ")";
 }
 
-std::string frame(const FrameCap& cap) {
+void frame(Text& text, const FrameCap& cap) {
     Word rights = Word{cap.can_write()} | Word{cap.can_read()} << 1;
-    return call("Frame", {object_address(cap), hex(cap.size_bits().raw), boolean(cap.is_device()), hex(rights), place(cap, cap.level())});
+    text << "Frame(" << object_address(cap) << "," << Word{cap.size_bits().raw} << ",";
+    text.flag(cap.is_device()) << "," << rights << ",";
+    place(text, cap, cap.level());
 }
 
-std::string badged(const char* name, const EndpointCap& cap) {
-    return call(name, {object_address(cap), hex(cap.badge().raw), hex(cap.rights().raw)});
+void untyped(Text& text, const UntypedCap& cap) {
+    text << "Untyped(" << object_address(cap) << "," << Word{cap.size_bits().raw} << ",";
+    text.flag(cap.is_device()) << "," << cap.watermark() << ")";
 }
 
-std::string cnode(const CNodeCap& cap) {
-    return call("CNode", {object_address(cap), hex(cap.radix()), hex(cap.guard()), hex(cap.guard_size())});
+void vspace(Text& text, const VSpaceCap& cap) {
+    text << "VSpace(" << object_address(cap) << ",";
+    text.option(cap.number(), cap.number() != 0) << ")";
 }
 
-std::string untyped(const UntypedCap& cap) {
-    return call("Untyped", {object_address(cap), hex(cap.size_bits().raw), boolean(cap.is_device()), hex(cap.watermark())});
+void page_table(Text& text, const PageTableCap& cap) {
+    text << "PageTable(" << object_address(cap) << ",";
+    place(text, cap, cap.level());
 }
 
-std::string capability(const Cap& cap) {
+void capability(Text& text, const Cap& cap) {
     constexpr Word grant = 4;
+    auto badged = [&](const char* name) {
+        const auto& endpoint = as<EndpointCap>(cap);
+        call(text, name, {object_address(cap), endpoint.badge().raw, endpoint.rights().raw});
+    };
+    auto cnode = [&] {
+        const auto& node = as<CNodeCap>(cap);
+        call(text, "CNode", {object_address(cap), node.radix(), node.guard(), node.guard_size()});
+    };
     switch (cap.type()) {
-        case CapType::Untyped: return untyped(as<UntypedCap>(cap));
-        case CapType::Endpoint: return badged("Endpoint", as<EndpointCap>(cap));
-        case CapType::Notification: return badged("Notification", as<EndpointCap>(cap));
-        case CapType::Reply: return call("Reply", {object_address(cap), hex(as<ReplyCap>(cap).can_grant() ? grant : 0)});
-        case CapType::CNode: return cnode(as<CNodeCap>(cap));
-        case CapType::TCB: return call("TCB", {object_address(cap)});
-        case CapType::SchedContext: return call("SchedContext", {object_address(cap), hex(as<SchedContextCap>(cap).size_bits().raw)});
-        case CapType::SchedControl: return call("SchedControl", {hex(as<SchedControlCap>(cap).number())});
-        case CapType::VSpace: return call("VSpace", {object_address(cap), option(as<VSpaceCap>(cap).number(), as<VSpaceCap>(cap).number() != 0)});
-        case CapType::PageTable: return call("PageTable", {object_address(cap), place(as<PageTableCap>(cap), as<PageTableCap>(cap).level())});
-        case CapType::Frame: return frame(as<FrameCap>(cap));
-        case CapType::ASIDControl: return "ASIDControl";
-        case CapType::ASIDPool: return call("ASIDPool", {object_address(cap)});
-        case CapType::IRQControl: return "IRQControl";
-        case CapType::IRQHandler: return call("IRQHandler", {hex(as<IrqHandlerCap>(cap).number())});
-        case CapType::SGISignal: return call("SGISignal", {hex(as<SgiSignalCap>(cap).irq().raw), hex(as<SgiSignalCap>(cap).core().raw)});
-        case CapType::Domain: return "Domain";
-        case CapType::Inspect: return "Inspect";
-        case CapType::Zombie: return call("Zombie", {object_address(cap)});
+        case CapType::Untyped: return untyped(text, as<UntypedCap>(cap));
+        case CapType::Endpoint: return badged("Endpoint");
+        case CapType::Notification: return badged("Notification");
+        case CapType::Reply: return call(text, "Reply", {object_address(cap), as<ReplyCap>(cap).can_grant() ? grant : 0});
+        case CapType::CNode: return cnode();
+        case CapType::TCB: return call(text, "TCB", {object_address(cap)});
+        case CapType::SchedContext: return call(text, "SchedContext", {object_address(cap), as<SchedContextCap>(cap).size_bits().raw});
+        case CapType::SchedControl: return call(text, "SchedControl", {as<SchedControlCap>(cap).number()});
+        case CapType::VSpace: return vspace(text, as<VSpaceCap>(cap));
+        case CapType::PageTable: return page_table(text, as<PageTableCap>(cap));
+        case CapType::Frame: return frame(text, as<FrameCap>(cap));
+        case CapType::ASIDControl: text << "ASIDControl"; return;
+        case CapType::ASIDPool: return call(text, "ASIDPool", {object_address(cap)});
+        case CapType::IRQControl: text << "IRQControl"; return;
+        case CapType::IRQHandler: return call(text, "IRQHandler", {as<IrqHandlerCap>(cap).number()});
+        case CapType::SGISignal: return call(text, "SGISignal", {as<SgiSignalCap>(cap).irq().raw, as<SgiSignalCap>(cap).core().raw});
+        case CapType::Domain: text << "Domain"; return;
+        case CapType::Inspect: text << "Inspect"; return;
+        case CapType::Zombie: return call(text, "Zombie", {object_address(cap)});
         case CapType::Null: break;
     }
     throw std::logic_error("a capability of no type");
@@ -88,19 +137,25 @@ std::string capability(const Cap& cap) {
 
 // -- Threads
 
-std::string run_state(const Tcb& thread) {
+void run_state(Text& text, const Tcb& thread) {
     const SendOptions how = thread.sending;
+    auto flag = [&](bool value) { (text << ",").flag(value); };
     switch (thread.state) {
-        case ThreadState::Inactive: return "inactive";
-        case ThreadState::Running: return "running";
-        case ThreadState::BlockedOnReceive: return call("receive", {option(thread.endpoint), option(thread.reply), boolean(thread.requires_donation)});
+        case ThreadState::Inactive: text << "inactive"; return;
+        case ThreadState::Running: text << "running"; return;
+        case ThreadState::BlockedOnReceive:
+            (text << "receive(").object(thread.endpoint) << ",";
+            text.object(thread.reply);
+            flag(thread.requires_donation);
+            break;
         case ThreadState::BlockedOnSend:
-            return call("send", {option(thread.endpoint), hex(thread.badge.raw), boolean(how.has(SendOptions::grant)),
-                                 boolean(how.has(SendOptions::grant_reply)), boolean(how.has(SendOptions::call)), boolean(how.has(SendOptions::donate))});
-        case ThreadState::BlockedOnReply: return call("reply", {option(thread.reply)});
-        case ThreadState::BlockedOnNotification: return call("wait", {option(thread.notification)});
+            (text << "send(").object(thread.endpoint) << "," << thread.badge.raw;
+            for (auto option : {SendOptions::grant, SendOptions::grant_reply, SendOptions::call, SendOptions::donate}) flag(how.has(option));
+            break;
+        case ThreadState::BlockedOnReply: (text << "reply(").object(thread.reply); break;
+        case ThreadState::BlockedOnNotification: (text << "wait(").object(thread.notification); break;
     }
-    throw std::logic_error("a thread in no state");
+    text << ")";
 }
 
 // Number of the breakpoint that a DebugException names.
@@ -111,46 +166,47 @@ Word breakpoint_number(const Tcb& thread) {
 }
 
 // The message that the handler will get.
-std::string fault(const Tcb& thread) {
+void fault(Text& text, const Tcb& thread) {
     const Fault& fault = thread.fault;
     const Context& at = thread.context;
     const LookupFault& lookup = fault.lookup;
-    auto x = [&](unsigned i) { return hex(at.x[i]); };
+    Word spsr = arch::sanitise_spsr(at.spsr);
     switch (fault.label) {
-        case abi::FaultLabel::NullFault: return "-";
+        case abi::FaultLabel::NullFault: text << "-"; return;
         case abi::FaultLabel::CapFault:
-            return call("CapFault", {hex(at.pc), hex(fault.words[0]), hex(fault.flag), hex(lookup.type), hex(lookup.bits_left), hex(lookup.detail1),
-                                     hex(lookup.guard_size)});
+            return call(text, "CapFault", {at.pc, fault.words[0], fault.flag, static_cast<Word>(lookup.type), lookup.bits_left, lookup.detail1,
+                                           lookup.guard_size});
         case abi::FaultLabel::UnknownSyscall:
-            return call("UnknownSyscall", {x(0), x(1), x(2), x(3), x(4), x(5), x(6), x(7), hex(at.pc), hex(at.sp), x(30),
-                                           hex(arch::sanitise_spsr(at.spsr)), hex(fault.words[0])});
-        case abi::FaultLabel::UserException:
-            return call("UserException", {hex(at.pc), hex(at.sp), hex(arch::sanitise_spsr(at.spsr)), hex(fault.words[0]), hex(fault.words[1])});
+            return call(text, "UnknownSyscall", {at.x[0], at.x[1], at.x[2], at.x[3], at.x[4], at.x[5], at.x[6], at.x[7], at.pc, at.sp, at.x[30],
+                                                 spsr, fault.words[0]});
+        case abi::FaultLabel::UserException: return call(text, "UserException", {at.pc, at.sp, spsr, fault.words[0], fault.words[1]});
         case abi::FaultLabel::DebugException:
-            return call("DebugException", {hex(at.pc), hex(fault.words[0]), hex(fault.words[1]), hex(breakpoint_number(thread))});
-        case abi::FaultLabel::Timeout: return call("Timeout", {hex(fault.words[0]), hex(fault.words[1])});
-        case abi::FaultLabel::VMFault: return call("VMFault", {hex(at.pc), hex(fault.words[0]), hex(fault.flag), hex(fault.words[1])});
+            return call(text, "DebugException", {at.pc, fault.words[0], fault.words[1], breakpoint_number(thread)});
+        case abi::FaultLabel::Timeout: return call(text, "Timeout", {fault.words[0], fault.words[1]});
+        case abi::FaultLabel::VMFault: return call(text, "VMFault", {at.pc, fault.words[0], fault.flag, fault.words[1]});
     }
     throw std::logic_error("a fault of no kind");
 }
 
-std::string breakpoints(const Tcb& thread) {
-    std::vector<std::string> all;
+void breakpoints(Text& text, const Tcb& thread) {
+    Items items(text);
     auto add = [&](const DebugPoint& point, unsigned number) {
-        if (point.enabled) all.push_back(hex(number) + ":" + hex(point.address) + ":" + hex(point.size) + ":" + hex(point.access));
+        if (point.enabled) items.next() << Word{number} << ":" << point.address << ":" << point.size << ":" << static_cast<Word>(point.access);
     };
     for (unsigned i = 0; i < arch::breakpoint_count(); ++i) add(thread.debug.breakpoints[i], i);
     for (unsigned i = 0; i < arch::watchpoint_count(); ++i) add(thread.debug.watchpoints[i], arch::breakpoint_count() + i);
-    return list(all);
+    items.end();
 }
 
-std::string registers(const Core& core, const Tcb& thread) {
-    std::vector<std::string> all;
-    auto add = [&](const std::string& name, Word value) {
-        if (value != 0) all.push_back(name + ":" + hex(value));
+void registers(Text& text, const Core& core, const Tcb& thread) {
+    static constexpr const char* x_names[] = {"x0",  "x1",  "x2",  "x3",  "x4",  "x5",  "x6",  "x7",  "x8",  "x9",  "x10", "x11", "x12", "x13", "x14", "x15",
+                                              "x16", "x17", "x18", "x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28", "x29", "x30"};
+    Items items(text);
+    auto add = [&](const char* name, Word value) {
+        if (value != 0) items.next() << name << ":" << value;
     };
     const Context& context = thread.context;
-    for (unsigned i = 0; i < 31; ++i) add("x" + std::to_string(i), context.x[i]);
+    for (unsigned i = 0; i < 31; ++i) add(x_names[i], context.x[i]);
     add("sp", context.sp);
     add("pc", context.pc);
     add("spsr", context.spsr);
@@ -158,114 +214,132 @@ std::string registers(const Core& core, const Tcb& thread) {
     bool runs = core.current == &thread;
     add("tpidr_el0", runs ? hardware.tpidr : context.tpidr);
     add("tpidrro_el0", runs ? hardware.tpidrro : context.tpidrro);
-    return list(all);
+    items.end();
 }
 
-std::string thread_line(const Core& core, const Tcb& thread) {
-    return "TCB state=" + run_state(thread) + " priority=" + hex(thread.priority.raw) + " mcp=" + hex(thread.max_priority.raw) +
-           " domain=" + hex(thread.domain.raw) + " affinity=" + hex(thread.core.raw) + " flags=" + hex(thread.flags) +
-           " buffer=" + hex(thread.buffer.raw) + " notification=" + option(thread.bound_notification) +
-           " sched_context=" + option(thread.sched_context) + " yielded_to=" + option(thread.yielding_to) +
-           " step_count=" + hex(thread.debug.steps) + " fault=" + fault(thread) + " breakpoints=" + breakpoints(thread) +
-           " registers=" + registers(core, thread);
+void thread_line(Text& text, const Core& core, const Tcb& thread) {
+    run_state(text << "TCB state=", thread);
+    text << " priority=" << Word{thread.priority.raw} << " mcp=" << Word{thread.max_priority.raw} << " domain=" << Word{thread.domain.raw}
+         << " affinity=" << Word{thread.core.raw} << " flags=" << Word{thread.flags} << " buffer=" << thread.buffer.raw << " notification=";
+    text.object(thread.bound_notification) << " sched_context=";
+    text.object(thread.sched_context) << " yielded_to=";
+    text.object(thread.yielding_to) << " step_count=" << Word{thread.debug.steps} << " fault=";
+    fault(text, thread);
+    breakpoints(text << " breakpoints=", thread);
+    registers(text << " registers=", core, thread);
 }
 
 // -- Other objects
 
-std::string queue(const PrioQueue<Tcb>& queue) {
-    std::vector<std::string> all;
-    for (const Tcb* thread = queue.head; thread != nullptr; thread = PrioQueue<Tcb>::after(*thread)) all.push_back(hex(physical(thread)));
-    return list(all);
+void queue(Text& text, const PrioQueue<Tcb>& queue, bool shown = true) {
+    Items items(text);
+    for (const Tcb* thread = shown ? queue.head : nullptr; thread != nullptr; thread = PrioQueue<Tcb>::after(*thread)) items.next() << physical(thread);
+    items.end();
 }
 
-std::string endpoint_line(const Endpoint& endpoint) {
-    return std::string("Endpoint senders=") + (endpoint.sending() ? queue(endpoint.queue) : "-") +
-           " receivers=" + (endpoint.receiving() ? queue(endpoint.queue) : "-");
+void endpoint_line(Text& text, const Endpoint& endpoint) {
+    queue(text << "Endpoint senders=", endpoint.queue, endpoint.sending());
+    queue(text << " receivers=", endpoint.queue, endpoint.receiving());
 }
 
-std::string notification_line(const Notification& notification) {
+void notification_line(Text& text, const Notification& notification) {
     bool active = notification.state == Notification::State::Active;
-    return std::string("Notification active=") + boolean(active) + " word=" + hex(active ? notification.word : 0) + " waiters=" + queue(notification.queue) +
-           " thread=" + option(notification.bound_tcb) + " sched_context=" + option(notification.sched_context);
+    (text << "Notification active=").flag(active) << " word=" << (active ? notification.word : 0);
+    queue(text << " waiters=", notification.queue);
+    (text << " thread=").object(notification.bound_tcb);
+    (text << " sched_context=").object(notification.sched_context);
 }
 
-std::string reply_line(const Reply& reply) {
+void reply_line(Text& text, const Reply& reply) {
     const Tcb* thread = reply.tcb;
     bool receives = thread != nullptr && thread->state == ThreadState::BlockedOnReceive;
     const Reply* newest = &reply;
     while (newest->next != nullptr) newest = newest->next;
-    return "Reply caller=" + option(receives ? nullptr : thread) + " receiver=" + option(receives ? thread : nullptr) +
-           " along=" + option(newest->context);
+    (text << "Reply caller=").object(receives ? nullptr : thread);
+    (text << " receiver=").object(receives ? thread : nullptr);
+    (text << " along=").object(newest->context);
 }
 
-std::string refills(SchedContext& context) {
-    std::vector<std::string> all;
+void refills(Text& text, SchedContext& context) {
     // A turn that is as good as over is a new one as soon as anybody looks.
     if (context.configured() && context.round_robin() && !refill_sufficient(context)) {
-        return hex(context.first().time.raw) + ":" + hex(context.budget.raw);
+        text << context.first().time.raw << ":" << context.budget.raw;
+        return;
     }
-    for (unsigned i = 0; i < context.count; ++i) all.push_back(hex(context.refill(i).time.raw) + ":" + hex(context.refill(i).amount.raw));
-    return list(context.configured() ? all : std::vector<std::string>{});
+    Items items(text);
+    for (unsigned i = 0; context.configured() && i < context.count; ++i) {
+        items.next() << context.refill(i).time.raw << ":" << context.refill(i).amount.raw;
+    }
+    items.end();
 }
 
-std::string context_line(SchedContext& context, SizeBits bits) {
+void context_line(Text& text, SchedContext& context, SizeBits bits) {
     bool configured = context.configured();
     Ticks period = context.round_robin() ? context.budget : context.period;
     Micros budget_us = micros_up(context.budget);
     Micros period_us = context.round_robin() ? budget_us : micros_down(context.period);
     unsigned extra = configured && !context.round_robin() ? context.refill_max - 2u : 0;
-    std::vector<std::string> calls;
-    for (const Reply* reply = context.reply; reply != nullptr; reply = reply->prev) calls.push_back(hex(physical(reply)));
-    return "SchedContext size_bits=" + hex(bits.raw) + " core=" + hex(context.core.raw) + " budget_us=" + hex(configured ? budget_us.raw : 0) +
-           " period_us=" + hex(configured ? period_us.raw : 0) + " budget=" + hex(context.budget.raw) + " period=" + hex(period.raw) +
-           " extra_refills=" + hex(extra) + " badge=" + hex(context.badge.raw) + " flags=" + hex(context.sporadic) +
-           " refills=" + refills(context) + " unreturned=" + hex(context.unreturned.raw) +
-           " consumed=" + hex(context.consumed.raw) + " thread=" + option(context.tcb) +
-           " notification=" + option(context.notification) + " calls=" + list(calls) + " yielder=" + option(context.yield_from);
+    text << "SchedContext size_bits=" << Word{bits.raw} << " core=" << Word{context.core.raw} << " budget_us=" << (configured ? budget_us.raw : 0)
+         << " period_us=" << (configured ? period_us.raw : 0) << " budget=" << context.budget.raw << " period=" << period.raw
+         << " extra_refills=" << Word{extra} << " badge=" << context.badge.raw << " flags=" << Word{context.sporadic} << " refills=";
+    refills(text, context);
+    text << " unreturned=" << context.unreturned.raw << " consumed=" << context.consumed.raw << " thread=";
+    text.object(context.tcb) << " notification=";
+    text.object(context.notification) << " calls=";
+    Items items(text);
+    for (const Reply* reply = context.reply; reply != nullptr; reply = reply->prev) items.next() << physical(reply);
+    items.end();
+    (text << " yielder=").object(context.yield_from);
 }
 
-std::string page(arch::Pte entry, unsigned level) {
+void page(Text& text, arch::Pte entry, unsigned level) {
     arch::PageAttributes made = arch::entry_attributes(entry);
     Word rights = Word{made.write} | Word{made.read} << 1;
     Word attributes = abi::VMAttributes::make(made.cacheable, 0, !made.execute).raw;
-    return call("page", {hex(arch::entry_address(entry).raw), hex(level_shift(level)), boolean(made.device), hex(rights), hex(attributes)});
+    text << "page(" << arch::entry_address(entry).raw << "," << Word{level_shift(level)} << ",";
+    text.flag(made.device) << "," << rights << "," << attributes << ")";
 }
 
-std::string entries(const Cap& table, unsigned level) {
+void entries(Text& text, const Cap& table, unsigned level) {
     constexpr unsigned count = 512;
     const arch::Pte* all = arch::pointer<arch::Pte>(table.object());
-    std::vector<std::string> present;
+    Items items(text << " entries=");
     for (unsigned i = 0; i < count; ++i) {
         if (!arch::entry_present(all[i])) continue;
-        bool leads_on = arch::entry_is_table(all[i], level);
-        present.push_back(hex(i) + ":" + (leads_on ? call("table", {hex(arch::entry_address(all[i]).raw)}) : page(all[i], level)));
+        items.next() << Word{i} << ":";
+        if (arch::entry_is_table(all[i], level)) {
+            text << "table(" << arch::entry_address(all[i]).raw << ")";
+        } else {
+            page(text, all[i], level);
+        }
     }
-    return " entries=" + list(present);
+    items.end();
 }
 
-std::string pool_line(const AsidPoolCap& cap) {
+void pool_line(Text& text, const AsidPoolCap& cap) {
     const AsidPool& pool = cap.as_object<AsidPool>();
-    std::vector<std::string> assigned;
+    Items items(text << "ASIDPool index=" << cap.number() / abi::asid_pool_entries << " assigned=");
     for (Word i = 0; i < abi::asid_pool_entries; ++i) {
-        if (pool.vspace[i] != KernAddr(0)) assigned.push_back(hex(i) + ":" + hex(arch::to_physical(pool.vspace[i]).raw));
+        if (pool.vspace[i] != KernAddr(0)) items.next() << i << ":" << arch::to_physical(pool.vspace[i]).raw;
     }
-    return "ASIDPool index=" + hex(cap.number() / abi::asid_pool_entries) + " assigned=" + list(assigned);
+    items.end();
 }
 
-std::string object_line(const Core& core, const Cap& cap) {
+bool is_thread(const Cap& cap) { return cap.is(CapType::TCB) || (cap.is(CapType::Zombie) && as<ZombieCap>(cap).is_tcb()); }
+
+void object_line(Text& text, const Core& core, const Cap& cap) {
+    if (is_thread(cap)) return thread_line(text, core, cap.as_object<Tcb>());
     switch (cap.type()) {
-        case CapType::CNode: return "CNode radix=" + hex(as<CNodeCap>(cap).radix());
-        case CapType::Zombie:
-            if (!as<ZombieCap>(cap).is_tcb()) return "CNode radix=" + hex(as<ZombieCap>(cap).radix());
-            return thread_line(core, cap.as_object<Tcb>());
-        case CapType::TCB: return thread_line(core, cap.as_object<Tcb>());
-        case CapType::Endpoint: return endpoint_line(cap.as_object<Endpoint>());
-        case CapType::Notification: return notification_line(cap.as_object<Notification>());
-        case CapType::Reply: return reply_line(cap.as_object<Reply>());
-        case CapType::SchedContext: return context_line(cap.as_object<SchedContext>(), as<SchedContextCap>(cap).size_bits());
-        case CapType::VSpace: return "VSpace" + entries(cap, 0);
-        case CapType::PageTable: return "PageTable" + entries(cap, as<PageTableCap>(cap).is_mapped() ? as<PageTableCap>(cap).level() : last_level);
-        case CapType::ASIDPool: return pool_line(as<AsidPoolCap>(cap));
+        case CapType::CNode: text << "CNode radix=" << Word{as<CNodeCap>(cap).radix()}; return;
+        case CapType::Zombie: text << "CNode radix=" << Word{as<ZombieCap>(cap).radix()}; return;
+        case CapType::Endpoint: return endpoint_line(text, cap.as_object<Endpoint>());
+        case CapType::Notification: return notification_line(text, cap.as_object<Notification>());
+        case CapType::Reply: return reply_line(text, cap.as_object<Reply>());
+        case CapType::SchedContext: return context_line(text, cap.as_object<SchedContext>(), as<SchedContextCap>(cap).size_bits());
+        case CapType::VSpace: return entries(text << "VSpace", cap, 0);
+        case CapType::PageTable:
+            return entries(text << "PageTable", cap, as<PageTableCap>(cap).is_mapped() ? as<PageTableCap>(cap).level() : last_level);
+        case CapType::ASIDPool: return pool_line(text, as<AsidPoolCap>(cap));
         default: break;
     }
     throw std::logic_error("a capability without an object");
@@ -290,105 +364,76 @@ bool has_object(const Cap& cap) {
 // -- The core's own
 
 // The thread that runs and those that are ready stand in one list, by priority.
-std::string ready(const Core& core) {
-    std::vector<std::string> all;
+void ready(Text& text, const Core& core) {
+    Items items(text);
     for (unsigned priority = abi::priorities; priority-- > 0;) {
         for (const ReadyQueues& queues : core.queues) {
             bool own = core.current != nullptr && &queues == core.ready && core.current->priority.raw == priority;
-            if (own) all.push_back(hex(physical(core.current)));
+            if (own) items.next() << physical(core.current);
             const Tcb* head = queues.rings[priority].head;
             const Tcb* thread = head;
             while (thread != nullptr) {
-                all.push_back(hex(physical(thread)));
+                items.next() << physical(thread);
                 thread = thread->ready.next == head ? nullptr : thread->ready.next;
             }
         }
     }
-    return list(all);
+    items.end();
 }
 
-std::string sleeping(const Inventory& inventory) {
-    std::vector<std::string> all;
+void machine_line(Text& text, const Kernel& kernel) {
+    text << "machine cores=" << Word{kernel.core_count} << " last_interrupt=" << Word{arch::irq_count() - 1}
+         << " timer_interrupt=" << Word{arch::timer_irq().raw} << " timer_frequency=" << arch::timer_frequency()
+         << " smallest_budget_us=" << min_budget_us.raw << " breakpoints=" << Word{arch::breakpoint_count()}
+         << " watchpoints=" << Word{arch::watchpoint_count()} << " debug_build=";
+    text.flag(debug_build) << "\n";
+}
+
+void core_line(Text& text, const Core& core, const Inventory& inventory) {
+    (text << "core now=" << hardware.time << " current=").object(core.current) << " sched_context=";
+    text.object(core.current_sched_context) << " charged_until=" << core.charged_until.raw << " ready=";
+    ready(text, core);
+    Items sleeping(text << " sleeping=");
     for (const Tcb* thread : inventory.threads()) {
-        if (thread->release.linked()) all.push_back(hex(physical(thread)));
+        if (thread->release.linked()) sleeping.next() << physical(thread);
     }
-    return list(all);
+    sleeping.end();
+    text << " schedule_start=" << Word{core.kernel->domain_start} << " schedule_index=" << Word{core.domain_entry} << " domain=" << Word{core.domain.raw}
+         << " turn_end=";
+    text.option(core.domain_end.raw, core.domain_end != never) << "\n";
 }
 
-std::string machine_line(const Kernel& kernel) {
-    return "machine cores=" + hex(kernel.core_count) + " last_interrupt=" + hex(arch::irq_count() - 1) +
-           " timer_interrupt=" + hex(arch::timer_irq().raw) + " timer_frequency=" + hex(arch::timer_frequency()) +
-           " smallest_budget_us=" + hex(min_budget_us.raw) + " breakpoints=" + hex(arch::breakpoint_count()) +
-           " watchpoints=" + hex(arch::watchpoint_count()) + " debug_build=" + boolean(debug_build) + "\n";
-}
-
-std::string core_line(const Core& core, const Inventory& inventory) {
-    return "core now=" + hex(hardware.time) + " current=" + option(core.current) + " sched_context=" + option(core.current_sched_context) +
-           " charged_until=" + hex(core.charged_until.raw) + " ready=" + ready(core) + " sleeping=" + sleeping(inventory) +
-           " schedule_start=" + hex(core.kernel->domain_start) + " schedule_index=" + hex(core.domain_entry) +
-           " turn_end=" + option(core.domain_end.raw, core.domain_end != never) + "\n";
-}
-
-std::string turns(const Kernel& kernel) {
-    std::string text;
+void turns(Text& text, const Kernel& kernel) {
     for (unsigned i = 0; i < abi::domain_schedule_entries; ++i) {
         const DomainTurn& turn = kernel.domain_schedule[i];
         if (turn.length == Ticks(0)) continue;
-        text += "turn " + hex(i) + " domain=" + hex(turn.domain.raw) + " length=" + hex(turn.length.raw) + "\n";
+        text << "turn " << Word{i} << " domain=" << Word{turn.domain.raw} << " length=" << turn.length.raw << "\n";
     }
-    return text;
 }
 
-std::string interrupts(const Kernel& kernel, const Controller& controller) {
-    std::string text;
+void interrupts(Text& text, const Kernel& kernel, const Controller& controller) {
     for (unsigned irq = 0; irq < Kernel::max_irqs; ++irq) {
         if (!kernel.irq_issued[irq]) continue;
-        Line line = controller.lines[irq];
+        InterruptLine line = controller.lines[irq];
         // Software-generated interrupts are edges, and SError is no line of the controller.
         if (irq < first_line) line = {.edge = true, .masked = line.masked, .active = false};
         if (irq == abi::irq_serror) line = {.edge = false, .masked = kernel.irq_notifications[irq].empty(), .active = false};
-        text += "interrupt " + hex(irq) + " edge=" + boolean(line.edge) + " masked=" + boolean(line.masked) + " active=" + boolean(line.active) + "\n";
+        (text << "interrupt " << Word{irq} << " edge=").flag(line.edge) << " masked=";
+        text.flag(line.masked) << " active=";
+        text.flag(line.active) << "\n";
     }
-    return text;
 }
 
-std::string pools(const Kernel& kernel) {
-    std::string text;
+void pools(Text& text, const Kernel& kernel) {
     for (unsigned i = 0; i < abi::asid_pools; ++i) {
-        if (kernel.asid_pools[i] != nullptr) text += "pool " + hex(i) + " object=" + hex(physical(kernel.asid_pools[i])) + "\n";
+        if (kernel.asid_pools[i] != nullptr) text << "pool " << Word{i} << " object=" << physical(kernel.asid_pools[i]) << "\n";
     }
-    return text;
 }
 
-// The nearest capability before a slot in its list from which it is derived, or null.
-const Slot* parent_of(const Slot& slot) {
-    for (const Slot* before = slot.prev(); before != nullptr; before = before->prev()) {
-        if (is_parent(*before, slot)) return before;
-    }
-    return nullptr;
-}
-
-std::string slot_line(const Inventory& inventory, const Inventory::Place& place) {
-    const Slot* parent = parent_of(*place.slot);
-    return "slot " + hex(place.name) + " " + capability(place.slot->cap) +
-           " parent=" + option(parent == nullptr ? 0 : inventory.name_of(parent), parent != nullptr) +
-           " original=" + boolean(place.slot->revocable()) + "\n";
-}
-
-// Children in the order of their list, which is that in which they would be deleted.
-std::string children(const Inventory& inventory) {
-    std::map<Word, std::vector<std::string>> all;
-    for (const Inventory::Place& place : inventory.slots()) {
-        if (place.slot->prev() != nullptr) continue;
-        for (const Slot* slot = place.slot; slot != nullptr; slot = slot->next()) {
-            if (const Slot* parent = parent_of(*slot)) all[inventory.name_of(parent)].push_back(hex(inventory.name_of(slot)));
-        }
-    }
-    std::string text;
-    for (const auto& [parent, slots] : all) {
-        if (slots.size() > 1) text += "children " + hex(parent) + " of=" + list(slots) + "\n";
-    }
-    return text;
+void slot_line(Text& text, const Inventory::Place& place) {
+    capability(text << "slot " << place.name << " ", place.slot->cap);
+    (text << " parent=").option(place.parent, place.parent != 0) << " original=";
+    text.flag(place.slot->revocable()) << "\n";
 }
 
 }  // namespace
@@ -397,57 +442,105 @@ Word physical(const void* object) { return arch::to_physical(arch::address_of(ob
 
 // -- Inventory
 
-Inventory::Inventory(Core& core, Slot* slots, Word count) {
+Inventory::Inventory(Core& core, Slot* slots, Word count) : root_(slots) {
+    slots_.reserve(512);
     for (Word i = 0; i < count; ++i) add(&slots[i], physical(&slots[i]));
     for (unsigned irq = 0; irq < Kernel::max_irqs; ++irq) add(&core.kernel->irq_notifications[irq], irq_slots + sizeof(Slot) * irq);
-    // What lies in containers is found while the list grows.
-    for (std::size_t i = 0; i < slots_.size(); ++i) enter(slots_[i].slot->cap);
+    std::size_t entered = 0;
+    std::size_t known = 0;
+    do {
+        known = objects_.size();
+        // A container that holds its own last capability is found by what that is derived from.
+        for (const Slot* slot : std::exchange(unknown_, {})) enter(slot->cap);
+        // What lies in containers is found while the list grows.
+        for (; entered < slots_.size(); ++entered) enter(slots_[entered].slot->cap);
+        std::sort(slots_.begin(), slots_.end(), [](const Place& a, const Place& b) { return std::less<>{}(a.slot, b.slot); });
+        find_parents();
+    } while (!unknown_.empty() && objects_.size() > known);
+    if (!unknown_.empty()) throw std::logic_error("a capability in a slot of no container");
     std::sort(slots_.begin(), slots_.end(), [](const Place& a, const Place& b) { return a.name < b.name; });
     std::sort(objects_.begin(), objects_.end(), [](const Cap* a, const Cap* b) { return a->object() < b->object(); });
+    for (const Cap* cap : objects_) {
+        if (is_thread(*cap)) threads_.push_back(&cap->as_object<Tcb>());
+    }
 }
 
 void Inventory::add(const Slot* slot, Word name) {
-    if (slot->empty() || !names_.emplace(slot, name).second) return;
-    slots_.push_back({slot, name});
+    if (!slot->empty()) slots_.push_back({slot, name, 0});
 }
 
 void Inventory::enter(const Cap& cap) {
-    if (!has_object(cap) || !seen_.emplace(cap.object(), true).second) return;
+    auto same = [&](const Cap* other) { return other->object() == cap.object(); };
+    if (!has_object(cap) || std::any_of(objects_.begin(), objects_.end(), same)) return;
     objects_.push_back(&cap);
-    bool zombie = cap.is(CapType::Zombie);
-    if (cap.is(CapType::TCB) || (zombie && as<ZombieCap>(cap).is_tcb())) {
+    if (is_thread(cap)) {
         const Tcb& thread = cap.as_object<Tcb>();
         for (unsigned i = 0; i < tcb_slots; ++i) add(&thread.slots[i], physical(&thread) + sizeof(Slot) * i);
-    } else if (cap.is(CapType::CNode) || zombie) {
-        unsigned radix = zombie ? as<ZombieCap>(cap).radix() : as<CNodeCap>(cap).radix();
+    } else if (cap.is(CapType::CNode) || cap.is(CapType::Zombie)) {
+        unsigned radix = cap.is(CapType::Zombie) ? as<ZombieCap>(cap).radix() : as<CNodeCap>(cap).radix();
         const Slot* all = arch::pointer<Slot>(cap.object());
-        for (Word i = 0; i >> radix == 0; ++i) add(&all[i], physical(&all[i]));
+        for (Word i = 0; all != root_ && i >> radix == 0; ++i) add(&all[i], physical(&all[i]));
     }
 }
 
-std::vector<const Tcb*> Inventory::threads() const {
-    std::vector<const Tcb*> all;
-    for (const Cap* cap : objects_) {
-        bool thread = cap->is(CapType::TCB) || (cap->is(CapType::Zombie) && as<ZombieCap>(*cap).is_tcb());
-        if (thread) all.push_back(&cap->as_object<Tcb>());
+// The derivatives of a capability follow it in the list: those above a slot are a stack.
+void Inventory::find_parents() {
+    std::vector<const Place*> above;
+    for (const Place& head : slots_) {
+        if (head.slot->prev() != nullptr) continue;
+        above.clear();
+        for (const Slot* slot = head.slot; slot != nullptr; slot = slot->next()) {
+            while (!above.empty() && !is_parent(*above.back()->slot, *slot)) above.pop_back();
+            Place* place = find(slot);
+            if (place == nullptr) {
+                unknown_.push_back(slot);
+                continue;
+            }
+            place->parent = above.empty() ? 0 : above.back()->name;
+            above.push_back(place);
+        }
     }
-    return all;
 }
 
-Word Inventory::name_of(const Slot* slot) const {
-    auto found = names_.find(slot);
-    if (found == names_.end()) throw std::logic_error("a capability in a slot of no container");
-    return found->second;
+// While the slots stand in the order of their addresses.
+Inventory::Place* Inventory::find(const Slot* slot) {
+    auto found = std::lower_bound(slots_.begin(), slots_.end(), slot, [](const Place& place, const Slot* sought) { return std::less<>{}(place.slot, sought); });
+    return found == slots_.end() || found->slot != slot ? nullptr : &*found;
 }
 
 // -- All of it
 
-std::string abstract_state(Core& core, const Inventory& inventory, const Controller& controller) {
+void write_state(std::string& out, Core& core, const Inventory& inventory, const Controller& controller) {
     const Kernel& kernel = *core.kernel;
-    std::string text = machine_line(kernel) + core_line(core, inventory) + turns(kernel);
-    for (const Cap* cap : inventory.objects()) text += "object " + object_address(*cap) + " " + object_line(core, *cap) + "\n";
-    for (const Inventory::Place& place : inventory.slots()) text += slot_line(inventory, place);
-    return text + children(inventory) + interrupts(kernel, controller) + pools(kernel);
+    Text text(out);
+    machine_line(text, kernel);
+    core_line(text, core, inventory);
+    turns(text, kernel);
+    for (const Cap* cap : inventory.objects()) {
+        object_line(text << "object " << object_address(*cap) << " ", core, *cap);
+        text << "\n";
+    }
+    for (const Inventory::Place& place : inventory.slots()) slot_line(text, place);
+    interrupts(text, kernel, controller);
+    pools(text, kernel);
+}
+
+void write_children(std::string& out, const Inventory& inventory) {
+    std::map<const Slot*, const Inventory::Place*> places;
+    for (const Inventory::Place& place : inventory.slots()) places[place.slot] = &place;
+    // Children in the order of their list, which is that in which they would be deleted.
+    std::map<Word, std::vector<Word>> all;
+    for (const Inventory::Place& head : inventory.slots()) {
+        if (head.slot->prev() != nullptr) continue;
+        for (const Slot* slot = head.slot; slot != nullptr; slot = slot->next()) all[places.at(slot)->parent].push_back(places.at(slot)->name);
+    }
+    all.erase(0);
+    Text text(out);
+    for (const auto& [parent, slots] : all) {
+        Items items(text << "children " << parent << " of=");
+        for (Word slot : slots) items.next() << slot;
+        text << "\n";
+    }
 }
 
 }  // namespace caprock::lockstep

@@ -23,25 +23,30 @@ public:
     struct Place {
         const Slot* slot;
         Word name;
+        Word parent;   // name of the slot from which it is derived, 0 if there is none
     };
+    /// Occupied slots, by their names.
     const std::vector<Place>& slots() const { return slots_; }
     /// Capabilities that name an object, one for each object.
     const std::vector<const Cap*>& objects() const { return objects_; }
-    std::vector<const Tcb*> threads() const;
-    /// Canonical name of an occupied slot.
-    Word name_of(const Slot* slot) const;
+    const std::vector<const Tcb*>& threads() const { return threads_; }
 
 private:
     void add(const Slot* slot, Word name);
     void enter(const Cap& cap);
+    void find_parents();
+    Place* find(const Slot* slot);
 
-    std::map<const Slot*, Word> names_;
-    std::map<KernAddr, bool> seen_;
+    const Slot* root_;   // of the root task's CNode
     std::vector<Place> slots_;
     std::vector<const Cap*> objects_;
+    std::vector<const Tcb*> threads_;
+    std::vector<const Slot*> unknown_;
 };
 
-/// The canonical text of the kernel's state. Of the controller it is what the kernel has told it.
-std::string abstract_state(Core& core, const Inventory& inventory, const Controller& controller);
+/// Appends the canonical text of the kernel's state. Of the controller it is what the kernel has told it.
+void write_state(std::string& text, Core& core, const Inventory& inventory, const Controller& controller);
+/// Appends the order of children, which is part of a state that is read but not of what is compared.
+void write_children(std::string& text, const Inventory& inventory);
 
 }  // namespace caprock::lockstep

@@ -135,8 +135,8 @@ std::vector<std::string_view> parts(std::string_view list) {
     return all;
 }
 
-Lines split_state(std::string_view text) {
-    Lines lines;
+std::vector<Line> split_state(std::string_view text) {
+    std::vector<Line> lines;
     while (!text.empty()) {
         std::size_t end = std::min(text.find('\n'), text.size());
         std::string_view line = text.substr(0, end);
@@ -144,31 +144,26 @@ Lines split_state(std::string_view text) {
         if (line.empty() || line.starts_with("children ")) continue;
         bool whole = line.starts_with("core ") || line.starts_with("machine ");
         std::string_view key = first_words(line, whole ? 1 : 2);
-        lines.emplace(key, line.substr(key.size()));
+        lines.push_back({key, line.substr(key.size())});
     }
     return lines;
 }
 
-void normalise(Lines& lines) {
-    std::set<std::string, std::less<>> parents;
-    for (const auto& [key, line] : lines) {
-        if (key.starts_with("slot ")) parents.emplace(field(line, "parent"));
-    }
-    for (auto at = lines.begin(); at != lines.end();) {
-        std::string& line = at->second;
-        if (at->first.starts_with("turn ") && field(line, "length") == "0x0") {
-            at = lines.erase(at);
-            continue;
+void apply_changes(Lines& lines, std::string_view changes) {
+    for (auto [key, value] : split_state(changes)) {
+        auto found = lines.find(key);
+        bool is_there = !value.empty() && !(key.starts_with("turn ") && field(value, "length") == "0x0");
+        if (found != lines.end()) {
+            is_there ? static_cast<void>(found->second = value) : static_cast<void>(lines.erase(found));
+        } else if (is_there) {
+            lines.emplace(key, value);
         }
-        if (at->first == "core") normalise_core(lines, line);
-        if (line.starts_with(" TCB ")) normalise_thread(line);
-        if (line.starts_with(" SchedContext ")) normalise_context(line);
-        if (line.starts_with(" Untyped(") && !parents.contains(std::string_view(at->first).substr(5))) normalise_untyped(line);
-        ++at;
     }
 }
 
-void rename_registers(std::string& line, const std::map<std::string, std::string, std::less<>>& names) {
+namespace {
+
+void rename_registers(std::string& line, const Renaming& names) {
     std::vector<std::string> renamed;
     for (std::string_view part : parts(field(line, "registers"))) {
         std::size_t value = part.find(':') + 1;
@@ -178,7 +173,25 @@ void rename_registers(std::string& line, const std::map<std::string, std::string
     set_field(line, "registers", join(renamed));
 }
 
-namespace {
+bool has_children(const std::vector<Line>& lines, std::string_view slot) {
+    return std::any_of(lines.begin(), lines.end(), [&](const Line& line) { return line.key.starts_with("slot ") && field(line.value, "parent") == slot; });
+}
+
+// The two values of a line without what each side is free in.
+struct Pair {
+    std::string ours;
+    std::string theirs;
+};
+Pair normalised(const Line& line, std::string_view theirs, const std::vector<Line>& kernel, const Lines& specification) {
+    Pair pair{std::string(line.value), std::string(theirs)};
+    for (std::string* text : {&pair.ours, &pair.theirs}) {
+        if (line.key == "core") normalise_core(specification, *text);
+        if (text->starts_with(" TCB ")) normalise_thread(*text);
+        if (text->starts_with(" SchedContext ")) normalise_context(*text);
+        if (text->starts_with(" Untyped(") && !has_children(kernel, line.key.substr(5))) normalise_untyped(*text);
+    }
+    return pair;
+}
 
 // Only the parts of a line that the other side has not.
 std::string difference_of_words(const std::string& line, const std::string& other) {
@@ -195,39 +208,63 @@ std::string difference_of_words(const std::string& line, const std::string& othe
     return text.empty() ? " less" : text;
 }
 
-}  // namespace
-
-std::string difference(const Lines& kernel, const Lines& specification, unsigned most) {
-    std::ostringstream out;
-    unsigned count = 0;
-    auto report = [&](const std::string& key, const std::string* ours, const std::string* theirs) {
-        if (++count > most) return;
-        bool both = ours != nullptr && theirs != nullptr;
-        std::string kind = both ? ours->substr(0, ours->find_first_of(" (", 1)) : "";
-        if (kind.find('=') != std::string::npos) kind.clear();
-        auto text = [&](const std::string* line, const std::string* other) {
-            return line == nullptr ? "no " + key : both ? key + kind + ":" + difference_of_words(*line, *other) : key + *line;
-        };
-        out << "  kernel:        " << text(ours, theirs) << "\n";
-        out << "  specification: " << text(theirs, ours) << "\n";
-    };
-    auto ours = kernel.begin();
-    auto theirs = specification.begin();
-    while (ours != kernel.end() || theirs != specification.end()) {
-        if (theirs == specification.end() || (ours != kernel.end() && ours->first < theirs->first)) {
-            report(ours->first, &ours->second, nullptr);
-            ++ours;
-        } else if (ours == kernel.end() || theirs->first < ours->first) {
-            report(theirs->first, nullptr, &theirs->second);
-            ++theirs;
+// What differs, for people.
+class Report {
+public:
+    explicit Report(unsigned most) : most_(most) {}
+    void add(std::string_view key, const std::string* ours, const std::string* theirs) {
+        if (++count_ > most_) return;
+        std::string name(key);
+        if (ours != nullptr && theirs != nullptr) {
+            std::string kind = ours->substr(0, ours->find_first_of(" (", 1));
+            name += (kind.find('=') != std::string::npos ? "" : kind) + ":";
+            text_ += "  kernel:        " + name + difference_of_words(*ours, *theirs) + "\n";
+            text_ += "  specification: " + name + difference_of_words(*theirs, *ours) + "\n";
         } else {
-            if (ours->second != theirs->second) report(ours->first, &ours->second, &theirs->second);
-            ++ours;
-            ++theirs;
+            text_ += "  kernel:        " + (ours == nullptr ? "no " + name : name + *ours) + "\n";
+            text_ += "  specification: " + (theirs == nullptr ? "no " + name : name + *theirs) + "\n";
         }
     }
-    if (count > most) out << "  and " << count - most << " more lines\n";
-    return out.str();
+    std::string text() const { return count_ > most_ ? text_ + "  and " + std::to_string(count_ - most_) + " more lines\n" : text_; }
+
+private:
+    unsigned most_;
+    unsigned count_ = 0;
+    std::string text_;
+};
+
+}  // namespace
+
+std::string difference(const std::vector<Line>& kernel, const Lines& specification, const std::function<Renaming()>& renaming, unsigned most) {
+    Report report(most);
+    std::size_t found = 0;
+    Renaming names;
+    for (const Line& line : kernel) {
+        auto other = specification.find(line.key);
+        if (other == specification.end()) {
+            std::string ours(line.value);
+            report.add(line.key, &ours, nullptr);
+            continue;
+        }
+        ++found;
+        if (line.value == other->second) continue;
+        Pair pair = normalised(line, other->second, kernel, specification);
+        if (pair.ours == pair.theirs) continue;
+        if (line.value.starts_with(" TCB ")) {
+            if (names.empty()) names = renaming();
+            rename_registers(pair.ours, names);
+            rename_registers(pair.theirs, names);
+            if (pair.ours == pair.theirs) continue;
+        }
+        report.add(line.key, &pair.ours, &pair.theirs);
+    }
+    if (found == specification.size()) return report.text();
+    std::set<std::string_view> keys;
+    for (const Line& line : kernel) keys.insert(line.key);
+    for (const auto& [key, value] : specification) {
+        if (!keys.contains(key)) report.add(key, nullptr, &value);
+    }
+    return report.text();
 }
 
 }  // namespace caprock::lockstep

@@ -10,17 +10,17 @@
 
 namespace caprock::lockstep {
 
-struct Line {
+struct InterruptLine {
     bool edge = false;
     bool masked = true;
     bool active = false;
-    bool operator==(const Line&) const = default;
+    bool operator==(const InterruptLine&) const = default;
 };
 
 struct Controller {
     /// One for each number that a handler can have.
-    std::vector<Line> lines = std::vector<Line>(abi::irq_serror + 1);
-    Line& line(uint64_t irq) { return lines.at(irq); }
+    std::vector<InterruptLine> lines = std::vector<InterruptLine>(abi::irq_serror + 1);
+    InterruptLine& line(uint64_t irq) { return lines.at(irq); }
 };
 
 }  // namespace caprock::lockstep

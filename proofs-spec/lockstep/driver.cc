@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "driver.hpp"
 
+#include "config.hpp"
 #include "ipc/message.hpp"
 
 #include <algorithm>
@@ -44,12 +45,42 @@ Driver::Driver(fuzz::Choices& choices, Oracle& oracle, Tally& tally, const Manne
     resources.domain = World::cap(InitSlot::Domain);
     resources.inspect = World::cap(InitSlot::Inspect);
     resources.sched_control = world_.sched_control();
+    extra_ = world_.fresh(2);
     resources.first_slot = world_.fresh(fuzz::Universe<Driver>::slots);
     for (unsigned i = 0; i < fuzz::fuzz_lines; ++i) resources.lines[i] = first_line + i;
     lockstep_.emplace(world_, oracle, tally, resources.first_slot + fuzz::Universe<Driver>::slots, manner_.goes_on);
     universe_.emplace(*this, resources);
-    grants_ = {.irq_control = choices_.one_in(4), .domain = choices_.one_in(4)};
+}
+
+void Driver::build() {
+    grants_ = {.irq_control = choices_.one_in(3), .domain = choices_.one_in(2)};
     if (!universe_->build(choices_, grants_)) throw Mismatch(std::string("the component was not built: ") + universe_->problem());
+    give_frames();
+    give_weak_endpoints();
+}
+
+// A frame of a device, and one that is larger than what is maintained in one piece.
+void Driver::give_frames() {
+    using abi::ObjectType;
+    auto give = [&](Word untyped, ObjectType type, Word slot, unsigned place) {
+        constexpr Word cnode = static_cast<Word>(InitSlot::CNode);
+        call({untyped, Method::UntypedRetype, {static_cast<Word>(type), 0, 0, 0, slot, 1}, {cnode}});
+        Word target = fuzz::shelf_slot(fuzz::CapType::Frame, place);
+        call({universe_->space(), Method::CNodeCopy, {target, fuzz::space_bits, slot, World::full_depth, 15}, {cnode}});
+    };
+    give(world_.root_info().untyped.end - 1, ObjectType::SmallPage, extra_, fuzz::given(fuzz::CapType::Frame));
+    give(world_.memory(), ObjectType::LargePage, extra_ + 1, fuzz::given(fuzz::CapType::Frame) + 1);
+}
+
+// Endpoints that let messages through, but not all that goes with them.
+void Driver::give_weak_endpoints() {
+    constexpr Word rights[] = {3, 7, 11, 1};
+    for (unsigned i = fuzz::given(fuzz::CapType::Endpoint); i < fuzz::shelf_size(fuzz::CapType::Endpoint); ++i) {
+        Word target = fuzz::shelf_slot(fuzz::CapType::Endpoint, i);
+        Word source = fuzz::shelf_slot(fuzz::CapType::Endpoint, choices_.below(fuzz::fuzz_endpoints));
+        Word space = universe_->space();
+        call({space, Method::CNodeMint, {target, fuzz::space_bits, source, fuzz::space_bits, choices_.one_of(rights), choices_.below(3)}, {space}});
+    }
 }
 
 // -- The supervisor
@@ -85,7 +116,7 @@ bool Driver::take_over() {
     if (stranded_ || world_.current() == root) return !stranded_;
     lockstep_->interrupt(control_irq);
     for (unsigned i = 0; i < most_turns && world_.current() != root; ++i) {
-        hardware.time = std::max(hardware.time, hardware.deadline);
+        hardware.time = std::max(hardware.time, std::min(hardware.deadline, hardware.time + far_away));
         lockstep_->timer();
     }
     stranded_ = world_.current() != root;
@@ -99,10 +130,14 @@ void Driver::let_go() {
 }
 
 void Driver::supervise() {
-    switch (choices_.below(6)) {
+    switch (choices_.below(24)) {
         case 0: universe_->restock(choices_); break;
-        case 1: universe_->assist(choices_, generator_); break;
-        default: universe_->repair(choices_, generator_); break;
+        case 1:
+        case 2: universe_->assist(choices_, generator_); break;
+        case 4: give_weak_endpoints(); break;
+        case 3: universe_->renew(choices_, generator_); break;
+        default:
+            if (choices_.one_in(3)) universe_->repair(choices_, generator_);
     }
     universe_->wake(choices_);
     let_go();
@@ -117,7 +152,17 @@ void Driver::finish() {
 
 void Driver::pass_time() {
     if (!manner_.time_passes) return;
-    if (choices_.one_in(8)) hardware.time += choices_.below(most_ticks);
+    if (!choices_.one_in(6)) return;
+    Word least = hardware.time;
+    Word deadline = std::min(hardware.deadline, hardware.time + far_away);
+    switch (choices_.below(6)) {
+        case 0: hardware.time = deadline - 1; break;
+        case 1: hardware.time = deadline; break;
+        case 2: hardware.time = deadline + choices_.below(1'000); break;
+        case 3: hardware.time += choices_.below(1'000); break;
+        default: hardware.time += choices_.below(most_ticks);
+    }
+    hardware.time = std::max(hardware.time, least);
 }
 
 // Each operation is preempted at its points in turn, so that all of them come up, and else at random.
@@ -163,15 +208,33 @@ void Driver::idle() {
 }
 
 void Driver::operate(Tcb& thread) {
-    if (lockstep_->preempted()) return choices_.one_in(3) ? interfere() : lockstep_->system_call();
+    if (lockstep_->preempted()) return choices_.one_in(3) ? interfere() : go_on();
     if (choices_.one_in(10)) return interfere();
-    generator_.next(operation_);
+    draw();
     switch (operation_.kind) {
         case fuzz::Operation::Kind::SystemCall: return execute(thread);
         case fuzz::Operation::Kind::MemoryFault: return lockstep_->memory_fault(operation_.x[1], operation_.x[0], choices_.one_in(4));
         case fuzz::Operation::Kind::Exception: return lockstep_->exception(operation_.x[1]);
         case fuzz::Operation::Kind::UseFpu: return lockstep_->use_fpu();
     }
+}
+
+// Most of the operations know what there is.
+void Driver::draw() {
+    const Slot* space = arch::pointer<Slot>(world_.slot(universe_->space()).cap.object());
+    if (debug_build && choices_.one_in(200)) return director_.debug_call(operation_);
+    if (choices_.one_in(3) && director_.opportunity(operation_, space, *world_.current())) return;
+    if (choices_.one_in(2)) return director_.call(operation_, space);
+    generator_.next(operation_);
+    bool is_message = operation_.kind == fuzz::Operation::Kind::SystemCall && operation_.method == Method::None && choices_.one_in(2);
+    if (is_message) director_.message(operation_, space);
+}
+
+// The thread executes its preempted system call again.
+void Driver::go_on() {
+    arm();
+    lockstep_->system_call();
+    note_preemption();
 }
 
 void Driver::interfere() {

@@ -3,6 +3,7 @@
 // specification follows. A supervisor, the root task, builds the component, mends it and takes it back; all of that is in step, too.
 #pragma once
 
+#include "director.hpp"
 #include "lockstep.hpp"
 #include "tests/fuzz/universe.hpp"
 
@@ -19,16 +20,18 @@ struct Manner {
 
 class Driver {
 public:
-    /// Boots a kernel and builds a component; from `attach` on the oracle follows.
+    /// Boots a kernel; from here on the oracle follows.
     Driver(fuzz::Choices& choices, Oracle& oracle, Tally& tally, const Manner& manner);
 
+    /// Builds the component.
+    void build();
     /// One event of the component, or what the supervisor does to it.
     void step();
     /// Takes the component back.
     void finish();
     /// False when the component has stopped the supervisor, which its authority allows.
     bool alive() const { return !stranded_; }
-    const Lockstep* lockstep() const { return lockstep_ ? &*lockstep_ : nullptr; }
+    Lockstep* lockstep() { return lockstep_ ? &*lockstep_ : nullptr; }
 
     // The Port of Universe.
     abi::Error call(const fuzz::Request& request);
@@ -43,6 +46,10 @@ private:
     void idle();
     void supervise();
     void operate(Tcb& thread);
+    void draw();
+    void give_frames();
+    void give_weak_endpoints();
+    void go_on();
     void interfere();
     void debug();
     void execute(Tcb& thread);
@@ -54,12 +61,14 @@ private:
     Manner manner_;
     test::World world_;
     fuzz::Generator generator_{choices_};
+    Director director_{choices_, generator_};
     std::optional<fuzz::Universe<Driver>> universe_;
     std::optional<Lockstep> lockstep_;
     fuzz::Operation operation_;
     fuzz::Grants grants_;
     Word control_ = 0;
     Word control_handler_ = 0;
+    Word extra_ = 0;                           // slots of frames that only this driver gives
     std::map<std::string, unsigned> points_;   // of each operation: at which it is preempted next
     bool in_turn_ = false;                     // that is how it is armed
     bool stranded_ = false;

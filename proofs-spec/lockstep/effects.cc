@@ -106,8 +106,8 @@ Effects effects_of(const std::vector<host::Effect>& record, Controller& controll
             case Effect::Configure: controller.line(effect.a) = {.edge = effect.b != 0, .masked = true, .active = false}; break;
             case Effect::SendSgi: effects.sent.push_back(send_text(effect.a, effect.b)); break;
             case Effect::SetAddressSpace:
-            case Effect::NoAddressSpace:
-            case Effect::PriorityDrop: break;
+            case Effect::NoAddressSpace: break;
+            case Effect::PriorityDrop: ++effects.dropped; break;
         }
     }
     return effects;

@@ -39,6 +39,8 @@ struct Effects {
     std::vector<std::string> sent;        // software-generated interrupts
     std::map<Word, Word> written;         // words of user memory, the last value of each
     std::string printed;
+    unsigned acknowledged = 0;            // interrupts (the kernel's)
+    unsigned dropped = 0;                 // those whose priority it dropped
     /// A rule that the order of the effects breaks; empty if none.
     std::string disorder;
 };

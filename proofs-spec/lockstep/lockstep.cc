@@ -5,6 +5,10 @@
 #include "fuzz_tables.hpp"
 #include "ipc/message.hpp"
 #include "object/inspect.hpp"
+#include "watchdog.hpp"
+
+#include <algorithm>
+#include <cstring>
 
 namespace caprock::lockstep {
 
@@ -14,12 +18,12 @@ namespace {
 
 constexpr Word condition_flags = 0xf000'0000;
 constexpr unsigned most_units = 5'000;
+constexpr std::string_view before = "before";   // the specification's state before the event
 
-std::string register_name(unsigned i) {
-    constexpr const char* others[] = {"sp", "pc", "spsr", "tpidr_el0", "tpidrro_el0"};
-    return i < 31 ? "x" + std::to_string(i) : others[i - 31];
-}
-constexpr unsigned register_count = 36;
+constexpr const char* register_names[] = {"x0",  "x1",  "x2",  "x3",  "x4",  "x5",  "x6",  "x7",  "x8",  "x9",  "x10", "x11",
+                                          "x12", "x13", "x14", "x15", "x16", "x17", "x18", "x19", "x20", "x21", "x22", "x23",
+                                          "x24", "x25", "x26", "x27", "x28", "x29", "x30", "sp",  "pc",  "spsr", "tpidr_el0", "tpidrro_el0"};
+constexpr unsigned register_count = std::size(register_names);
 
 // The current thread's registers.
 Word register_value(const Tcb& thread, unsigned i) {
@@ -38,6 +42,8 @@ const char* syscall_name(Word number) {
     constexpr const char* names[] = {"",     "Call",   "ReplyRecv", "Send",   "NBSend",     "Recv",
                                      "NBRecv", "Wait", "NBWait",    "NBSendRecv", "NBSendWait", "Yield"};
     Word low = number & abi::syscall_number_mask;
+    if (low == static_cast<Word>(abi::Syscall::DebugPutChar)) return "DebugPutChar";
+    if (low == static_cast<Word>(abi::Syscall::DebugCapIdentify)) return "DebugCapIdentify";
     if (low > 0 && low < std::size(names)) return names[low];
     return "another number";
 }
@@ -55,13 +61,27 @@ Lockstep::Lockstep(test::World& world, Oracle& oracle, Tally& tally, Word limit,
     hardware.console.clear();
 }
 
-Inventory Lockstep::inventory() const { return Inventory(world_.core(), &world_.slot(0), limit_); }
+// What the kernel's state is now.
+void Lockstep::look() {
+    inventory_.emplace(take_inventory());
+    text_.clear();
+    write_state(text_, world_.core(), *inventory_, ours_);
+    our_lines_ = split_state(text_);
+}
 
 void Lockstep::take_over_state() {
     theirs_ = ours_;
-    oracle_.begin(abstract_state(world_.core(), inventory(), ours_));
-    after_ = oracle_.state();
-    lines_ = split_state(after_);
+    look();
+    std::string state = text_;
+    write_children(state, *inventory_);
+    oracle_.begin(state);
+    lines_.clear();
+    apply_changes(lines_, oracle_.state());
+}
+
+std::string Lockstep::last_trace() {
+    oracle_.restore(before);
+    return "begin\n" + oracle_.state() + "end\n" + event_ + "\n";
 }
 
 void Lockstep::fail(const std::string& what) {
@@ -84,7 +104,7 @@ void Lockstep::system_call() {
 
 void Lockstep::interrupt(Word irq) {
     constexpr Word first_line = 16;
-    Line& line = ours_.line(irq);
+    InterruptLine& line = ours_.line(irq);
     // A controller does not deliver what is masked, nor an interrupt that is being served.
     if (irq >= first_line && (line.masked || line.active)) return;
     operation_ = "interrupt";
@@ -97,6 +117,7 @@ void Lockstep::interrupt(Word irq) {
 
 void Lockstep::timer() {
     operation_ = "timer";
+    ours_.line(arch::timer_irq().raw).active = true;
     happen("timer", "", [&] {
         hardware.incoming.push_back(arch::timer_irq().raw);
         handle_interrupt(world_.core());
@@ -131,12 +152,15 @@ void Lockstep::debug(abi::BreakpointType reason, Word address) {
 }
 
 void Lockstep::use_fpu() {
-    if (hardware.fpu_enabled) return;
     constexpr Word syndrome = 0x1fe0'0000;
-    // Only a thread that may not use the unit notices anything.
-    if (world_.current()->thread_flags().fpu_disabled() == 0) return handle_fpu_trap(world_.core(), syndrome);
     operation_ = "exception";
-    happen("exception", " " + hex(syndrome >> 26) + " " + hex(syndrome), [&] { handle_fpu_trap(world_.core(), syndrome); });
+    // Only a thread that may not use the unit notices anything.
+    if (world_.current()->thread_flags().fpu_disabled() != 0) {
+        return happen("exception", " " + hex(syndrome >> 26) + " " + hex(syndrome), [&] { handle_fpu_trap(world_.core(), syndrome); });
+    }
+    if (!hardware.fpu_enabled) handle_fpu_trap(world_.core(), syndrome);
+    std::string found = processor_.use_fpu(hex(physical(world_.current())));
+    if (!found.empty()) fail(found);
 }
 
 std::string Lockstep::operation() const {
@@ -161,95 +185,147 @@ std::string Lockstep::operation() const {
     return known ? fuzz::method_tables[label].name : "no method";
 }
 
+void Lockstep::go_back(const Aside& aside, const std::string& name, const Inventory& inventory) {
+    ours_ = aside.ours;
+    theirs_ = aside.theirs;
+    processor_ = aside.processor;
+    ready_memory_ = aside.ready_memory;
+    clean_memory_ = aside.clean_memory;
+    swept_ = aside.swept;
+    goes_back_ = true;
+    inventory_.emplace(inventory);
+    oracle_.restore_and_tell(name);
+}
+
 // -- What the event says of the machine
 
-std::string Lockstep::changed_registers() const {
+void Lockstep::write_changed_registers() {
     const Tcb* thread = world_.current();
-    if (thread == nullptr) return "";
+    if (thread == nullptr) return;
     auto line = lines_.find("object " + hex(physical(thread)));
     if (line == lines_.end()) throw Mismatch("the specification lacks the thread that runs");
-    std::map<std::string_view, Word> known;
+    Word known[register_count] = {};
+    unsigned i = 0;
     for (std::string_view part : parts(field(line->second, "registers"))) {
         std::size_t colon = part.find(':');
-        known[part.substr(0, colon)] = number(part.substr(colon + 1));
+        while (i < register_count && part.substr(0, colon) != register_names[i]) ++i;
+        if (i == register_count) throw Mismatch("the specification has a register that no thread has");
+        known[i] = number(part.substr(colon + 1));
     }
-    std::string text;
-    for (unsigned i = 0; i < register_count; ++i) {
-        std::string name = register_name(i);
-        auto found = known.find(name);
-        Word before = found == known.end() ? 0 : found->second;
+    for (i = 0; i < register_count; ++i) {
         Word now = register_value(*thread, i);
-        if (now != before) text += " " + name + "=" + hex(now);
+        if (now != known[i]) ((event_ += " ") += register_names[i]) += "=" + hex(now);
     }
-    return text;
 }
 
-// All that a message could be made of, and all receive slots.
-Lockstep::Words Lockstep::buffer_words() const {
-    Words words;
-    for (const Tcb* thread : inventory().threads()) {
-        const Word* buffer = reinterpret_cast<const Word*>(readable_buffer(*thread));
+void Lockstep::write_all_registers() {
+    const Tcb* thread = world_.current();
+    for (unsigned i = 0; thread != nullptr && i < register_count; ++i) {
+        ((event_ += " ") += register_names[i]) += "=" + hex(register_value(*thread, i));
+    }
+}
+
+// All that a message could be made of, and all receive slots. What else the kernel reads of a buffer is a difference, as the oracle reads zeroes.
+void Lockstep::write_readable_words() {
+    auto write = [&](const Word& word) {
+        if (word != 0) ((event_ += " @") += hex(physical(&word))) += "=" + hex(word);
+    };
+    for (const Tcb* thread : inventory_->threads()) {
+        const abi::IPCBuffer* buffer = readable_buffer(*thread);
         if (buffer == nullptr || as<FrameCap>(thread->cap(TcbSlot::Buffer)).is_device()) continue;
-        for (unsigned i = 0; i < sizeof(abi::IPCBuffer) / sizeof(Word); ++i) words[physical(buffer + i)] = buffer[i];
+        abi::MessageInfo info{thread->context.x[reg::info]};
+        for (Word i = register_words; i < std::min<Word>(info.length(), abi::ipc_message_words); ++i) write(buffer->msg[i]);
+        for (Word i = 0; i < info.extra_caps(); ++i) write(buffer->caps_or_badges[i]);
+        for (const Word* word : {&buffer->receive_cnode, &buffer->receive_index, &buffer->receive_depth}) write(*word);
     }
-    return words;
 }
 
-std::string Lockstep::readable_memory() const {
-    std::string text;
-    for (auto [address, value] : memory_before_) {
-        if (value != 0) text += " @" + hex(address) + "=" + hex(value);
+// A CancelBadgedSends that was preempted goes on where it stopped: who came to wait before that place since then is passed over.
+std::vector<Word> Lockstep::overtaken() {
+    std::vector<Word> passed;
+    const Tcb* caller = world_.current();
+    if (caller == nullptr || caller->sweep.next == nullptr) return passed;
+    const std::vector<Word>& waited = swept_[physical(caller)];
+    for (const Tcb* sender = caller->sweep.endpoint->queue.head; sender != nullptr && sender != caller->sweep.next; sender = PrioQueue<Tcb>::after(*sender)) {
+        if (std::find(waited.begin(), waited.end(), physical(sender)) == waited.end()) passed.push_back(physical(sender));
     }
-    return text;
+    return passed;
+}
+
+void Lockstep::remember_buffers() {
+    buffers_.clear();
+    for (const Tcb* thread : inventory_->threads()) {
+        const abi::IPCBuffer* buffer = readable_buffer(*thread);
+        if (buffer == nullptr || as<FrameCap>(thread->cap(TcbSlot::Buffer)).is_device()) continue;
+        Buffer& copy = buffers_.emplace_back();
+        copy.address = physical(buffer);
+        std::memcpy(copy.words, buffer, sizeof copy.words);
+    }
 }
 
 // -- One event
 
-void Lockstep::happen(const std::string& kind, const std::string& arguments, const std::function<void()>& entry) {
+void Lockstep::happen(std::string_view kind, std::string_view arguments, const std::function<void()>& entry) {
     ++tally_.events;
-    before_ = after_;
     theirs_before_ = theirs_;
-    memory_before_ = buffer_words();
-    event_ = kind + " " + std::to_string(hardware.time) + arguments + changed_registers() + readable_memory();
+    remember_buffers();
+    (event_ = kind) += " " + std::to_string(hardware.time);
+    event_ += arguments;
+    goes_back_ ? write_all_registers() : write_changed_registers();
+    write_readable_words();
+    Watch watch;
+    for (Word thread : overtaken()) event_ += " -" + hex(thread);
+    const Tcb* caller = world_.current();
     hardware.effects.clear();
     hardware.console.clear();
     bool armed = hardware.pending_at != 0;
-    Ticks charged = world_.core().charged_until;
+    const Core& core = world_.core();
+    auto turn = std::pair(core.domain_entry, core.domain_end);
     entry();
+    // So is when a turn that is over ends, if it is not at the timer.
+    if (std::pair(core.domain_entry, core.domain_end) != turn && kind != "timer") event_ += " /";
     // When time is booked is for the kernel to choose.
-    if (world_.core().charged_until != charged) event_ += " %";
+    if (world_.core().charged_until.raw == hardware.time) event_ += " %";
     preempted_ = armed && hardware.pending_at == 0;
     hardware.pending_at = 0;
+    if (preempted_ && caller->sweep.next != nullptr) {
+        std::vector<Word>& waiting = swept_[physical(caller)];
+        waiting.clear();
+        for (const Tcb* sender = caller->sweep.endpoint->queue.head; sender != nullptr; sender = PrioQueue<Tcb>::after(*sender)) {
+            if (sender->badge == caller->sweep.badge) waiting.push_back(physical(sender));
+        }
+    }
     our_effects_ = effects_of(hardware.effects, ours_);
     our_effects_.printed = hardware.console;
+    our_effects_.acknowledged = kind == "timer" || (kind == "irq" && arguments != " " + std::to_string(abi::irq_serror));
     // Memory may have been cleared by an earlier execution of an operation that was preempted.
     for (auto [start, end] : our_effects_.cleared) ready_memory_.add(start, end);
     for (auto [start, end] : our_effects_.clean) clean_memory_.add(start, end);
     our_effects_.ready = ready_memory_;
     our_effects_.ready_clean = clean_memory_;
-    our_lines_ = split_state(abstract_state(world_.core(), inventory(), ours_));
-    normalise(our_lines_);
+    look();
+    oracle_.save(before);
     preempted_ ? agree_on_preemption(event_) : agree(event_);
 }
 
 // The first difference of any kind after the oracle has performed the event; empty if there is none.
 std::string Lockstep::compare(const std::string& event) {
-    Outcome outcome = oracle_.perform(event);
+    std::string changes;
+    Outcome outcome = oracle_.perform(event, changes);
+    apply_changes(lines_, changes);
     theirs_ = theirs_before_;
     Effects effects = effects_of(outcome.effects, theirs_);
-    after_ = oracle_.state();
-    lines_ = split_state(after_);
-    Lines theirs = lines_;
-    normalise(theirs);
-    std::string found = difference(our_lines_, theirs);
-    if (!found.empty()) found = difference(with_addresses(our_lines_), with_addresses(theirs));
+    std::string found = difference(our_lines_, lines_, [&] { return identities(); });
     found += compare_memory(effects);
     found += difference(our_effects_, effects) + compare_controllers();
+    if (found.empty()) found = processor_.difference(lines_);
     if (preempted_ != outcome.preempted()) found += "  the specification's result is " + outcome.result + "\n";
     if (!found.empty()) return found;
     ++tally_.results[operation_][outcome.result];
-    ready_memory_ = ready_memory_.without(effects.cleared);
-    clean_memory_ = clean_memory_.without(effects.cleared);
+    if (!effects.cleared.empty()) {
+        ready_memory_ = ready_memory_.without(effects.cleared);
+        clean_memory_ = clean_memory_.without(effects.cleared);
+    }
     return found;
 }
 
@@ -261,10 +337,10 @@ void Lockstep::agree(const std::string& event) {
 
 // Who stands where among threads of the same priority that became ready in this event is not said: the specification is told of one of them.
 bool Lockstep::agree_on_order(const std::string& event) {
-    const std::string ready(field(lines_["core"], "ready"));
+    const std::string ready(field(lines_.at("core"), "ready"));
     for (std::string_view thread : parts(ready)) {
         for (const char* place : {" ^", " _"}) {
-            oracle_.begin(before_);
+            oracle_.restore(before);
             if (!compare(event + place + std::string(thread)).empty()) continue;
             ++tally_.orders;
             return true;
@@ -276,31 +352,30 @@ bool Lockstep::agree_on_order(const std::string& event) {
 // The kernel may stop wherever it has a preemption point: the specification must have a state like that after some number of units.
 void Lockstep::agree_on_preemption(const std::string& event) {
     ++tally_.preemptions;
-    std::string first;
+    std::string nearest;
     for (unsigned units = 0; units < most_units; ++units) {
-        if (units != 0) oracle_.begin(before_);
+        if (units != 0) oracle_.restore(before);
         std::string found = compare(event + " !" + std::to_string(units));
         if (found.empty()) return;
-        if (units == 0) first = found;
-        if (found.find("the specification's result is") != std::string::npos) break;
+        bool ended = found.find("the specification's result is") != std::string::npos;
+        if (nearest.empty() || (!ended && found.size() < nearest.size())) {
+            nearest = "  the nearest is that after " + std::to_string(units) + " units:\n" + found;
+        }
+        if (ended) break;
     }
-    fail("  preempted, and the specification has no such state on the way; after no unit:\n" + first);
+    fail("  preempted, and the specification has no such state on the way\n" + nearest);
 }
 
 // Inspect tells objects apart by numbers that are the kernel's own; the specification has their addresses there.
-Lines Lockstep::with_addresses(Lines lines) const {
+Renaming Lockstep::identities() const {
     const Kernel& kernel = world_.kernel();
-    std::map<std::string, std::string, std::less<>> addresses;
-    Inventory all = inventory();
-    for (const Inventory::Place& place : all.slots()) {
+    Renaming addresses;
+    for (const Inventory::Place& place : inventory_->slots()) {
         const Cap& cap = place.slot->cap;
         Word size = cap.is(CapType::Untyped) ? as<UntypedCap>(cap).size_bits().raw : 0;
         addresses.emplace(hex(identity(kernel, cap.type(), cap.object(), size)), hex(arch::to_physical(cap.object()).raw));
     }
-    for (auto& [key, line] : lines) {
-        if (line.starts_with(" TCB ")) rename_registers(line, addresses);
-    }
-    return lines;
+    return addresses;
 }
 
 // -- Memory and the controller
@@ -310,20 +385,30 @@ std::string Lockstep::compare_memory(const Effects& theirs) const {
     auto report = [&](Word address, Word ours, Word said) {
         text += "  kernel:        memory " + hex(address) + " is " + hex(ours) + "\n  specification: memory " + hex(address) + " is " + hex(said) + "\n";
     };
-    for (auto [address, before] : memory_before_) {
+    auto compare_word = [&](Word address, Word earlier) {
         auto written = theirs.written.find(address);
-        Word said = written == theirs.written.end() ? before : written->second;
+        Word said = written == theirs.written.end() ? earlier : written->second;
         Word now = *arch::pointer<Word>(arch::to_kernel(PhysAddr(address)));
         if (now != said && !our_effects_.cleared.overlaps(address, address + 1)) report(address, now, said);
+    };
+    for (const Buffer& buffer : buffers_) {
+        bool same = std::memcmp(arch::pointer<Word>(arch::to_kernel(PhysAddr(buffer.address))), buffer.words, sizeof buffer.words) == 0;
+        for (Word i = 0; (!same || !theirs.written.empty()) && i < std::size(buffer.words); ++i) {
+            compare_word(buffer.address + sizeof(Word) * i, buffer.words[i]);
+        }
     }
     for (auto [address, value] : theirs.written) {
-        if (!memory_before_.contains(address)) text += "  specification: writes memory " + hex(address) + ", which is no buffer's\n";
+        auto holds = [&](const Buffer& buffer) { return address - buffer.address < sizeof buffer.words; };
+        if (std::none_of(buffers_.begin(), buffers_.end(), holds)) text += "  specification: writes memory " + hex(address) + ", which is no buffer's\n";
     }
     return text;
 }
 
 std::string Lockstep::compare_controllers() const {
     std::string text;
+    if (our_effects_.acknowledged != our_effects_.dropped) text += "  kernel: the priority of an interrupt that it was given is not dropped once\n";
+    if (ours_.lines.at(arch::timer_irq().raw).active) text += "  kernel: the timer's interrupt stays active\n";
+    if (ours_.lines == theirs_.lines) return text;
     for (unsigned irq = 0; irq < ours_.lines.size(); ++irq) {
         bool ours = ours_.lines[irq].masked;
         bool theirs = theirs_.lines[irq].masked;

@@ -7,9 +7,11 @@
 #include "canonical.hpp"
 #include "effects.hpp"
 #include "oracle.hpp"
+#include "processor.hpp"
 #include "world.hpp"
 
 #include <functional>
+#include <optional>
 
 namespace caprock::lockstep {
 
@@ -45,51 +47,79 @@ public:
     /// A breakpoint, a watchpoint, a step or a breakpoint instruction of the current thread. `address` is a watchpoint's.
     void debug(abi::BreakpointType reason, Word address);
 
+    // -- For those who go back to earlier states: what the lockstep keeps beside the kernel's memory and the oracle's state.
+
+    struct Aside {
+        Controller ours;
+        Controller theirs;
+        Processor processor;
+        Ranges ready_memory;
+        Ranges clean_memory;
+        std::map<Word, std::vector<Word>> swept;
+    };
+    Aside aside() const { return {ours_, theirs_, processor_, ready_memory_, clean_memory_, swept_}; }
+    /// The kernel's memory is what it was then; the oracle goes back to the state that it saved under a name.
+    void go_back(const Aside& aside, const std::string& name, const Inventory& inventory);
+    Inventory take_inventory() const { return Inventory(world_.core(), &world_.slot(0), limit_); }
+    /// Has the oracle save its state.
+    void save(const std::string& name) { oracle_.save(name); }
+    /// The kernel's state after the last event.
+    const std::vector<Line>& state() const { return our_lines_; }
+
     /// What the current thread is about to do: the method that it invokes, or the system call.
     std::string operation() const;
     const std::string& last_operation() const { return operation_; }
     /// Whether the last event was preempted.
     bool preempted() const { return preempted_; }
-    /// The state before the last event and the event, as a trace that the oracle replays by itself.
-    std::string last_trace() const { return "begin\n" + before_ + "end\n" + event_ + "\n"; }
+    /// The state before the last event and the event, as a trace that the oracle replays by itself. It ends the lockstep.
+    std::string last_trace();
 
 private:
-    using Words = std::map<Word, Word>;
+    // An IPC buffer as it was before the event.
+    struct Buffer {
+        Word address;
+        Word words[sizeof(abi::IPCBuffer) / sizeof(Word)];
+    };
 
-    void happen(const std::string& kind, const std::string& arguments, const std::function<void()>& entry);
-    std::string changed_registers() const;
-    std::string readable_memory() const;
-    Words buffer_words() const;
+    void happen(std::string_view kind, std::string_view arguments, const std::function<void()>& entry);
+    void write_changed_registers();
+    void write_readable_words();
+    void remember_buffers();
     void agree(const std::string& event);
     bool agree_on_order(const std::string& event);
     void agree_on_preemption(const std::string& event);
     std::string compare(const std::string& event);
     std::string compare_memory(const Effects& theirs) const;
     std::string compare_controllers() const;
-    Lines with_addresses(Lines lines) const;
+    Renaming identities() const;
     void fail(const std::string& what);
     void take_over_state();
-    Inventory inventory() const;
+    void look();
+    std::vector<Word> overtaken();
+    void write_all_registers();
 
     test::World& world_;
     Oracle& oracle_;
     Tally& tally_;
     Word limit_;
     bool goes_on_;               // after a difference, from the kernel's state
-    std::string before_;         // the specification's state before the event
-    std::string after_;          // and after it
-    Lines lines_;                // of `after_`, as it was printed
+    std::optional<Inventory> inventory_;
+    std::string text_;           // the kernel's state
+    Lines lines_;                // the specification's, as it was printed
     std::string event_;
     std::string operation_;
-    Words memory_before_;
+    std::vector<Buffer> buffers_;
+    std::map<Word, std::vector<Word>> swept_;   // by callers of preempted CancelBadgedSends: who waited there then
     Controller ours_;
     Controller theirs_;
     Controller theirs_before_;
     Effects our_effects_;
+    Processor processor_;
     Ranges ready_memory_;        // cleared, and not yet part of an object
     Ranges clean_memory_;
-    Lines our_lines_;
+    std::vector<Line> our_lines_;   // of `text_`
     bool preempted_ = false;
+    bool goes_back_ = false;     // `lines_` are not those of the state before the event
 };
 
 }  // namespace caprock::lockstep

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <sstream>
+#include <utility>
 
 extern char** environ;
 
@@ -40,50 +41,75 @@ Oracle::Oracle(const std::string& path) {
     close(in[0]);
     close(out[1]);
     to_ = fdopen(in[1], "w");
-    from_ = fdopen(out[0], "r");
+    from_ = out[0];
     if (error != 0) throw OracleFailure(path + ": it cannot be started: " + std::strerror(error) + " (build it: proofs-spec/build.py)");
-    if (to_ == nullptr || from_ == nullptr) throw OracleFailure("no stream to the oracle");
+    if (to_ == nullptr) throw OracleFailure("no stream to the oracle");
 }
 
 Oracle::~Oracle() {
     if (to_ != nullptr) std::fclose(to_);
-    if (from_ != nullptr) std::fclose(from_);
+    if (from_ >= 0) close(from_);
     int status = 0;
     if (process_ > 0) waitpid(process_, &status, 0);
 }
 
-void Oracle::write(const std::string& text) {
+void Oracle::write(std::string_view text) {
     if (std::fwrite(text.data(), 1, text.size(), to_) != text.size()) throw OracleFailure("the oracle does not read any more");
 }
 
-std::string Oracle::line() {
-    std::string text;
-    for (int c = std::getc(from_); c != '\n'; c = std::getc(from_)) {
-        if (c == EOF) throw OracleFailure("the oracle ended early; what it said of the reason is above");
-        text.push_back(static_cast<char>(c));
+// Valid until the next line is read.
+std::string_view Oracle::line() {
+    std::size_t end = read_.find('\n', next_);
+    while (end == std::string::npos) {
+        constexpr std::size_t piece = 65536;
+        read_.erase(0, std::exchange(next_, 0));
+        std::size_t had = read_.size();
+        read_.resize(had + piece);
+        ssize_t count = read(from_, read_.data() + had, piece);
+        if (count < 0 && errno == EINTR) count = 0;
+        else if (count <= 0) throw OracleFailure("the oracle ended early; what it said of the reason is above");
+        read_.resize(had + static_cast<std::size_t>(count));
+        end = read_.find('\n', had);
     }
+    std::string_view text(read_.data() + next_, end - next_);
+    next_ = end + 1;
+    return text;
+}
+
+std::string Oracle::lines() {
+    std::string text;
+    for (std::string_view next = line(); next != "."; next = line()) (text += next) += '\n';
     return text;
 }
 
 void Oracle::begin(const std::string& lines) { write("begin\n" + lines + "end\n"); }
+void Oracle::save(std::string_view name) { write("save " + std::string(name) + "\n"); }
+void Oracle::restore(std::string_view name) { write("restore " + std::string(name) + "\n"); }
 
-Outcome Oracle::perform(const std::string& event) {
-    write(event + "\nflush\n");
+void Oracle::restore_and_tell(std::string_view name) {
+    restore(name);
+    write("changes\n");
+    ++owed_;
+}
+
+Outcome Oracle::perform(const std::string& event, std::string& changes) {
+    write(event + "\nchanges\nflush\n");
     std::fflush(to_);
-    std::istringstream words(line());
+    changes.clear();
+    for (; owed_ > 0; --owed_) changes += lines();
     Outcome outcome;
+    std::istringstream words{std::string(line())};
     std::string word;
     if (!(words >> outcome.result >> word)) throw OracleFailure("the oracle gave no result for: " + event);
     while (words >> word) outcome.effects.push_back(word);
+    changes += lines();
     return outcome;
 }
 
 std::string Oracle::state() {
     write("state\n");
     std::fflush(to_);
-    std::string text;
-    for (std::string next = line(); next != "."; next = line()) text += next + "\n";
-    return text;
+    return lines();
 }
 
 }  // namespace caprock::lockstep

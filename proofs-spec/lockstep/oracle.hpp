@@ -32,18 +32,27 @@ public:
 
     /// Makes the lines of a state the state.
     void begin(const std::string& lines);
-    /// Performs an event.
-    Outcome perform(const std::string& event);
-    /// The lines of the state, each with its line end.
+    /// Keeps the state under a name, and goes back to it.
+    void save(std::string_view name);
+    void restore(std::string_view name);
+    /// Goes back, too; the lines that change so are the first of the next event's.
+    void restore_and_tell(std::string_view name);
+    /// Performs an event: what it came to, and the lines of the state that are others than they were when they were read last.
+    Outcome perform(const std::string& event, std::string& changes);
+    /// All lines of the state, each with its line end.
     std::string state();
 
 private:
-    void write(const std::string& text);
-    std::string line();
+    void write(std::string_view text);
+    std::string_view line();
+    std::string lines();
 
+    unsigned owed_ = 0;                  // lists of changed lines that were not read
     std::FILE* to_ = nullptr;
-    std::FILE* from_ = nullptr;
+    int from_ = -1;
     int process_ = -1;
+    std::string read_;                   // and not consumed: from `next_` on
+    std::size_t next_ = 0;
 };
 
 }  // namespace caprock::lockstep

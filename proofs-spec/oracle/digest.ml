@@ -1,51 +1,38 @@
 (* SPDX-License-Identifier: BSD-2-Clause *)
-(* The digest of a state: the sum of the hashes of its lines. What a step does not touch is the same value in memory afterwards, so only
-   lines of changed entries are hashed again. *)
+(* The digest of a state: the sum of the hashes of its lines. Only lines of entries that changed since the last digest are hashed again. *)
 open Oracle_core
 
 (* FNV-1a over 63 bits, with a last stirring so that sums of hashes do not cancel out. *)
 let prime = 0x100000001b3
 let stir h = let h = (h lxor (h lsr 32)) * 0x9e3779b97f4a7c1 in h lxor (h lsr 29)
 
-let hash buffer =
+let scratch = Buffer.create 4096
+let line_hash print x =
+  Buffer.clear scratch;
+  print scratch x;
   let h = ref 0xbf29ce484222325 in
-  for i = 0 to Buffer.length buffer - 1 do
-    h := (!h lxor Char.code (Buffer.nth buffer i)) * prime
+  for i = 0 to Buffer.length scratch - 1 do
+    h := (!h lxor Char.code (Buffer.nth scratch i)) * prime
   done;
   stir !h
 
-let scratch = Buffer.create 4096
-let line_hash print x = Buffer.clear scratch; print scratch x; hash scratch
+(* A table's lines: the table when it was looked at last, the hash of each entry's line, and their sum. *)
+type 'a part = { print : Buffer.t -> Number.t * 'a -> unit; mutable table : 'a table; hashes : (Number.t, int) Hashtbl.t; mutable sum : int }
 
-(* A table's lines: the entries when it was looked at last, with the hash of each. *)
-type 'a part = { print : Buffer.t -> Number.t * 'a -> unit; mutable table : 'a table option; mutable known : (Number.t * 'a * int) list; mutable sum : int }
-
-let part print = { print; table = None; known = []; sum = 0 }
+let part print = { print; table = table_of []; hashes = Hashtbl.create 1024; sum = 0 }
 
 let refresh part table =
-  let same = match part.table with Some old -> old == table | None -> false in
-  if not same then begin
-    let sum = ref 0 in
-    let rec merge fresh known collected =
-      match fresh with
-      | [] -> List.rev collected
-      | (key, value) :: rest -> (
-          match known with
-          | (k, v, h) :: others ->
-              let order = Number.compare k key in
-              if order < 0 then merge fresh others collected
-              else if order = 0 && v == value then begin sum := !sum + h; merge rest others ((key, value, h) :: collected) end
-              else add key value rest known collected
-          | [] -> add key value rest [] collected)
-    and add key value rest known collected =
-      let h = line_hash part.print (key, value) in
-      sum := !sum + h;
-      merge rest known ((key, value, h) :: collected)
-    in
-    part.known <- merge (entries table) part.known [];
-    part.table <- Some table;
-    part.sum <- !sum
-  end;
+  Differences.of_tables
+    (fun key before after ->
+      if before <> None then begin part.sum <- part.sum - Hashtbl.find part.hashes key; Hashtbl.remove part.hashes key end;
+      match after with
+      | Some value ->
+          let h = line_hash part.print (key, value) in
+          Hashtbl.replace part.hashes key h;
+          part.sum <- part.sum + h
+      | None -> ())
+    part.table table;
+  part.table <- table;
   part.sum
 
 type t = { objects : object0 part; slots : entry part; interrupts : interrupt part; pools : Number.t part; schedule : turn part }

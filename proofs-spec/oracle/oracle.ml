@@ -8,7 +8,11 @@ let usage = "usage: oracle [--quiet | --results | --digests | --states] [--check
              Replays TRACE, or what comes in, and prints a line for each event: its result only (--results), with the digest of the state after\n\
              it (--digests, which is the default), or with that state (--states). --check also tests every invariant after every event."
 
-type run = { mode : mode; check : bool; mutable state : state; mutable events : int; digest : Digest.t; out : Buffer.t }
+(* [told] is the state that was printed last, as a whole or by its changes. *)
+type run = {
+  mode : mode; check : bool; mutable state : state; mutable told : state; saved : (string, state) Hashtbl.t; mutable events : int;
+  digest : Digest.t; out : Buffer.t
+}
 
 exception Stop of string
 
@@ -45,12 +49,36 @@ let rec read_state next st =
   | "end" -> Text.order_children st
   | line -> read_state next (if line = "" || line.[0] = '#' then st else Text.read_state_line st line)
 
+let start run state =
+  run.state <- state;
+  run.told <- state;
+  if run.check then print_broken run
+
+let print_state run =
+  Text.print_state run.out run.state;
+  run.told <- run.state;
+  Buffer.add_string run.out ".\n";
+  flush run
+
+let print_changes run =
+  Differences.print run.out run.told run.state;
+  run.told <- run.state;
+  Buffer.add_string run.out ".\n"
+
+let restore run name =
+  match Hashtbl.find_opt run.saved name with
+  | Some state -> run.state <- state
+  | None -> Text.bad "no state was saved as '%s': write save %s before" name name
+
 let obey run next line =
   if line <> "" && line.[0] <> '#' then
     match String.split_on_char ' ' line with
-    | [ "begin" ] -> run.state <- read_state next Text.empty_state; if run.check then print_broken run
-    | "boot" :: words -> run.state <- Text.read_boot words; if run.check then print_broken run
-    | [ "state" ] -> Text.print_state run.out run.state; Buffer.add_string run.out ".\n"; flush run
+    | [ "begin" ] -> start run (read_state next Text.empty_state)
+    | "boot" :: words -> start run (Text.read_boot words)
+    | [ "save"; name ] -> Hashtbl.replace run.saved name run.state
+    | [ "restore"; name ] -> restore run name
+    | [ "state" ] -> print_state run
+    | [ "changes" ] -> print_changes run
     | [ "digest" ] -> print_digest run; Buffer.add_char run.out '\n'; flush run
     | [ "check" ] ->
         Buffer.add_string run.out (String.concat " " ("broken:" :: List.map Text.invariant (broken_invariants run.state)) ^ "\n");
@@ -79,7 +107,9 @@ let main () =
     | None -> stdin
     | Some path -> (try open_in path with Sys_error cause -> prerr_endline ("oracle: " ^ cause ^ ": name a trace that can be read"); exit 2)
   in
-  let run = { mode = !mode; check = !check; state = Text.empty_state; events = 0; digest = Digest.create (); out = Buffer.create 65536 } in
+  let run =
+    { mode = !mode; check = !check; state = Text.empty_state; told = Text.empty_state; saved = Hashtbl.create 16; events = 0;
+      digest = Digest.create (); out = Buffer.create 65536 } in
   let line_number = ref 0 in
   let next () = incr line_number; input_line input in
   let fail status text =

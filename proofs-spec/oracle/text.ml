@@ -211,6 +211,7 @@ let core_line buffer st =
   field buffer "sleeping" numbers st.sleeping;
   field buffer "schedule_start" number st.schedule_start;
   field buffer "schedule_index" number st.schedule_index;
+  field buffer "domain" number st.current_domain;
   field buffer "turn_end" option st.turn_end
 
 let machine_line buffer m =
@@ -470,6 +471,7 @@ let read_state_line st text =
                     current_context = take line "sched_context" read_option; charged_until = take line "charged_until" read_number;
                     ready = take line "ready" read_numbers; sleeping = take line "sleeping" read_numbers;
                     schedule_start = take line "schedule_start" read_number; schedule_index = take line "schedule_index" read_number;
+                    current_domain = take line "domain" read_number;
                     turn_end = take line "turn_end" read_option })
   | "turn" :: index :: words ->
       with_line words (fun line ->
@@ -529,20 +531,22 @@ let read_boot words =
 
 (* ---- events ---- *)
 let no_event =
-  { cause0 = SystemCall; time = Number.zero; saved = []; readable = []; preempt_after = None; books = false; ahead = None; behind = None }
+  { cause0 = SystemCall; time = Number.zero; saved = []; readable = []; preempt_after = None; chosen = nothing_chosen }
 
-(* What follows the cause: registers name=value, memory @address=value, preemption !units, and the kernel's choices: % books time, and a
-   thread that becomes ready stands ahead of its equals (^thread) or behind them (_thread). *)
+(* What follows the cause: registers name=value, memory @address=value, preemption !units, and the kernel's choices: % books time, / ends a
+   turn that is over, a thread that becomes ready stands ahead of its equals (^thread) or behind them (_thread), and a sender is passed over (-thread). *)
 let read_event_part event text =
-  let rest () = read_number (String.sub text 1 (String.length text - 1)) in
+  let rest () = read_number (String.sub text 1 (String.length text - 1)) and choose chosen = { event with chosen } in
   match text.[0] with
   | '@' ->
       let address, value = read_pair '=' (String.sub text 1 (String.length text - 1)) in
       { event with readable = (read_number address, read_number value) :: event.readable }
   | '!' -> { event with preempt_after = Some (rest ()) }
-  | '^' -> { event with ahead = Some (rest ()) }
-  | '_' -> { event with behind = Some (rest ()) }
-  | '%' when text = "%" -> { event with books = true }
+  | '^' -> choose { event.chosen with ahead = Some (rest ()) }
+  | '_' -> choose { event.chosen with behind = Some (rest ()) }
+  | '-' -> choose { event.chosen with passed_over = rest () :: event.chosen.passed_over }
+  | '%' when text = "%" -> choose { event.chosen with books = true }
+  | '/' when text = "/" -> choose { event.chosen with ends_turn = true }
   | _ ->
       let name, value = read_pair '=' text in
       { event with saved = (read_register name, read_number value) :: event.saved }

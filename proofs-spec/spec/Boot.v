@@ -45,8 +45,8 @@ Definition dynamic_capabilities (p : BootPlan) : list (N * Capability) :=
 Definition nothing_yet (m : Machine) : State := {|
   machine := m; objects := empty; slots := empty; references := empty; interrupts := empty; pools := empty;
   schedule := table_of [(0, {| turn_domain := 0; turn_length := endless |})]; schedule_start := 0; schedule_index := 0;
-  turn_end := None; ready := []; sleeping := []; current := None; current_context := None; charged_until := 0; now := 0;
-  memory := empty; allowance := None; books_time := false; goes_ahead := None; goes_behind := None; effects := [] |}.
+  current_domain := 0; turn_end := None; ready := []; sleeping := []; current := None; current_context := None; charged_until := 0; now := 0;
+  memory := empty; allowance := None; choices := nothing_chosen; effects := [] |}.
 
 (** A capability that is derived from none. *)
 Definition insert_root (slot : N) (c : Capability) (st : State) : State :=
@@ -62,21 +62,26 @@ Definition root_thread_at_boot (p : BootPlan) : Thread :=
 Definition root_context_at_boot (p : BootPlan) (st : State) (c : SchedContext) : SchedContext :=
   configure_context 0 (root_budget_us p) (root_budget_us p) 0 0 0 st c.
 
+Definition put_root_objects (p : BootPlan) (st : State) : State :=
+  put_object (root_thread p) (ThreadObject (root_thread_at_boot p)) st
+    >> put_object (root_cnode p) (CNodeObject (root_radix p))
+    >> put_object (root_vspace p) (VSpaceObject empty)
+    >> put_object (root_pool p) (ASIDPoolObject {| pool_index := 0; assigned := table_of [(root_asid, root_vspace p)] |})
+    >> put_object (root_context p) (SchedContextObject (new_sched_context min_sched_context_bits))
+    >> (fun st => st <| pools := table_of [(0, root_pool p)] |>).
+Definition insert_roots (p : BootPlan) (st : State) : State :=
+  fold_left (fun st entry => insert_root (fst entry) (snd entry) st) (root_capabilities p ++ dynamic_capabilities p) st.
+
+(** A copy of one of the root task's capabilities goes to a slot of its thread. *)
+Definition copy_to_thread (p : BootPlan) (index : InitSlot.t) (place : N) (st : State) : State :=
+  match capability_at (root_slot p index) st with
+  | Some c => insert_derived (slot_of (root_thread p) place) (root_slot p index) false (derived c) st
+  | None => emit Stuck st
+  end.
+
 Definition boot (p : BootPlan) : State :=
-  let st := nothing_yet (boot_machine p) in
-  let st := put_object (root_thread p) (ThreadObject (root_thread_at_boot p)) st
-              >> put_object (root_cnode p) (CNodeObject (root_radix p))
-              >> put_object (root_vspace p) (VSpaceObject empty)
-              >> put_object (root_pool p) (ASIDPoolObject {| pool_index := 0; assigned := table_of [(root_asid, root_vspace p)] |})
-              >> put_object (root_context p) (SchedContextObject (new_sched_context min_sched_context_bits)) in
-  let st := st <| pools := table_of [(0, root_pool p)] |> in
-  let st := fold_left (fun st entry => insert_root (fst entry) (snd entry) st)
-                      (root_capabilities p ++ dynamic_capabilities p) st in
-  let copy index place st :=
-    match capability_at (root_slot p index) st with
-    | Some c => insert_derived (slot_of (root_thread p) place) (root_slot p index) false (derived c) st
-    | None => emit Stuck st
-    end in
-  let st := st >> copy InitSlot.CNode cspace_slot >> copy InitSlot.VSpace vspace_slot >> copy InitSlot.IPCBuffer buffer_slot in
+  let st := nothing_yet (boot_machine p) >> put_root_objects p >> insert_roots p in
+  let st := st >> copy_to_thread p InitSlot.CNode cspace_slot >> copy_to_thread p InitSlot.VSpace vspace_slot
+              >> copy_to_thread p InitSlot.IPCBuffer buffer_slot in
   let st := change_context (root_context p) (root_context_at_boot p st) st in
   leave (choose_thread (bind_context (root_context p) (root_thread p) st)).

@@ -27,33 +27,36 @@ Definition same_but_registers_of (t : N) (a b : State) : Prop :=
   (forall o, o <> t -> objects b !! o = objects a !! o)
   /\ (exists x y, objects a !! t = Some (ThreadObject x) /\ objects b !! t = Some (ThreadObject y) /\ same_thread_but_registers x y)
   /\ b = a <| objects := objects b |> <| now := now b |> <| memory := memory b |> <| allowance := allowance b |>
-            <| books_time := books_time b |> <| goes_ahead := goes_ahead b |> <| goes_behind := goes_behind b |>
-            <| effects := effects b |>.
+            <| choices := choices b |> <| effects := effects b |>.
 
-(** The state that a kernel is in while thread [t] runs, between two steps: [t] is the first that is ready, on the context that is in
-    use, and no YieldTo of its is pending. *)
+(** Between two steps a state is settled: the thread that runs is the first that is ready in the domain that has its turn, or there is none;
+    the context in use is that thread's; no YieldTo of its is pending; and nothing of a step remains. *)
 Definition is_at_rest (st : State) : Prop := leave st = st.
-Record settled (t : N) (st : State) : Prop := {
-  is_current : current st = Some t;
-  is_thread : thread_exists t st = true;
-  is_first : first_ready st = Some t;
-  is_in_use : context_of t st = current_context st;
-  no_yield : yielded_to (thread t st) = None;
+Record settled (st : State) : Prop := {
+  is_first : current st = first_ready st;
+  is_in_use : current_context st = context_of_first st;
+  no_yield : forall t, current st = Some t -> yielded_to (thread t st) = None;
   at_rest : is_at_rest st
 }.
+Definition states_are_settled : Prop := forall p st, reachable p st -> settled st.
 
-(** When a system call returns an error, the kernel has done nothing to the machine, and its state is the former one but for the clock and
-    the registers of the caller, in which the error is told; unless it books the time that was used, which it may do in any step. There
-    are no exceptions: a system call of two phases that fails in the second one raises a fault and returns no error, and a preempted one
-    is executed again as an event of its own. *)
+(** An event of which the kernel does not choose to book time, or to end the turn of a domain late. *)
+Definition leaves_time_alone (e : Event) : Prop := books (chosen e) = false /\ ends_turn (chosen e) = false.
+
+(** When a system call returns an error in a state that can be reached, the kernel has done nothing to the machine, and its state is the
+    former one but for the clock and the registers of the caller, in which the error is told. *)
 Definition errors_change_nothing : Prop :=
-  forall st e t error next done,
-    settled t st -> books e = false -> step st e = (next, Fails error, done) ->
-    done = [] /\ same_but_registers_of t st next /\ now next = N.max (now st) (time e).
+  forall p st e error next done,
+    reachable p st -> leaves_time_alone e -> step st e = (next, Fails error, done) ->
+    done = [] /\ now next = N.max (now st) (time e) /\ exists t, current st = Some t /\ same_but_registers_of t st next.
 
-(** A well-formed state with a current thread is settled. *)
-Definition well_formed_is_settled : Prop :=
-  forall st t, well_formed st -> is_at_rest st -> current st = Some t -> settled t st.
+(** The one exception is time, which the kernel may look at in any step: then the error leaves the state like that, and what follows is
+    what comes at the end of every step, the charge and the choice of the next thread. This holds of every state. *)
+Definition errors_only_book : Prop :=
+  forall st e error next done,
+    step st e = (next, Fails error, done) ->
+    exists t told, current st = Some t /\ same_but_registers_of t st told /\ now told = N.max (now st) (time e) /\ effects told = []
+      /\ (next, Fails error, done) = finish (Fails error, told).
 
 (** ** The derivation tree and the counts of references
 
@@ -74,3 +77,18 @@ Definition counts_are_right (st : State) : Prop :=
 
 Definition indices_are_right (st : State) : Prop := tree_is_right st /\ counts_are_right st.
 Definition indices_hold : Prop := forall p st, reachable p st -> indices_are_right st.
+
+(** ** T6a: refills sum to the budget
+
+    Of a context that has a limit the refills and what is unreturned sum to its budget. One without a limit has one refill, of no more than
+    its budget. *)
+Definition total (l : list Refill) : N := fold_right (fun r sum => amount r + sum) 0 l.
+Definition refills_are_right (c : SchedContext) : Prop :=
+  match refills c with
+  | [] => True
+  | first :: rest =>
+      if budget c =? period c then rest = [] /\ amount first <= budget c
+      else total (refills c) + unreturned c = budget c
+  end.
+Definition refills_sum_to_budget : Prop :=
+  forall p st o c, reachable p st -> objects st !! o = Some (SchedContextObject c) -> refills_are_right c.

@@ -8,8 +8,8 @@ Open Scope N_scope.
 
 (** ** Units of work
 
-    Preemptible work is done in units. Between two of them is a preemption point. An event says after how many units the operation is
-    preempted at the next point, or that it is not preempted at all. *)
+    Preemptible work is done in units. Before each of them is a preemption point. An event says how many units are done before the
+    operation is preempted, if one more is left then, or that it is not preempted at all. *)
 Inductive Progress := Done (st : State) | Preempted (st : State).
 Definition state_of (p : Progress) : State := match p with Done st | Preempted st => st end.
 Definition and_then (p : Progress) (f : State -> Progress) : Progress :=
@@ -18,20 +18,15 @@ Definition count_unit (st : State) : State :=
   match allowance st with Some n => st <| allowance := Some (n - 1) |> | None => st end.
 Definition must_stop (st : State) : bool := is_number (allowance st) 0.
 
-(** Repeats a unit until it says that nothing is left, or until the step is preempted. *)
-Inductive Unit_done (A : Type) := More (a : A) (st : State) | Last (st : State).
-Arguments More {A} a st.
-Arguments Last {A} st.
-Definition in_units {A} (work : A -> State -> Unit_done A) (a : A) (st : State) : Progress :=
-  let turn x :=
-    let '(a, p) := x in
-    match work a (state_of p) with
-    | Last st => Finished (a, Done (count_unit st))
-    | More a st =>
-        let st := count_unit st in
-        if must_stop st then Finished (a, Preempted st) else Again (a, Done st)
-    end in
-  match repeat_until turn (a, Done st) with
+(** Does units of work as long as [remains] says that there is one more, or until the step is preempted. *)
+Definition unit_turn {A} (remains : A -> State -> bool) (work : A -> State -> A * State) (x : A * Progress) : Turn_of_loop (A * Progress) :=
+  let '(a, p) := x in
+  let st := state_of p in
+  if negb (remains a st) then Finished (a, Done st)
+  else if must_stop st then Finished (a, Preempted st)
+  else let '(a, st) := work a st in Again (a, Done (count_unit st)).
+Definition in_units {A} (remains : A -> State -> bool) (work : A -> State -> A * State) (a : A) (st : State) : Progress :=
+  match repeat_until (unit_turn remains work) (a, Done st) with
   | Finished (_, p) => p
   | Again (_, p) => Preempted (emit Stuck (state_of p))
   end.
@@ -45,7 +40,7 @@ Definition unbind_notification (t n : N) (st : State) : State :=
 Definition unbind_thread_of_context (c : N) (st : State) : State :=
   match context_thread (context c st) with
   | Some t =>
-      let st := if is_number (current_context st) c then book_and_place st else st in
+      let st := if is_number (current_context st) c then book_turn st else st in
       unplace t st
         >> change_thread t (fun x => x <| sched_context := None |>)
         >> change_context c (fun x => x <| context_thread := None |>)
@@ -114,12 +109,12 @@ Definition container_of (c : Capability) (st : State) : option N :=
 Definition is_within (slot container : N) (st : State) : bool :=
   (container <=? slot) && (slot <? slot_of container (slot_count container st)).
 
-(** The last occupied slot of a container besides [anchor]. *)
-Definition last_occupied (container anchor : N) (st : State) : option N :=
-  fold_left (fun found entry =>
-               let slot := fst entry in
-               if is_within slot container st && negb (slot =? anchor) then Some slot else found)
-            (entries (slots st)) None.
+(** The last occupied slot of a container, and its capability. *)
+Definition last_occupied (container : N) (st : State) : option (N * Capability) :=
+  match last_below (slot_of container (slot_count container st)) (slots st) with
+  | Some (slot, e) => if container <=? slot then Some (slot, capability e) else None
+  | None => None
+  end.
 
 (** The last capability to a container becomes a zombie. *)
 Definition become_zombie (slot : N) (c : Capability) (o : N) (st : State) : State :=
@@ -139,11 +134,11 @@ Definition rotate_zombies (anchor s inner : N) (st : State) : State :=
   let st := move_capability s nowhere st in
   let st := if is_empty first st then st else move_capability first s st in
   move_capability anchor first st >> move_capability nowhere anchor.
-Definition meet_inner (anchor s outer inner : N) (st : State) : Unit_done N :=
-  if is_within anchor inner st then More s (exchange_capabilities anchor s st)
+Definition meet_inner (anchor s outer inner : N) (st : State) : N * State :=
+  if is_within anchor inner st then (s, exchange_capabilities anchor s st)
   else if (s =? slot_of outer 0) && negb (is_within anchor outer st)
-  then More anchor (remove_capability anchor st >> remove_object outer >> move_capability s anchor)
-  else More anchor (rotate_zombies anchor s inner st).
+  then (anchor, remove_capability anchor st >> remove_object outer >> move_capability s anchor)
+  else (anchor, rotate_zombies anchor s inner st).
 
 (** Threads that wait on an object that goes away: those of an endpoint, or of a notification. *)
 Definition waiting_on (c : Capability) (st : State) : list N :=
@@ -154,69 +149,71 @@ Definition waiting_on (c : Capability) (st : State) : list N :=
   end.
 
 (** Deletes the capability of a slot that is no container's last one; or does a part of what must come first: restarts one of those
-    who wait on what it is the last to, or takes one of a pool's ASIDs away. The last capability of an interrupt handler first takes the notification capability along. *)
-Definition delete_plain (s : N) (c : Capability) (st : State) : bool * State :=
-  let whole := (true, let_go c st >> remove_capability s) in
+    who wait on what it is the last to, or takes one of a pool's ASIDs away. The last capability of an interrupt handler first takes the
+    notification capability along. *)
+Definition delete_plain (s : N) (c : Capability) (st : State) : State :=
   match is_last c st, waiting_on c st, c with
-  | true, t :: _, _ => (false, restart t st)
+  | true, t :: _, _ => restart t st
   | true, [], ASIDPoolCap p =>
       match first_assigned p st with
-      | Some (index, v) => (false, release_asid v (Some (asid_pool_entries * pool_index (pool p st) + index)) st)
-      | None => whole
+      | Some (index, v) => release_asid v (Some (asid_pool_entries * pool_index (pool p st) + index)) st
+      | None => let_go c st >> remove_capability s
       end
-  | _, _, _ => whole
+  | _, _, _ => let_go c st >> remove_capability s
   end.
-Definition delete_one (s : N) (c : Capability) (st : State) : bool * State :=
+Definition delete_one (s : N) (c : Capability) (st : State) : State :=
   match c, is_last c st with
   | IRQHandlerCap irq, true =>
       match capability_at (irq_slot irq) st with
-      | Some bound => let (_, st) := delete_plain (irq_slot irq) bound st in (false, st)
+      | Some bound => delete_plain (irq_slot irq) bound st
       | None => delete_plain s c st
       end
   | _, _ => delete_plain s c st
   end.
 
-(** One unit of the deletion of the slot [anchor]. *)
-Definition delete_unit (anchor : N) (st : State) : Unit_done N :=
+(** One unit of the deletion of the slot [anchor], as long as there is a capability in it. A zombie that stands in its own container goes
+    to the first slot when it is the last one in there. *)
+Definition to_first_slot (anchor first : N) (st : State) : State :=
+  if is_empty first st then move_capability anchor first st else exchange_capabilities anchor first st.
+Definition empty_zombie (anchor outer : N) (st : State) : N * State :=
+  let first := slot_of outer 0 in
+  match last_occupied outer st with
+  | None => (anchor, remove_capability anchor st >> remove_object outer)
+  | Some (s, c) =>
+      if s =? anchor then
+        if anchor =? first then (anchor, remove_capability anchor st >> remove_object outer)
+        else (first, to_first_slot anchor first st)
+      else
+        match container_of c st with
+        | Some inner => meet_inner anchor s outer inner (become_zombie s c inner st)
+        | None => (anchor, delete_one s c st)
+        end
+  end.
+Definition delete_unit (anchor : N) (st : State) : N * State :=
   match capability_at anchor st with
-  | None => Last st
-  | Some (ZombieCap outer) =>
-      match last_occupied outer anchor st with
-      | None => Last (remove_capability anchor st >> remove_object outer)
-      | Some s =>
-          match capability_at s st with
-          | Some c =>
-              match container_of c st with
-              | Some inner => meet_inner anchor s outer inner (become_zombie s c inner st)
-              | None => More anchor (snd (delete_one s c st))
-              end
-          | None => Last st
-          end
-      end
+  | None => (anchor, st)
+  | Some (ZombieCap outer) => empty_zombie anchor outer st
   | Some c =>
       match container_of c st with
-      | Some o => More anchor (become_zombie anchor c o st)
-      | None => let (finished, st) := delete_one anchor c st in if finished then Last st else More anchor st
+      | Some o => (anchor, become_zombie anchor c o st)
+      | None => (anchor, delete_one anchor c st)
       end
   end.
-Definition delete (slot : N) (st : State) : Progress := in_units delete_unit slot st.
+Definition is_occupied (slot : N) (st : State) : bool := negb (is_empty slot st).
+Definition delete (slot : N) (st : State) : Progress := in_units is_occupied delete_unit slot st.
 
 (** ** Revocation
 
     All descendants of a capability are deleted, the child derived last first. *)
 Definition first_child (slot : N) (st : State) : option N :=
   match slots st !! slot with Some e => hd_error (children e) | None => None end.
+Definition revoke_turn (slot : N) (p : Progress) : Turn_of_loop Progress :=
+  match first_child slot (state_of p) with
+  | None => Finished p
+  | Some child => match delete child (state_of p) with Done st => Again (Done st) | Preempted st => Finished (Preempted st) end
+  end.
 Definition revoke (slot : N) (st : State) : Progress :=
-  let turn p :=
-    match first_child slot (state_of p) with
-    | None => Finished p
-    | Some child =>
-        match delete child (state_of p) with
-        | Done st => if is_some (first_child slot st) && must_stop st then Finished (Preempted st) else Again (Done st)
-        | Preempted st => Finished (Preempted st)
-        end
-    end in
-  match repeat_until turn (Done st) with
+  match repeat_until (revoke_turn slot) (Done st) with
   | Finished p => p
   | Again p => Preempted (emit Stuck (state_of p))
   end.
@@ -241,13 +238,15 @@ Definition replace_slot (slot : N) (by_ : option (N * Capability)) (st : State) 
 
 (** ** Cancelling sends
 
-    The senders that wait at an endpoint with a badge restart, one after the other. *)
+    The senders that wait at an endpoint with a badge restart, one after the other. The operation passes over others, and can be
+    preempted there too. *)
+Definition senders_in_turn (e : N) (st : State) : list N :=
+  filter (fun t => negb (member t (passed_over (choices st)))) (senders (endpoint e st)).
 Definition sender_with_badge (e badge : N) (st : State) : option N :=
-  List.find (fun t => match run_state (thread t st) with BlockedOnSend _ b _ _ _ _ => b =? badge | _ => false end)
-            (senders (endpoint e st)).
-Definition cancel_unit (e badge : N) (_ : unit) (st : State) : Unit_done unit :=
-  match sender_with_badge e badge st with
-  | Some t => let st := restart t st in if is_some (sender_with_badge e badge st) then More tt st else Last st
-  | None => Last st
-  end.
-Definition cancel_badged_sends (e badge : N) (st : State) : Progress := in_units (cancel_unit e badge) tt st.
+  List.find (fun t => match run_state (thread t st) with BlockedOnSend _ b _ _ _ _ => b =? badge | _ => false end) (senders_in_turn e st).
+Definition has_sender_with_badge (e badge : N) (_ : unit) (st : State) : bool := is_some (sender_with_badge e badge st).
+Definition cancel_unit (e badge : N) (_ : unit) (st : State) : unit * State :=
+  (tt, match sender_with_badge e badge st with Some t => restart t st | None => st end).
+Definition cancel_badged_sends (e badge : N) (st : State) : Progress :=
+  and_then (in_units (has_sender_with_badge e badge) (cancel_unit e badge) tt st) (fun st =>
+    if must_stop st && is_some (hd_error (senders_in_turn e st)) then Preempted st else Done st).

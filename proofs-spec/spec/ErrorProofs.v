@@ -110,7 +110,7 @@ Lemma change_registers t f st :
   thread_exists t st = true -> only_registers f ->
   same_but_registers_of t st (change_thread t f st)
   /\ effects (change_thread t f st) = effects st /\ now (change_thread t f st) = now st
-  /\ books_time (change_thread t f st) = books_time st.
+  /\ choices (change_thread t f st) = choices st.
 Proof.
   unfold thread_exists, change_thread. destruct (objects st !! t) as [[]|] eqn:found; try discriminate. intros _ only.
   split; [|repeat split]. repeat split.
@@ -138,43 +138,166 @@ Proof. intros same. rewrite (thread_after t a b o same : thread o b = _). reflex
 Lemma yield_after t a b o : same_but_registers_of t a b -> yielded_to (thread o b) = yielded_to (thread o a).
 Proof. intros same. rewrite (thread_after t a b o same : thread o b = _). reflexivity. Qed.
 
+(** ** The end of a step settles
+
+    Whatever state a step leads to, the thread that is chosen is the first that is ready, and runs on the context that is in use. *)
+Lemma thread_of_other_object o c x st :
+  objects st !! c = Some (SchedContextObject x) ->
+  forall y, thread o (put_object c (SchedContextObject y) st) = thread o st.
+Proof.
+  intros found y. unfold thread.
+  change (objects (put_object c (SchedContextObject y) st)) with (set c (SchedContextObject y) (objects st)).
+  rewrite find_set. destruct (N.eqb_spec o c) as [->|]; [rewrite found|]; reflexivity.
+Qed.
+Lemma thread_after_change_context o c f st : thread o (change_context c f st) = thread o st.
+Proof.
+  unfold change_context. destruct (objects st !! c) as [[]|] eqn:found; try reflexivity. exact (thread_of_other_object o c _ st found _).
+Qed.
+
+(** What first_ready looks at. *)
+Definition same_queue (a b : State) : Prop :=
+  ready b = ready a /\ current_domain b = current_domain a /\ current b = current a /\ current_context b = current_context a
+  /\ forall o, thread_domain (thread o b) = thread_domain (thread o a) /\ sched_context (thread o b) = sched_context (thread o a).
+Lemma same_queue_trans a b c : same_queue a b -> same_queue b c -> same_queue a c.
+Proof.
+  intros (r1 & d1 & t1 & c1 & o1) (r2 & d2 & t2 & c2 & o2). repeat split; try congruence; destruct (o1 o), (o2 o); congruence.
+Qed.
+Lemma first_ready_same a b : same_queue a b -> first_ready b = first_ready a.
+Proof.
+  intros (queue & domain & _ & _ & each). unfold first_ready. rewrite queue, domain. clear queue.
+  induction (ready a) as [|o l IH]; [reflexivity|]. simpl. rewrite (proj1 (each o)), IH. reflexivity.
+Qed.
+
+Lemma change_context_same_queue c f st : same_queue st (change_context c f st).
+Proof.
+  repeat split; try (rewrite thread_after_change_context; reflexivity);
+    unfold change_context; destruct (objects st !! c) as [[]|]; reflexivity.
+Qed.
+Lemma thread_after_change_thread o t f st :
+  thread o (change_thread t f st) = if (o =? t) && thread_exists t st then f (thread t st) else thread o st.
+Proof.
+  unfold change_thread, thread_exists, thread. destruct (objects st !! t) as [[]|] eqn:found; try (rewrite andb_false_r; reflexivity).
+  match goal with |- context [put_object t ?x st] => change (objects (put_object t x st)) with (set t x (objects st)) end.
+  rewrite find_set, andb_true_r. destruct (o =? t); reflexivity.
+Qed.
+Lemma change_thread_same_queue t f st :
+  (forall x, thread_domain (f x) = thread_domain x /\ sched_context (f x) = sched_context x) -> same_queue st (change_thread t f st).
+Proof.
+  intros same. repeat split; try (unfold change_thread; destruct (objects st !! t) as [[]|]; reflexivity);
+    rewrite thread_after_change_thread; destruct (N.eqb_spec o t) as [->|]; try reflexivity;
+    destruct (thread_exists t st); try reflexivity; apply same.
+Qed.
+
+Lemma with_error_result_keeps e l x : thread_domain (with_error_result e l x) = thread_domain x
+  /\ sched_context (with_error_result e l x) = sched_context x /\ yielded_to (with_error_result e l x) = yielded_to x.
+Proof. rewrite (with_error_result_only e l x). repeat split. Qed.
+
+Lemma end_yield_by_same_queue t st : same_queue st (end_yield_by report_booked t st) /\ yielded_to (thread t (end_yield_by report_booked t st)) = None.
+Proof.
+  unfold end_yield_by. destruct (yielded_to (thread t st)) as [c|] eqn:pending; [|split; [repeat split | exact pending]].
+  unfold report_booked. cbv beta iota zeta. split.
+  - eapply same_queue_trans; [apply change_context_same_queue|]. eapply same_queue_trans; [apply change_context_same_queue|].
+    apply change_thread_same_queue. intros x. destruct (with_error_result_keeps Error.NoError [microseconds (consumed (context c st)) st]
+      (x <| yielded_to := None |>)) as (domain & use & _). split; [rewrite domain | rewrite use]; reflexivity.
+  - rewrite thread_after_change_thread, N.eqb_refl. cbn [andb].
+    destruct (thread_exists t _) eqn:present.
+    + destruct (with_error_result_keeps Error.NoError [microseconds (consumed (context c st)) st]
+        (thread t (change_context c (fun x => x <| yielder := None |>) (change_context c (fun x => x <| consumed := 0 |>) st)) <| yielded_to := None |>))
+        as (_ & _ & none). rewrite none. reflexivity.
+    + unfold thread_exists in present. unfold thread. destruct (objects _ !! t) as [[]|]; try reflexivity. discriminate.
+Qed.
+
+Lemma context_in_use_of_first st :
+  context_of_first (if stays_in_use st && negb (books (choices st)) then st else change_context_in_use st)
+  = current_context (if stays_in_use st && negb (books (choices st)) then st else change_context_in_use st).
+Proof.
+  destruct (stays_in_use st && negb (books (choices st))) eqn:stays.
+  - apply andb_prop in stays. destruct stays as (stays & _). unfold stays_in_use in stays.
+    destruct (context_of_first st), (current_context st); try discriminate; [apply N.eqb_eq in stays; congruence | reflexivity].
+  - unfold change_context_in_use. cbv zeta. set (booked := end_budget st).
+    set (chosen := booked <| current_context := context_of_first booked |>).
+    assert (context_of_first chosen = current_context chosen) as same by reflexivity.
+    destruct (context_of_first booked) as [c|]; [|exact same]. destruct (is_sporadic (context c chosen)); [exact same|].
+    pose proof (change_context_same_queue c (begin_use (now chosen)) chosen) as kept.
+    transitivity (context_of_first chosen); [|rewrite same; symmetry; apply kept].
+    unfold context_of_first. rewrite (first_ready_same _ _ kept). destruct (first_ready chosen) as [t|]; [|reflexivity].
+    destruct kept as (_ & _ & _ & _ & each). exact (proj2 (each t)).
+Qed.
+
+Lemma choose_thread_settles st :
+  current (choose_thread st) = first_ready (choose_thread st) /\ current_context (choose_thread st) = context_of_first (choose_thread st)
+  /\ forall t, current (choose_thread st) = Some t -> yielded_to (thread t (choose_thread st)) = None.
+Proof.
+  unfold choose_thread. cbv zeta. generalize (if ends_turn (choices st) then end_turn_if_due st else st). clear st. intros st.
+  pose proof (context_in_use_of_first st) as use. revert use.
+  generalize (if stays_in_use st && negb (books (choices st)) then st else change_context_in_use st). intros settling use.
+  unfold context_of_first in use. destruct (first_ready settling) as [first|] eqn:found.
+  - destruct (end_yield_by_same_queue first (settling <| current := Some first |>)) as (same & none).
+    pose proof same as (_ & _ & same_current & same_use & each). unfold context_of_first.
+    rewrite (first_ready_same _ _ same), same_current, same_use.
+    change (first_ready (settling <| current := Some first |>)) with (first_ready settling). rewrite found. split; [reflexivity|]. split.
+    + unfold context_of. rewrite (proj2 (each first)). symmetry. exact use.
+    + intros t is_cur. injection is_cur as <-. exact none.
+  - unfold context_of_first. change (first_ready (settling <| current := None |>)) with (first_ready settling). rewrite found.
+    split; [reflexivity|]. split; [symmetry; exact use | discriminate].
+Qed.
+
+Lemma left_is_at_rest st : is_at_rest (leave st).
+Proof. destruct st. vm_compute. reflexivity. Qed.
+
+(** Claim [states_are_settled]. *)
+Theorem states_are_settled_proved : states_are_settled.
+Proof.
+  assert (forall st, settled (leave (choose_thread st))) as chosen.
+  { intros st. pose proof (choose_thread_settles st) as settles. revert settles.
+    generalize (choose_thread st). intros after (first & use & none).
+    constructor; [exact first | exact use | exact none | apply left_is_at_rest]. }
+  intros p st [|before e _]; [exact (chosen _)|].
+  unfold step, finish. destruct (handle (cause e) (enter e before)) as (result & after). exact (chosen _).
+Qed.
+
 (** The thread that is settled remains so. *)
-Lemma settled_after t a b : settled t a -> same_but_registers_of t a b -> first_ready b = Some t /\ context_of t b = current_context b
+Lemma settled_after t a b : settled a -> current a = Some t -> same_but_registers_of t a b -> first_ready b = Some t /\ context_of t b = current_context b
   /\ yielded_to (thread t b) = None /\ current b = Some t.
 Proof.
-  intros [is_cur _ first use no_y _] same. pose proof same as (_ & _ & rest).
-  assert (ready b = ready a) as same_ready by (rewrite rest; reflexivity).
-  assert (current_domain b = current_domain a) as same_domain by (rewrite rest; reflexivity).
-  assert (current_context b = current_context a) as same_context by (rewrite rest; reflexivity).
-  assert (current b = current a) as same_current by (rewrite rest; reflexivity).
-  repeat split.
-  - rewrite <- first. unfold first_ready. rewrite same_ready, same_domain. clear same_ready. induction (ready a) as [|o l IH]; [reflexivity|].
-    simpl. rewrite (domain_after t a b o same), IH. reflexivity.
-  - rewrite same_context, <- use. unfold context_of. rewrite (context_after t a b t same). reflexivity.
-  - rewrite (yield_after t a b t same). exact no_y.
-  - congruence.
+  intros [first use no_y _] is_cur same. specialize (no_y t is_cur). unfold context_of_first in use. rewrite <- first, is_cur in use.
+  rewrite is_cur in first. pose proof same as (_ & _ & rest).
+  assert (same_queue a b) as kept.
+  { repeat split; try (rewrite rest; reflexivity); [exact (domain_after t a b o same) | exact (context_after t a b o same)]. }
+  rewrite (first_ready_same a b kept), (yield_after t a b t same). destruct kept as (_ & _ & same_current & same_use & each).
+  rewrite same_current, same_use. unfold context_of in *. rewrite (proj2 (each t)). repeat split; congruence.
 Qed.
 
 Lemma choose_settled t st :
-  books_time st = false ->
+  books (choices st) = false -> ends_turn (choices st) = false ->
   first_ready st = Some t -> context_of t st = current_context st -> yielded_to (thread t st) = None -> current st = Some t ->
   choose_thread st = st.
 Proof.
-  intros no_booking first use no_y is_cur. unfold choose_thread. cbv zeta. rewrite first, use, no_booking.
+  intros no_booking no_end first use no_y is_cur. unfold choose_thread, stays_in_use, context_of_first. cbv zeta.
+  rewrite no_end, first, use, no_booking.
   assert ((match current_context st, current_context st with
            | Some a, Some b => a =? b | None, None => true | _, _ => false end) = true) as ->
       by (destruct (current_context st); [apply N.eqb_refl | reflexivity]).
   cbn [andb negb]. rewrite first.
   assert (st <| current := Some t |> = st) as -> by (rewrite <- is_cur; destruct st; reflexivity).
-  unfold end_yield. rewrite no_y. reflexivity.
+  unfold end_yield_by. rewrite no_y. reflexivity.
 Qed.
 
 (** ** The step *)
-Lemma system_call_error t st error st' :
-  system_call t st = (Fails error, st') -> thread_exists t st = true ->
-  same_but_registers_of t st st' /\ effects st' = effects st /\ now st' = now st /\ books_time st' = books_time st.
+
+(** What is no thread has no registers, and 0 is the number of no system call. *)
+Lemma caller_exists t st error : fst (system_call t st) = Fails error -> thread_exists t st = true.
 Proof.
-  unfold system_call. cbv zeta. intros result present.
+  unfold thread_exists. destruct (objects st !! t) as [[]|] eqn:found; try reflexivity;
+    unfold system_call; replace (thread t st) with new_thread by (unfold thread; rewrite found; reflexivity); discriminate.
+Qed.
+
+Lemma system_call_error t st error st' :
+  system_call t st = (Fails error, st') ->
+  same_but_registers_of t st st' /\ effects st' = effects st /\ now st' = now st /\ choices st' = choices st.
+Proof.
+  intros result. pose proof (caller_exists t st error (f_equal fst result)) as present. revert result.
+  unfold system_call. cbv zeta. intros result.
   destruct (Syscall.of_number _) as [s|]; [|discriminate].
   destruct (is_debug_call s && negb (debug_build (machine st))); [discriminate|].
   destruct (run_system_call_error s t _ error st' result) as (details & wrong & ->).
@@ -192,63 +315,91 @@ Proof.
     destruct reason; try discriminate. destruct (step_count _ =? 1); discriminate.
 Qed.
 
+(** What a step in progress knows besides the state. *)
+Definition same_but_for_the_step (a b : State) : Prop :=
+  b = a <| objects := objects b |> <| now := now b |> <| memory := memory b |> <| allowance := allowance b |>
+        <| choices := choices b |> <| effects := effects b |>.
+Lemma begin_step_same e st : same_but_for_the_step st (begin_step e st).
+Proof. destruct st, e. vm_compute. reflexivity. Qed.
+Lemma begin_step_objects e st : objects (begin_step e st) = objects st /\ current (begin_step e st) = current st.
+Proof. destruct st, e. vm_compute. split; reflexivity. Qed.
+Lemma begin_step_now e st :
+  now (begin_step e st) = N.max (now st) (time e) /\ effects (begin_step e st) = [] /\ choices (begin_step e st) = chosen e.
+Proof. destruct st, e. vm_compute. repeat split. Qed.
+
+Lemma finish_result r st : snd (fst (finish (r, st))) = r.
+Proof. reflexivity. Qed.
+
+Lemma same_of_step t st b :
+  objects b = objects st -> same_but_for_the_step st b -> thread_exists t b = true -> same_but_registers_of t st b.
+Proof.
+  intros same_objects rest present. unfold thread_exists in present. rewrite same_objects in present.
+  destruct (objects st !! t) as [[]|] eqn:found; try discriminate. split; [intros o _; rewrite same_objects; reflexivity|].
+  split; [|exact rest]. exists thread, thread. rewrite same_objects. split; [exact found|]. split; [exact found | apply same_thread_refl].
+Qed.
+
+(* Conversion unfolds this one first, and does not look into what it is made of. *)
+Local Strategy expand [enter].
+
+(** What an error is told in, before the end of the step, for the caller's registers [saved] and the state [begun] of a step. *)
+Lemma error_told st begun saved t error told :
+  objects begun = objects st -> current begun = current st -> same_but_for_the_step st begun ->
+  current (save_registers saved begun) = Some t -> system_call t (save_registers saved begun) = (Fails error, told) ->
+  current st = Some t /\ same_but_registers_of t st told /\ now told = now begun /\ effects told = effects begun
+  /\ choices told = choices begun.
+Proof.
+  unfold save_registers. intros objects0 cur0 rest0 is_cur' called.
+  pose proof (caller_exists t _ error (f_equal fst called)) as present'.
+  assert (current st = Some t) as is_cur.
+  { rewrite cur0 in is_cur'. destruct (current st) as [t'|] eqn:was; [|exact (eq_trans (eq_sym cur0) is_cur')].
+    rewrite <- is_cur'. unfold change_thread. destruct (objects begun !! t') as [[]|]; symmetry; exact cur0. }
+  rewrite cur0, is_cur in called, present'.
+  assert (thread_exists t begun = true) as present0.
+  { revert present'. unfold change_thread. unfold thread_exists at 2. destruct (objects begun !! t) as [[]|] eqn:found; try reflexivity;
+      unfold thread_exists; change (objects (emit Stuck begun)) with (objects begun); rewrite found; discriminate. }
+  destruct (change_registers t (with_registers saved) begun present0 (with_registers_only saved)) as (same1 & effects1 & now1 & books1).
+  destruct (system_call_error t _ error told called) as (same2 & effects2 & now2 & books2).
+  split; [exact is_cur|]. split; [|split; [|split]; congruence].
+  exact (same_trans t _ _ _ (same_trans t _ _ _ (same_of_step t st begun objects0 rest0 present0) same1) same2).
+Qed.
+
+Lemma step_error st e error next done :
+  step st e = (next, Fails error, done) ->
+  exists t told, current st = Some t /\ same_but_registers_of t st told /\ now told = N.max (now st) (time e) /\ effects told = []
+    /\ choices told = chosen e /\ (next, Fails error, done) = finish (Fails error, told).
+Proof.
+  unfold step. destruct (handle (cause e) (enter e st)) as (r & told) eqn:handled. intros result.
+  assert (r = Fails error) as -> by (rewrite <- (finish_result r told), result; reflexivity).
+  destruct (handle_error (cause e) (enter e st) error told handled) as (t & is_cur & called).
+  unfold enter in is_cur, called.
+  destruct (begin_step_objects e st) as (objects0 & cur0), (begin_step_now e st) as (now0 & effects0 & books0).
+  destruct (error_told st (begin_step e st) (saved e) t error told objects0 cur0 (begin_step_same e st) is_cur called)
+    as (runs & same & now1 & effects1 & books1).
+  exists t, told. split; [exact runs|]. split; [exact same|]. rewrite now1, effects1, books1.
+  split; [exact now0|]. split; [exact effects0|]. split; [exact books0 | symmetry; exact result].
+Qed.
+
+(** Claim [errors_only_book]. *)
+Theorem errors_only_book_proved : errors_only_book.
+Proof.
+  intros st e error next done result.
+  destruct (step_error st e error next done result) as (t & told & is_cur & same & clock & nothing & _ & finished).
+  exists t, told. repeat (split; [assumption|]). exact finished.
+Qed.
+
 (** Claim [errors_change_nothing]. *)
 Theorem errors_change_nothing_proved : errors_change_nothing.
 Proof.
-  intros st e t error st' done ready_to_run unbooked result. unfold step in result.
-  destruct (handle (cause e) (enter e st)) as (r & st1) eqn:handled.
-  injection result as <- -> <-.
-  pose proof ready_to_run as [is_cur present first use no_y rested].
-  set (st0 := st <| now := N.max (now st) (time e) |> <| memory := table_of (readable e) |> <| allowance := preempt_after e |>
-                 <| books_time := books e |> <| goes_ahead := ahead e |> <| goes_behind := behind e |> <| effects := [] |>) in *.
-  assert (enter e st = change_thread t (with_registers (saved e)) st0) as entered.
-  { unfold enter. fold st0. change (current st0) with (current st). rewrite is_cur. reflexivity. }
-  assert (thread_exists t st0 = true) as present0 by exact present.
-  destruct (change_registers t (with_registers (saved e)) st0 present0 (with_registers_only (saved e))) as (same1 & effects1 & now1 & books1).
-  assert (same_but_registers_of t st st0) as same0.
-  { unfold thread_exists in present. destruct (objects st !! t) as [[]|] eqn:found; try discriminate.
-    repeat split. exists thread, thread. split; [exact found|]. split; [exact found | apply same_thread_refl]. }
-  destruct (handle_error (cause e) (enter e st) error st1 handled) as (t' & is_cur' & called).
-  assert (t' = t) as ->.
-  { rewrite entered in is_cur'. destruct same1 as (_ & _ & rest). rewrite rest in is_cur'.
-    change (current st = Some t') in is_cur'. congruence. }
-  rewrite entered in called.
-  destruct (system_call_error t _ error st1 called (exists_after t _ _ same1)) as (same2 & effects2 & now2 & books2).
-  pose proof (same_trans t _ _ _ (same_trans t _ _ _ same0 same1) same2) as same.
-  destruct (settled_after t st st1 ready_to_run same) as (first1 & use1 & no_y1 & is_cur1).
-  assert (books_time st1 = false) as no_booking.
-  { rewrite <- unbooked. transitivity (books_time (change_thread t (with_registers (saved e)) st0)); [exact books2 | exact books1]. }
-  assert (end_budget_if_booked st1 = st1) as -> by (unfold end_budget_if_booked; rewrite no_booking; reflexivity).
-  rewrite (choose_settled t st1 no_booking first1 use1 no_y1 is_cur1).
-  assert (now st1 = N.max (now st) (time e)) as clock by (rewrite now2, now1; reflexivity).
-  split; [rewrite effects2, effects1; reflexivity|]. split; [|exact clock].
-  apply (same_trans t _ _ _ same). destruct same as (_ & (x & y & _ & found & _) & _).
+  intros p st e error next done reached unbooked result.
+  destruct (step_error st e error next done result) as (t & told & is_cur & same & clock & nothing & booked & finished).
+  destruct (settled_after t st told (states_are_settled_proved p st reached) is_cur same) as (first & use & none & runs).
+  unfold finish in finished. destruct unbooked as (unbooked & unended). rewrite <- booked in unbooked, unended.
+  rewrite (choose_settled t told unbooked unended first use none runs) in finished.
+  injection finished as -> ->. rewrite nothing. split; [reflexivity|]. split; [exact clock|].
+  exists t. split; [exact is_cur|]. apply (same_trans t _ _ _ same). destruct same as (_ & (x & y & _ & found & _) & _).
   repeat split. exists y, y. split; [exact found|]. split; [exact found | apply same_thread_refl].
 Qed.
 
 (** Claim [step_is_a_function]. *)
 Theorem step_is_a_function_proved : step_is_a_function.
 Proof. intros st e. exists (step st e). split; [reflexivity | intros next same; exact same]. Qed.
-
-(** Claim [well_formed_is_settled]. *)
-Theorem well_formed_is_settled_proved : well_formed_is_settled.
-Proof.
-  intros st t formed rested is_cur.
-  assert (current_thread st = true /\ run_queues st = true) as (runs & queues).
-  { unfold well_formed, broken_invariants in formed. cbv beta zeta in formed.
-    repeat (apply app_eq_nil in formed; destruct formed as (? & formed)).
-    split.
-    - destruct (current_thread st); [reflexivity | discriminate].
-    - destruct (run_queues st); [reflexivity | discriminate]. }
-  unfold current_thread in runs. rewrite is_cur in runs. apply andb_prop in runs. destruct runs as (first & rest).
-  destruct (first_ready st) as [t'|] eqn:found; [|discriminate]. apply N.eqb_eq in first. subst t'.
-  apply andb_prop in rest. destruct rest as (use & no_y).
-  constructor; try assumption.
-  - unfold first_ready in found. apply List.find_some in found. destruct found as (listed & _).
-    unfold run_queues in queues. apply andb_prop in queues. destruct queues as (queues & _).
-    apply andb_prop in queues. destruct queues as (_ & all_run). unfold all in all_run. rewrite forallb_forall in all_run.
-    specialize (all_run t (in_or_app _ _ t (or_introl listed))). apply andb_prop in all_run. destruct all_run as (running & _).
-    unfold is_running, thread, thread_exists in *. destruct (objects st !! t) as [[]|]; try discriminate; reflexivity.
-  - destruct (current_context st), (context_of t st); try discriminate. apply N.eqb_eq in use. congruence.
-  - destruct (yielded_to (thread t st)); [discriminate | reflexivity].
-Qed.

@@ -58,5 +58,5 @@ Extract Constant N.to_nat => "Number.to_int".
 Extract Constant N.of_nat => "Number.of_int".
 Extraction Inline set_field.
 
-Extraction "oracle_core.ml" step boot broken_invariants put_entry count_reference nothing_yet update rights_of_word word_of_rights
+Extraction "oracle_core.ml" step boot broken_invariants put_entry count_reference nothing_yet nothing_chosen update rights_of_word word_of_rights
   FaultLabel.of_number BreakpointType.of_number.

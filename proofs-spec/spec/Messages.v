@@ -209,10 +209,13 @@ Definition suspend (t : N) (st : State) : State :=
 
 (** A thread that waits on something that goes away restarts its system call; one that waits there with a fault becomes
     inactive. *)
+Definition make_inactive (t : N) (st : State) : State :=
+  unplace t st >> change_thread t (fun x => with_state Inactive (x <| fault := None |>)).
 Definition restart (t : N) (st : State) : State :=
-  let is_fault := is_some (fault (thread t st)) in
-  let st := suspend t st in
-  if is_fault then st else wake t st.
+  match fault (thread t st) with
+  | Some _ => stop_waiting t st >> make_inactive t
+  | None => wake t (suspend t st)
+  end.
 
 (** ** Sending and receiving *)
 
@@ -362,24 +365,23 @@ Definition wait_on (t n : N) (blocking : bool) (st : State) : State :=
 (** A thread that waits takes the flags and runs. *)
 Definition hand_flags_to (t n : N) (st : State) : State := stop_waiting t st >> take_flags t n >> wake t.
 
-(** The notification is active from now on, and the badge is added to its flags. A thread that waits takes them: the first waiter, or the
-    bound thread if it receives from an endpoint. *)
+(** The notification is active from now on, and the badge is added to its flags. If it was not active before, a thread that waits takes
+    them: the first waiter, or the bound thread if it receives from an endpoint. *)
 Definition signal (n badge : N) (st : State) : State :=
   let add x := x <| word_of_flags := Some (N.lor (or_default 0 (word_of_flags x)) badge) |> in
+  let was_active := is_active n st in
   let st := change_notification n add st in
-  match waiters (notification n st), bound_thread (notification n st) with
-  | first :: _, _ => hand_flags_to first n st
-  | [], Some t =>
+  match was_active, waiters (notification n st), bound_thread (notification n st) with
+  | false, first :: _, _ => hand_flags_to first n st
+  | false, [], Some t =>
       match run_state (thread t st) with BlockedOnReceive _ _ _ => hand_flags_to t n st | _ => st end
-  | [], None => st
+  | _, _, _ => st
   end.
 
 (** ** Faults *)
 
 (** A thread faults: the kernel calls the endpoint in one of the thread's slots in its name. Without an endpoint that can be sent
     to and can answer the thread becomes inactive. *)
-Definition make_inactive (t : N) (st : State) : State :=
-  unplace t st >> change_thread t (fun x => with_state Inactive (x <| fault := None |>)).
 Definition raise_fault_to (slot : N) (lends : bool) (t : N) (f : Fault) (st : State) : State :=
   match capability_at (slot_of t slot) st with
   | Some (EndpointCap e badge r) =>
@@ -399,10 +401,12 @@ Definition condition_flags : N := 0xf0000000.
 Definition saved_register (r value : N) : N * N := (r, if r =? spsr then N.land value condition_flags else value).
 Definition write_registers (numbers values : list N) (t : Thread) : Thread :=
   with_registers (map (fun rv => saved_register (fst rv) (snd rv)) (combine numbers values)) t.
+Definition thread_pointers : nat := 2.                    (* the last of UserContext *)
 Definition registers_of_fault (f : FaultLabel.t) : list N :=
   match f with
   | FaultLabel.UnknownSyscall => [0; 1; 2; 3; 4; 5; 6; 7; pc; sp; 30; spsr]
   | FaultLabel.UserException => [pc; sp; spsr]
+  | FaultLabel.Timeout => firstn (length user_context - thread_pointers) user_context
   | _ => []
   end.
 

@@ -264,9 +264,17 @@ Record Machine := {
 (** One entry of the domain schedule. *)
 Record Turn := { turn_domain : N; turn_length : N }.
 
-(** The last group of fields belongs to the step in progress and is empty between steps: the time, the words of user memory that
-    the step may read, how many units of preemptible work are left before it is preempted, what the event says of choices that are the
-    kernel's, and its effects so far, the last one first. *)
+(** What the manual leaves to the kernel, as an event tells it: whether time is booked in the step in any case; whether the domain's turn,
+    if its time is over, ends at an event other than the timer's; which thread stands ahead of its equals if it becomes ready, or behind
+    them; and which senders, that came while a CancelBadgedSends was preempted, it passes over. *)
+Record Choices := { books : bool; ends_turn : bool; ahead : option N; behind : option N; passed_over : list N }.
+#[export] Instance choices_fields : Fields Choices := fun c => {|
+  books := books c; ends_turn := ends_turn c; ahead := ahead c; behind := behind c; passed_over := passed_over c |}.
+Definition nothing_chosen : Choices := {| books := false; ends_turn := false; ahead := None; behind := None; passed_over := [] |}.
+
+(** The last group of fields belongs to the step in progress and is empty between steps: the words of user memory that the step may
+    read, how many units of preemptible work are left before it is preempted, the kernel's choices, and its effects so far, the last one
+    first. *)
 Record State := {
   machine : Machine;
   objects : Table Object;
@@ -277,6 +285,7 @@ Record State := {
   schedule : Table Turn;
   schedule_start : N;
   schedule_index : N;                    (* the entry whose turn it is *)
+  current_domain : N;                    (* the domain that has the turn, as the entry said when the turn began *)
   turn_end : option N;                   (* when the turn ends *)
   ready : list N;                        (* threads that can run, the first of the current domain does *)
   sleeping : list N;                     (* threads that wait for a refill, by its time *)
@@ -286,18 +295,15 @@ Record State := {
   now : N;
   memory : Table N;
   allowance : option N;
-  books_time : bool;                     (* whether time is booked in this step in any case *)
-  goes_ahead : option N;                 (* a thread that stands ahead of its equals if it becomes ready *)
-  goes_behind : option N;                (* and one that stands behind them *)
+  choices : Choices;
   effects : list Effect
 }.
 #[export] Instance state_fields : Fields State := fun s => {|
   machine := machine s; objects := objects s; slots := slots s; references := references s; interrupts := interrupts s;
   pools := pools s; schedule := schedule s; schedule_start := schedule_start s; schedule_index := schedule_index s;
-  turn_end := turn_end s; ready := ready s; sleeping := sleeping s; current := current s;
+  current_domain := current_domain s; turn_end := turn_end s; ready := ready s; sleeping := sleeping s; current := current s;
   current_context := current_context s; charged_until := charged_until s; now := now s; memory := memory s;
-  allowance := allowance s; books_time := books_time s; goes_ahead := goes_ahead s; goes_behind := goes_behind s;
-  effects := effects s |}.
+  allowance := allowance s; choices := choices s; effects := effects s |}.
 
 Definition emit (e : Effect) (st : State) : State := st <| effects := e :: effects st |>.
 

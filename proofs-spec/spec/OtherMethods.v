@@ -173,7 +173,8 @@ Definition inspect_read_tcb (tcb : Argument) (call : Invocation) (st : State) : 
 
 Definition inspect_read_vspace (vaddr : N) (vspace : Argument) (call : Invocation) (st : State) : Decision :=
   match argument vspace with
-  | Some (VSpaceCap v (Some _)) =>
+  | Some (VSpaceCap v asid) =>
+      require owns_asid v asid st otherwise invalid_capability 1;
       require vaddr <? user_top otherwise invalid_argument 0;
       reports (match translate v vaddr st with
                | (Some (Page base bits _ r attributes), _) => [identity base; bits; word_of_rights r; attributes]

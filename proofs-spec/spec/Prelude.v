@@ -56,6 +56,17 @@ Definition table_of {A} (l : list (N * A)) : Table A := fold_left (fun table ent
 Definition update {A} (key : N) (f : A -> A) (table : Table A) : Table A :=
   match table !! key with Some value => set key (f value) table | None => table end.
 
+(** The entry with the largest key below a bound: the last one in [entries] whose key is smaller. It is found by going down the tree. *)
+Fixpoint last_below_in {A} (bound : N) (tree : Map.Raw.tree A) : option (N * A) :=
+  match tree with
+  | Map.Raw.Leaf _ => None
+  | Map.Raw.Node smaller key value larger _ =>
+      if key <? bound
+      then match last_below_in bound larger with Some found => Some found | None => Some (key, value) end
+      else last_below_in bound smaller
+  end.
+Definition last_below {A} (bound : N) (table : Table A) : option (N * A) := last_below_in bound (Map.this table).
+
 (** What all entries of a table weigh together. *)
 Definition sum_over {A} (weight : A -> N) (table : Table A) : N := Map.fold (fun _ value sum => weight value + sum) table 0.
 

@@ -176,7 +176,7 @@ Definition unplace (t : N) (st : State) : State :=
   st <| ready := without t (ready st) |> <| sleeping := without t (sleeping st) |>.
 Definition place_by (usual : N -> list N -> State -> list N) (t : N) (st : State) : State :=
   let st := unplace t st in
-  let insert := if is_number (goes_ahead st) t then insert_ahead else if is_number (goes_behind st) t then insert_behind else usual in
+  let insert := if is_number (ahead (choices st)) t then insert_ahead else if is_number (behind (choices st)) t then insert_behind else usual in
   match is_running t st, context_of t st with
   | true, Some c =>
       if negb (configured (context c st)) then st
@@ -187,10 +187,14 @@ Definition place_by (usual : N -> list N -> State -> list N) (t : N) (st : State
 Definition place : N -> State -> State := place_by insert_behind.
 Definition place_ahead : N -> State -> State := place_by insert_ahead.
 
-(** A thread that becomes runnable. *)
+(** A thread that changes its queue: behind its new equals, but the one that runs stands ahead of them. *)
+Definition place_anew (t : N) (st : State) : State := if is_number (current st) t then place_ahead t st else place t st.
+
+(** A thread that becomes runnable. A context that is in use when it goes on in another thread's hands does not begin to be used. *)
 Definition begin_sporadic (t : N) (st : State) : State :=
   match context_of t st with
-  | Some c => if is_sporadic (context c st) then change_context c (begin_use (now st)) st else st
+  | Some c =>
+      if is_sporadic (context c st) && negb (is_number (current_context st) c) then change_context c (begin_use (now st)) st else st
   | None => st
   end.
 Definition wake (t : N) (st : State) : State := change_thread t (with_state Running) st >> begin_sporadic t >> place t.
@@ -229,23 +233,29 @@ Definition turn_is_over (c : N) (st : State) : bool :=
   | [] => false
   end.
 
-(** Books, and lets the thread that used the context stand where it then belongs. *)
-Definition book_and_place (st : State) : State :=
+(** Books. When the turn of a round-robin context is over its thread goes behind its equals. When the budget is used up the thread stays
+    where it is until the end of the step, where [end_budget] sees to it, as time is booked in this step. *)
+Definition is_used_up (c : N) (st : State) : bool := configured (context c st) && negb (usable (now st) (context c st)).
+Definition thread_that_uses (c : N) (st : State) : option N :=
+  match context_thread (context c st) with Some t => if member t (ready st) then Some t else None | None => None end.
+Definition will_book (st : State) : State := st <| choices := choices st <| books := true |> |>.
+Definition book_turn (st : State) : State :=
   match current_context st with
   | Some c =>
       let over := turn_is_over c st in
       let st := book st in
-      match context_thread (context c st) with
-      | Some t => if (over || negb (usable (now st) (context c st))) && member t (ready st) then place t st else st
+      match thread_that_uses c st with
+      | Some t => if over then place t st else if is_used_up c st then will_book st else st
       | None => st
       end
   | None => book st
   end.
 
-(** Microseconds used since the last report, which this is. *)
-Definition report_consumed (c : N) (st : State) : N * State :=
-  let st := if is_number (current_context st) c then book_and_place st else st in
+(** Microseconds used since the last report, which this is: as far as they are booked, or with those since then. *)
+Definition report_booked (c : N) (st : State) : N * State :=
   (microseconds (consumed (context c st)) st, change_context c (fun x => x <| consumed := 0 |>) st).
+Definition report_consumed (c : N) (st : State) : N * State :=
+  report_booked c (if is_number (current_context st) c then book_turn st else st).
 
 (** ** Domains
 
@@ -253,10 +263,10 @@ Definition report_consumed (c : N) (st : State) : N * State :=
 Definition endless : N := word_mask.
 Definition turn_of (index : N) (st : State) : Turn :=
   or_default {| turn_domain := 0; turn_length := 0 |} (schedule st !! index).
-Definition current_domain (st : State) : N := turn_domain (turn_of (schedule_index st) st).
 Definition begin_turn (index : N) (st : State) : State :=
-  let length := turn_length (turn_of index st) in
-  st <| schedule_index := index |> <| turn_end := if length =? endless then None else Some (now st + length) |>.
+  let turn := turn_of index st in
+  st <| schedule_index := index |> <| current_domain := turn_domain turn |>
+     <| turn_end := if turn_length turn =? endless then None else Some (now st + turn_length turn) |>.
 Definition next_turn (st : State) : State :=
   let next := schedule_index st + 1 in
   if (next <? domain_schedule_entries) && negb (turn_length (turn_of next st) =? 0)
@@ -285,38 +295,25 @@ Definition with_empty_result : Thread -> Thread := with_registers [(0, 0); (1, 0
 Definition with_error_result (e : Error.t) (words : list N) (t : Thread) : Thread :=
   with_result 0 (MessageInfo.make (length_of words) 0 0 (Error.number e)) words t.
 
-(** A YieldTo returns when its caller runs again. *)
-Definition end_yield (t : N) (st : State) : State :=
+(** A YieldTo returns, with what was used of the context. *)
+Definition end_yield_by (report : N -> State -> N * State) (t : N) (st : State) : State :=
   match yielded_to (thread t st) with
   | Some c =>
-      let (used, st) := report_consumed c st in
+      let (used, st) := report c st in
       change_context c (fun x => x <| yielder := None |>) st
         >> change_thread t (fun x => with_error_result Error.NoError [used] (x <| yielded_to := None |>))
   | None => st
   end.
 
+Definition end_yield : N -> State -> State := end_yield_by report_consumed.
+
+(** Or it does not return at all, when its caller goes on with something else. *)
+Definition forget_yield (t : N) (st : State) : State :=
+  match yielded_to (thread t st) with
+  | Some c =>
+      change_context c (fun x => x <| yielder := None |>) st >> change_thread t (fun x => x <| yielded_to := None |>)
+  | None => st
+  end.
+
 Definition first_ready (st : State) : option N :=
   List.find (fun t => thread_domain (thread t st) =? current_domain st) (ready st).
-
-(** The end of every step: whoever comes first runs from now on. The context that is left is charged; one that stays in use, in
-    the hands of the same thread or of another, is not touched, unless the kernel books time anyway. *)
-Definition choose_thread (st : State) : State :=
-  let context_of_first st := match first_ready st with Some t => context_of t st | None => None end in
-  let same := match context_of_first st, current_context st with
-              | Some a, Some b => a =? b
-              | None, None => true
-              | _, _ => false
-              end in
-  let st :=
-    if same && negb (books_time st) then st
-    else
-      let st := book_and_place st in
-      let chosen := context_of_first st in
-      let st := st <| current_context := chosen |> in
-      match chosen with
-      | Some c => if is_sporadic (context c st) then st else change_context c (begin_use (now st)) st
-      | None => st
-      end in
-  let next := first_ready st in
-  let st := st <| current := next |> in
-  match next with Some t => end_yield t st | None => st end.

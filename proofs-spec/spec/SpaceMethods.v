@@ -99,15 +99,13 @@ Definition frame_get_address (call : Invocation) (st : State) : Decision :=
 
 (** ** Caches
 
-    Ranges are maintained in pieces of 16 KiB. At the preemption point behind each piece word 0 of the caller's message is the start of
+    Ranges are maintained in pieces that end at multiples of 16 KiB. At the preemption point behind each piece word 0 of the caller's message is the start of
     the rest; when all is done in one go it is what it was. *)
 Definition cache_piece : N := 16384.
+Definition piece_end (x : N) : N := (x / cache_piece + 1) * cache_piece.
 Definition maintain (t : N) (piece : N -> State -> N * State) (start end_ : N) (st : State) : Outcome :=
-  let unit_of_work (x : N) st :=
-    if end_ <=? x then Last st
-    else let (next, st) := piece x st in
-         if end_ <=? next then Last st else More next (set_word_argument 0 next t st) in
-  match in_units unit_of_work start st with
+  let one (x : N) st := let (next, st) := piece x st in (next, set_word_argument 0 next t st) in
+  match in_units (fun x _ => x <? end_) one start st with
   | Done st => Returns [] (set_word_argument 0 start t st)
   | Preempted st => Stops st
   end.
@@ -119,7 +117,7 @@ Definition frame_maintain (operation : CacheOperation) (start end_ : N) (call : 
       require (start <? end_) && (end_ <=? size) otherwise range_error 0 size;
       require negb device otherwise illegal_operation;
       Perform (maintain (invoker call)
-        (fun x st => let next := N.min end_ (x + cache_piece) in (next, emit (MaintainCache operation (base + x) (next - x)) st))
+        (fun x st => let next := N.min end_ (piece_end x) in (next, emit (MaintainCache operation (base + x) (next - x)) st))
         start end_)
   | _ => illegal_operation
   end.
@@ -135,13 +133,14 @@ Definition piece_of_space (operation : CacheOperation) (v end_ x : N) (st : Stat
   let boundary := N.shiftl (N.shiftr x (entry_bits level) + 1) (entry_bits level) in
   match entry with
   | Some (Page base bits false _ _) =>
-      let next := N.min end_ (N.min boundary (x + cache_piece)) in
+      let next := N.min end_ (N.min boundary (piece_end x)) in
       (next, emit (MaintainCache operation (base + bits_of x 0 bits) (next - x)) st)
   | _ => (N.min end_ boundary, st)
   end.
 Definition vspace_maintain (operation : CacheOperation) (start end_ : N) (call : Invocation) (st : State) : Decision :=
   match invoked call with
   | VSpaceCap v (Some asid) =>
+      require owns_asid v (Some asid) st otherwise invalid_capability 0;
       require start <? end_ otherwise invalid_argument 1;
       require end_ <=? user_top otherwise illegal_operation;
       Perform (maintain (invoker call) (piece_of_space operation v end_) start end_)

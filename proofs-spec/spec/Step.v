@@ -17,18 +17,14 @@ Inductive Cause :=
 
 (** [saved] are registers of the current thread that user level changed since it began to run; of a system call the program
     counter is that of the next instruction. [readable] are the words of user memory that the kernel may read; others count as 0.
-    [preempt_after] says after how many units of work a preemptible operation is preempted at its next preemption point. The last
-    three are choices that the manual leaves to the kernel: whether it books time in this step although it need not, and which
-    thread stands ahead of its equals, or behind them, if it becomes ready. *)
+    [preempt_after] says how many units of work a preemptible operation does before it is preempted. *)
 Record Event := {
   cause : Cause;
   time : N;
   saved : list (N * N);
   readable : list (N * N);
   preempt_after : option N;
-  books : bool;
-  ahead : option N;
-  behind : option N
+  chosen : Choices
 }.
 
 (** What came of the event for the thread that was running. *)
@@ -195,12 +191,6 @@ Definition receive_phase (t : N) (with_reply blocking : bool) (st : State) : Res
 Definition becomes (number : Syscall.t) (t : N) (st : State) : State :=
   change_thread t (fun x =>
     with_register 7 (N.ldiff (register 7 x) syscall_number_mask + Syscall.number number) x) st.
-Definition forget_yield (t : N) (st : State) : State :=
-  match yielded_to (thread t st) with
-  | Some c =>
-      change_context c (fun x => x <| yielder := None |>) st >> change_thread t (fun x => x <| yielded_to := None |>)
-  | None => st
-  end.
 
 (** A thread that stopped in the first phase, or lets another run by YieldTo, executes the second when it runs again. *)
 Definition then_receive (t : N) (with_reply : bool) (st : State) : Result * State :=
@@ -295,9 +285,10 @@ Definition interrupt (irq : N) (st : State) : State :=
   | None, _ => if is_held_back irq then emit (MaskInterrupt irq) st else st
   end.
 
-(** ** The timer *)
+(** ** The end of a budget
 
-(** The thread whose budget is used up raises Timeout if it has an endpoint for that. *)
+    Time is booked. A thread whose budget is then found used up raises Timeout if it has an endpoint for that; else it waits for its next
+    refill. *)
 Definition time_out (t c : N) (st : State) : State :=
   match capability_at (slot_of t timeout_slot) st with
   | Some (EndpointCap _ _ _) =>
@@ -305,19 +296,24 @@ Definition time_out (t c : N) (st : State) : State :=
       raise_fault_to timeout_slot false t (fault_report FaultLabel.Timeout (timeout_words (context_badge (context c st)) used)) st
   | _ => st
   end.
+Definition end_budget (st : State) : State :=
+  let st := book_turn st in
+  match current_context st with
+  | Some c =>
+      match thread_that_uses c st with
+      | Some t => if is_used_up c st then time_out t c (place t st) else st
+      | None => st
+      end
+  | None => st
+  end.
+
+(** ** The timer *)
 
 (** Of the threads whose refill has come at most four become ready at once; the timer expires again for the others. *)
 Definition most_wake_ups : nat := 4.
 Definition wake_sleepers (st : State) : State :=
   fold_left (fun st t => if wake_time t st <=? now st then place t st else st) (firstn most_wake_ups (sleeping st)) st.
-Definition timer_expires (st : State) : State :=
-  let st := book_and_place st in
-  let st := match current st, current_context st with
-            | Some t, Some c => if is_running t st && negb (usable (now st) (context c st)) && is_number (context_of t st) c
-                                then time_out t c st else st
-            | _, _ => st
-            end in
-  wake_sleepers st >> end_turn_if_due.
+Definition timer_expires (st : State) : State := end_budget st >> wake_sleepers >> end_turn_if_due.
 
 (** ** Exceptions of the current thread *)
 Definition debug_event (t : N) (reason : BreakpointType.t) (address number : N) (st : State) : Result * State :=
@@ -348,11 +344,13 @@ Definition user_fault (t : N) (c : Cause) (st : State) : Result * State :=
 
 (** ** The step *)
 
-(** The current thread's registers are saved, and the step gets what the event says. *)
-Definition enter (e : Event) (st : State) : State :=
-  let st := st <| now := N.max (now st) (time e) |> <| memory := table_of (readable e) |> <| allowance := preempt_after e |>
-               <| books_time := books e |> <| goes_ahead := ahead e |> <| goes_behind := behind e |> <| effects := [] |> in
-  match current st with Some t => change_thread t (with_registers (saved e)) st | None => st end.
+(** The step gets what the event says, and the current thread's registers are saved. *)
+Definition begin_step (e : Event) (st : State) : State :=
+  st <| now := N.max (now st) (time e) |> <| memory := table_of (readable e) |> <| allowance := preempt_after e |>
+     <| choices := chosen e |> <| effects := [] |>.
+Definition save_registers (l : list (N * N)) (st : State) : State :=
+  match current st with Some t => change_thread t (with_registers l) st | None => st end.
+Definition enter (e : Event) (st : State) : State := save_registers (saved e) (begin_step e st).
 
 Definition handle (c : Cause) (st : State) : Result * State :=
   match c, current st with
@@ -363,29 +361,37 @@ Definition handle (c : Cause) (st : State) : Result * State :=
   | _, None => (Impossible, st)
   end.
 
-(** When the kernel books time, a budget that is found used up ends as at the timer. *)
-Definition end_budget_if_booked (st : State) : State :=
-  if books_time st then
-    let queued := ready st in
-    let st := book_and_place st in
-    match current_context st with
-    | Some c =>
-        match context_thread (context c st) with
-        | Some t =>
-            if member t queued && is_running t st && configured (context c st) && negb (usable (now st) (context c st))
-            then time_out t c st else st
-        | None => st
-        end
-    | None => st
-    end
-  else st.
+(** The end of every step: whoever comes first runs from now on. The context that is left is charged; one that stays in use, in
+    the hands of the same thread or of another, is not touched, unless the kernel books time anyway. The YieldTo of a thread that runs
+    again returns. *)
+Definition context_of_first (st : State) : option N := match first_ready st with Some t => context_of t st | None => None end.
+Definition stays_in_use (st : State) : bool :=
+  match context_of_first st, current_context st with
+  | Some a, Some b => a =? b
+  | None, None => true
+  | _, _ => false
+  end.
+Definition change_context_in_use (st : State) : State :=
+  let st := end_budget st in
+  let chosen := context_of_first st in
+  let st := st <| current_context := chosen |> in
+  match chosen with
+  | Some c => if is_sporadic (context c st) then st else change_context c (begin_use (now st)) st
+  | None => st
+  end.
+Definition choose_thread (st : State) : State :=
+  let st := if ends_turn (choices st) then end_turn_if_due st else st in
+  let st := if stays_in_use st && negb (books (choices st)) then st else change_context_in_use st in
+  let next := first_ready st in
+  let st := st <| current := next |> in
+  match next with Some t => end_yield_by report_booked t st | None => st end.
 
 (** Nothing of the step remains in the state but what the kernel remembers. *)
 Definition leave (st : State) : State :=
-  st <| memory := empty |> <| allowance := None |> <| books_time := false |> <| goes_ahead := None |> <| goes_behind := None |>
-     <| effects := [] |>.
+  st <| memory := empty |> <| allowance := None |> <| choices := nothing_chosen |> <| effects := [] |>.
 
-Definition step (st : State) (e : Event) : State * Result * list Effect :=
-  let (result, st) := handle (cause e) (enter e st) in
-  let st := choose_thread (end_budget_if_booked st) in
+Definition finish (outcome : Result * State) : State * Result * list Effect :=
+  let (result, st) := outcome in
+  let st := choose_thread st in
   (leave st, result, rev (effects st)).
+Definition step (st : State) (e : Event) : State * Result * list Effect := finish (handle (cause e) (enter e st)).

@@ -40,6 +40,48 @@ Proof.
   - intros ((k', v') & (same_key & same_value) & listed). simpl in *. subst. assumption.
 Qed.
 
+(** [last_below] goes down the tree; it finds the last of the entries whose keys are smaller. *)
+Lemma last_of_app {A} (l r : list A) (d : A) : r <> [] -> last (l ++ r) d = last r d.
+Proof.
+  intros some. induction l as [|a l IH]; [reflexivity|]. simpl. rewrite IH.
+  destruct (l ++ r) eqn:nothing; [|reflexivity]. apply app_eq_nil in nothing. destruct nothing. contradiction.
+Qed.
+Definition last_option {A} (l : list A) : option A := match l with [] => None | a :: _ => Some (last l a) end.
+Lemma last_option_app {A} (l r : list A) : last_option (l ++ r) = match last_option r with Some a => Some a | None => last_option l end.
+Proof.
+  destruct r as [|b r]; [rewrite app_nil_r; reflexivity|]. destruct l as [|a l]; [reflexivity|].
+  change (Some (last ((a :: l) ++ b :: r) a) = Some (last (b :: r) b)). rewrite last_of_app by discriminate.
+  f_equal. clear l. induction r as [|c r IH]; [reflexivity|]. simpl in *. destruct r; [reflexivity | exact IH].
+Qed.
+Lemma filter_all {A} (f : A -> bool) (l : list A) : (forall a, In a l -> f a = true) -> filter f l = l.
+Proof. induction l as [|a l IH]; intros kept; [reflexivity|]. simpl. rewrite (kept a (or_introl eq_refl)), IH; [reflexivity|]. firstorder. Qed.
+Lemma filter_none {A} (f : A -> bool) (l : list A) : (forall a, In a l -> f a = false) -> filter f l = [].
+Proof. induction l as [|a l IH]; intros dropped; [reflexivity|]. simpl. rewrite (dropped a (or_introl eq_refl)). apply IH. firstorder. Qed.
+
+Lemma in_elements {A} (e : N * A) (tree : Map.Raw.tree A) : Map.Raw.bst tree -> In e (Map.Raw.elements tree) -> Map.Raw.In (fst e) tree.
+Proof.
+  intros sorted listed. rewrite <- Map.Raw.Proofs.elements_in. exists (snd e). apply InA_alt. exists e.
+  split; [destruct e; split; reflexivity | exact listed].
+Qed.
+Lemma last_below_in_spec {A} (bound : N) (tree : Map.Raw.tree A) :
+  Map.Raw.bst tree -> last_below_in bound tree = last_option (filter (fun e => fst e <? bound) (Map.Raw.elements tree)).
+Proof.
+  induction 1 as [|key value smaller larger height sorted1 IH1 sorted2 IH2 below above]; [reflexivity|].
+  assert (Map.Raw.elements (Map.Raw.Node smaller key value larger height)
+          = Map.Raw.elements smaller ++ (key, value) :: Map.Raw.elements larger) as ->.
+  { unfold Map.Raw.elements at 1. simpl. rewrite Map.Raw.Proofs.elements_app. reflexivity. }
+  rewrite filter_app, last_option_app. cbn [filter fst last_below_in]. destruct (N.ltb_spec key bound) as [less|not_less].
+  - change ((key, value) :: filter (fun e => fst e <? bound) (Map.Raw.elements larger))
+      with ([(key, value)] ++ filter (fun e => fst e <? bound) (Map.Raw.elements larger)).
+    rewrite last_option_app, IH2.
+    destruct (last_option (filter (fun e => fst e <? bound) (Map.Raw.elements larger))); reflexivity.
+  - rewrite (filter_none _ (Map.Raw.elements larger)); [exact IH1|]. intros e listed.
+    pose proof (above (fst e) (in_elements e larger sorted2 listed)) as more. change (key < fst e) in more.
+    apply N.ltb_ge, N.lt_le_incl. exact (N.le_lt_trans _ _ _ not_less more).
+Qed.
+Lemma last_below_plain {A} (bound : N) (t : Table A) : last_below bound t = last_option (filter (fun e => fst e <? bound) (entries t)).
+Proof. apply last_below_in_spec. apply Map.is_bst. Qed.
+
 (** ** Sums over the entries of a table *)
 Section Sums.
 Context {A : Type} (weight : A -> N).

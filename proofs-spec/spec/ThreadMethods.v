@@ -19,12 +19,19 @@ Definition resume (t : N) (st : State) : State :=
   if is_running t st then st else wake t (suspend_if (is_blocked t st) t st).
 Definition resume_if (b : bool) (t : N) (st : State) : State := if b then resume t st else st.
 
-(** A blocked thread whose registers are written stops, and will go on behind its system call. *)
+(** A thread whose registers are written leaves its system call: one that is blocked stops, and will go on behind it. *)
 Definition stop_for_writing (t : N) (st : State) : State :=
+  let st := forget_yield t st in
   if is_blocked t st then
     let address := register pc (thread t st) in
     suspend t st >> change_thread t (with_register pc address)
   else st.
+
+(** A register as others see it: those that are dead in a system call read as 0 while the thread is in one. *)
+Definition last_dead_register : N := 18.
+Definition is_in_system_call (t : N) (st : State) : bool := is_blocked t st && negb (is_some (fault (thread t st))).
+Definition seen_register (t : N) (st : State) (r : N) : N :=
+  if is_in_system_call t st && (r <=? last_dead_register) then 0 else register r (thread t st).
 
 Definition tcb_read_registers (flags count : N) (call : Invocation) (st : State) : Decision :=
   let t := invoked_thread call in
@@ -32,7 +39,7 @@ Definition tcb_read_registers (flags count : N) (call : Invocation) (st : State)
   require (1 <=? count) && (count <=? register_count) otherwise range_error 1 register_count;
   Perform (fun st =>
     let st := suspend_if (named 0 flags) t st in
-    Returns (map (fun r => register r (thread t st)) (firstn (N.to_nat count) user_context)) st).
+    Returns (map (seen_register t st) (firstn (N.to_nat count) user_context)) st).
 
 Definition tcb_write_registers (flags count : N) (values : list N) (call : Invocation) (st : State) : Decision :=
   let t := invoked_thread call in
@@ -48,7 +55,7 @@ Definition tcb_write_registers (flags count : N) (values : list N) (call : Invoc
 Definition frame_registers : list N := [pc; sp; spsr; 0; 1; 2; 3; 4; 5; 6; 7; 8; 16; 17; 18; 29; 30].
 Definition integer_registers : list N := [9; 10; 11; 12; 13; 14; 15; 19; 20; 21; 22; 23; 24; 25; 26; 27; 28].
 Definition copy_registers (numbers : list N) (from to : N) (st : State) : State :=
-  let values := map (fun r => register r (thread from st)) numbers in
+  let values := map (seen_register from st) numbers in
   change_thread to (write_registers numbers values) st.
 Definition tcb_copy_registers (flags : N) (source : Argument) (call : Invocation) (st : State) : Decision :=
   let t := invoked_thread call in
@@ -138,7 +145,7 @@ Definition set_priority (t p : N) (st : State) : State :=
       change_notification n (fun x => x <| waiters := insert_behind t (without t (waiters x)) st |>) st
   | Running =>
       if member t (sleeping st) then st <| sleeping := insert_by_time t (without t (sleeping st)) st |>
-      else if is_number (current st) t then place_ahead t st else place t st
+      else place_anew t st
   | Inactive | BlockedOnReply _ => st
   end.
 

@@ -108,11 +108,15 @@ Definition sched_control_configure_flags (budget_ period_ extra badge flags_ : N
       require budget_ <=? period_ otherwise range_error smallest period_;
       require extra <=? refill_room bits - 2 otherwise range_error 0 (refill_room bits - 2);
       always (fun st =>
-        let st := if is_number (current_context st) c then book_and_place st else st in
+        let in_use := is_number (current_context st) c in
+        let st := if in_use then book_turn st else st in
         let st := change_context c (configure_context core budget_ period_ extra badge flags_ st) st in
-        match context_thread (context c st) with
-        | Some t => if is_number (current st) t then place_ahead t st else place t st
-        | None => st
+        match thread_that_uses c st, context_thread (context c st) with
+        | Some t, _ =>
+            if in_use && is_used_up c st then will_book st
+            else place_anew t st
+        | None, Some t => place t st
+        | None, None => st
         end)
   | _, _ => invalid_capability 1
   end.
@@ -121,7 +125,9 @@ Definition sched_control_configure_flags (budget_ period_ extra badge flags_ : N
 Definition domain_set (domain : N) (tcb : Argument) (call : Invocation) (st : State) : Decision :=
   require domain <? domains otherwise invalid_argument 0;
   t <- thread_argument tcb 1;
-  always (change_thread t (fun x => x <| thread_domain := domain |>)).
+  always (fun st =>
+    let st := change_thread t (fun x => x <| thread_domain := domain |>) st in
+    if member t (ready st) then place_anew t st else st).
 
 Definition domain_schedule_configure (index domain duration : N) (call : Invocation) (st : State) : Decision :=
   require index <? domain_schedule_entries otherwise range_error 0 (domain_schedule_entries - 1);

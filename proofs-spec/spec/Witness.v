@@ -3,7 +3,7 @@
 
     A small machine whose boot state is well formed, and events after it that meet the premises of the claims: computed, not argued. And
     the indices can be wrong: a removal that forgets the children breaks the tree. *)
-From Spec Require Import StepProofs ErrorProofs.
+From Spec Require Import RefillProofs ErrorProofs.
 Open Scope N_scope.
 
 Definition small_machine : Machine := {|
@@ -17,15 +17,13 @@ Definition small_plan : BootPlan := {|
 Example boot_is_well_formed : broken_invariants (boot small_plan) = [].
 Proof. vm_compute. reflexivity. Qed.
 
-Example boot_is_settled : settled 0x1000 (boot small_plan).
-Proof.
-  apply well_formed_is_settled_proved; vm_compute; reflexivity.
-Qed.
+Example boot_is_settled : settled (boot small_plan) /\ current (boot small_plan) = Some 0x1000.
+Proof. split; [apply (states_are_settled_proved small_plan), at_boot | vm_compute; reflexivity]. Qed.
 
 (** The root task invokes its own thread with a label that no method has: the error that [errors_change_nothing] speaks of. *)
 Definition wrong_call : Event := {|
   cause := SystemCall; time := 5; saved := [(0, 1); (1, MessageInfo.make 0 0 0 9999); (7, Syscall.number Syscall.Call); (pc, 0x104)];
-  readable := []; preempt_after := None; books := false; ahead := None; behind := None |}.
+  readable := []; preempt_after := None; chosen := nothing_chosen |}.
 Example an_error_happens : snd (fst (step (boot small_plan) wrong_call)) = Fails Error.IllegalOperation.
 Proof. vm_compute. reflexivity. Qed.
 
@@ -35,8 +33,8 @@ Definition words_of_call (label : N) (target : N) (words : list N) (caps : N) : 
     :: combine message_registers words.
 Definition call_event (label target : N) (words : list N) : Event := {|
   cause := SystemCall; time := 9; saved := words_of_call label target words 1;
-  readable := [(0x6000 + ipc_buffer_caps_or_badges, InitSlot.number InitSlot.CNode)]; preempt_after := None; books := false;
-  ahead := None; behind := None |}.
+  readable := [(0x6000 + ipc_buffer_caps_or_badges, InitSlot.number InitSlot.CNode)]; preempt_after := None;
+  chosen := nothing_chosen |}.
 Definition retype_endpoint : Event :=
   call_event (Method.label Method.UntypedRetype) 18 [ObjectType.number ObjectType.Endpoint; 0; 0; 0; 40; 1].
 Definition mint_badge : Event := call_event (Method.label Method.CNodeMint) 2 [41; 64; 40; 64; 15; 7].
@@ -66,3 +64,11 @@ Proof.
   - eexists. split; vm_compute; reflexivity.
   - vm_compute in found. discriminate.
 Qed.
+
+(** Time that is used comes back a period later; a charge that forgot it would break [refills_are_right]. *)
+Definition limited_context : SchedContext := configure_context 0 100 1000 2 0 0 (boot small_plan) (new_sched_context 8).
+Example time_comes_back :
+  refills (charge 30 10 limited_context) = [{| usable_at := 30; amount := 70 |}; {| usable_at := 1000; amount := 30 |}].
+Proof. vm_compute. reflexivity. Qed.
+Example careless_charge_loses_time : ~ refills_are_right (limited_context <| refills := [{| usable_at := 30; amount := 70 |}] |>).
+Proof. vm_compute. discriminate. Qed.

@@ -52,6 +52,10 @@ def caprock(*arguments, **environment):
     (("lockstep", "--ops", "0"), 2, "0 is not a number from 1 to"),
     (("lockstep", "--seed", "x"), 2, "x is not a number"),
     (("lockstep", "--backwards"), 2, "--backwards"),
+    (("lockstep", "--mutants", "0"), 2, "0 is not a number from 1 to"),
+    (("lockstep", "--exhaustive", "--mutants", "3"), 2, "not allowed with"),
+    (("trace", "--debug"), 2, "production kernel"),
+    (("trace", "--gic", "4"), 2, "--gic"),
     (("fuzz",), 2, "part"),
     (("fuzz", "toaster"), 2, "toaster"),
     (("fuzz", "kernel", "--ops", "0"), 2, "0 is not a number from 1 to"),
@@ -78,7 +82,7 @@ def test_version_is_that_of_the_build_system():
 def test_help_names_every_verb():
     done = caprock("help")
     assert done.returncode == 0
-    for verb in ("run", "test", "fuzz", "lockstep", "build", "image", "gdb", "check", "elaborate", "fmt", "new", "setup", "doctor", "size", "help"):
+    for verb in ("run", "test", "fuzz", "lockstep", "trace", "build", "image", "gdb", "check", "elaborate", "fmt", "new", "setup", "doctor", "size", "help"):
         assert f"\n    {verb}" in done.stdout
 
 

@@ -809,6 +809,25 @@ TEST(yield_to_gone, "a YieldTo ends when the other thread's context is deleted, 
     for (uint64_t i = 0; i < page_bytes / 8; ++i) CHECK_EQUAL(words[i], 0x5555);
 }
 
+TEST(yield_to_ended, "a YieldTo that the other thread ends while it runs tells the time until then") {
+    Cap<TCB> waiting{};
+    auto ending = [&] {
+        const uint64_t start = now();
+        while (now() - start < ticks_of(1'000)) {}
+        CHECK_OK(waiting.suspend());
+    };
+    const Thread& target = prepare(ending, {.priority = lower_priority, .budget = 10'000, .period = 10'000});
+    uint64_t told = 0;
+    auto yielding = [&] { told = CHECK_OK(target.context.yield_to()); };
+    const Thread& caller = spawn(yielding, {.priority = lower_priority});
+    waiting = caller.tcb;
+    target.resume();
+    target.join();
+    caller.resume();
+    caller.join();
+    CHECK(told >= 990 && told <= 1'100);
+}
+
 TEST(yield_to_suspended, "a caller that is suspended while its YieldTo lasts is told the time until then, and nothing when its registers are written") {
     Spinner spinner;
     const Thread& target = prepare(spinner, {.priority = lower_priority, .budget = 10'000, .period = 10'000});
