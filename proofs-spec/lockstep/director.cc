@@ -81,6 +81,13 @@ void Director::debug_call(Operation& operation) {
     operation.x[7] = static_cast<uint64_t>(prints ? Syscall::DebugPutChar : Syscall::DebugCapIdentify);
 }
 
+void Director::wait(Operation& operation, uint64_t target) {
+    start(operation);
+    operation.x[0] = target;
+    operation.x[7] = static_cast<uint64_t>(choices_.one_in(3) ? Syscall::NBSendWait : Syscall::Wait);
+    operation.x[8] = 0;
+}
+
 // What the operation does not use is a pattern of its own.
 void Director::start(Operation& operation) {
     operation = Operation{};

@@ -21,6 +21,8 @@ public:
     /// Draws something that only the present state makes possible: an answer to whom waits for one, a message to whom receives, a YieldTo to a thread that
     /// is ready. False if there is no such thing.
     bool opportunity(fuzz::Operation& operation, const Slot* space, const Tcb& current);
+    /// A Wait for what the address names.
+    void wait(fuzz::Operation& operation, uint64_t target);
     /// Draws a system call of debug builds.
     void debug_call(fuzz::Operation& operation);
     /// Gives a message that the generator has drawn a target that takes messages.

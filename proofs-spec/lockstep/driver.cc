@@ -22,6 +22,8 @@ constexpr unsigned most_turns = 200;     // of the clock until the supervisor mu
 constexpr unsigned most_points = 200;    // preemption points in turn
 constexpr Word most_ticks = 20'000;
 constexpr Word far_away = 100'000'000;
+constexpr Word extra_slots = 4;          // two frames, and two for what is there for a moment only
+constexpr unsigned most_steps = 60;      // until the threads wait that should
 
 }  // namespace
 
@@ -45,7 +47,8 @@ Driver::Driver(fuzz::Choices& choices, Oracle& oracle, Tally& tally, const Manne
     resources.domain = World::cap(InitSlot::Domain);
     resources.inspect = World::cap(InitSlot::Inspect);
     resources.sched_control = world_.sched_control();
-    extra_ = world_.fresh(2);
+    extra_ = world_.fresh(extra_slots);
+    own_memory_ = other_memory();
     resources.first_slot = world_.fresh(fuzz::Universe<Driver>::slots);
     for (unsigned i = 0; i < fuzz::fuzz_lines; ++i) resources.lines[i] = first_line + i;
     lockstep_.emplace(world_, oracle, tally, resources.first_slot + fuzz::Universe<Driver>::slots, manner_.goes_on);
@@ -59,6 +62,16 @@ void Driver::build() {
     give_weak_endpoints();
 }
 
+// An untyped that the component is not made of.
+Word Driver::other_memory() const {
+    constexpr unsigned least_bits = 23;
+    for (Word slot = world_.root_info().untyped.start; slot < world_.root_info().untyped.end; ++slot) {
+        const auto& untyped = as<UntypedCap>(world_.slot(slot).cap);
+        if (slot != world_.memory() && !untyped.is_device() && untyped.size_bits().raw >= least_bits) return slot;
+    }
+    throw std::runtime_error("the machine has one large untyped only");
+}
+
 // A frame of a device, and one that is larger than what is maintained in one piece.
 void Driver::give_frames() {
     using abi::ObjectType;
@@ -69,7 +82,7 @@ void Driver::give_frames() {
         call({universe_->space(), Method::CNodeCopy, {target, fuzz::space_bits, slot, World::full_depth, 15}, {cnode}});
     };
     give(world_.root_info().untyped.end - 1, ObjectType::SmallPage, extra_, fuzz::given(fuzz::CapType::Frame));
-    give(world_.memory(), ObjectType::LargePage, extra_ + 1, fuzz::given(fuzz::CapType::Frame) + 1);
+    give(own_memory_, ObjectType::LargePage, extra_ + 1, fuzz::given(fuzz::CapType::Frame) + 1);
 }
 
 // Endpoints that let messages through, but not all that goes with them.
@@ -81,6 +94,65 @@ void Driver::give_weak_endpoints() {
         Word space = universe_->space();
         call({space, Method::CNodeMint, {target, fuzz::space_bits, source, fuzz::space_bits, choices_.one_of(rights), choices_.below(3)}, {space}});
     }
+}
+
+// All threads of the component wait for an object: as far as they run.
+void Driver::let_wait(Word target) {
+    for (unsigned i = 0; i < fuzz::fuzz_threads; ++i) {
+        Word thread = universe_->thread(i);
+        waits_[&world_.object<Tcb>(thread)] = target;
+        call({thread, Method::TCBWriteRegisters, {1, 1, fuzz::code_address}, {}});
+    }
+    let_go();
+    for (unsigned i = 0; i < most_steps && !waits_.empty() && world_.current() != nullptr && world_.current() != world_.root().object; ++i) {
+        operate(*world_.current());
+    }
+    waits_.clear();
+}
+
+// An object that only a slot of the kernel's own still holds, with threads that wait for it: what takes its place there has several steps to do.
+void Driver::make_last_holder() {
+    using abi::ObjectType;
+    using fuzz::CapType;
+    constexpr Word cnode = static_cast<Word>(InitSlot::CNode);
+    bool endpoint = choices_.one_in(2);
+    CapType type = endpoint ? CapType::Endpoint : CapType::Notification;
+    Word object = extra_ + 2;
+    Word handler = extra_ + 3;
+    Word space = universe_->space();
+    Word shown = fuzz::shelf_slot(type, fuzz::shelf_size(type) - 1);
+    call({space, Method::CNodeDelete, {shown, fuzz::space_bits}, {}});
+    Word kind = static_cast<Word>(endpoint ? ObjectType::Endpoint : ObjectType::Notification);
+    call({own_memory_, Method::UntypedRetype, {kind, 0, 0, 0, object, 1}, {cnode}});
+    call({space, Method::CNodeCopy, {shown, fuzz::space_bits, object, World::full_depth, 15}, {cnode}});
+    let_wait(shown);
+    Word line = fuzz::shelf_slot(CapType::IRQHandler, choices_.below(fuzz::fuzz_lines));
+    call({cnode, Method::CNodeCopy, {handler, World::full_depth, line, fuzz::space_bits, 15}, {space}});
+    bool has_handler = world_.slot(handler).cap.is(CapType::IRQHandler);
+    Word thread = universe_->thread(static_cast<unsigned>(choices_.below(fuzz::fuzz_threads)));
+    Word tcb = static_cast<Word>(InitSlot::TCB);
+    bool of_faults = choices_.one_in(2);
+    auto set_handler = [&](Word handler_endpoint) {
+        if (of_faults) call({thread, Method::TCBSetSchedParams, {fuzz::thread_max_priority, 1}, {tcb, 0, handler_endpoint}});
+        else call({thread, Method::TCBSetTimeoutEndpoint, {}, {handler_endpoint}});
+    };
+    if (endpoint) set_handler(object);
+    else if (has_handler) call({handler, Method::IRQHandlerSetNotification, {}, {object}});
+    call({space, Method::CNodeDelete, {shown, fuzz::space_bits}, {}});
+    call({cnode, Method::CNodeDelete, {object, World::full_depth}, {}});
+    Word other = control_;
+    if (endpoint) set_handler(0);
+    if (has_handler && choices_.one_in(2)) call({handler, Method::IRQHandlerSetNotification, {}, {other}});
+    if (has_handler) call({handler, Method::IRQHandlerClear, {}, {}});
+    call({cnode, Method::CNodeDelete, {handler, World::full_depth}, {}});
+    let_go();
+}
+
+// What only the supervisor holds can be called with too few words by it only.
+void Driver::truncate() {
+    Word control = static_cast<Word>(InitSlot::IRQControl);
+    if (!world_.slot(control).cap.is(fuzz::CapType::IRQControl)) return;
+    call({control, choices_.one_in(2) ? Method::IRQControlGet : Method::IRQControlIssueSGISignal, {first_line}, {}});
 }
 
 // -- The supervisor
@@ -135,6 +207,8 @@ void Driver::supervise() {
         case 1:
         case 2: universe_->assist(choices_, generator_); break;
         case 4: give_weak_endpoints(); break;
+        case 5: make_last_holder(); break;
+        case 6: truncate(); break;
         case 3: universe_->renew(choices_, generator_); break;
         default:
             if (choices_.one_in(3)) universe_->repair(choices_, generator_);
@@ -210,7 +284,7 @@ void Driver::idle() {
 void Driver::operate(Tcb& thread) {
     if (lockstep_->preempted()) return choices_.one_in(3) ? interfere() : go_on();
     if (choices_.one_in(10)) return interfere();
-    draw();
+    draw(thread);
     switch (operation_.kind) {
         case fuzz::Operation::Kind::SystemCall: return execute(thread);
         case fuzz::Operation::Kind::MemoryFault: return lockstep_->memory_fault(operation_.x[1], operation_.x[0], choices_.one_in(4));
@@ -220,7 +294,12 @@ void Driver::operate(Tcb& thread) {
 }
 
 // Most of the operations know what there is.
-void Driver::draw() {
+void Driver::draw(const Tcb& thread) {
+    if (auto planned = waits_.find(&thread); planned != waits_.end()) {
+        director_.wait(operation_, planned->second);
+        waits_.erase(planned);
+        return;
+    }
     const Slot* space = arch::pointer<Slot>(world_.slot(universe_->space()).cap.object());
     if (debug_build && choices_.one_in(200)) return director_.debug_call(operation_);
     if (choices_.one_in(3) && director_.opportunity(operation_, space, *world_.current())) return;

@@ -46,9 +46,13 @@ private:
     void idle();
     void supervise();
     void operate(Tcb& thread);
-    void draw();
+    void draw(const Tcb& thread);
+    Word other_memory() const;
     void give_frames();
     void give_weak_endpoints();
+    void make_last_holder();
+    void let_wait(Word target);
+    void truncate();
     void go_on();
     void interfere();
     void debug();
@@ -68,8 +72,10 @@ private:
     fuzz::Grants grants_;
     Word control_ = 0;
     Word control_handler_ = 0;
+    Word own_memory_ = 0;                      // an untyped for what only this driver makes
     Word extra_ = 0;                           // slots of frames that only this driver gives
     std::map<std::string, unsigned> points_;   // of each operation: at which it is preempted next
+    std::map<const Tcb*, Word> waits_;         // what a thread is to wait for when it runs next
     bool in_turn_ = false;                     // that is how it is armed
     bool stranded_ = false;
 };

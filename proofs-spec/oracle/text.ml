@@ -534,7 +534,8 @@ let no_event =
   { cause0 = SystemCall; time = Number.zero; saved = []; readable = []; preempt_after = None; chosen = nothing_chosen }
 
 (* What follows the cause: registers name=value, memory @address=value, preemption !units, and the kernel's choices: % books time, / ends a
-   turn that is over, a thread that becomes ready stands ahead of its equals (^thread) or behind them (_thread), and a sender is passed over (-thread). *)
+   turn that is over, a thread that becomes ready stands ahead of its equals (^thread) or behind them (_thread), a sender is passed
+   over (-thread), and a zombie's slots were passed already (&object). *)
 let read_event_part event text =
   let rest () = read_number (String.sub text 1 (String.length text - 1)) and choose chosen = { event with chosen } in
   match text.[0] with
@@ -545,6 +546,7 @@ let read_event_part event text =
   | '^' -> choose { event.chosen with ahead = Some (rest ()) }
   | '_' -> choose { event.chosen with behind = Some (rest ()) }
   | '-' -> choose { event.chosen with passed_over = rest () :: event.chosen.passed_over }
+  | '&' -> choose { event.chosen with passed_whole = rest () :: event.chosen.passed_whole }
   | '%' when text = "%" -> choose { event.chosen with books = true }
   | '/' when text = "/" -> choose { event.chosen with ends_turn = true }
   | _ ->

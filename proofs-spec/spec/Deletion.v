@@ -128,14 +128,17 @@ Definition become_zombie (slot : N) (c : Capability) (o : N) (st : State) : Stat
     the last capability to an inner one, the zombies are rotated: the inner one comes to the anchor, the outer one to the inner
     container's first slot, and what was there to [s]. The first slot of a container is emptied last, so the outer zombie is met
     again when the inner container is done; then it comes back to the anchor. When the anchor lies inside the inner container
-    the two capabilities change places, and the anchor moves to [s]. *)
+    the two capabilities change places, and the anchor moves to [s]. An inner container that is empty, and of which the kernel knows
+    that it has passed all slots, goes where its zombie stands. *)
 Definition rotate_zombies (anchor s inner : N) (st : State) : State :=
   let first := slot_of inner 0 in
   let st := move_capability s nowhere st in
   let st := if is_empty first st then st else move_capability first s st in
   move_capability anchor first st >> move_capability nowhere anchor.
 Definition meet_inner (anchor s outer inner : N) (st : State) : N * State :=
-  if is_within anchor inner st then (s, exchange_capabilities anchor s st)
+  if member inner (passed_whole (choices st)) && negb (is_some (last_occupied inner st))
+  then (anchor, remove_capability s st >> remove_object inner)
+  else if is_within anchor inner st then (s, exchange_capabilities anchor s st)
   else if (s =? slot_of outer 0) && negb (is_within anchor outer st)
   then (anchor, remove_capability anchor st >> remove_object outer >> move_capability s anchor)
   else (anchor, rotate_zombies anchor s inner st).

@@ -266,11 +266,14 @@ Record Turn := { turn_domain : N; turn_length : N }.
 
 (** What the manual leaves to the kernel, as an event tells it: whether time is booked in the step in any case; whether the domain's turn,
     if its time is over, ends at an event other than the timer's; which thread stands ahead of its equals if it becomes ready, or behind
-    them; and which senders, that came while a CancelBadgedSends was preempted, it passes over. *)
-Record Choices := { books : bool; ends_turn : bool; ahead : option N; behind : option N; passed_over : list N }.
+    them; which senders, that came while a CancelBadgedSends was preempted, it passes over; and of which zombies it has passed all slots
+    before. *)
+Record Choices := {
+  books : bool; ends_turn : bool; ahead : option N; behind : option N; passed_over : list N; passed_whole : list N }.
 #[export] Instance choices_fields : Fields Choices := fun c => {|
-  books := books c; ends_turn := ends_turn c; ahead := ahead c; behind := behind c; passed_over := passed_over c |}.
-Definition nothing_chosen : Choices := {| books := false; ends_turn := false; ahead := None; behind := None; passed_over := [] |}.
+  books := books c; ends_turn := ends_turn c; ahead := ahead c; behind := behind c; passed_over := passed_over c;
+  passed_whole := passed_whole c |}.
+Definition nothing_chosen : Choices := {| books := false; ends_turn := false; ahead := None; behind := None; passed_over := []; passed_whole := [] |}.
 
 (** The last group of fields belongs to the step in progress and is empty between steps: the words of user memory that the step may
     read, how many units of preemptible work are left before it is preempted, the kernel's choices, and its effects so far, the last one
