@@ -221,10 +221,11 @@ void Director::details(Operation& operation) {
     }
 }
 
-// One thing is wrong: the message is too short, a depth or a count is out of range.
+// One thing is wrong: the message is too short, a depth or a count is out of range, the method is another object's.
 void Director::spoil(Operation& operation, const fuzz::MethodTable& table) {
     abi::MessageInfo info{operation.x[1]};
-    switch (choices_.below(4)) {
+    switch (choices_.below(5)) {
+        case 4: operation.x[1] = abi::MessageInfo::make(info.length(), info.extra_caps(), 0, choices_.below(fuzz::method_count + 2)).raw; return;
         case 0: operation.x[1] = abi::MessageInfo::make(info.length() == 0 ? 0 : choices_.below(info.length()), info.extra_caps(), 0, info.label()).raw; return;
         case 1: {
             Word fewer = info.extra_caps() == 0 ? 0 : choices_.below(info.extra_caps());

@@ -275,6 +275,11 @@ void Lockstep::happen(std::string_view kind, std::string_view arguments, const s
     write_readable_words();
     Watch watch;
     for (Word thread : overtaken()) event_ += " -" + hex(thread);
+    for (const Inventory::Place& place : inventory_->slots()) {
+        const Cap& cap = place.slot->cap;
+        // How far a zombie's slots were emptied is not in the abstract state.
+        if (cap.is(CapType::Zombie) && as<ZombieCap>(cap).slots() == 0) event_ += " &" + hex(arch::to_physical(cap.object()).raw);
+    }
     const Tcb* caller = world_.current();
     hardware.effects.clear();
     hardware.console.clear();

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <sstream>
 #include <utility>
@@ -26,6 +27,8 @@ std::array<int, 2> make_pipe() {
 }  // namespace
 
 Oracle::Oracle(const std::string& path) {
+    // An oracle that has ended shows when it is written to.
+    std::signal(SIGPIPE, SIG_IGN);
     std::array<int, 2> in = make_pipe();
     std::array<int, 2> out = make_pipe();
     posix_spawn_file_actions_t actions;
@@ -55,6 +58,10 @@ Oracle::~Oracle() {
 
 void Oracle::write(std::string_view text) {
     if (std::fwrite(text.data(), 1, text.size(), to_) != text.size()) throw OracleFailure("the oracle does not read any more");
+}
+
+void Oracle::send() {
+    if (std::fflush(to_) != 0) throw OracleFailure("the oracle does not read any more");
 }
 
 // Valid until the next line is read.
@@ -94,7 +101,7 @@ void Oracle::restore_and_tell(std::string_view name) {
 
 Outcome Oracle::perform(const std::string& event, std::string& changes) {
     write(event + "\nchanges\nflush\n");
-    std::fflush(to_);
+    send();
     changes.clear();
     for (; owed_ > 0; --owed_) changes += lines();
     Outcome outcome;
@@ -108,7 +115,7 @@ Outcome Oracle::perform(const std::string& event, std::string& changes) {
 
 std::string Oracle::state() {
     write("state\n");
-    std::fflush(to_);
+    send();
     return lines();
 }
 

@@ -44,6 +44,7 @@ public:
 
 private:
     void write(std::string_view text);
+    void send();
     std::string_view line();
     std::string lines();
 
