@@ -468,6 +468,19 @@ bool Director::strip(Operation& operation) {
     return true;
 }
 
+// A Send, which lends no time, to who wants some and has none.
+bool Director::send_without_time(Operation& operation) {
+    auto wants_time = [](const Cap& cap) {
+        const Endpoint& endpoint = cap.as_object<Endpoint>();
+        const Tcb* receiver = endpoint.receiving() ? endpoint.queue.head : nullptr;
+        return as<EndpointCap>(cap).can_send() && receiver != nullptr && receiver->requires_donation && receiver->sched_context == nullptr;
+    };
+    std::optional<uint64_t> endpoint = holder_of(CapType::Endpoint, wants_time);
+    if (!endpoint) return false;
+    write_message(operation, choices_.one_of({Syscall::Send, Syscall::NBSend, Syscall::Call}), *endpoint);
+    return true;
+}
+
 // A thread that waits for messages and time loses its own time.
 bool Director::make_passive(Operation& operation, const Tcb& current) {
     auto waits = [&](const Cap& cap) {
@@ -486,7 +499,7 @@ bool Director::opportunity(Operation& operation, const Slot* space, const Tcb& c
         case 10: return replace(operation, current);
         case 11:
         case 12: return strip(operation);
-        case 13: return make_passive(operation, current);
+        case 13: return send_without_time(operation) || make_passive(operation, current);
         case 0:
         case 1: return answer(operation);
         case 2:

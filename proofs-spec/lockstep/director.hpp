@@ -58,6 +58,7 @@ private:
     void spoil(fuzz::Operation& operation, const fuzz::MethodTable& table);
     bool replace(fuzz::Operation& operation, const Tcb& current);
     bool strip(fuzz::Operation& operation);
+    bool send_without_time(fuzz::Operation& operation);
     bool make_passive(fuzz::Operation& operation, const Tcb& current);
     std::optional<Place> own_place(uint64_t slot);
     bool keeps_to_plan() { return !choices_.one_in(10); }

@@ -59,7 +59,7 @@ void Driver::build() {
     grants_ = {.irq_control = choices_.one_in(3), .domain = choices_.one_in(2)};
     if (!universe_->build(choices_, grants_)) throw Mismatch(std::string("the component was not built: ") + universe_->problem());
     give_frames();
-    give_weak_endpoints();
+    give_weak_ones();
 }
 
 // An untyped that the component is not made of.
@@ -85,14 +85,17 @@ void Driver::give_frames() {
     give(own_memory_, ObjectType::LargePage, extra_ + 1, fuzz::given(fuzz::CapType::Frame) + 1);
 }
 
-// Endpoints that let messages through, but not all that goes with them.
-void Driver::give_weak_endpoints() {
-    constexpr Word rights[] = {3, 7, 11, 1};
-    for (unsigned i = fuzz::given(fuzz::CapType::Endpoint); i < fuzz::shelf_size(fuzz::CapType::Endpoint); ++i) {
-        Word target = fuzz::shelf_slot(fuzz::CapType::Endpoint, i);
-        Word source = fuzz::shelf_slot(fuzz::CapType::Endpoint, choices_.below(fuzz::fuzz_endpoints));
-        Word space = universe_->space();
-        call({space, Method::CNodeMint, {target, fuzz::space_bits, source, fuzz::space_bits, choices_.one_of(rights), choices_.below(3)}, {space}});
+// Endpoints and notifications that let messages through, but not all that goes with them, or only one way.
+void Driver::give_weak_ones() {
+    using fuzz::CapType;
+    constexpr Word rights[] = {1, 2, 3, 7, 11};
+    Word space = universe_->space();
+    for (CapType type : {CapType::Endpoint, CapType::Notification}) {
+        for (unsigned i = fuzz::given(type); i < fuzz::shelf_size(type); ++i) {
+            Word target = fuzz::shelf_slot(type, i);
+            Word source = fuzz::shelf_slot(type, choices_.below(fuzz::fuzz_endpoints));
+            call({space, Method::CNodeMint, {target, fuzz::space_bits, source, fuzz::space_bits, choices_.one_of(rights), choices_.below(3)}, {space}});
+        }
     }
 }
 
@@ -206,7 +209,7 @@ void Driver::supervise() {
         case 0: universe_->restock(choices_); break;
         case 1:
         case 2: universe_->assist(choices_, generator_); break;
-        case 4: give_weak_endpoints(); break;
+        case 4: give_weak_ones(); break;
         case 5: make_last_holder(); break;
         case 6: truncate(); break;
         case 3: universe_->renew(choices_, generator_); break;

@@ -49,7 +49,7 @@ private:
     void draw(const Tcb& thread);
     Word other_memory() const;
     void give_frames();
-    void give_weak_endpoints();
+    void give_weak_ones();
     void make_last_holder();
     void let_wait(Word target);
     void truncate();
