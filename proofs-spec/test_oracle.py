@@ -21,7 +21,7 @@ CNODE, ROOT_TCB, VSPACE = init_slot("CNode"), init_slot("TCB"), init_slot("VSpac
 SCHED_CONTROL = init_slot("FirstDynamic")
 UNTYPED = SCHED_CONTROL + BOOT["cores"]
 DEVICE = UNTYPED + 1
-ALL = 15
+ALL, GRANT = 15, 4
 TICKS = 62.5
 
 
@@ -406,7 +406,7 @@ def test_a_call_carries_words_badge_and_the_scheduling_context_and_the_reply_bri
     registers = state.registers(server)
     assert (registers["x0"], registers["x1"]) == (42, message_info(7, 3))
     assert [registers[name] for name in ("x2", "x3", "x4")] == [10, 20, 30] and "x5" not in registers
-    assert state.objects[BOOT["thread"]]["state"] == f"reply({world.object_of(reply):#x})"
+    assert state.objects[BOOT["thread"]]["state"] == f"reply({world.object_of(reply):#x},1)"
     assert state.objects[server]["sched_context"] == BOOT["context"]
     world.system_call("ReplyRecv", {"x0": endpoint, "x6": reply, "pc": 0x2004}, words=(99,), label=8)
     assert world.running == BOOT["thread"]
@@ -472,6 +472,31 @@ def test_without_grant_no_capability_travels(world):
     world.system_call("Call", {"x0": sender}, caps=[other], memory=receive)
     assert world.oracle.state().registers(world.object_of(tcb)).get("x1", 0) == 0
     assert world.capability(target) == (None, [])
+
+
+@pytest.mark.parametrize("receiver_first", (True, False))
+@pytest.mark.parametrize("rights, reply_rights, arrives", ((ALL, ALL, True), (ALL & ~GRANT, ALL, False), (ALL, ALL & ~GRANT, False)))
+def test_an_answer_brings_capabilities_if_the_receive_and_the_reply_capability_have_grant(world, rights, reply_rights, arrives, receiver_first):
+    endpoint, reply, given, target = world.make("Endpoint"), world.make("Reply"), world.make("Notification"), world.free()
+    receive_from, answer_to = world.copy(endpoint, rights), world.copy(reply, reply_rights)
+    tcb, _ = world.thread(buffer=True, resume=True)
+    receive = {"x0": receive_from, "x6": reply}
+    if receiver_first:
+        world.yield_to_others()
+        world.system_call("Recv", receive)
+        noted = bool(rights & GRANT)
+        assert world.field(tcb, "state") == f"receive({world.object_of(endpoint):#x},{world.object_of(reply):#x},0,{int(noted)})"
+        world.wake_root()
+    world.system_call("Call", {"x0": endpoint})
+    assert world.running == world.object_of(tcb)
+    if not receiver_first:
+        world.system_call("Recv", receive)
+    buffer = BOOT["buffer"]
+    place = {buffer + BUFFER["receive_cnode"]: CNODE, buffer + BUFFER["receive_index"]: target, buffer + BUFFER["receive_depth"]: 64}
+    world.system_call("Send", {"x0": answer_to}, words=(7,), caps=[given], memory=place)
+    registers = world.oracle.state().registers(BOOT["thread"])
+    assert (registers["x1"], registers["x2"]) == (message_info(0, 1, int(arrives)), 7)
+    assert world.capability(target) == (world.capability(given) if arrives else (None, []))
 
 
 def test_long_messages_go_through_the_buffers_and_are_cut_without_one(world):
@@ -837,6 +862,21 @@ def test_a_single_step_counts_instructions_and_the_reply_says_how_many_more(worl
     assert world.field(victim, "step_count") == 7
 
 
+def test_a_debug_message_names_the_breakpoint_that_triggered_whatever_was_set_since(world):
+    """The fault waits while its handler does not receive; the breakpoints are set anew meanwhile."""
+    endpoint, reply = world.make("Endpoint"), world.make("Reply")
+    victim, _ = world.thread(priority=253, fault_endpoint=endpoint, resume=True)
+    execute, read = enum("BreakpointType", "Instruction"), enum("BreakpointAccess", "Read")
+    assert world.invoke("TCB.SetBreakpoint", victim, 1, 0x100, execute, 0, read).result == "Succeeds"
+    world.yield_to_others()
+    assert world.oracle.event("debug", "Instruction", 0x100, 1, registers={"pc": 0x100}).result == "Faults(DebugException)"
+    world.wake_root()
+    assert world.invoke("TCB.SetBreakpoint", victim, 0, 0x100, execute, 0, read).result == "Succeeds"
+    assert world.invoke("TCB.SetBreakpoint", victim, 1, 0x200, execute, 0, read).result == "Succeeds"
+    world.system_call("Recv", {"x0": endpoint, "x6": reply})
+    assert world.results() == [0x100, execute, 0x100, 1] and world.running == BOOT["thread"]
+
+
 def test_after_brk_the_reply_says_where_to_go_on(world):
     tcb, endpoint, reply = serve(world)
     victim, _ = world.thread(priority=253, fault_endpoint=endpoint, resume=True)
@@ -884,6 +924,20 @@ def test_a_thread_whose_budget_is_used_up_waits_for_its_refill(world):
     assert world.oracle.event("timer").current is None
     world.oracle.time = start + int(10000 * TICKS)
     assert world.oracle.event("timer").current == world.object_of(tcb), "what was used comes back a period later"
+
+
+def test_the_only_refill_takes_small_pieces_along_when_it_is_delayed(world):
+    tcb, context = world.thread(resume=True)
+    world.yield_to_others()
+    world.oracle.time += int(10 * TICKS)
+    world.wake_root()
+    assert world.field(context, "unreturned") == int(10 * TICKS), "a piece smaller than the smallest budget waits"
+    world.yield_to_others()
+    start = world.oracle.time
+    world.oracle.time += int(990 * TICKS)
+    assert world.oracle.event("timer").current is None
+    assert world.field(context, "unreturned") == 0
+    assert world.field(context, "refills") == f"{start + int(10000 * TICKS):#x}:{int(1000 * TICKS):#x}", "all of the budget, a period later"
 
 
 def test_consumed_reports_and_starts_a_new_count(world):

@@ -105,11 +105,9 @@ void insert_derived(const Cap& cap, Slot& parent, Slot& slot) {
     link_behind(parent, slot);
     slot.set_marks(revocable, revocable);
     // A copy of an untyped may not move the watermark of the original back: the original counts as full.
-    if (parent.cap.is(CapType::Untyped)) {
-        UntypedCap& untyped = as<UntypedCap>(parent.cap);
-        if (cap.is(CapType::Untyped) && cap.object() == untyped.object() && as<UntypedCap>(cap).size_bits() == untyped.size_bits()) {
-            untyped.set_progress(untyped.size_bits().bytes(), 0);
-        }
+    if (cap.is(CapType::Untyped)) {
+        UntypedCap& original = as<UntypedCap>(parent.cap);
+        original.set_progress(original.size_bits().bytes(), 0);
     }
 }
 

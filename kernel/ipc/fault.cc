@@ -13,12 +13,6 @@ namespace {
 using abi::BreakpointType;
 using abi::FaultLabel;
 
-bool usable_handler(const Cap& cap) {
-    if (!cap.is(CapType::Endpoint)) return false;
-    const EndpointCap& endpoint = as<EndpointCap>(cap);
-    return endpoint.can_send() && (endpoint.can_grant() || endpoint.can_grant_reply());
-}
-
 void call_handler(Core& core, Tcb& thread, const Cap& cap, bool donate) {
     const EndpointCap& handler = as<EndpointCap>(cap);
     SendOptions options = SendOptions::through(handler, SendOptions::blocking | SendOptions::call | (donate ? SendOptions::donate : 0));
@@ -65,18 +59,11 @@ void set_flags_register(Tcb& thread, Word spsr) {
     arch::arm_step(thread.context, thread.debug.steps != 0);
 }
 
-// Which breakpoint or watchpoint a DebugException comes from; 0 for other reasons.
-Word debug_breakpoint(const Tcb& thread) {
-    auto reason = static_cast<BreakpointType>(thread.fault.words[0]);
-    bool numbered = reason == BreakpointType::Instruction || reason == BreakpointType::Data;
-    return numbered ? triggered_breakpoint(thread, reason, thread.fault.words[1]) : 0;
-}
-
 }  // namespace
 
 void send_fault(Core& core, Tcb& thread, const Fault& fault) {
     const Cap& handler = thread.cap(TcbSlot::FaultHandler);
-    if (!usable_handler(handler)) {
+    if (!handler.is(CapType::Endpoint)) {
         thread.state = ThreadState::Inactive;
         return;
     }
@@ -86,7 +73,7 @@ void send_fault(Core& core, Tcb& thread, const Fault& fault) {
 
 bool report_timeout(Core& core, Tcb& thread) {
     const Cap& handler = thread.cap(TcbSlot::TimeoutHandler);
-    if (thread.faulted() || !usable_handler(handler)) return false;
+    if (thread.faulted() || !handler.is(CapType::Endpoint)) return false;
     SchedContext& context = *thread.sched_context;
     thread.fault = {.label = FaultLabel::Timeout, .flag = false, .words = {context.badge.raw, micros_down(context.consumed).raw}, .lookup = {}};
     context.consumed = Ticks(0);
@@ -104,7 +91,7 @@ void transfer_fault(Tcb& faulter, Tcb& receiver, Badge badge) {
         case FaultLabel::UserException: message.put(context.pc, context.sp, arch::sanitise_spsr(context.spsr), fault.words[0], fault.words[1]); break;
         case FaultLabel::Timeout: message.put(fault.words[0], fault.words[1]); break;
         case FaultLabel::VMFault: message.put(context.pc, fault.words[0], fault.flag, fault.words[1]); break;
-        case FaultLabel::DebugException: message.put(context.pc, fault.words[0], fault.words[1], debug_breakpoint(faulter)); break;
+        case FaultLabel::DebugException: message.put(context.pc, fault.words[0], fault.words[1], fault.words[2]); break;
         case FaultLabel::NullFault: break;
     }
     message.finish(badge, faulter.fault.label);

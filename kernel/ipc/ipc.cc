@@ -27,11 +27,11 @@ void copy_register_words(const Context& from, Context& to, unsigned length) {
     copy_bank<4, register_words>(from, to, length);
 }
 
-// Copies words 12 and up; returns the length that the receiver gets.
+// Copies words 12 and up, which the sender has a buffer for; returns the length that the receiver gets.
 unsigned copy_buffer_words(const Tcb& sender, Tcb& receiver, unsigned length) {
     const IPCBuffer* from = readable_buffer(sender);
     IPCBuffer* to = writable_buffer(receiver);
-    if (from == nullptr || to == nullptr) return register_words;
+    if (to == nullptr) return register_words;
     // Buffers are aligned to their size: two of them are the same or apart.
     __builtin_memcpy(to->msg + register_words, from->msg + register_words, (length - register_words) * sizeof(Word));
     return length;
@@ -76,7 +76,7 @@ bool brings_context(const Tcb& sender, const SendOptions& options, const Reply* 
 
 // The receiver would be left without a scheduling context, which it asked not to be.
 bool refuses(const Tcb& receiver, const Tcb& sender, const SendOptions& options) {
-    return receiver.requires_donation && receiver.sched_context == nullptr && !brings_context(sender, options, receiver.reply);
+    return receiver.receiving.has(ReceiveOptions::require_donation) && receiver.sched_context == nullptr && !brings_context(sender, options, receiver.reply);
 }
 
 // Ends a thread that cannot go on; if it was a fault that brought it here, that is over.
@@ -106,7 +106,7 @@ constexpr unsigned late_refusals = 16;
 
 // Refuses waiting senders up to the first one that the receiver takes; false if not all are refused.
 bool refuse_late(Core& core, Endpoint& endpoint, const Tcb& receiver, const Reply* reply) {
-    if (!receiver.requires_donation || receiver.sched_context != nullptr) return true;
+    if (!receiver.receiving.has(ReceiveOptions::require_donation) || receiver.sched_context != nullptr) return true;
     for (unsigned i = 0; i < late_refusals; ++i) {
         Tcb* sender = refused_sender(endpoint, reply);
         if (sender == nullptr) return true;
@@ -197,10 +197,10 @@ SendResult send_ipc(Core& core, Tcb& sender, Endpoint& endpoint, Badge badge, Se
 void receive_ipc(Core& core, Tcb& receiver, Endpoint& endpoint, Reply* reply, ReceiveOptions options) {
     if (reply != nullptr && reply->tcb != nullptr && reply->tcb != &receiver) cancel_reply(core, *reply);
     if (take_bound_notification(core, receiver)) return;
-    receiver.requires_donation = options.requires_donation;
+    receiver.receiving = options;
     if (!refuse_late(core, endpoint, receiver, reply)) return restart_syscall(receiver);
     if (!endpoint.sending()) {
-        if (!options.blocking) return set_received(receiver, Badge(0), MessageInfo{0});
+        if (!options.has(ReceiveOptions::blocking)) return set_received(receiver, Badge(0), MessageInfo{0});
         if (receiver.bound_notification != nullptr) return_to_notification(core, *receiver.bound_notification, receiver);
         receiver.reply = reply;
         if (reply != nullptr) reply->tcb = &receiver;
@@ -230,7 +230,7 @@ void send_reply(Core& core, Tcb& sender, Reply& reply, bool grant) {
         caller->fault.label = abi::FaultLabel::NullFault;
         caller->state = continues ? ThreadState::Running : ThreadState::Inactive;
     } else {
-        transfer_message(sender, *caller, nullptr, Badge(0), grant);
+        transfer_message(sender, *caller, nullptr, Badge(0), grant & caller->receiving.has(ReceiveOptions::grant));
         caller->state = ThreadState::Running;
     }
     resume_receiver(core, *caller);
@@ -336,7 +336,6 @@ void cancel_ipc(Tcb& thread) {
         case ThreadState::BlockedOnReply:
             detach_call(*thread.reply);
             cancel_call(thread);
-            thread.state = ThreadState::Inactive;
             return;
         default: return;
     }
@@ -345,7 +344,6 @@ void cancel_ipc(Tcb& thread) {
     } else {
         restart_syscall(thread);
     }
-    thread.state = ThreadState::Inactive;
 }
 
 }  // namespace caprock

@@ -19,11 +19,6 @@ enum class SendResult : uint8_t {
 // Sends what is in the sender's registers and buffer through `endpoint` with `badge`. A faulter that is refused stops.
 SendResult send_ipc(Core& core, Tcb& sender, Endpoint& endpoint, Badge badge, SendOptions options);
 
-struct ReceiveOptions {
-    bool blocking;
-    bool requires_donation;
-};
-
 // Receives from `endpoint` into `receiver`; `reply` (may be null) is what the answer will go through.
 void receive_ipc(Core& core, Tcb& receiver, Endpoint& endpoint, Reply* reply, ReceiveOptions options);
 

@@ -27,7 +27,6 @@ ReceivedCaps transfer_caps(const Tcb& sender, Tcb& receiver, const Endpoint* end
     IPCBuffer* buffer = writable_buffer(receiver);
     if (buffer == nullptr) return received;
     SentMessage message(sender);
-    bool slot_used = false;
     for (unsigned i = 0; i < message.extra_caps(); ++i) {
         Slot* source = find_slot(sender, message.cap(i));
         if (source == nullptr || source->empty()) break;
@@ -35,12 +34,11 @@ ReceivedCaps transfer_caps(const Tcb& sender, Tcb& receiver, const Endpoint* end
             buffer->caps_or_badges[i] = as<EndpointCap>(source->cap).badge().raw;
             received.unwrapped |= Word{1} << i;
         } else {
-            Slot* slot = slot_used ? nullptr : receive_slot(receiver, *buffer);
+            Slot* slot = receive_slot(receiver, *buffer);   // Empty: one capability fills it.
             if (slot == nullptr) break;
             Result<Cap> derived = derive(*source);
             if (!derived.ok()) break;
             insert_derived(derived.value(), *source, *slot);
-            slot_used = true;
         }
         received.count = i + 1;
     }

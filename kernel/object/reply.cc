@@ -12,6 +12,7 @@ void push_call(Reply& reply, Tcb& caller, Tcb& callee, bool donate_context) {
     assert_that(reply.prev == nullptr && reply.next == nullptr && reply.context == nullptr, "call_stack");
     reply.tcb = &caller;
     caller.reply = &reply;
+    caller.receiving = callee.receiving;
     caller.state = ThreadState::BlockedOnReply;
     SchedContext* context = caller.sched_context;
     if (!donate_context || context == nullptr || callee.sched_context != nullptr) return;

@@ -17,7 +17,7 @@ void suspend(Core& core, Tcb& thread) {
 
 void resume(Core& core, Tcb& thread) {
     if (thread.state == ThreadState::Running) return;
-    cancel_ipc(thread);
+    suspend(core, thread);
     thread.state = ThreadState::Running;
     resume_with_budget(core, thread);
 }

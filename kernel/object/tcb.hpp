@@ -54,11 +54,26 @@ struct SendOptions {
     bool has(uint32_t any_of) const { return (set & any_of) != 0; }
 };
 
+// How a thread receives. The right to grant goes over to the caller whom the message puts to waiting: its answer may carry capabilities only if
+// it was received through a capability with that right.
+struct ReceiveOptions {
+    static constexpr Word blocking = 1;             // waits for a sender
+    static constexpr Word grant = SendOptions::grant;
+    static constexpr Word require_donation = abi::syscall_flag_require_donation;   // refuses what would leave it without a scheduling context
+
+    uint16_t set = 0;
+
+    [[gnu::always_inline]] static ReceiveOptions through(const EndpointCap& cap, Word how) {
+        return {static_cast<uint16_t>((cap.rights().raw & grant) | how)};
+    }
+    bool has(Word option) const { return (set & option) != 0; }
+};
+
 // Why a thread waits for its fault handler; `words` are what the message needs and the registers do not hold.
 struct Fault {
     abi::FaultLabel label = abi::FaultLabel::NullFault;
     bool flag = false;               // CapFault: in the receive phase; VMFault: on an instruction fetch
-    Word words[2] = {};
+    Word words[3] = {};
     LookupFault lookup;
 };
 
@@ -81,7 +96,7 @@ struct Tcb {
     CoreId core;                             // as SetAffinity stored it
     uint8_t flags = 0;                       // abi::ThreadFlags
     SendOptions sending;                     // BlockedOnSend: how
-    bool requires_donation = false;          // BlockedOnReceive: refuses what would leave it without a scheduling context
+    ReceiveOptions receiving;                // BlockedOnReceive: how; BlockedOnReply: of the receiver of the call
     SchedContext* sched_context = nullptr;
     Reply* reply = nullptr;                  // BlockedOnReceive, BlockedOnReply: the reply object
     Endpoint* endpoint = nullptr;            // BlockedOnSend, BlockedOnReceive
@@ -110,7 +125,7 @@ struct Tcb {
 static_assert(sizeof(Tcb) <= 1u << 11);
 
 // Ends whatever the thread waits for. A thread that waited for a partner executes its system call again when it runs; one that waited for a
-// reply returns from its call with CallCancelled. Leaves it Inactive unless it was running.
+// reply returns from its call with CallCancelled. What state it is in then is the caller's to say.
 void cancel_ipc(Tcb& thread);
 void suspend(Core& core, Tcb& thread);
 // Lets a thread that does not run continue (a blocked one is cancelled first).

@@ -182,7 +182,6 @@ Progress commit(const Invocation& invocation, const Plan& plan) {
 }  // namespace
 
 Invoked invoke_untyped(const Invocation& invocation) {
-    if (invocation.method != Method::UntypedRetype) return Failure::illegal_operation();
     Plan plan = TRY(decode(invocation));
     return outcome(commit(invocation, plan));
 }

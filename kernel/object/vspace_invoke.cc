@@ -191,7 +191,6 @@ Invoked invoke_vspace(const Invocation& invocation) {
 
 Invoked invoke_asid_pool(const Invocation& invocation) {
     constexpr unsigned argument = abi::ASIDPoolAssignArgs::cap_vspace;
-    if (invocation.method != Method::ASIDPoolAssign) return Failure::illegal_operation();
     const AsidPoolCap& pool = as<AsidPoolCap>(invocation.cap());
     Slot* slot = TRY(invocation.argument<VSpaceCap>(argument));
     VSpaceCap& vspace = as<VSpaceCap>(slot->cap);
@@ -204,7 +203,6 @@ Invoked invoke_asid_pool(const Invocation& invocation) {
 
 Invoked invoke_asid_control(const Invocation& invocation) {
     using Args = abi::ASIDControlMakePoolArgs;
-    if (invocation.method != Method::ASIDControlMakePool) return Failure::illegal_operation();
     auto args = invocation.args<Args>();
     Kernel& kernel = invocation.kernel();
     // With 8-bit ASIDs there is one pool, half used.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Replenishment. A refill that is overdue is usable when the one before it is used up: it *begins* at its time or at the end of the one before
 // it, whichever is later. So a thread that wakes up late has one refill moved to the present, and not all of them.
-// Time that was used in pieces too small to run on is kept apart (`unreturned`) and comes back with the next piece: it would take a place in
-// the ring, or delay all of the last refill when there is none.
+// Time that was used in pieces too small to run on is kept apart (`unreturned`) and comes back with the next piece, or with the only refill when
+// that is put off by a period: it would take a place in the ring, or delay all of the last refill when there is none.
 // Invariants while a context is configured and not round robin: 1 <= count <= refill_max; the amounts and `unreturned` sum to the budget; behind
 // the first the times ascend; every refill is at least the smallest budget, and `unreturned` is less.
 #include "sched/scheduler.hpp"
@@ -44,6 +44,14 @@ void schedule_return(SchedContext& context, Refill refill) {
     }
 }
 
+// Puts the only refill off by a period. The pieces that wait were used before it began, so they are back by then.
+void postpone_only(SchedContext& context) {
+    Refill& only = context.first();
+    only.time += context.period.raw;
+    only.amount += context.unreturned.raw;
+    context.unreturned = Ticks(0);
+}
+
 // A first refill too small to run on waits for the next one, or for the return of all that was used.
 void join_small_first(SchedContext& context) {
     Refill& first = context.first();
@@ -54,9 +62,7 @@ void join_small_first(SchedContext& context) {
         next.time = later(next.time, end_of(small)) - small.amount.raw;
         next.amount += small.amount.raw;
     } else {
-        first.time += context.period.raw;
-        first.amount += context.unreturned.raw;
-        context.unreturned = Ticks(0);
+        postpone_only(context);
     }
 }
 
@@ -112,7 +118,7 @@ void refill_charge(SchedContext& context, Ticks used) {
     while (used >= context.first().amount) {
         used = used - context.first().amount.raw;
         if (context.count == 1) {
-            context.first().time += context.period.raw;
+            postpone_only(context);
         } else {
             Refill spent = pop_first(context);
             context.first().time = later(context.first().time, end_of(spent));

@@ -196,15 +196,16 @@ struct ReceivePhase {
 
 bool requires_donation(const Tcb& thread) { return (thread.context.x[reg::number] & abi::syscall_flag_require_donation) != 0; }
 
-void receive(Core& core, Tcb& thread, const ReceivePhase& phase) {
+void receive(Core& core, Tcb& thread, ReceivePhase phase) {
     CPtr address(thread.context.x[reg::cap]);
     Slot* slot = find_cap(core, thread, address, true);
     if (slot == nullptr) return;
     if (slot->cap.is(CapType::Endpoint) && as<EndpointCap>(slot->cap).can_receive()) {
+        Word flags = thread.context.x[reg::number] & ReceiveOptions::require_donation;
         Reply* reply;
         if (!find_reply(core, thread, phase, reply)) return;
-        return receive_ipc(core, thread, slot->cap.as_object<Endpoint>(), reply,
-                           {.blocking = phase.blocking, .requires_donation = requires_donation(thread)});
+        ReceiveOptions options = ReceiveOptions::through(as<EndpointCap>(slot->cap), flags | (phase.blocking ? ReceiveOptions::blocking : 0));
+        return receive_ipc(core, thread, slot->cap.as_object<Endpoint>(), reply, options);
     }
     if (slot->cap.is(CapType::Notification) && as<NotificationCap>(slot->cap).can_receive()) {
         Notification& notification = slot->cap.as_object<Notification>();
@@ -312,9 +313,11 @@ void perform(Core& core, Tcb& thread) {
     Context& context = thread.context;
     CPtr cap(context.x[reg::cap]);
     CPtr destination(context.x[reg::destination]);
-    switch (static_cast<Syscall>(static_cast<uint8_t>(context.x[reg::number]))) {
-        case Syscall::Call: return call(core, thread, cap);
-        case Syscall::ReplyRecv: return reply_recv(core, thread);
+    auto number = static_cast<Syscall>(static_cast<uint8_t>(context.x[reg::number]));
+    // A round trip's two do not go through the table.
+    if (number == Syscall::Call) return call(core, thread, cap);
+    if (number == Syscall::ReplyRecv) return reply_recv(core, thread);
+    switch (number) {
         case Syscall::Send: return send_only(core, thread, cap, send_phase);
         case Syscall::NBSend: return send_only(core, thread, cap, nb_send_phase);
         case Syscall::Recv: return receive(core, thread, {.blocking = true, .with_reply = true});

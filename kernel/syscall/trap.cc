@@ -44,12 +44,12 @@ extern "C" void handle_debug_exception(Core& core, abi::BreakpointType reason, W
         set_single_stepping(core, thread, 0);
     }
     if (reason == abi::BreakpointType::Instruction) address = thread.context.pc;
-    bool addressed = reason == abi::BreakpointType::Instruction || reason == abi::BreakpointType::Data;
-    send_fault(core, thread,
-               {.label = abi::FaultLabel::DebugException,
-                .flag = false,
-                .words = {static_cast<Word>(reason), addressed ? address : 0},
-                .lookup = {}});
+    Fault fault{.label = abi::FaultLabel::DebugException, .flag = false, .words = {static_cast<Word>(reason)}, .lookup = {}};
+    if (reason == abi::BreakpointType::Instruction || reason == abi::BreakpointType::Data) {
+        fault.words[1] = address;
+        fault.words[2] = triggered_breakpoint(thread, reason, address);
+    }
+    send_fault(core, thread, fault);
     schedule(core);
 }
 

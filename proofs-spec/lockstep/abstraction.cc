@@ -146,23 +146,20 @@ void run_state(Text& text, const Tcb& thread) {
         case ThreadState::BlockedOnReceive:
             (text << "receive(").object(thread.endpoint) << ",";
             text.object(thread.reply);
-            flag(thread.requires_donation);
+            flag(thread.receiving.has(ReceiveOptions::require_donation));
+            flag(thread.receiving.has(ReceiveOptions::grant));
             break;
         case ThreadState::BlockedOnSend:
             (text << "send(").object(thread.endpoint) << "," << thread.badge.raw;
             for (auto option : {SendOptions::grant, SendOptions::grant_reply, SendOptions::call, SendOptions::donate}) flag(how.has(option));
             break;
-        case ThreadState::BlockedOnReply: (text << "reply(").object(thread.reply); break;
+        case ThreadState::BlockedOnReply:
+            (text << "reply(").object(thread.reply);
+            flag(thread.receiving.has(ReceiveOptions::grant));
+            break;
         case ThreadState::BlockedOnNotification: (text << "wait(").object(thread.notification); break;
     }
     text << ")";
-}
-
-// Number of the breakpoint that a DebugException names.
-Word breakpoint_number(const Tcb& thread) {
-    auto reason = static_cast<abi::BreakpointType>(thread.fault.words[0]);
-    bool numbered = reason == abi::BreakpointType::Instruction || reason == abi::BreakpointType::Data;
-    return numbered ? triggered_breakpoint(thread, reason, thread.fault.words[1]) : 0;
 }
 
 // The message that the handler will get.
@@ -181,7 +178,7 @@ void fault(Text& text, const Tcb& thread) {
                                                  spsr, fault.words[0]});
         case abi::FaultLabel::UserException: return call(text, "UserException", {at.pc, at.sp, spsr, fault.words[0], fault.words[1]});
         case abi::FaultLabel::DebugException:
-            return call(text, "DebugException", {at.pc, fault.words[0], fault.words[1], breakpoint_number(thread)});
+            return call(text, "DebugException", {at.pc, fault.words[0], fault.words[1], fault.words[2]});
         case abi::FaultLabel::Timeout: return call(text, "Timeout", {fault.words[0], fault.words[1]});
         case abi::FaultLabel::VMFault: return call(text, "VMFault", {at.pc, fault.words[0], fault.flag, fault.words[1]});
     }
@@ -305,7 +302,7 @@ void entries(Text& text, const Cap& table, unsigned level) {
     const arch::Pte* all = arch::pointer<arch::Pte>(table.object());
     Items items(text << " entries=");
     for (unsigned i = 0; i < count; ++i) {
-        if (!arch::entry_present(all[i])) continue;
+        if (all[i] == 0 || !arch::entry_present(all[i])) continue;
         items.next() << Word{i} << ":";
         if (arch::entry_is_table(all[i], level)) {
             text << "table(" << arch::entry_address(all[i]).raw << ")";
@@ -365,17 +362,26 @@ bool has_object(const Cap& cap) {
 
 // The thread that runs and those that are ready stand in one list, by priority.
 void ready(Text& text, const Core& core) {
-    Items items(text);
-    for (unsigned priority = abi::priorities; priority-- > 0;) {
-        for (const ReadyQueues& queues : core.queues) {
-            bool own = core.current != nullptr && &queues == core.ready && core.current->priority.raw == priority;
-            if (own) items.next() << physical(core.current);
+    struct Place {
+        unsigned priority;
+        const Tcb* head;
+        const Tcb* ahead;   // the thread that runs, where it stands ahead of the others
+    };
+    std::vector<Place> places;
+    for (const ReadyQueues& queues : core.queues) {
+        const Tcb* running = &queues == core.ready ? core.current : nullptr;
+        for (unsigned priority = 0; priority < abi::priorities; ++priority) {
+            const Tcb* ahead = running != nullptr && running->priority.raw == priority ? running : nullptr;
             const Tcb* head = queues.rings[priority].head;
-            const Tcb* thread = head;
-            while (thread != nullptr) {
-                items.next() << physical(thread);
-                thread = thread->ready.next == head ? nullptr : thread->ready.next;
-            }
+            if (head != nullptr || ahead != nullptr) places.push_back({priority, head, ahead});
+        }
+    }
+    std::stable_sort(places.begin(), places.end(), [](const Place& a, const Place& b) { return a.priority > b.priority; });
+    Items items(text);
+    for (const Place& place : places) {
+        if (place.ahead != nullptr) items.next() << physical(place.ahead);
+        for (const Tcb* thread = place.head; thread != nullptr; thread = thread->ready.next == place.head ? nullptr : thread->ready.next) {
+            items.next() << physical(thread);
         }
     }
     items.end();
@@ -470,8 +476,7 @@ void Inventory::add(const Slot* slot, Word name) {
 }
 
 void Inventory::enter(const Cap& cap) {
-    auto same = [&](const Cap* other) { return other->object() == cap.object(); };
-    if (!has_object(cap) || std::any_of(objects_.begin(), objects_.end(), same)) return;
+    if (!has_object(cap) || !known_.insert(cap.object().raw).second) return;
     objects_.push_back(&cap);
     if (is_thread(cap)) {
         const Tcb& thread = cap.as_object<Tcb>();

@@ -6,6 +6,7 @@
 #include "world.hpp"
 
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 namespace caprock::lockstep {
@@ -40,6 +41,7 @@ private:
     const Slot* root_;   // of the root task's CNode
     std::vector<Place> slots_;
     std::vector<const Cap*> objects_;
+    std::unordered_set<Word> known_;   // addresses of those
     std::vector<const Tcb*> threads_;
     std::vector<const Slot*> unknown_;
 };

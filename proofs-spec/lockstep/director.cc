@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "director.hpp"
 
-#include "object/endpoint.hpp"
-#include "object/notification.hpp"
-#include "object/reply.hpp"
-#include "object/sched_context.hpp"
 #include "cap/slot.hpp"
-#include "sched/scheduler.hpp"
 
-#include <algorithm>
+#include <map>
 
 namespace caprock::lockstep {
 
@@ -17,30 +12,12 @@ using abi::Syscall;
 using fuzz::Operation;
 using fuzz::WordKind;
 
-namespace {
-
-constexpr uint64_t space_slots = uint64_t{1} << fuzz::space_bits;
-
-constexpr uint32_t mask_of(CapType type) { return uint32_t{1} << static_cast<unsigned>(type); }
-
-// Register of message word i.
-constexpr unsigned word_register(unsigned i) { return i < 4 ? i + 2 : i + 5; }
-uint64_t& word(Operation& operation, unsigned i) { return i < abi::ipc_register_words ? operation.x[word_register(i)] : operation.words[i]; }
-
-struct Container {
-    const Slot* slots;
-    uint64_t count;
-    uint64_t guard;
-    uint64_t depth;
-};
 std::optional<Container> container_of(const Cap& cap) {
     if (!cap.is(CapType::CNode)) return std::nullopt;
     const auto& node = as<CNodeCap>(cap);
     uint64_t guard = node.radix() < 64 ? node.guard() << node.radix() : 0;
     return Container{arch::pointer<Slot>(cap.object()), uint64_t{1} << node.radix(), guard, node.guard_size() + node.radix()};
 }
-
-}  // namespace
 
 void Director::call(Operation& operation, const Slot* space) {
     space_ = space;
@@ -88,6 +65,13 @@ void Director::wait(Operation& operation, uint64_t target) {
     operation.x[8] = 0;
 }
 
+void Director::receive_with(Operation& operation, uint64_t endpoint, uint64_t reply) {
+    start(operation);
+    operation.x[0] = endpoint;
+    operation.x[6] = reply;
+    operation.x[7] = static_cast<uint64_t>(Syscall::Recv) | (choices_.one_in(2) ? abi::syscall_flag_require_donation : 0);
+}
+
 // What the operation does not use is a pattern of its own.
 void Director::start(Operation& operation) {
     operation = Operation{};
@@ -100,13 +84,25 @@ void Director::start(Operation& operation) {
 const Cap* Director::cap_at(uint64_t address) const { return address < space_slots ? &space_[address].cap : nullptr; }
 
 std::optional<uint64_t> Director::holder(uint32_t types) {
-    uint64_t found[space_slots];
-    uint64_t count = 0;
+    std::vector<uint64_t> found;
     for (uint64_t i = 0; i < space_slots; ++i) {
-        if (!space_[i].empty() && (mask_of(space_[i].cap.type()) & types) != 0) found[count++] = i;
+        if (!space_[i].empty() && (mask_of(space_[i].cap.type()) & types) != 0) found.push_back(i);
     }
-    if (count == 0) return std::nullopt;
-    return found[choices_.below(count)];
+    return one_of(found);
+}
+
+// Any of them, or any of one kind: there are many capabilities with all rights, and few with others.
+std::optional<uint64_t> Director::one_of(const std::vector<uint64_t>& slots) {
+    if (slots.empty()) return std::nullopt;
+    auto kind = [&](uint64_t slot) {
+        const Cap& cap = space_[slot].cap;
+        return std::pair((cap.w0 & ~Cap::Pointer::mask), cap.w1 != 0);
+    };
+    if (!choices_.one_in(3)) return slots[choices_.below(slots.size())];
+    std::map<std::pair<Word, bool>, std::vector<uint64_t>> kinds;
+    for (uint64_t slot : slots) kinds[kind(slot)].push_back(slot);
+    const std::vector<uint64_t>& chosen = std::next(kinds.begin(), static_cast<std::ptrdiff_t>(choices_.below(kinds.size())))->second;
+    return chosen[choices_.below(chosen.size())];
 }
 
 // A slot of a CNode that the kind of argument asks for.
@@ -128,6 +124,18 @@ std::optional<Director::Place> Director::place_in(uint64_t root, WordKind kind, 
     if (found.empty()) return std::nullopt;
     uint64_t i = found[choices_.below(found.size())];
     return Place{container->guard | i, container->depth};
+}
+
+std::optional<uint64_t> Director::own_cnode() {
+    return holder_of(CapType::CNode, [&](const Cap& cap) { return arch::pointer<Slot>(cap.object()) == space_; });
+}
+
+// A slot of the component as its own CNode names it.
+std::optional<Director::Place> Director::own_place(uint64_t slot) {
+    std::optional<uint64_t> cnode = own_cnode();
+    if (!cnode) return std::nullopt;
+    std::optional<Container> container = container_of(space_[*cnode].cap);
+    return Place{container->guard | slot, container->depth};
 }
 
 // -- Arguments
@@ -243,273 +251,6 @@ void Director::spoil(Operation& operation, const fuzz::MethodTable& table) {
             word(operation, 1) = 37 + choices_.below(20);
             operation.message_words = 70;
             operation.x[1] = abi::MessageInfo::make(operation.message_words, 0, 0, info.label()).raw;
-    }
-}
-
-// -- Opportunities
-
-template <class Fits>
-std::optional<uint64_t> Director::holder_of(CapType type, Fits fits) {
-    uint64_t found[space_slots];
-    uint64_t count = 0;
-    for (uint64_t i = 0; i < space_slots; ++i) {
-        if (space_[i].cap.is(type) && fits(space_[i].cap)) found[count++] = i;
-    }
-    if (count == 0) return std::nullopt;
-    return found[choices_.below(count)];
-}
-
-void Director::invoke(Operation& operation, Method method, uint64_t cap, std::initializer_list<uint64_t> words, std::initializer_list<uint64_t> caps) {
-    start(operation);
-    operation.method = method;
-    operation.x[0] = cap;
-    operation.x[1] = abi::MessageInfo::make(words.size(), caps.size(), 0, static_cast<uint64_t>(method)).raw;
-    operation.x[7] = static_cast<uint64_t>(Syscall::Call);
-    unsigned i = 0;
-    for (uint64_t value : words) word(operation, i++) = value;
-    operation.message_words = i;
-    std::copy(caps.begin(), caps.end(), operation.caps);
-}
-
-// A message of any length, with any capabilities, to a target.
-void Director::write_message(Operation& operation, Syscall number, uint64_t target) {
-    start(operation);
-    uint64_t length = choices_.one_in(3) ? choices_.below(40) : choices_.below(14);
-    for (unsigned i = 0; i < length; ++i) word(operation, i) = choices_.one_in(3) ? choices_.word() & 0xffff'ffff : 0x6b00 + i;
-    uint64_t caps = choices_.one_in(2) ? choices_.below(4) : 0;
-    for (uint64_t& cap : operation.caps) cap = holder(~uint32_t{0}).value_or(0);
-    operation.message_words = static_cast<unsigned>(length);
-    operation.x[0] = target;
-    operation.x[1] = abi::MessageInfo::make(length, caps, 0, choices_.one_in(4) ? 1 : 0).raw;
-    operation.x[6] = holder(mask_of(CapType::Reply)).value_or(0);
-    operation.x[7] = static_cast<uint64_t>(number) | (choices_.one_in(6) ? abi::syscall_flag_require_donation : 0);
-    operation.x[8] = holder(mask_of(CapType::Endpoint) | mask_of(CapType::Notification)).value_or(0);
-    std::optional<uint64_t> cnode = holder(mask_of(CapType::CNode));
-    std::optional<Place> place = cnode ? place_in(*cnode, WordKind::Target, Method::None) : std::nullopt;
-    if (!place) return;
-    operation.receive_cnode = *cnode;
-    operation.receive_index = place->index;
-    operation.receive_depth = place->depth;
-}
-
-bool Director::answer(Operation& operation) {
-    auto waits = [](const Cap& cap) {
-        const Tcb* thread = cap.as_object<Reply>().tcb;
-        return thread != nullptr && thread->state == ThreadState::BlockedOnReply;
-    };
-    std::optional<uint64_t> reply = holder_of(CapType::Reply, waits);
-    if (!reply) return false;
-    auto endpoint = holder(mask_of(CapType::Endpoint)).value_or(0);
-    switch (choices_.below(4)) {
-        case 0: write_message(operation, Syscall::Send, *reply); return true;
-        case 1:
-            write_message(operation, Syscall::ReplyRecv, endpoint);
-            operation.x[6] = *reply;
-            return true;
-        case 2:
-            write_message(operation, choices_.one_in(2) ? Syscall::NBSendRecv : Syscall::NBSendWait, endpoint);
-            operation.x[8] = *reply;
-            return true;
-        default: write_message(operation, choices_.one_in(2) ? Syscall::NBSend : Syscall::Call, *reply); return true;
-    }
-}
-
-bool Director::send(Operation& operation) {
-    auto receives = [](const Cap& cap) { return as<EndpointCap>(cap).can_send() && cap.as_object<Endpoint>().receiving(); };
-    std::optional<uint64_t> endpoint = holder_of(CapType::Endpoint, receives);
-    if (!endpoint) return false;
-    Syscall number = choices_.one_of({Syscall::Call, Syscall::Call, Syscall::Send, Syscall::NBSend, Syscall::NBSendRecv, Syscall::NBSendWait});
-    write_message(operation, number, *endpoint);
-    if (choices_.one_in(2)) operation.x[8] = *endpoint;
-    return true;
-}
-
-bool Director::receive(Operation& operation) {
-    auto sends = [](const Cap& cap) { return as<EndpointCap>(cap).can_receive() && cap.as_object<Endpoint>().sending(); };
-    std::optional<uint64_t> endpoint = holder_of(CapType::Endpoint, sends);
-    if (!endpoint) return false;
-    Syscall number = choices_.one_of({Syscall::Recv, Syscall::NBRecv, Syscall::Wait, Syscall::NBWait, Syscall::ReplyRecv, Syscall::NBSendRecv});
-    write_message(operation, number, *endpoint);
-    return true;
-}
-
-bool Director::yield_to(Operation& operation, const Tcb& current) {
-    auto is_ready = [&](const Cap& cap) {
-        const Tcb* thread = cap.as_object<SchedContext>().tcb;
-        return thread != nullptr && thread != &current && schedulable(*thread);
-    };
-    std::optional<uint64_t> context = holder_of(CapType::SchedContext, is_ready);
-    if (!context) return false;
-    invoke(operation, Method::SchedContextYieldTo, *context, {}, {});
-    if (choices_.one_in(6)) operation.x[7] = static_cast<uint64_t>(Syscall::Send);
-    if (!choices_.one_in(6)) return true;
-    operation.x[8] = *context;
-    operation.x[0] = holder(mask_of(CapType::Endpoint)).value_or(0);
-    operation.x[6] = holder(mask_of(CapType::Reply)).value_or(0);
-    operation.x[7] = static_cast<uint64_t>(Syscall::NBSendRecv);
-    return true;
-}
-
-// Three slots of one CNode: source and destination may be the same, and so may others.
-bool Director::rotate(Operation& operation) {
-    std::optional<uint64_t> cnode = holder(mask_of(CapType::CNode));
-    if (!cnode) return false;
-    std::optional<Place> source = place_in(*cnode, WordKind::Source, Method::None);
-    std::optional<Place> pivot = place_in(*cnode, WordKind::Source, Method::None);
-    std::optional<Place> empty = place_in(*cnode, WordKind::Target, Method::None);
-    if (!source || !pivot || !empty) return false;
-    Place to = choices_.one_in(2) ? *source : *empty;
-    uint64_t badge = choices_.one_in(2) ? 0 : choices_.below(8);
-    invoke(operation, Method::CNodeRotate, *cnode, {to.index, to.depth, badge, pivot->index, pivot->depth, badge, source->index, source->depth},
-           {*cnode, *cnode});
-    return true;
-}
-
-// A mapped frame, where it is or elsewhere, or one where another is.
-bool Director::map_again(Operation& operation) {
-    auto mapped = [](const Cap& cap) { return as<FrameCap>(cap).is_mapped(); };
-    std::optional<uint64_t> known = holder_of(CapType::Frame, mapped);
-    std::optional<uint64_t> space = holder(mask_of(CapType::VSpace));
-    if (!known || !space) return false;
-    uint64_t address = as<FrameCap>(space_[*known].cap).address().raw;
-    if (choices_.one_in(4)) address += 4096 * choices_.below(3);
-    uint64_t frame = choices_.one_in(3) ? holder(mask_of(CapType::Frame)).value_or(*known) : *known;
-    invoke(operation, Method::FrameMap, frame, {address, choices_.below(4), choices_.below(8)}, {*space});
-    return true;
-}
-
-bool Director::cancel(Operation& operation) {
-    auto has_senders = [](const Cap& cap) { return cap.as_object<Endpoint>().sending() && as<EndpointCap>(cap).badge().raw != 0; };
-    std::optional<uint64_t> endpoint = holder_of(CapType::Endpoint, has_senders);
-    auto is_space = [&](const Cap& cap) { return arch::pointer<Slot>(cap.object()) == space_; };
-    std::optional<uint64_t> cnode = holder_of(CapType::CNode, is_space);
-    if (!endpoint || !cnode) return false;
-    std::optional<Container> container = container_of(space_[*cnode].cap);
-    invoke(operation, Method::CNodeCancelBadgedSends, *cnode, {container->guard | *endpoint, container->depth}, {});
-    return true;
-}
-
-// A context in use, or one whose thread waits for its budget.
-bool Director::configure(Operation& operation, const Tcb& current) {
-    auto in_use = [&](const Cap& cap) {
-        const SchedContext& context = cap.as_object<SchedContext>();
-        return &context == current.sched_context || (context.tcb != nullptr && (context.tcb->release.linked() || choices_.one_in(3)));
-    };
-    std::optional<uint64_t> context = holder_of(CapType::SchedContext, in_use);
-    std::optional<uint64_t> control = holder(mask_of(CapType::SchedControl));
-    if (!context || !control) return false;
-    uint64_t budget = 10 + choices_.below(choices_.one_in(2) ? 30 : 2'000);
-    uint64_t period = budget + (choices_.one_in(3) ? 0 : choices_.below(3'000));
-    invoke(operation, Method::SchedControlConfigureFlags, *control, {budget, period, choices_.below(3), choices_.below(256), choices_.below(2)}, {*context});
-    return true;
-}
-
-// A slot of the component as its own CNode names it.
-std::optional<Director::Place> Director::own_place(uint64_t slot) {
-    std::optional<uint64_t> cnode = holder_of(CapType::CNode, [&](const Cap& cap) { return arch::pointer<Slot>(cap.object()) == space_; });
-    if (!cnode) return std::nullopt;
-    std::optional<Container> container = container_of(space_[*cnode].cap);
-    return Place{container->guard | slot, container->depth};
-}
-
-// Takes the place of a capability in a thread's slot that may be the last one: what it stands for goes, in several steps.
-bool Director::replace(Operation& operation, const Tcb& current) {
-    auto holds_last = [&](const Cap& cap) {
-        const Tcb& thread = cap.as_object<Tcb>();
-        auto is_last = [](const Slot& slot) { return !slot.empty() && is_final(slot); };
-        return &thread != &current && std::any_of(std::begin(thread.slots), std::end(thread.slots), is_last);
-    };
-    std::optional<uint64_t> thread = holder_of(CapType::TCB, holds_last);
-    if (!thread) return false;
-    uint64_t endpoint = holder(mask_of(CapType::Endpoint)).value_or(0);
-    uint64_t cnode = holder(mask_of(CapType::CNode)).value_or(0);
-    uint64_t space = holder(mask_of(CapType::VSpace)).value_or(0);
-    uint64_t guard = choices_.one_in(2) ? 0 : abi::CNodeCapData::make(64 - fuzz::space_bits, 0).raw;
-    switch (choices_.below(4)) {
-        case 0: invoke(operation, Method::TCBSetTimeoutEndpoint, *thread, {}, {endpoint}); return true;
-        case 1: invoke(operation, Method::TCBConfigure, *thread, {guard, 0, 0}, {cnode, space, 0}); return true;
-        case 2: {
-            std::optional<uint64_t> context = holder(mask_of(CapType::SchedContext));
-            std::optional<uint64_t> authority = holder(mask_of(CapType::TCB));
-            invoke(operation, Method::TCBSetSchedParams, *thread, {1, 1}, {*authority, choices_.one_in(2) ? 0 : context.value_or(0), endpoint});
-            return true;
-        }
-        default: invoke(operation, Method::TCBSetSpace, *thread, {guard, 0}, {endpoint, cnode, space}); return true;
-    }
-}
-
-// What a thread's slot, or an interrupt's, has a copy of loses its other capabilities.
-bool Director::strip(Operation& operation) {
-    uint64_t found[space_slots];
-    uint64_t count = 0;
-    for (uint64_t i = 0; i < space_slots; ++i) {
-        const Cap& cap = space_[i].cap;
-        bool made_here = (cap.is(CapType::CNode) || cap.is(CapType::Endpoint) || cap.is(CapType::Notification)) && space_[i].revocable();
-        if (made_here) found[count++] = i;
-    }
-    if (count == 0) return false;
-    uint64_t slot = found[choices_.below(count)];
-    std::optional<uint64_t> thread = holder(mask_of(CapType::TCB));
-    std::optional<uint64_t> handler = holder(mask_of(CapType::IRQHandler));
-    std::optional<Place> place = own_place(slot);
-    CapType type = space_[slot].cap.type();
-    if (place && choices_.one_in(2)) {
-        invoke(operation, Method::CNodeDelete, holder_of(CapType::CNode, [&](const Cap& cap) { return arch::pointer<Slot>(cap.object()) == space_; }).value(),
-               {place->index, place->depth}, {});
-    } else if (type == CapType::Notification && handler) {
-        invoke(operation, Method::IRQHandlerSetNotification, *handler, {}, {slot});
-    } else if (type == CapType::Endpoint && thread) {
-        invoke(operation, Method::TCBSetTimeoutEndpoint, *thread, {}, {slot});
-    } else if (type == CapType::CNode && thread) {
-        invoke(operation, Method::TCBSetSpace, *thread, {0, 0}, {0, slot, holder(mask_of(CapType::VSpace)).value_or(0)});
-    } else {
-        return false;
-    }
-    return true;
-}
-
-// A Send, which lends no time, to who wants some and has none.
-bool Director::send_without_time(Operation& operation) {
-    auto wants_time = [](const Cap& cap) {
-        const Endpoint& endpoint = cap.as_object<Endpoint>();
-        const Tcb* receiver = endpoint.receiving() ? endpoint.queue.head : nullptr;
-        return as<EndpointCap>(cap).can_send() && receiver != nullptr && receiver->requires_donation && receiver->sched_context == nullptr;
-    };
-    std::optional<uint64_t> endpoint = holder_of(CapType::Endpoint, wants_time);
-    if (!endpoint) return false;
-    write_message(operation, choices_.one_of({Syscall::Send, Syscall::NBSend, Syscall::Call}), *endpoint);
-    return true;
-}
-
-// A thread that waits for messages and time loses its own time.
-bool Director::make_passive(Operation& operation, const Tcb& current) {
-    auto waits = [&](const Cap& cap) {
-        const Tcb* thread = cap.as_object<SchedContext>().tcb;
-        return thread != nullptr && thread != &current && thread->state == ThreadState::BlockedOnReceive && thread->requires_donation;
-    };
-    std::optional<uint64_t> context = holder_of(CapType::SchedContext, waits);
-    if (!context) return false;
-    invoke(operation, Method::SchedContextUnbind, *context, {}, {});
-    return true;
-}
-
-bool Director::opportunity(Operation& operation, const Slot* space, const Tcb& current) {
-    space_ = space;
-    switch (choices_.below(14)) {
-        case 10: return replace(operation, current);
-        case 11:
-        case 12: return strip(operation);
-        case 13: return send_without_time(operation) || make_passive(operation, current);
-        case 0:
-        case 1: return answer(operation);
-        case 2:
-        case 3: return send(operation);
-        case 4: return receive(operation);
-        case 5: return yield_to(operation, current);
-        case 6: return rotate(operation);
-        case 7: return map_again(operation);
-        case 8: return cancel(operation);
-        default: return configure(operation, current);
     }
 }
 

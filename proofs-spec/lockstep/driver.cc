@@ -99,18 +99,63 @@ void Driver::give_weak_ones() {
     }
 }
 
-// All threads of the component wait for an object: as far as they run.
-void Driver::let_wait(Word target) {
+// Threads of the component do what is planned for them: as far as they run.
+void Driver::carry_out_plans() {
     for (unsigned i = 0; i < fuzz::fuzz_threads; ++i) {
         Word thread = universe_->thread(i);
-        waits_[&world_.object<Tcb>(thread)] = target;
-        call({thread, Method::TCBWriteRegisters, {1, 1, fuzz::code_address}, {}});
+        if (plans_.contains(&world_.object<Tcb>(thread))) call({thread, Method::TCBWriteRegisters, {1, 1, fuzz::code_address}, {}});
     }
     let_go();
-    for (unsigned i = 0; i < most_steps && !waits_.empty() && world_.current() != nullptr && world_.current() != world_.root().object; ++i) {
+    for (unsigned i = 0; i < most_steps && !plans_.empty() && world_.current() != nullptr && world_.current() != world_.root().object; ++i) {
         operate(*world_.current());
     }
-    waits_.clear();
+    plans_.clear();
+}
+
+// All threads of the component wait for an object.
+void Driver::let_wait(Word target) {
+    for (unsigned i = 0; i < fuzz::fuzz_threads; ++i) plans_[&world_.object<Tcb>(universe_->thread(i))] = {.target = target};
+    carry_out_plans();
+}
+
+// Some threads wait for calls, and have no time of their own then: calls among them go on on what the first caller had.
+void Driver::make_servers() {
+    using fuzz::CapType;
+    unsigned count = 2 + static_cast<unsigned>(choices_.below(2));
+    unsigned first = static_cast<unsigned>(choices_.below(fuzz::fuzz_threads));
+    auto server = [&](unsigned i) { return (first + i) % fuzz::fuzz_threads; };
+    Word cnode = static_cast<Word>(InitSlot::CNode);
+    for (unsigned i = 0; i < count; ++i) {
+        Word reply = fuzz::shelf_slot(CapType::Reply, i);
+        Word endpoint = fuzz::shelf_slot(CapType::Endpoint, choices_.below(fuzz::fuzz_endpoints));
+        plans_[&world_.object<Tcb>(universe_->thread(server(i)))] = {.target = endpoint, .reply = reply};
+    }
+    carry_out_plans();
+    if (!take_over()) return;
+    for (unsigned i = 0; i < count; ++i) {
+        const Tcb& thread = world_.object<Tcb>(universe_->thread(server(i)));
+        if (thread.state != ThreadState::BlockedOnReceive || thread.sched_context == nullptr) continue;
+        for (Word slot = fuzz::shelf_slot(CapType::SchedContext, 0); slot < fuzz::shelf_slot(CapType::SchedContext, fuzz::fuzz_threads); ++slot) {
+            const Slot& held = component_slots()[slot];
+            if (!held.cap.is(CapType::SchedContext) || &held.cap.as_object<SchedContext>() != thread.sched_context) continue;
+            call({cnode, Method::CNodeCopy, {extra_ + 2, World::full_depth, slot, fuzz::space_bits, 15}, {universe_->space()}});
+            call({extra_ + 2, Method::SchedContextUnbind, {}, {}});
+            call({cnode, Method::CNodeDelete, {extra_ + 2, World::full_depth}, {}});
+            break;
+        }
+    }
+}
+
+// Handlers of what has no line at the interrupt controller.
+void Driver::give_signals() {
+    using fuzz::CapType;
+    Word control = static_cast<Word>(InitSlot::IRQControl);
+    if (!world_.slot(control).cap.is(CapType::IRQControl)) return;
+    constexpr Word first_signal = 2;
+    Word irq = choices_.one_in(3) ? Word{abi::irq_serror} : first_signal + choices_.below(14);
+    Word slot = fuzz::shelf_slot(CapType::IRQHandler, fuzz::given(CapType::IRQHandler) + choices_.below(2));
+    if (choices_.one_in(2)) call({universe_->space(), Method::CNodeDelete, {slot, fuzz::space_bits}, {}});
+    call({control, Method::IRQControlGet, {irq, choices_.below(2), slot, fuzz::space_bits}, {universe_->space()}});
 }
 
 // An object that only a slot of the kernel's own still holds, with threads that wait for it: what takes its place there has several steps to do.
@@ -206,6 +251,9 @@ void Driver::let_go() {
 
 void Driver::supervise() {
     switch (choices_.below(24)) {
+        case 7:
+        case 8: make_servers(); return;
+        case 9: give_signals(); break;
         case 0: universe_->restock(choices_); break;
         case 1:
         case 2: universe_->assist(choices_, generator_); break;
@@ -227,19 +275,36 @@ void Driver::finish() {
 
 // -- One event
 
-void Driver::pass_time() {
-    if (!manner_.time_passes) return;
-    if (!choices_.one_in(6)) return;
-    Word least = hardware.time;
-    Word deadline = std::min(hardware.deadline, hardware.time + far_away);
+// Instants at which something is just over, or just not yet.
+Word Driver::border() {
+    const Core& core = world_.core();
+    SchedContext* context = core.current_sched_context;
+    Word budget_end = context == nullptr ? hardware.deadline : core.charged_until.raw + context->first().amount.raw;
+    const Tcb* sleeper = core.release.least();
+    Word instant = hardware.deadline;
     switch (choices_.below(6)) {
-        case 0: hardware.time = deadline - 1; break;
-        case 1: hardware.time = deadline; break;
-        case 2: hardware.time = deadline + choices_.below(1'000); break;
-        case 3: hardware.time += choices_.below(1'000); break;
-        default: hardware.time += choices_.below(most_ticks);
+        case 0: instant = budget_end; break;
+        case 1: instant = budget_end - min_budget().raw; break;
+        case 2: instant = core.domain_end.raw; break;
+        case 3: instant = sleeper == nullptr ? hardware.deadline : sleeper->sched_context->first().time.raw; break;
+        case 4: instant = director_.instant(component_slots()).value_or(Ticks(hardware.deadline)).raw; break;
+        default: break;
     }
-    hardware.time = std::max(hardware.time, least);
+    return choices_.one_in(2) ? instant : instant + choices_.below(3) - 1;
+}
+
+void Driver::pass_time() {
+    if (!manner_.time_passes || !choices_.one_in(6)) return;
+    Word least = hardware.time;
+    Word instant = least;
+    switch (choices_.below(6)) {
+        case 0:
+        case 1: instant = border(); break;
+        case 2: instant = std::min(hardware.deadline, least + far_away) + choices_.below(1'000); break;
+        case 3: instant += choices_.below(1'000); break;
+        default: instant += choices_.below(most_ticks);
+    }
+    if (instant >= least && instant <= least + 2 * far_away) hardware.time = instant;
 }
 
 // Each operation is preempted at its points in turn, so that all of them come up, and else at random.
@@ -285,7 +350,7 @@ void Driver::idle() {
 }
 
 void Driver::operate(Tcb& thread) {
-    if (lockstep_->preempted()) return choices_.one_in(3) ? interfere() : go_on();
+    if (lockstep_->preempted() && (thread.sweep.endpoint != nullptr || !choices_.one_in(8))) return choices_.one_in(3) ? interfere() : go_on();
     if (choices_.one_in(10)) return interfere();
     draw(thread);
     switch (operation_.kind) {
@@ -296,14 +361,16 @@ void Driver::operate(Tcb& thread) {
     }
 }
 
+const Slot* Driver::component_slots() const { return arch::pointer<Slot>(world_.slot(universe_->space()).cap.object()); }
+
 // Most of the operations know what there is.
 void Driver::draw(const Tcb& thread) {
-    if (auto planned = waits_.find(&thread); planned != waits_.end()) {
-        director_.wait(operation_, planned->second);
-        waits_.erase(planned);
-        return;
+    if (auto planned = plans_.find(&thread); planned != plans_.end()) {
+        const Plan plan = planned->second;
+        plans_.erase(planned);
+        return plan.reply == 0 ? director_.wait(operation_, plan.target) : director_.receive_with(operation_, plan.target, plan.reply);
     }
-    const Slot* space = arch::pointer<Slot>(world_.slot(universe_->space()).cap.object());
+    const Slot* space = component_slots();
     if (debug_build && choices_.one_in(200)) return director_.debug_call(operation_);
     if (choices_.one_in(3) && director_.opportunity(operation_, space, *world_.current())) return;
     if (choices_.one_in(2)) return director_.call(operation_, space);
@@ -331,14 +398,18 @@ void Driver::interfere() {
     }
 }
 
-// What the debug hardware could tell of the thread.
+// What the debug hardware could tell of the thread. A watchpoint may report an address beside what it watches.
 void Driver::debug() {
     using abi::BreakpointType;
-    const DebugState& state = world_.current()->debug;
+    Tcb& thread = *world_.current();
+    const DebugState& state = thread.debug;
     if (state.steps != 0) return lockstep_->debug(BreakpointType::SingleStep, 0);
-    unsigned i = static_cast<unsigned>(choices_.below(arch::watchpoint_count()));
-    if (state.watchpoints[i].enabled) return lockstep_->debug(BreakpointType::Data, state.watchpoints[i].address);
-    if (state.breakpoints[i].enabled) return lockstep_->debug(BreakpointType::Instruction, 0);
+    unsigned i = static_cast<unsigned>(choices_.below(arch::breakpoint_count()));
+    if (state.watchpoints[i].enabled) return lockstep_->debug(BreakpointType::Data, state.watchpoints[i].address + choices_.below(state.watchpoints[i].size + 1u));
+    if (state.breakpoints[i].enabled) {
+        if (!choices_.one_in(4)) thread.context.pc = state.breakpoints[i].address;
+        return lockstep_->debug(BreakpointType::Instruction, 0);
+    }
     lockstep_->debug(BreakpointType::SoftwareBreakRequest, 0);
 }
 

@@ -39,7 +39,15 @@ public:
     bool is_clear(uint64_t frame, unsigned) const;
 
 private:
+    // What a thread is to do when it runs next: wait for what `target` names, with a reply object if it is to be called.
+    struct Plan {
+        Word target = 0;
+        Word reply = 0;
+    };
+
+    Word border();
     void pass_time();
+    const Slot* component_slots() const;
     bool take_over();
     void let_go();
     void root_call(abi::Syscall number, Word cap, const test::Message& message = {});
@@ -51,7 +59,10 @@ private:
     void give_frames();
     void give_weak_ones();
     void make_last_holder();
+    void carry_out_plans();
     void let_wait(Word target);
+    void make_servers();
+    void give_signals();
     void truncate();
     void go_on();
     void interfere();
@@ -75,7 +86,7 @@ private:
     Word own_memory_ = 0;                      // an untyped for what only this driver makes
     Word extra_ = 0;                           // slots of frames that only this driver gives
     std::map<std::string, unsigned> points_;   // of each operation: at which it is preempted next
-    std::map<const Tcb*, Word> waits_;         // what a thread is to wait for when it runs next
+    std::map<const Tcb*, Plan> plans_;
     bool in_turn_ = false;                     // that is how it is armed
     bool stranded_ = false;
 };

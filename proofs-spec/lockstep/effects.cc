@@ -76,6 +76,12 @@ Ranges Ranges::without(const Ranges& other) const {
     return rest;
 }
 
+Word Ranges::bytes() const {
+    Word sum = 0;
+    for (auto [start, end] : ranges_) sum += end - start;
+    return sum;
+}
+
 std::string Ranges::text() const {
     std::string text;
     for (auto [start, end] : ranges_) text += (text.empty() ? "" : ", ") + hex(start) + " to " + hex(end);
@@ -88,6 +94,10 @@ Effects effects_of(const std::vector<host::Effect>& record, Controller& controll
     using host::Effect;
     Effects effects;
     bool entry_cleared = false;
+    auto line = [&](Word irq) -> InterruptLine& {
+        if (irq >= host::hardware.interrupts) effects.disorder = "the controller is told of interrupt " + hex(irq) + ", which it does not have";
+        return controller.line(irq);
+    };
     for (const Effect& effect : record) {
         switch (effect.kind) {
             case Effect::Clear: effects.cleared.add(effect.a, effect.a + effect.b); break;
@@ -100,10 +110,10 @@ Effects effects_of(const std::vector<host::Effect>& record, Controller& controll
                 effects.tlb.push_back(page_text(effect.a, effect.b));
                 break;
             case Effect::InvalidateAsid: effects.tlb.push_back(space_text(effect.a)); break;
-            case Effect::Deactivate: controller.line(effect.a).active = false; break;
-            case Effect::Mask: controller.line(effect.a).masked = true; break;
-            case Effect::Unmask: controller.line(effect.a).masked = false; break;
-            case Effect::Configure: controller.line(effect.a) = {.edge = effect.b != 0, .masked = true, .active = false}; break;
+            case Effect::Deactivate: line(effect.a).active = false; break;
+            case Effect::Mask: line(effect.a).masked = true; break;
+            case Effect::Unmask: line(effect.a).masked = false; break;
+            case Effect::Configure: line(effect.a) = {.edge = effect.b != 0, .masked = true, .active = false}; break;
             case Effect::SendSgi: effects.sent.push_back(send_text(effect.a, effect.b)); break;
             case Effect::SetAddressSpace:
             case Effect::NoAddressSpace: break;

@@ -19,6 +19,7 @@ public:
     bool overlaps(Word start, Word end) const;
     Ranges without(const Ranges& other) const;
     bool empty() const { return ranges_.empty(); }
+    Word bytes() const;
     std::string text() const;
     bool operator==(const Ranges&) const = default;
     auto begin() const { return ranges_.begin(); }

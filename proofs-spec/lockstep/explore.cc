@@ -4,6 +4,7 @@
 #include "image.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <deque>
 #include <unordered_set>
 
@@ -53,46 +54,52 @@ public:
     explicit Hasher(const Names& names) : names_(names) {}
 
     void add(std::string_view text) {
-        a_ = 0x9e37'79b9'7f4a'7c15;
-        b_ = 0xc2b2'ae3d'27d4'eb4f;
-        uint64_t letters = 0;
-        for (std::size_t i = 0; i < text.size();) {
-            if (text[i] != 'x' || (letters & 0xff) != '0') {
-                letters = letters << 8 | static_cast<unsigned char>(text[i++]);
-                if (letters >> 56 == 0) continue;
-                take(letters);
-                letters = 0;
-                continue;
-            }
-            std::size_t end = i + 1;
-            uint64_t value = 0;
-            for (; end < text.size(); ++end) {
-                int digit = digit_of(text[end]);
-                if (digit < 0) break;
-                value = value << 4 | static_cast<uint64_t>(digit);
-            }
-            take(letters);
-            take(value >= object_start && value < object_end ? names_.of(value) : value);
-            letters = 0;
-            i = end;
+        uint64_t a = text.size();
+        uint64_t b = 0xc2b2'ae3d'27d4'eb4f;
+        auto take = [&](uint64_t word) {
+            a = mixed(a ^ word) + 1;
+            b = (b + word) * 0x1000'0000'01b3;
+            b ^= b >> 29;
+        };
+        std::size_t start = 0;
+        for (std::size_t at = next_address(text, 0); at != std::string_view::npos; at = next_address(text, start)) {
+            take_letters(text.substr(start, at - start), take);
+            take(names_.of(number(text.substr(at, address_letters))));
+            start = at + address_letters;
         }
-        take(letters);
-        high_ += a_;
-        low_ += b_;
+        take_letters(text.substr(start), take);
+        high_ += a;
+        low_ += b;
     }
     Key key() const { return {high_, low_}; }
 
 private:
-    static int digit_of(char letter) { return letter >= '0' && letter <= '9' ? letter - '0' : letter >= 'a' && letter <= 'f' ? letter - 'a' + 10 : -1; }
-    void take(uint64_t word) {
-        a_ = mixed(a_ ^ word) + 1;
-        b_ = (b_ + word) * 0x1000'0000'01b3;
-        b_ ^= b_ >> 29;
+    static constexpr std::size_t address_letters = 10;   // 0x40000000 to 0x43ffffff
+    static_assert(object_start == 0x4000'0000 && object_end == 0x4400'0000);
+
+    static bool is_digit(char letter) { return (letter >= '0' && letter <= '9') || (letter >= 'a' && letter <= 'f'); }
+    static std::size_t next_address(std::string_view text, std::size_t from) {
+        for (std::size_t at = text.find('x', from + 1); at != std::string_view::npos; at = text.find('x', at + 1)) {
+            std::size_t start = at - 1;
+            std::size_t end = start + address_letters;
+            bool fits = end <= text.size() && text[start] == '0' && text[start + 2] == '4' && text[start + 3] <= '3';
+            if (fits && std::all_of(text.begin() + start + 3, text.begin() + end, is_digit) && (end == text.size() || !is_digit(text[end]))) return start;
+        }
+        return std::string_view::npos;
+    }
+    template <class Take>
+    static void take_letters(std::string_view text, const Take& take) {
+        for (; text.size() >= sizeof(uint64_t); text.remove_prefix(sizeof(uint64_t))) {
+            uint64_t word;
+            std::memcpy(&word, text.data(), sizeof word);
+            take(word);
+        }
+        uint64_t rest = text.size();
+        for (char letter : text) rest = rest << 8 | static_cast<unsigned char>(letter);
+        take(rest);
     }
 
     const Names& names_;
-    uint64_t a_ = 0;
-    uint64_t b_ = 0;
     uint64_t high_ = 0;
     uint64_t low_ = 0;
 };

@@ -41,8 +41,12 @@ void Image::apply(const Delta& delta) {
 }
 
 std::vector<Region> changing_memory(const test::World& world, Word first, Word last) {
-    static_assert(sizeof(Kernel) % Image::grain == 0);
-    std::vector<Region> regions{{reinterpret_cast<std::byte*>(&world.kernel()), sizeof(Kernel)}};
+    auto* kernel = reinterpret_cast<std::byte*>(&world.kernel());
+    // Only the first core runs.
+    constexpr std::size_t other_cores = offsetof(Kernel, cores) + sizeof(Core);
+    constexpr std::size_t rest = offsetof(Kernel, core_count);
+    static_assert(other_cores % Image::grain == 0 && rest % Image::grain == 0 && sizeof(Kernel) % Image::grain == 0);
+    std::vector<Region> regions{{kernel, other_cores}, {kernel + rest, sizeof(Kernel) - rest}};
     auto holds = [](const std::byte* page, std::byte value) { return std::all_of(page, page + page_size, [=](std::byte one) { return one == value; }); };
     for (Word page = host::ram_start; page < host::ram_start + host::ram_bytes; page += page_size) {
         auto* start = arch::pointer<std::byte>(arch::to_kernel(PhysAddr(page)));

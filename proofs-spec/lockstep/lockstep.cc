@@ -18,6 +18,8 @@ namespace {
 
 constexpr Word condition_flags = 0xf000'0000;
 constexpr unsigned most_units = 5'000;
+constexpr unsigned most_units_at_once = 4;           // between two preemption points
+constexpr Word most_cleared = 4 * page_size;         // the same
 constexpr std::string_view before = "before";   // the specification's state before the event
 
 constexpr const char* register_names[] = {"x0",  "x1",  "x2",  "x3",  "x4",  "x5",  "x6",  "x7",  "x8",  "x9",  "x10", "x11",
@@ -46,6 +48,16 @@ const char* syscall_name(Word number) {
     if (low == static_cast<Word>(abi::Syscall::DebugCapIdentify)) return "DebugCapIdentify";
     if (low > 0 && low < std::size(names)) return names[low];
     return "another number";
+}
+
+// The number of the breakpoint or watchpoint that stands for an address, or of the first of its kind.
+Word hit_point(const DebugState& state, bool watch, Word address) {
+    constexpr Word instruction_bytes = 4;
+    const DebugPoint* points = watch ? state.watchpoints : state.breakpoints;
+    unsigned count = watch ? hardware.watchpoints : hardware.breakpoints;
+    unsigned i = 0;
+    while (i < count && !(points[i].enabled && address - points[i].address < (watch ? points[i].size : instruction_bytes))) ++i;
+    return (watch ? hardware.breakpoints : 0) + (i < count ? i : 0);
 }
 
 }  // namespace
@@ -146,7 +158,7 @@ void Lockstep::debug(abi::BreakpointType reason, Word address) {
     operation_ = "debug exception";
     if (reason == abi::BreakpointType::Instruction) address = thread.context.pc;
     bool numbered = reason == abi::BreakpointType::Instruction || reason == abi::BreakpointType::Data;
-    Word number = numbered ? triggered_breakpoint(thread, reason, address) : 0;
+    Word number = numbered ? hit_point(thread.debug, reason == abi::BreakpointType::Data, address) : 0;
     std::string arguments = std::string(" ") + names[static_cast<Word>(reason)] + " " + hex(numbered ? address : 0) + " " + hex(number);
     happen("debug", arguments, [&] { handle_debug_exception(world_.core(), reason, address); });
 }
@@ -283,7 +295,7 @@ void Lockstep::happen(std::string_view kind, std::string_view arguments, const s
     const Tcb* caller = world_.current();
     hardware.effects.clear();
     hardware.console.clear();
-    bool armed = hardware.pending_at != 0;
+    unsigned armed_at = hardware.pending_at;
     const Core& core = world_.core();
     auto turn = std::pair(core.domain_entry, core.domain_end);
     entry();
@@ -291,7 +303,7 @@ void Lockstep::happen(std::string_view kind, std::string_view arguments, const s
     if (std::pair(core.domain_entry, core.domain_end) != turn && kind != "timer") event_ += " /";
     // When time is booked is for the kernel to choose.
     if (world_.core().charged_until.raw == hardware.time) event_ += " %";
-    preempted_ = armed && hardware.pending_at == 0;
+    preempted_ = armed_at != 0 && hardware.pending_at == 0;
     hardware.pending_at = 0;
     if (preempted_ && caller->sweep.next != nullptr) {
         std::vector<Word>& waiting = swept_[physical(caller)];
@@ -310,7 +322,13 @@ void Lockstep::happen(std::string_view kind, std::string_view arguments, const s
     our_effects_.ready_clean = clean_memory_;
     look();
     oracle_.save(before);
-    preempted_ ? agree_on_preemption(event_) : agree(event_);
+    if (armed_at != 0 && our_effects_.cleared.bytes() > armed_at * most_cleared + page_size) {
+        return fail("  kernel: clears " + our_effects_.cleared.text() + " with fewer than " + std::to_string(armed_at) + " preemption points\n");
+    }
+    if (preempted_) return agree_on_preemption(event_);
+    // With points between its units the kernel would have been preempted, had there been more of them.
+    if (armed_at != 0) event_ += " !" + std::to_string(armed_at * most_units_at_once);
+    agree(event_);
 }
 
 // The first difference of any kind after the oracle has performed the event; empty if there is none.
@@ -414,7 +432,8 @@ std::string Lockstep::compare_controllers() const {
     if (our_effects_.acknowledged != our_effects_.dropped) text += "  kernel: the priority of an interrupt that it was given is not dropped once\n";
     if (ours_.lines.at(arch::timer_irq().raw).active) text += "  kernel: the timer's interrupt stays active\n";
     if (ours_.lines == theirs_.lines) return text;
-    for (unsigned irq = 0; irq < ours_.lines.size(); ++irq) {
+    // SError, which the specification masks like others, is no line of it.
+    for (unsigned irq = 0; irq < hardware.interrupts; ++irq) {
         bool ours = ours_.lines[irq].masked;
         bool theirs = theirs_.lines[irq].masked;
         if (ours == theirs) continue;

@@ -87,10 +87,10 @@ let run_state buffer s =
   match s with
   | Inactive -> call "inactive" []
   | Running -> call "running" []
-  | BlockedOnReceive (e, reply, requires) -> call "receive" [ n e; o reply; b requires ]
+  | BlockedOnReceive (e, reply, requires, grant) -> call "receive" [ n e; o reply; b requires; b grant ]
   | BlockedOnSend (e, badge, grant, grant_reply, is_call, lends) ->
       call "send" [ n e; n badge; b grant; b grant_reply; b is_call; b lends ]
-  | BlockedOnReply e -> call "reply" [ n e ]
+  | BlockedOnReply (e, grant) -> call "reply" [ n e; b grant ]
   | BlockedOnNotification e -> call "wait" [ n e ]
 
 let name_of table what number =
@@ -367,10 +367,11 @@ let read_run_state text =
   match read_call text with
   | "inactive", [] -> Inactive
   | "running", [] -> Running
-  | "receive", [ e; reply; requires ] -> BlockedOnReceive (read_number e, read_option reply, read_boolean requires)
+  | "receive", [ e; reply; requires; g ] ->
+      BlockedOnReceive (read_number e, read_option reply, read_boolean requires, read_boolean g)
   | "send", [ e; badge; g; p; c; l ] ->
       BlockedOnSend (read_number e, read_number badge, read_boolean g, read_boolean p, read_boolean c, read_boolean l)
-  | "reply", [ e ] -> BlockedOnReply (read_number e)
+  | "reply", [ e; g ] -> BlockedOnReply (read_number e, read_boolean g)
   | "wait", [ e ] -> BlockedOnNotification (read_number e)
   | _ -> bad "'%s' is no state of a thread" text
 

@@ -168,7 +168,7 @@ Definition free_reply (r : N) (st : State) : State :=
   let st := match receiver (reply r st) with
             | Some t =>
                 change_thread t (fun x => match run_state x with
-                                          | BlockedOnReceive e _ requires => with_state (BlockedOnReceive e None requires) x
+                                          | BlockedOnReceive e _ requires may_grant => with_state (BlockedOnReceive e None requires may_grant) x
                                           | _ => x
                                           end) st
             | None => st
@@ -180,12 +180,12 @@ Definition free_reply (r : N) (st : State) : State :=
 (** A thread stops waiting for whatever it waits for; nothing is said yet of what it does instead. *)
 Definition stop_waiting (t : N) (st : State) : State :=
   match run_state (thread t st) with
-  | BlockedOnReceive e r _ =>
+  | BlockedOnReceive e r _ _ =>
       let st := change_endpoint e (fun x => x <| receivers := without t (receivers x) |>) st in
       match r with Some r => put_reply r unused_reply st | None => st end
   | BlockedOnSend e _ _ _ _ _ => change_endpoint e (fun x => x <| senders := without t (senders x) |>) st
   | BlockedOnNotification n => change_notification n (fun x => x <| waiters := without t (waiters x) |>) st
-  | BlockedOnReply r => break_stack r st >> put_reply r unused_reply
+  | BlockedOnReply r _ => break_stack r st >> put_reply r unused_reply
   | Inactive | Running => st
   end.
 
@@ -203,7 +203,7 @@ Definition suspend (t : N) (st : State) : State :=
   let st := change_thread t (fun x => with_state Inactive (x <| fault := None |>)) st in
   match is_fault, state with
   | true, _ | _, Inactive | _, Running => st
-  | _, BlockedOnReply _ => set_error_result Error.CallCancelled t st
+  | _, BlockedOnReply _ _ => set_error_result Error.CallCancelled t st
   | _, _ => change_thread t to_restart st
   end.
 
@@ -247,9 +247,10 @@ Definition leaves_without_context (receiver_thread : N) (requires lending : bool
   requires && negb (is_some (context_of receiver_thread st)) && negb lending.
 
 (** Sender and receiver meet, and neither stands in a queue any more. The message is delivered. A caller waits for the reply from
-    now on, or becomes inactive when there will be none; the context of a sender that lends goes to the receiver. The receiver
-    runs, at once when it got the context. *)
-Definition meet (sender receiver_thread e badge : N) (r : option N) (grant grant_reply is_call lends : bool) (st : State) : State :=
+    now on, with the right grant of the capability through which the receiver received, or becomes inactive when there will be
+    none; the context of a sender that lends goes to the receiver. The receiver runs, at once when it got the context. *)
+Definition meet (sender receiver_thread e badge : N) (r : option N) (receiver_grant grant grant_reply is_call lends : bool)
+    (st : State) : State :=
   let answered := is_call && answerable r grant grant_reply in
   let lending := lends_now sender receiver_thread (lends && (answered || negb is_call)) st in
   let st := deliver (message_of sender st) (Some e) badge grant sender receiver_thread st in
@@ -259,7 +260,7 @@ Definition meet (sender receiver_thread e badge : N) (r : option N) (grant grant
     match is_call, answered, r with
     | true, true, Some r =>
         unplace sender st
-          >> change_thread sender (with_state (BlockedOnReply r))
+          >> change_thread sender (with_state (BlockedOnReply r receiver_grant))
           >> put_reply r {| caller := Some sender; receiver := None; along := lent |}
           >> (fun st => match lent with Some c => change_context c (fun x => x <| calls := r :: calls x |>) st | None => st end)
     | true, _, _ => unplace sender st >> change_thread sender (fun x => with_state Inactive (x <| fault := None |>))
@@ -279,12 +280,12 @@ Definition send (t e badge : N) (grant grant_reply is_call lends blocking : bool
   match receivers (endpoint e st) with
   | first :: rest =>
       match run_state (thread first st) with
-      | BlockedOnReceive _ r requires =>
+      | BlockedOnReceive _ r requires receiver_grant =>
           let lending := lends_now t first (lends && (negb is_call || answerable r grant grant_reply)) st in
           if leaves_without_context first requires lending st then (Refused, st)
           else
             let st := change_endpoint e (fun x => x <| receivers := rest |>) st in
-            (Delivered, meet t first e badge r grant grant_reply is_call lends st)
+            (Delivered, meet t first e badge r receiver_grant grant grant_reply is_call lends st)
       | _ => (Dropped, emit Stuck st)
       end
   | [] =>
@@ -304,16 +305,16 @@ Definition refuse_sender (t : N) (st : State) : State :=
   end.
 
 (** Takes the message of the first sender that is not refused; says whether there was one. A plain sender goes on. *)
-Fixpoint receive_from (queue : list N) (t e : N) (r : option N) (requires : bool) (st : State) : bool * State :=
+Fixpoint receive_from (queue : list N) (t e : N) (r : option N) (requires may_grant : bool) (st : State) : bool * State :=
   match queue with
   | sender :: rest =>
       match run_state (thread sender st) with
       | BlockedOnSend _ badge grant grant_reply is_call lends =>
           let st := change_endpoint e (fun x => x <| senders := rest |>) st in
           let lending := lends_now sender t (lends && (negb is_call || answerable r grant grant_reply)) st in
-          if leaves_without_context t requires lending st then receive_from rest t e r requires (refuse_sender sender st)
+          if leaves_without_context t requires lending st then receive_from rest t e r requires may_grant (refuse_sender sender st)
           else
-            let st := meet sender t e badge r grant grant_reply is_call lends st in
+            let st := meet sender t e badge r may_grant grant grant_reply is_call lends st in
             (true, if is_call then st else set_empty_result sender st >> wake sender)
       | _ => (false, emit Stuck st)
       end
@@ -330,19 +331,19 @@ Definition is_active (n : N) (st : State) : bool := is_some (word_of_flags (noti
 
 Definition nothing_received : N -> State -> State := set_empty_result.
 
-(** Receives from an endpoint. A reply object that stands for a call is freed first. Flags of the bound notification come before
-    messages. *)
-Definition receive (t e : N) (r : option N) (requires blocking : bool) (st : State) : State :=
+(** Receives from an endpoint through a capability that has the right grant or not. A reply object that stands for a call is freed
+    first. Flags of the bound notification come before messages. *)
+Definition receive (t e : N) (r : option N) (requires may_grant blocking : bool) (st : State) : State :=
   let st := match r with Some r => free_reply r st | None => st end in
   let bound := bound_notification (thread t st) in
   let signalled := match bound with Some n => is_active n st | None => false end in
   match bound, signalled with
   | Some n, true => take_flags t n st >> (fun st => if is_some (context_of t st) && negb (member t (ready st)) then wake_ahead t st else st)
   | _, _ =>
-      let (received, st) := receive_from (senders (endpoint e st)) t e r requires st in
+      let (received, st) := receive_from (senders (endpoint e st)) t e r requires may_grant st in
       if received then st
       else if blocking then
-        let st := unplace t st >> change_thread t (with_state (BlockedOnReceive e r requires)) in
+        let st := unplace t st >> change_thread t (with_state (BlockedOnReceive e r requires may_grant)) in
         let st := change_endpoint e (fun x => x <| receivers := insert_behind t (receivers x) st |>) st in
         let st := match r with Some r => put_reply r {| caller := None; receiver := Some t; along := None |} st | None => st end in
         match bound with Some n => return_lent_context t n st | None => st end
@@ -374,7 +375,7 @@ Definition signal (n badge : N) (st : State) : State :=
   match was_active, waiters (notification n st), bound_thread (notification n st) with
   | false, first :: _, _ => hand_flags_to first n st
   | false, [], Some t =>
-      match run_state (thread t st) with BlockedOnReceive _ _ _ => hand_flags_to t n st | _ => st end
+      match run_state (thread t st) with BlockedOnReceive _ _ _ _ => hand_flags_to t n st | _ => st end
   | _, _, _ => st
   end.
 
@@ -428,11 +429,14 @@ Definition answer_fault (t : N) (f : Fault) (m : Message) (st : State) : State :
 (** ** Answers
 
     The thread [t] sends its message to a reply object: the caller that it stands for gets it, and the context that went with the
-    call. Capabilities go along if the capability to the reply object has the right grant. *)
+    call. Capabilities go along if the capability to the reply object has the right grant, and the one through which the call was
+    received had it. *)
+Definition answer_may_grant (s : RunState) : bool := match s with BlockedOnReply _ may_grant => may_grant | _ => false end.
 Definition answer (t r : N) (grant : bool) (st : State) : State :=
   match caller (reply r st) with
   | Some c =>
       let had_context := is_some (context_of c st) in
+      let grant := grant && answer_may_grant (run_state (thread c st)) in
       let st := return_context r c st >> put_reply r unused_reply >> change_thread c (with_state Running) in
       let st := match fault (thread c st) with
                 | Some f => answer_fault c f (message_of_call t st) st

@@ -111,13 +111,14 @@ Record Fault := { fault_label : FaultLabel.t; fault_words : list N }.
 
 (** A blocked thread's state says what it waits for, and what was decided when it began to: of a sender the badge and rights of
     its capability, whether it also waits for the reply, and whether it lends its scheduling context; of a receiver the reply
-    object and whether it refuses messages that would leave it without a scheduling context. *)
+    object, whether it refuses messages that would leave it without a scheduling context, and the right grant of its capability,
+    which is noted of a caller too once its message was received: then it says whether the answer may bring capabilities. *)
 Inductive RunState :=
 | Inactive
 | Running
-| BlockedOnReceive (endpoint : N) (reply : option N) (requires_donation : bool)
+| BlockedOnReceive (endpoint : N) (reply : option N) (requires_donation may_grant : bool)
 | BlockedOnSend (endpoint badge : N) (may_grant may_grant_reply is_call lends : bool)
-| BlockedOnReply (reply : N)
+| BlockedOnReply (reply : N) (may_grant : bool)
 | BlockedOnNotification (notification : N).
 
 (** An armed breakpoint or watchpoint. *)

@@ -160,9 +160,9 @@ Definition state_number (s : RunState) : N :=
   match s with
   | Inactive => 0
   | Running => 1
-  | BlockedOnReceive _ _ _ => 2
+  | BlockedOnReceive _ _ _ _ => 2
   | BlockedOnSend _ _ _ _ _ _ => 3
-  | BlockedOnReply _ => 4
+  | BlockedOnReply _ _ => 4
   | BlockedOnNotification _ => 5
   end.
 Definition inspect_read_tcb (tcb : Argument) (call : Invocation) (st : State) : Decision :=

@@ -63,15 +63,18 @@ Definition give_back (smallest : N) (r : Refill) (c : SchedContext) : SchedConte
       else c <| refills := refills c ++ [piece] |>
   end.
 
-(** A first refill that is left too small joins the next one; without a next one it is delayed by a period, as if it had been used. *)
+(** The only refill is delayed by a period: when it is used up, or too small. What waits comes back with it. *)
+Definition delay_only (only : Refill) (c : SchedContext) : SchedContext :=
+  c <| refills := [{| usable_at := usable_at only + period c; amount := amount only + unreturned c |}] |> <| unreturned := 0 |>.
+
+(** A first refill that is left too small joins the next one; without a next one it is delayed. *)
 Definition mend_first (smallest : N) (c : SchedContext) : SchedContext :=
   match refills c with
   | [] => c
   | first :: rest =>
       if smallest <=? amount first then c
       else match rest with
-           | [] => c <| refills := [{| usable_at := usable_at first + period c; amount := amount first + unreturned c |}] |>
-                     <| unreturned := 0 |>
+           | [] => delay_only first c
            | second :: others =>
                let start := N.max (usable_at second) (end_of first) - amount first in
                c <| refills := {| usable_at := start; amount := amount first + amount second |} :: others |>
@@ -87,10 +90,10 @@ Definition charge_step (smallest : N) (c : SchedContext * N) : Turn_of_loop (Sch
   | first :: rest =>
       let later := usable_at first + period c in
       if amount first <=? used then
-        let whole := {| usable_at := later; amount := amount first |} in
         match rest with
-        | [] => Again (c <| refills := [whole] |>, used - amount first)
+        | [] => Again (delay_only first c, used - amount first)
         | second :: others =>
+            let whole := {| usable_at := later; amount := amount first |} in
             let second := {| usable_at := N.max (usable_at second) (end_of first); amount := amount second |} in
             Again (give_back smallest whole (c <| refills := second :: others |>), used - amount first)
         end

@@ -175,11 +175,11 @@ Definition receive_phase (t : N) (with_reply blocking : bool) (st : State) : Res
       if negb (can_read r) then cap_fault t address 1 nothing_to_receive_from st
       else if with_reply then
         match occupied_slot_of_address t (register 6 x) st with
-        | inl (_, ReplyCap o _) => (Succeeds, receive t e (Some o) requires blocking st)
+        | inl (_, ReplyCap o _) => (Succeeds, receive t e (Some o) requires (can_grant r) blocking st)
         | inl _ => cap_fault t (register 6 x) 1 nothing_to_receive_from st
         | inr report => cap_fault t (register 6 x) 1 report st
         end
-      else (Succeeds, receive t e None requires blocking st)
+      else (Succeeds, receive t e None requires (can_grant r) blocking st)
   | inl (_, NotificationCap n _ r) =>
       let bound_elsewhere := match bound_thread (notification n st) with Some o => negb (o =? t) | None => false end in
       if can_read r && negb bound_elsewhere then (Succeeds, wait_on t n blocking st)

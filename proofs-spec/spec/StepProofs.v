@@ -259,14 +259,14 @@ Instance keeps_make_inactive t : Keeps (make_inactive t). Proof. keeping make_in
 Instance keeps_restart t : Keeps (restart t). Proof. keeping restart. Qed.
 Instance keeps_return_lent_context t n : Keeps (return_lent_context t n). Proof. keeping return_lent_context. Qed.
 Instance keeps_lend_context t n : Keeps (lend_context t n). Proof. keeping lend_context. Qed.
-Instance keeps_meet s t e b r g gr c l : Keeps (meet s t e b r g gr c l). Proof. keeping meet. Qed.
+Instance keeps_meet s t e b r rg g gr c l : Keeps (meet s t e b r rg g gr c l). Proof. keeping meet. Qed.
 Instance keeps_send t e b g gr c l w : Keeps (send t e b g gr c l w). Proof. keeping send. Qed.
 Instance keeps_refuse_sender t : Keeps (refuse_sender t). Proof. keeping refuse_sender. Qed.
-Instance keeps_receive_from queue t e r requires : Keeps (receive_from queue t e r requires).
+Instance keeps_receive_from queue t e r requires g : Keeps (receive_from queue t e r requires g).
 Proof. induction queue as [|sender rest IH]; intros st ok; simpl; keep. Qed.
 Instance keeps_take_flags t n : Keeps (take_flags t n). Proof. keeping take_flags. Qed.
 Instance keeps_nothing_received t : Keeps (nothing_received t). Proof. keeping nothing_received. Qed.
-Instance keeps_receive t e r requires b : Keeps (receive t e r requires b). Proof. keeping receive. Qed.
+Instance keeps_receive t e r requires g b : Keeps (receive t e r requires g b). Proof. keeping receive. Qed.
 Instance keeps_wait_on t n b : Keeps (wait_on t n b). Proof. keeping wait_on. Qed.
 Instance keeps_hand_flags_to t n : Keeps (hand_flags_to t n). Proof. keeping hand_flags_to. Qed.
 Instance keeps_signal n b : Keeps (signal n b). Proof. keeping signal. Qed.

@@ -137,7 +137,7 @@ Definition tcb_set_timeout_endpoint (timeout_fault_ep : Argument) (call : Invoca
 Definition set_priority (t p : N) (st : State) : State :=
   let st := change_thread t (fun x => x <| priority := p |>) st in
   match run_state (thread t st) with
-  | BlockedOnReceive e _ _ =>
+  | BlockedOnReceive e _ _ _ =>
       change_endpoint e (fun x => x <| receivers := insert_behind t (without t (receivers x)) st |>) st
   | BlockedOnSend e _ _ _ _ _ =>
       change_endpoint e (fun x => x <| senders := insert_behind t (without t (senders x)) st |>) st
@@ -146,7 +146,7 @@ Definition set_priority (t p : N) (st : State) : State :=
   | Running =>
       if member t (sleeping st) then st <| sleeping := insert_by_time t (without t (sleeping st)) st |>
       else place_anew t st
-  | Inactive | BlockedOnReply _ => st
+  | Inactive | BlockedOnReply _ _ => st
   end.
 
 Definition permitted_priority (authority : N) (st : State) : N := controlled_priority (thread authority st).

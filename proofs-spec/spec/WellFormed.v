@@ -147,17 +147,17 @@ Definition thread_queues : bool :=
         in_order (senders e) && in_order (receivers e)
         && match senders e, receivers e with _ :: _, _ :: _ => false | _, _ => true end
         && all (senders e) (fun t => match run_state (thread t st) with BlockedOnSend x _ _ _ _ _ => x =? o | _ => false end)
-        && all (receivers e) (fun t => match run_state (thread t st) with BlockedOnReceive x _ _ => x =? o | _ => false end)
+        && all (receivers e) (fun t => match run_state (thread t st) with BlockedOnReceive x _ _ _ => x =? o | _ => false end)
     | NotificationObject n =>
         in_order (waiters n)
         && match waiters n with [] => true | _ => negb (is_some (word_of_flags n)) end
         && all (waiters n) (fun t => match run_state (thread t st) with BlockedOnNotification x => x =? o | _ => false end)
     | ThreadObject t =>
         match run_state t with
-        | BlockedOnReceive e _ _ => member o (receivers (endpoint e st))
+        | BlockedOnReceive e _ _ _ => member o (receivers (endpoint e st))
         | BlockedOnSend e _ _ _ _ _ => member o (senders (endpoint e st))
         | BlockedOnNotification n => member o (waiters (notification n st))
-        | BlockedOnReply r => is_number (caller (reply r st)) o
+        | BlockedOnReply r _ => is_number (caller (reply r st)) o
         | Inactive | Running => match fault t with None => true | Some _ => false end
         end
     | _ => true
@@ -207,11 +207,11 @@ Definition reply_links : bool :=
     match object with
     | ReplyObject r =>
         match caller r with
-        | Some t => match run_state (thread t st) with BlockedOnReply x => x =? o | _ => false end
+        | Some t => match run_state (thread t st) with BlockedOnReply x _ => x =? o | _ => false end
         | None => negb (is_some (along r))
         end
         && match receiver r with
-           | Some t => match run_state (thread t st) with BlockedOnReceive _ x _ => is_number x o | _ => false end
+           | Some t => match run_state (thread t st) with BlockedOnReceive _ x _ _ => is_number x o | _ => false end
                        && negb (is_some (caller r))
            | None => true
            end
@@ -220,7 +220,7 @@ Definition reply_links : bool :=
         no_duplicates (calls c) && all (calls c) (fun r => is_number (along (reply r st)) o)
     | ThreadObject t =>
         match run_state t with
-        | BlockedOnReceive _ (Some r) _ => is_number (receiver (reply r st)) o
+        | BlockedOnReceive _ (Some r) _ _ => is_number (receiver (reply r st)) o
         | _ => true
         end
     | _ => true

@@ -226,6 +226,17 @@ TEST(several, "breakpoints of one thread trigger one after another") {
     CHECK(stepped.thread->done());
 }
 
+TEST(number_kept, "a DebugException names the breakpoint that triggered, whatever is set before its handler receives") {
+    Stepped stepped;
+    const Cap<TCB> tcb = stepped.thread->tcb;
+    CHECK_OK(break_at(tcb, 1, step_address(2)));
+    stepped.thread->resume();
+    CHECK(!stepped.thread->done());
+    CHECK_OK(break_at(tcb, 0, step_address(2)));
+    CHECK_OK(tcb.unset_breakpoint(1));
+    expect(stepped.handler, BreakpointType::Instruction, step_address(2), step_address(2), 1);
+}
+
 TEST(own_thread_only, "a thread's breakpoints stop no other thread, not in the same address space either") {
     Stepped stopped;
     Stepped free;

@@ -237,6 +237,32 @@ TEST(capability_back, "a reply brings a capability, if the caller's or the serve
     }
 }
 
+TEST(receiver_grant, "an answer brings a capability only if its server received through a capability with grant, whoever came first") {
+    const Channel channel;
+    const Cap<Notification> gift = create<Notification>();
+    for (unsigned i = 0; i < 4; ++i) {
+        const bool grant = (i & 1) != 0, server_first = (i & 2) != 0;
+        const Cap<Endpoint> way = copy(channel.endpoint, abi::CapRights::make(0, 1, grant, 1));
+        auto serving = [&] {
+            sys::ShortMessage message;
+            sys::recv(way.address(), channel.reply.address(), message);
+            caprock_ipc_buffer->caps_or_badges[0] = gift.address();
+            CHECK_EQUAL(sys::send(channel.reply.address(), make_message(0, 0, 1)), Error::NoError);
+        };
+        uint64_t arrived = 9;
+        auto calling = [&] {
+            name_receive_slot();
+            sys::Message message = make_message(0, 0);
+            sys::call(channel.endpoint.address(), message);
+            arrived = message.info.extra_caps();
+        };
+        if (server_first) spawn(serving);
+        spawn(calling);
+        if (!server_first) spawn(serving);
+        CHECK_EQUAL(arrived, grant);
+    }
+}
+
 TEST(unwrapping, "capabilities of the endpoint itself come as badges, one other in the slot, and the transfer ends at the next") {
     const Channel channel;
     const Cap<Endpoint> badged = mint(channel.endpoint, 77);

@@ -353,14 +353,3 @@ TEST_CASE("a handler whose endpoint gives only the right to answer with capabili
     CHECK(w.answer(w.handler).label == static_cast<Word>(FaultLabel::VMFault));
     CHECK(w.thread->state == ThreadState::BlockedOnReply);
 }
-
-TEST_CASE("a thread whose fault endpoint loses its rights with the capability stops", "[fault]") {
-    Faulting w;
-    w.must(w.thread.tcb, Method::TCBSetTimeoutEndpoint, {}, {w.badged});
-    // Nothing takes rights from a capability in a TCB: it is the same with one that was put there by hand.
-    CapRights rights = GENERATE(CapRights{0}, CapRights::make(0, 1, 1, 1), CapRights::make(1, 1, 0, 0));
-    as<EndpointCap>(w.thread->slot(TcbSlot::FaultHandler).cap).mask_rights(rights);
-    w.run(w.thread);
-    w.vm_fault(1, 2, false);
-    CHECK(w.thread->state == ThreadState::Inactive);
-}

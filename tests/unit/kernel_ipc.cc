@@ -290,14 +290,17 @@ TEST_CASE("a capability travels with the grant right", "[ipc]") {
         CHECK(w.answer(w.server).caps == 1);
         CHECK(!w.slot(target).empty());
     }
-    SECTION("an answer, through a reply object with grant") {
+    SECTION("an answer, through a reply object with grant, of a server with grant") {
         w.client.ipc().receive_cnode = World::cap(InitSlot::CNode);
         w.client.ipc().receive_index = target;
         w.client.ipc().receive_depth = 64;
-        bool granting = GENERATE(true, false);
-        Word answers = w.copy(w.reply, CapRights::make(0, 0, granting, 0));
+        bool may_answer = GENERATE(true, false);
+        bool may_grant = GENERATE(true, false);
+        bool granting = may_answer && may_grant;
+        Word answers = w.copy(w.reply, CapRights::make(0, 0, may_answer, 0));
+        Word receives = w.copy(w.endpoint, CapRights::make(0, 1, may_grant, 1));
         w.run(w.server);
-        w.syscall(Syscall::Recv, w.endpoint, {}, answers);
+        w.syscall(Syscall::Recv, receives, {}, answers);
         w.run(w.client);
         w.syscall(Syscall::Call, w.endpoint, {});
         w.run(w.server);

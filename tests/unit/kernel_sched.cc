@@ -79,6 +79,29 @@ TEST_CASE("a rest too small to run on waits for the next refill", "[refill]") {
     CHECK(c->first().amount == Ticks(10'000));
 }
 
+TEST_CASE("a budget that is overrun each time comes back each period, less the overrun", "[refill]") {
+    host::reset();
+    for (Word budget : {700u, 750u, 1100u, 10'000u}) {
+        LooseContext c;
+        constexpr Word overrun = 40, period = 62'500;
+        constexpr unsigned periods = 200;
+        refill_new(c.context, 8, Ticks(budget), Ticks(period), Ticks(0));
+        Word now = 0;
+        for (unsigned i = 0; i < periods; ++i) {
+            now = std::max(now, c->first().time.raw);
+            refill_unblock(c.context, Ticks(now));
+            Word used = c->first().amount.raw + overrun;
+            refill_charge(c.context, Ticks(used));
+            now += used;
+            REQUIRE(sum(c.context) == budget);
+        }
+        INFO("budget " << budget);
+        CHECK(now <= periods * period);
+        CHECK(c->consumed.raw <= periods * budget + overrun);
+        CHECK(c->consumed.raw >= periods * (budget - overrun));
+    }
+}
+
 TEST_CASE("a full ring delays, and loses nothing", "[refill]") {
     host::reset();
     LooseContext c;
@@ -665,6 +688,23 @@ TEST_CASE("a YieldTo that is not over when something happens to either side", "[
         CHECK(w.current() == w.caller.object);
         CHECK(w.answer(w.caller) == success({100}));
     }
+}
+
+TEST_CASE("a thread that is resumed while its YieldTo waits for a timeout handler has its YieldTo over", "[sched]") {
+    Yielding w;
+    Word timeouts = w.make(ObjectType::Endpoint);
+    w.must(w.caller.tcb, Method::TCBSetTimeoutEndpoint, {}, {timeouts});
+    w.configure(w.caller.context, {.budget_us = 100, .period_us = 1'000'000});
+    w.let_go();
+    while (w.current() != w.caller.object) w.syscall(Syscall::Yield, 0);
+    // The budget ends with the system call.
+    hardware.time += 6'250;
+    w.yield_to(w.target);
+    REQUIRE(w.caller->yielding_to != nullptr);
+    REQUIRE(w.caller->faulted());
+    w.must(w.caller.tcb, Method::TCBResume);
+    CHECK(w.caller->yielding_to == nullptr);
+    CHECK(!w.caller->faulted());
 }
 
 TEST_CASE("YieldTo by a message before a receive goes on with the receive", "[sched]") {

@@ -107,6 +107,12 @@ bool is_device(const Cap& cap) {
     return (cap.is(CapType::Untyped) && as<UntypedCap>(cap).is_device()) || (cap.is(CapType::Frame) && as<FrameCap>(cap).is_device());
 }
 
+bool serves_faults(const Cap& cap) {
+    if (!cap.is(CapType::Endpoint)) return false;
+    const EndpointCap& endpoint = as<EndpointCap>(cap);
+    return endpoint.can_send() && (endpoint.can_grant() || endpoint.can_grant_reply());
+}
+
 bool same_point(const DebugPoint& a, const DebugPoint& b) {
     return a.enabled == b.enabled && a.address == b.address && a.size == b.size && a.access == b.access;
 }
@@ -379,6 +385,10 @@ private:
         }
         require(!thread.faulted() || thread.state == ThreadState::BlockedOnSend || thread.state == ThreadState::BlockedOnReply,
                 "fault_pending", "a thread has a fault that nobody handles", &thread);
+        for (TcbSlot slot : {TcbSlot::FaultHandler, TcbSlot::TimeoutHandler}) {
+            const Cap& handler = thread.cap(slot);
+            require(handler.is_null() || serves_faults(handler), "fault_handler", "a thread has a handler that it cannot call", &thread);
+        }
         if (Notification* bound = thread.bound_notification) {
             require(contains(notifications_, bound), "bound_notification", "a thread is bound to a dead notification", &thread);
             require(bound->bound_tcb == &thread, "bound_notification", "a thread's notification is not bound to it", &thread);

@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Operations that only the present state makes possible, or worth while.
+#include "director.hpp"
+
+#include "object/endpoint.hpp"
+#include "object/notification.hpp"
+#include "object/reply.hpp"
+#include "object/sched_context.hpp"
+#include "cap/slot.hpp"
+#include "sched/scheduler.hpp"
+
+#include <algorithm>
+
+namespace caprock::lockstep {
+
+using abi::Method;
+using abi::Syscall;
+using fuzz::Operation;
+using fuzz::WordKind;
+
+void Director::invoke(Operation& operation, Method method, uint64_t cap, std::initializer_list<uint64_t> words, std::initializer_list<uint64_t> caps) {
+    start(operation);
+    operation.method = method;
+    operation.x[0] = cap;
+    operation.x[1] = abi::MessageInfo::make(words.size(), caps.size(), 0, static_cast<uint64_t>(method)).raw;
+    operation.x[7] = static_cast<uint64_t>(Syscall::Call);
+    unsigned i = 0;
+    for (uint64_t value : words) word(operation, i++) = value;
+    operation.message_words = i;
+    std::copy(caps.begin(), caps.end(), operation.caps);
+}
+
+// A message of any length, with any capabilities, to a target.
+void Director::write_message(Operation& operation, Syscall number, uint64_t target) {
+    start(operation);
+    uint64_t length = choices_.one_in(3) ? choices_.below(40) : choices_.below(14);
+    for (unsigned i = 0; i < length; ++i) word(operation, i) = choices_.one_in(3) ? choices_.word() & 0xffff'ffff : 0x6b00 + i;
+    uint64_t caps = choices_.one_in(2) ? choices_.below(4) : 0;
+    for (uint64_t& cap : operation.caps) cap = holder(~uint32_t{0}).value_or(0);
+    operation.message_words = static_cast<unsigned>(length);
+    operation.x[0] = target;
+    operation.x[1] = abi::MessageInfo::make(length, caps, 0, choices_.one_in(4) ? 1 : 0).raw;
+    operation.x[6] = holder(mask_of(CapType::Reply)).value_or(0);
+    operation.x[7] = static_cast<uint64_t>(number) | (choices_.one_in(6) ? abi::syscall_flag_require_donation : 0);
+    operation.x[8] = holder(mask_of(CapType::Endpoint) | mask_of(CapType::Notification)).value_or(0);
+    std::optional<uint64_t> cnode = holder(mask_of(CapType::CNode));
+    std::optional<Place> place = cnode ? place_in(*cnode, WordKind::Target, Method::None) : std::nullopt;
+    if (!place) return;
+    operation.receive_cnode = *cnode;
+    operation.receive_index = place->index;
+    operation.receive_depth = place->depth;
+}
+
+bool Director::answer(Operation& operation, const Tcb& current) {
+    auto waits = [](const Cap& cap) {
+        const Tcb* thread = cap.as_object<Reply>().tcb;
+        return thread != nullptr && thread->state == ThreadState::BlockedOnReply;
+    };
+    // The call whose context this thread runs on: the answer leaves it without one.
+    auto returns_time = [&](const Cap& cap) { return waits(cap) && cap.as_object<Reply>().context == current.sched_context; };
+    std::optional<uint64_t> reply = choices_.one_in(2) ? holder_of(CapType::Reply, returns_time) : std::nullopt;
+    if (!reply) reply = holder_of(CapType::Reply, waits);
+    if (!reply) return false;
+    auto sends = [](const Cap& cap) { return as<EndpointCap>(cap).can_receive() && cap.as_object<Endpoint>().sending(); };
+    std::optional<uint64_t> endpoint = choices_.one_in(2) ? holder_of(CapType::Endpoint, sends) : std::nullopt;
+    if (!endpoint) endpoint = holder(mask_of(CapType::Endpoint));
+    uint64_t target = endpoint.value_or(0);
+    switch (choices_.below(5)) {
+        case 0: write_message(operation, Syscall::Send, *reply); return true;
+        case 1:
+        case 2:
+            write_message(operation, Syscall::ReplyRecv, target);
+            operation.x[6] = *reply;
+            if (choices_.one_in(2)) operation.x[7] |= abi::syscall_flag_require_donation;
+            return true;
+        case 3:
+            write_message(operation, choices_.one_in(2) ? Syscall::NBSendRecv : Syscall::NBSendWait, target);
+            operation.x[8] = *reply;
+            return true;
+        default: write_message(operation, choices_.one_in(2) ? Syscall::NBSend : Syscall::Call, *reply); return true;
+    }
+}
+
+// Waits in line with others that send.
+bool Director::wait_in_line(Operation& operation) {
+    auto takes_senders = [](const Cap& cap) { return as<EndpointCap>(cap).can_send() && !cap.as_object<Endpoint>().receiving(); };
+    std::optional<uint64_t> endpoint = holder_of(CapType::Endpoint, takes_senders);
+    if (!endpoint) return false;
+    write_message(operation, choices_.one_in(3) ? Syscall::Call : Syscall::Send, *endpoint);
+    return true;
+}
+
+bool Director::send(Operation& operation) {
+    auto receives = [](const Cap& cap) { return as<EndpointCap>(cap).can_send() && cap.as_object<Endpoint>().receiving(); };
+    std::optional<uint64_t> endpoint = holder_of(CapType::Endpoint, receives);
+    if (!endpoint) return false;
+    Syscall number = choices_.one_of({Syscall::Call, Syscall::Call, Syscall::Send, Syscall::NBSend, Syscall::NBSendRecv, Syscall::NBSendWait});
+    write_message(operation, number, *endpoint);
+    if (choices_.one_in(2)) operation.x[8] = *endpoint;
+    return true;
+}
+
+bool Director::receive(Operation& operation) {
+    auto sends = [](const Cap& cap) { return as<EndpointCap>(cap).can_receive() && cap.as_object<Endpoint>().sending(); };
+    std::optional<uint64_t> endpoint = holder_of(CapType::Endpoint, sends);
+    if (!endpoint) return false;
+    Syscall number = choices_.one_of({Syscall::Recv, Syscall::NBRecv, Syscall::Wait, Syscall::NBWait, Syscall::ReplyRecv, Syscall::NBSendRecv});
+    write_message(operation, number, *endpoint);
+    return true;
+}
+
+bool Director::yield_to(Operation& operation, const Tcb& current) {
+    auto is_ready = [&](const Cap& cap) {
+        const Tcb* thread = cap.as_object<SchedContext>().tcb;
+        return thread != nullptr && thread != &current && schedulable(*thread);
+    };
+    std::optional<uint64_t> context = holder_of(CapType::SchedContext, is_ready);
+    if (!context) return false;
+    invoke(operation, Method::SchedContextYieldTo, *context, {}, {});
+    if (choices_.one_in(6)) operation.x[7] = static_cast<uint64_t>(Syscall::Send);
+    if (!choices_.one_in(6)) return true;
+    operation.x[8] = *context;
+    operation.x[0] = holder(mask_of(CapType::Endpoint)).value_or(0);
+    operation.x[6] = holder(mask_of(CapType::Reply)).value_or(0);
+    operation.x[7] = static_cast<uint64_t>(Syscall::NBSendRecv);
+    return true;
+}
+
+// Three slots of one CNode: source and destination may be the same, and so may others.
+bool Director::rotate(Operation& operation) {
+    std::optional<uint64_t> cnode = holder(mask_of(CapType::CNode));
+    if (!cnode) return false;
+    std::optional<Place> source = place_in(*cnode, WordKind::Source, Method::None);
+    std::optional<Place> pivot = place_in(*cnode, WordKind::Source, Method::None);
+    std::optional<Place> empty = place_in(*cnode, WordKind::Target, Method::None);
+    if (!source || !pivot || !empty) return false;
+    Place to = choices_.one_in(2) ? *source : *empty;
+    uint64_t badge = choices_.one_in(2) ? 0 : choices_.below(8);
+    invoke(operation, Method::CNodeRotate, *cnode, {to.index, to.depth, badge, pivot->index, pivot->depth, badge, source->index, source->depth},
+           {*cnode, *cnode});
+    return true;
+}
+
+// A frame at a place of its size; most of these have the tables that it takes.
+bool Director::map(Operation& operation) {
+    auto is_free = [](const Cap& cap) { return !as<FrameCap>(cap).is_mapped(); };
+    std::optional<uint64_t> frame = holder_of(CapType::Frame, is_free);
+    std::optional<uint64_t> space = holder(mask_of(CapType::VSpace));
+    if (!frame || !space) return false;
+    uint64_t size = as<FrameCap>(space_[*frame].cap).size_bits().bytes();
+    uint64_t address = (fuzz::buffer_address & ~(size - 1)) + size * choices_.below(6);
+    invoke(operation, Method::FrameMap, *frame, {address, choices_.below(4), choices_.below(8)}, {*space});
+    return true;
+}
+
+// A mapped frame, where it is or elsewhere, or one where another is.
+bool Director::map_again(Operation& operation) {
+    auto mapped = [](const Cap& cap) { return as<FrameCap>(cap).is_mapped(); };
+    std::optional<uint64_t> known = holder_of(CapType::Frame, mapped);
+    std::optional<uint64_t> space = holder(mask_of(CapType::VSpace));
+    if (!known || !space) return false;
+    uint64_t address = as<FrameCap>(space_[*known].cap).address().raw;
+    if (choices_.one_in(4)) address += 4096 * choices_.below(3);
+    uint64_t frame = choices_.one_in(3) ? holder(mask_of(CapType::Frame)).value_or(*known) : *known;
+    invoke(operation, Method::FrameMap, frame, {address, choices_.below(4), choices_.below(8)}, {*space});
+    return true;
+}
+
+// An address space whose ASID pool goes: what still names it is to be refused everywhere.
+bool Director::lose_space(Operation& operation) {
+    auto is_later = [](const Cap& cap) { return as<AsidPoolCap>(cap).number() != 0; };
+    std::optional<uint64_t> pool = holder_of(CapType::ASIDPool, is_later);
+    auto is_lost = [&](const Cap& cap) {
+        Word asid = as<VSpaceCap>(cap).number();
+        return asid != 0 && vspace_of(*host::hardware.core->kernel, Asid(static_cast<uint16_t>(asid))) != cap.object();
+    };
+    if (std::optional<uint64_t> lost = holder_of(CapType::VSpace, is_lost)) return use_lost_space(operation, *lost);
+    if (!pool) return false;
+    auto is_new = [](const Cap& cap) { return as<VSpaceCap>(cap).number() == 0; };
+    std::optional<uint64_t> space = holder_of(CapType::VSpace, is_new);
+    std::optional<Place> place = own_place(*pool);
+    if (space && choices_.one_in(2)) {
+        invoke(operation, Method::ASIDPoolAssign, *pool, {}, {*space});
+    } else if (place) {
+        invoke(operation, Method::CNodeDelete, *own_cnode(), {place->index, place->depth}, {});
+    } else {
+        return false;
+    }
+    return true;
+}
+
+bool Director::use_lost_space(Operation& operation, uint64_t space) {
+    uint64_t address = fuzz::buffer_address + 4096 * choices_.below(4);
+    uint64_t frame = holder(mask_of(CapType::Frame)).value_or(0);
+    uint64_t table = holder(mask_of(CapType::PageTable)).value_or(0);
+    uint64_t thread = holder(mask_of(CapType::TCB)).value_or(0);
+    uint64_t cnode = own_cnode().value_or(0);
+    switch (choices_.below(7)) {
+        case 0: invoke(operation, Method::FrameMap, frame, {address, 3, 5}, {space}); return true;
+        case 1: invoke(operation, Method::PageTableMap, table, {address, 1}, {space}); return true;
+        case 2: invoke(operation, Method::TCBSetSpace, thread, {0, 0}, {0, cnode, space}); return true;
+        case 3: invoke(operation, Method::TCBConfigure, thread, {0, 0, 0}, {cnode, space, 0}); return true;
+        case 4: invoke(operation, Method::InspectReadVSpace, holder(mask_of(CapType::Inspect)).value_or(0), {address}, {space}); return true;
+        default: {
+            constexpr Method maintenance[] = {Method::VSpaceCleanData, Method::VSpaceInvalidateData, Method::VSpaceCleanInvalidateData,
+                                              Method::VSpaceUnifyInstruction};
+            invoke(operation, choices_.one_of(maintenance), space, {address, address + 4096}, {});
+            return true;
+        }
+    }
+}
+
+// The handler of an interrupt that has no line at the controller: a signal of software, or SError.
+bool Director::use_signal(Operation& operation) {
+    constexpr Word first_line = 16;
+    auto has_no_line = [](const Cap& cap) {
+        Word irq = as<IrqHandlerCap>(cap).number();
+        return irq < first_line || irq == abi::irq_serror;
+    };
+    std::optional<uint64_t> handler = holder_of(CapType::IRQHandler, has_no_line);
+    if (!handler) return false;
+    switch (choices_.below(4)) {
+        case 0: invoke(operation, Method::IRQHandlerAck, *handler, {}, {}); return true;
+        case 1: invoke(operation, Method::IRQHandlerClear, *handler, {}, {}); return true;
+        default: {
+            invoke(operation, Method::IRQHandlerSetNotification, *handler, {}, {holder(mask_of(CapType::Notification)).value_or(0)});
+            return true;
+        }
+    }
+}
+
+// Memory that was used already, or cleared in part only: of one untyped large and small objects.
+bool Director::retype_again(Operation& operation) {
+    using abi::ObjectType;
+    auto is_large = [](const Cap& cap) { return as<UntypedCap>(cap).size_bits().raw > page_bits; };
+    std::optional<uint64_t> untyped = holder_of(CapType::Untyped, is_large);
+    std::optional<uint64_t> cnode = own_cnode();
+    if (!untyped || !cnode) return false;
+    struct Choice {
+        ObjectType type;
+        uint64_t bits;
+        CapType shelf;
+    };
+    constexpr Choice few[] = {{ObjectType::CNode, 11, CapType::CNode},     {ObjectType::CNode, 10, CapType::CNode}, {ObjectType::SmallPage, 0, CapType::Frame},
+                              {ObjectType::SmallPage, 0, CapType::Frame},  {ObjectType::Endpoint, 0, CapType::Endpoint},
+                              {ObjectType::SchedContext, 15, CapType::SchedContext}, {ObjectType::TCB, 0, CapType::TCB}};
+    const Choice& choice = choices_.one_of(few);
+    uint64_t first = fuzz::shelf_slot(choice.shelf, fuzz::given(choice.shelf) + choices_.below(2));
+    uint64_t count = 1 + choices_.below(3);
+    invoke(operation, Method::UntypedRetype, *untyped, {static_cast<uint64_t>(choice.type), choice.bits, 0, 0, first, count}, {*cnode});
+    return true;
+}
+
+bool Director::cancel(Operation& operation) {
+    auto has_senders = [](const Cap& cap) { return cap.as_object<Endpoint>().sending() && as<EndpointCap>(cap).badge().raw != 0; };
+    std::optional<uint64_t> endpoint = holder_of(CapType::Endpoint, has_senders);
+    std::optional<uint64_t> cnode = own_cnode();
+    if (!endpoint || !cnode) return false;
+    std::optional<Container> container = container_of(space_[*cnode].cap);
+    invoke(operation, Method::CNodeCancelBadgedSends, *cnode, {container->guard | *endpoint, container->depth}, {});
+    return true;
+}
+
+// A context in use, or one whose thread waits for its budget.
+bool Director::configure(Operation& operation, const Tcb& current) {
+    auto in_use = [&](const Cap& cap) {
+        const SchedContext& context = cap.as_object<SchedContext>();
+        return &context == current.sched_context || (context.tcb != nullptr && (context.tcb->release.linked() || choices_.one_in(3)));
+    };
+    std::optional<uint64_t> context = holder_of(CapType::SchedContext, in_use);
+    std::optional<uint64_t> control = holder(mask_of(CapType::SchedControl));
+    if (!context || !control) return false;
+    uint64_t budget = 10 + choices_.below(choices_.one_in(2) ? 30 : 2'000);
+    uint64_t period = budget + (choices_.one_in(3) ? 0 : choices_.below(3'000));
+    invoke(operation, Method::SchedControlConfigureFlags, *control, {budget, period, choices_.below(3), choices_.below(256), choices_.below(2)}, {*context});
+    return true;
+}
+
+// Takes the place of a capability in a thread's slot that may be the last one: what it stands for goes, in several steps.
+bool Director::replace(Operation& operation, const Tcb& current) {
+    auto holds_last = [&](const Cap& cap) {
+        const Tcb& thread = cap.as_object<Tcb>();
+        auto is_last = [](const Slot& slot) { return !slot.empty() && is_final(slot); };
+        return &thread != &current && std::any_of(std::begin(thread.slots), std::end(thread.slots), is_last);
+    };
+    std::optional<uint64_t> thread = holder_of(CapType::TCB, holds_last);
+    if (!thread) return false;
+    uint64_t endpoint = holder(mask_of(CapType::Endpoint)).value_or(0);
+    uint64_t cnode = holder(mask_of(CapType::CNode)).value_or(0);
+    uint64_t space = holder(mask_of(CapType::VSpace)).value_or(0);
+    uint64_t guard = choices_.one_in(2) ? 0 : abi::CNodeCapData::make(64 - fuzz::space_bits, 0).raw;
+    switch (choices_.below(4)) {
+        case 0: invoke(operation, Method::TCBSetTimeoutEndpoint, *thread, {}, {endpoint}); return true;
+        case 1: invoke(operation, Method::TCBConfigure, *thread, {guard, 0, 0}, {cnode, space, 0}); return true;
+        case 2: {
+            std::optional<uint64_t> context = holder(mask_of(CapType::SchedContext));
+            std::optional<uint64_t> authority = holder(mask_of(CapType::TCB));
+            invoke(operation, Method::TCBSetSchedParams, *thread, {1, 1}, {*authority, choices_.one_in(2) ? 0 : context.value_or(0), endpoint});
+            return true;
+        }
+        default: invoke(operation, Method::TCBSetSpace, *thread, {guard, 0}, {endpoint, cnode, space}); return true;
+    }
+}
+
+// What a thread's slot, or an interrupt's, has a copy of loses its other capabilities.
+bool Director::strip(Operation& operation) {
+    std::vector<uint64_t> found;
+    for (uint64_t i = 0; i < space_slots; ++i) {
+        const Cap& cap = space_[i].cap;
+        bool made_here = (cap.is(CapType::CNode) || cap.is(CapType::Endpoint) || cap.is(CapType::Notification)) && space_[i].revocable();
+        if (made_here) found.push_back(i);
+    }
+    if (found.empty()) return false;
+    uint64_t slot = *one_of(found);
+    std::optional<uint64_t> thread = holder(mask_of(CapType::TCB));
+    std::optional<uint64_t> handler = holder(mask_of(CapType::IRQHandler));
+    std::optional<Place> place = own_place(slot);
+    CapType type = space_[slot].cap.type();
+    if (place && choices_.one_in(2)) {
+        invoke(operation, Method::CNodeDelete, *own_cnode(),
+               {place->index, place->depth}, {});
+    } else if (type == CapType::Notification && handler) {
+        invoke(operation, Method::IRQHandlerSetNotification, *handler, {}, {slot});
+    } else if (type == CapType::Endpoint && thread) {
+        invoke(operation, Method::TCBSetTimeoutEndpoint, *thread, {}, {slot});
+    } else if (type == CapType::CNode && thread) {
+        invoke(operation, Method::TCBSetSpace, *thread, {0, 0}, {0, slot, holder(mask_of(CapType::VSpace)).value_or(0)});
+    } else {
+        return false;
+    }
+    return true;
+}
+
+// A Send, which lends no time, to who wants some and has none.
+bool Director::send_without_time(Operation& operation) {
+    auto wants_time = [](const Cap& cap) {
+        const Endpoint& endpoint = cap.as_object<Endpoint>();
+        const Tcb* receiver = endpoint.receiving() ? endpoint.queue.head : nullptr;
+        return as<EndpointCap>(cap).can_send() && receiver != nullptr && receiver->receiving.has(ReceiveOptions::require_donation) &&
+            receiver->sched_context == nullptr;
+    };
+    std::optional<uint64_t> endpoint = holder_of(CapType::Endpoint, wants_time);
+    if (!endpoint) return false;
+    write_message(operation, choices_.one_of({Syscall::Send, Syscall::NBSend, Syscall::Call}), *endpoint);
+    return true;
+}
+
+// A thread that waits for messages, and can answer them or wants time with them, loses its own time.
+bool Director::make_passive(Operation& operation, const Tcb& current) {
+    auto waits = [&](const Cap& cap) {
+        const Tcb* thread = cap.as_object<SchedContext>().tcb;
+        return thread != nullptr && thread != &current && thread->state == ThreadState::BlockedOnReceive &&
+            (thread->reply != nullptr || thread->receiving.has(ReceiveOptions::require_donation));
+    };
+    std::optional<uint64_t> context = holder_of(CapType::SchedContext, waits);
+    if (!context) return false;
+    invoke(operation, Method::SchedContextUnbind, *context, {}, {});
+    return true;
+}
+
+bool Director::opportunity(Operation& operation, const Slot* space, const Tcb& current) {
+    space_ = space;
+    switch (choices_.below(20)) {
+        case 0:
+        case 1: return answer(operation, current);
+        case 2:
+        case 3: return send(operation);
+        case 4: return receive(operation);
+        case 5: return yield_to(operation, current);
+        case 6: return rotate(operation);
+        case 7: return map_again(operation);
+        case 8: return cancel(operation);
+        case 9: return configure(operation, current);
+        case 10: return replace(operation, current);
+        case 11:
+        case 12: return strip(operation);
+        case 13: return send_without_time(operation) || make_passive(operation, current);
+        case 14: return wait_in_line(operation);
+        case 15: return map(operation);
+        case 16: return lose_space(operation);
+        case 17: return use_signal(operation);
+        case 18: return retype_again(operation);
+        default: return make_passive(operation, current) || configure(operation, current);
+    }
+}
+
+std::optional<Ticks> Director::instant(const Slot* space) {
+    space_ = space;
+    auto has_refills = [](const Cap& cap) { return cap.as_object<SchedContext>().configured() && !cap.as_object<SchedContext>().round_robin(); };
+    std::optional<uint64_t> chosen = holder_of(CapType::SchedContext, has_refills);
+    if (!chosen) return std::nullopt;
+    SchedContext& context = space_[*chosen].cap.as_object<SchedContext>();
+    const Refill& first = context.first();
+    const Refill& next = context.refill(context.count > 1 ? 1 : 0);
+    switch (choices_.below(5)) {
+        case 0: return first.time;
+        case 1: return first.time + first.amount.raw;
+        case 2: return next.time;
+        case 3: return next.time - first.amount.raw;
+        default: return next.time - context.period.raw;
+    }
+}
+
+}  // namespace caprock::lockstep
