@@ -22,14 +22,18 @@ Lookup resolve(const Cap& root, CPtr address, unsigned depth);
 
 // The slot that `address` names in a thread's CSpace, or null; `lookup_fault` says why.
 Slot* find_slot(const Tcb& thread, CPtr address);
-// The same where messages pass: most CSpaces are one CNode whose guard and radix make 64 bits, which takes a few instructions.
-[[gnu::always_inline]] inline Slot* find_slot_quickly(const Tcb& thread, CPtr address) {
+// The same where messages pass: most CSpaces are one CNode whose guard and radix make 64 bits.
+[[gnu::always_inline]] inline bool is_flat(const Tcb& thread, CPtr address) {
     const Cap& root = thread.cap(TcbSlot::CSpace);
     const CNodeCap& cnode = as<CNodeCap>(root);
-    unsigned radix = cnode.radix();
-    bool flat = root.is(CapType::CNode) && cnode.guard_size() + radix == word_bits && address.raw >> radix == cnode.guard();
-    if (!flat) return find_slot(thread, address);
-    return arch::pointer<Slot>(root.object()) + (address.raw & ((Word{1} << radix) - 1));
+    return root.is(CapType::CNode) && cnode.guard_size() + cnode.radix() == word_bits && address.raw >> cnode.radix() == cnode.guard();
+}
+[[gnu::always_inline]] inline Slot& slot_in_flat(const Tcb& thread, CPtr address) {
+    const Cap& root = thread.cap(TcbSlot::CSpace);
+    return arch::pointer<Slot>(root.object())[address.raw & ((Word{1} << as<CNodeCap>(root).radix()) - 1)];
+}
+[[gnu::always_inline]] inline Slot* find_slot_quickly(const Tcb& thread, CPtr address) {
+    return is_flat(thread, address) ? &slot_in_flat(thread, address) : find_slot(thread, address);
 }
 LookupFault lookup_fault(const Tcb& thread, CPtr address);
 

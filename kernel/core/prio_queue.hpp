@@ -25,10 +25,21 @@ struct PrioQueue {
 
     bool empty() const { return head == nullptr; }
 
+    // Nobody else is in it.
+    [[gnu::always_inline]] bool holds_only(const T& thread) const { return head == &thread && thread.wait.ring.next == &thread && thread.wait.lower == nullptr; }
+
+    // The first one in.
+    [[gnu::always_inline]] void start(T& thread) { lead(nullptr, nullptr, thread); }
+    // The last one out.
+    [[gnu::always_inline]] void end(T& thread) {
+        head = nullptr;
+        thread.wait.ring.next = nullptr;
+    }
+
     [[gnu::always_inline]] void insert(T& thread) {
         assert_that(!thread.wait.linked(), "blocked_waits");
         if (head == nullptr) {
-            lead(nullptr, nullptr, thread);
+            start(thread);
         } else {
             insert_among(thread);
         }
@@ -37,9 +48,8 @@ struct PrioQueue {
     [[gnu::always_inline]] void remove(T& thread) {
         WaitHook<T>& hook = thread.wait;
         assert_that(hook.linked() && head != nullptr, "blocked_waits");
-        if (head == &thread && hook.ring.next == &thread && hook.lower == nullptr) {
-            head = nullptr;
-            hook.ring.next = nullptr;
+        if (holds_only(thread)) {
+            end(thread);
         } else {
             remove_among(thread);
         }

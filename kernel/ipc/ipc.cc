@@ -13,20 +13,6 @@ namespace caprock {
 
 namespace {
 
-// Copies message words [First, Last) as far as the message goes, and clears the others of them.
-template <unsigned First, unsigned Last>
-[[gnu::always_inline]] inline void copy_bank(const Context& from, Context& to, unsigned length) {
-    if (length <= First) return clear_register_words<First, Last>(to);
-#pragma GCC unroll 12
-    for (unsigned i = First; i < Last; ++i) to.x[reg::word(i)] = from.x[reg::word(i)];
-    for (unsigned i = length; i < Last; ++i) to.x[reg::word(i)] = 0;
-}
-
-void copy_register_words(const Context& from, Context& to, unsigned length) {
-    copy_bank<0, 4>(from, to, length);
-    copy_bank<4, register_words>(from, to, length);
-}
-
 // Copies words 12 and up, which the sender has a buffer for; returns the length that the receiver gets.
 unsigned copy_buffer_words(const Tcb& sender, Tcb& receiver, unsigned length) {
     const IPCBuffer* from = readable_buffer(sender);

@@ -70,6 +70,20 @@ template <unsigned First = 0, unsigned Last = register_words>
     for (unsigned i = First; i < Last; ++i) context.x[reg::word(i)] = 0;
 }
 
+// Copies message words [First, Last) as far as the message goes, and clears the others of them.
+template <unsigned First, unsigned Last>
+[[gnu::always_inline]] inline void copy_bank(const Context& from, Context& to, unsigned length) {
+    if (length <= First) return clear_register_words<First, Last>(to);
+#pragma GCC unroll 12
+    for (unsigned i = First; i < Last; ++i) to.x[reg::word(i)] = from.x[reg::word(i)];
+    for (unsigned i = length; i < Last; ++i) to.x[reg::word(i)] = 0;
+}
+
+[[gnu::always_inline]] inline void copy_register_words(const Context& from, Context& to, unsigned length) {
+    copy_bank<0, 4>(from, to, length);
+    copy_bank<4, register_words>(from, to, length);
+}
+
 // Gives `thread` the badge and info that its system call returns.
 inline void set_received(Tcb& thread, Badge badge, MessageInfo info) {
     thread.context.x[reg::cap] = badge.raw;

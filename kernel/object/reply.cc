@@ -3,6 +3,7 @@
 
 #include "core/panic.hpp"
 #include "ipc/ipc.hpp"
+#include "object/call_stack.hpp"
 #include "sched/scheduler.hpp"
 
 namespace caprock {
@@ -10,41 +11,22 @@ namespace caprock {
 void push_call(Reply& reply, Tcb& caller, Tcb& callee, bool donate_context) {
     assert_that(reply.tcb == nullptr && caller.reply == nullptr, "reply_tie");
     assert_that(reply.prev == nullptr && reply.next == nullptr && reply.context == nullptr, "call_stack");
-    reply.tcb = &caller;
-    caller.reply = &reply;
-    caller.receiving = callee.receiving;
-    caller.state = ThreadState::BlockedOnReply;
+    tie_caller(reply, caller, callee);
     SchedContext* context = caller.sched_context;
     if (!donate_context || context == nullptr || callee.sched_context != nullptr) return;
-    Reply* newest = context->reply;
-    if (newest != nullptr) {
-        newest->next = &reply;
-        newest->context = nullptr;
-    }
-    reply.prev = newest;
-    reply.context = context;
-    context->reply = &reply;
-    // A caller is blocked, so it is in no queue of the scheduler.
-    caller.sched_context = nullptr;
-    context->tcb = &callee;
-    callee.sched_context = context;
+    push_on_stack(reply, *context);
+    hand_over(*context, caller, callee);
 }
 
 void pop_call(Core& core, Reply& reply) {
     Tcb& caller = *reply.tcb;
     SchedContext* context = reply.context;
     if (context == nullptr) return detach_call(reply);
-    Reply* older = reply.prev;
     assert_that(caller.reply == &reply, "reply_tie");
-    assert_that(context->reply == &reply && reply.next == nullptr && (older == nullptr || older->next == &reply), "call_stack");
-    context->reply = older;
-    if (older != nullptr) {
-        older->next = nullptr;
-        older->context = context;
-    }
+    assert_that(context->reply == &reply && reply.next == nullptr && (reply.prev == nullptr || reply.prev->next == &reply), "call_stack");
+    pop_off_stack(reply, *context);
+    untie_caller(caller);
     if (caller.sched_context == nullptr) donate(core, *context, caller);
-    reply = Reply{};
-    caller.reply = nullptr;
 }
 
 void detach_call(Reply& reply) {

@@ -2,6 +2,7 @@
 #include "sched/scheduler.hpp"
 
 #include "core/panic.hpp"
+#include "sched/switch.hpp"
 
 namespace caprock {
 
@@ -82,17 +83,6 @@ void switch_context(Core& core, SchedContext* context) {
     if (context != nullptr && !context->sporadic) refill_unblock(*context, core.charged_until);
 }
 
-// The capability's ASID may have been taken from its VSpace since (its pool was deleted): the pool is asked, never the copy.
-[[gnu::always_inline]] inline void enter_address_space(const Kernel& kernel, const Tcb& thread) {
-    const Cap& root = thread.cap(TcbSlot::VSpace);
-    Asid asid(static_cast<uint16_t>(root.w1));
-    if (root.is(CapType::VSpace) && asid != Asid(0) && vspace_of(kernel, asid) == root.object()) {
-        arch::set_address_space(arch::to_physical(root.object()), asid);
-    } else {
-        arch::set_no_address_space();
-    }
-}
-
 void set_fpu(Core& core, bool open) {
     if (((core.special & Special::fpu) != 0) == open) return;
     core.special ^= Special::fpu;
@@ -107,23 +97,6 @@ void set_up_access(Core& core, const Tcb& thread) {
     }
     if ((concerned & Special::debug) != 0) arch::load_debug_state((thread.special & Special::debug) != 0 ? &thread.debug : nullptr);
     core.special = static_cast<uint8_t>((core.special & ~concerned) | (thread.special & concerned));
-}
-
-// What the switch from or to a special thread does beyond the usual.
-[[gnu::noinline]] void switch_special(Core& core, Tcb& next) {
-    set_fpu(core, core.fpu_owner == &next);
-    set_up_access(core, next);
-    if ((next.special & Special::yield) != 0) complete_yield(core, next);
-}
-
-[[gnu::always_inline]] inline void switch_thread(Core& core, Tcb& next) {
-    if (core.current == &next) return;
-    if (core.current != nullptr) arch::save_thread_pointers(core.current->context);
-    arch::load_thread_pointers(next.context);
-    enter_address_space(*core.kernel, next);
-    core.current = &next;
-    core.current_context = &next.context;
-    if ((core.special | next.special) != 0) switch_special(core, next);
 }
 
 void switch_to_idle(Core& core) {
@@ -181,6 +154,12 @@ void choose(Core& core) {
 
 }  // namespace
 
+[[gnu::noinline]] void switch_special(Core& core, Tcb& next) {
+    set_fpu(core, core.fpu_owner == &next);
+    set_up_access(core, next);
+    if ((next.special & Special::yield) != 0) complete_yield(core, next);
+}
+
 bool schedulable(const Tcb& thread) {
     return thread.state == ThreadState::Running && thread.sched_context != nullptr && thread.sched_context->configured() &&
            !thread.release.linked();
@@ -191,7 +170,7 @@ void assert_placement(const Tcb& thread) {
     if constexpr (debug_build) assert_that(schedulable(thread) && !thread.ready.linked(), "runnable_placed");
 }
 
-// After a choice. An exchange within a context needs no look at the queues.
+// An exchange within a context needs no look at the queues.
 void assert_choice(const Core& core) {
     if constexpr (debug_build) {
         const Tcb* current = core.current;

@@ -2,6 +2,7 @@
 // System calls: which send and receive phases a number stands for, and what each kind of capability does with them. The order of the checks is
 // the manual's chapter on system calls.
 #include "cap/lookup.hpp"
+#include "fastpath/fastpath.hpp"
 #include "ipc/fault.hpp"
 #include "ipc/ipc.hpp"
 #include "ipc/message.hpp"
@@ -269,18 +270,6 @@ Reply* answer(Core& core, Tcb& thread) {
     return &reply;
 }
 
-// The common case of `send` in a few instructions: an endpoint that the thread may send to.
-void call(Core& core, Tcb& thread, CPtr address) {
-    Slot* slot = find_slot_quickly(thread, address);
-    if (slot == nullptr || !slot->cap.is(CapType::Endpoint) || !as<EndpointCap>(slot->cap).can_send()) {
-        return send_only(core, thread, address, call_phase);
-    }
-    const EndpointCap& cap = as<EndpointCap>(slot->cap);
-    if (send_ipc(core, thread, cap.as_object<Endpoint>(), cap.badge(), SendOptions::through(cap, call_options)) == SendResult::Refused) {
-        set_result(thread, Failure::of(Error::NoDonation));
-    }
-}
-
 void reply_recv(Core& core, Tcb& thread) {
     if (requires_donation(thread)) {
         const Reply* reply = named_reply(thread);
@@ -309,15 +298,15 @@ void unknown_syscall(Core& core, Tcb& thread) {
 
 static_assert(abi::syscall_number_mask == UINT8_MAX);
 
+Syscall number_of(const Tcb& thread) { return static_cast<Syscall>(static_cast<uint8_t>(thread.context.x[reg::number])); }
+
 void perform(Core& core, Tcb& thread) {
     Context& context = thread.context;
     CPtr cap(context.x[reg::cap]);
     CPtr destination(context.x[reg::destination]);
-    auto number = static_cast<Syscall>(static_cast<uint8_t>(context.x[reg::number]));
-    // A round trip's two do not go through the table.
-    if (number == Syscall::Call) return call(core, thread, cap);
-    if (number == Syscall::ReplyRecv) return reply_recv(core, thread);
-    switch (number) {
+    switch (number_of(thread)) {
+        case Syscall::Call: return send_only(core, thread, cap, call_phase);
+        case Syscall::ReplyRecv: return reply_recv(core, thread);
         case Syscall::Send: return send_only(core, thread, cap, send_phase);
         case Syscall::NBSend: return send_only(core, thread, cap, nb_send_phase);
         case Syscall::Recv: return receive(core, thread, {.blocking = true, .with_reply = true});
@@ -336,7 +325,19 @@ void perform(Core& core, Tcb& thread) {
 
 using namespace caprock;
 
-extern "C" void handle_syscall(Core& core) {
+namespace {
+
+[[gnu::noinline]] void perform_and_schedule(Core& core) {
     perform(core, *core.current);
     schedule(core);
+}
+
+}  // namespace
+
+extern "C" void handle_syscall(Core& core) {
+    Tcb& thread = *core.current;
+    Syscall number = number_of(thread);
+    if (number == Syscall::Call && fast_call(core, thread)) return;
+    if (number == Syscall::ReplyRecv && fast_reply_recv(core, thread)) return;
+    perform_and_schedule(core);
 }

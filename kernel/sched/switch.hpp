@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The switch from one thread to another: what every switch does, in few instructions.
+#pragma once
+
+#include "arch/seam.hpp"
+#include "sched/core.hpp"
+
+namespace caprock {
+
+// What the switch from or to a special thread does beyond the usual.
+void switch_special(Core& core, Tcb& next);
+[[gnu::always_inline]] inline bool is_special(const Core& core, const Tcb& next) { return (core.special | next.special) != 0; }
+
+// After a choice of who runs: what a debug build asserts.
+void assert_choice(const Core& core);
+
+// The capability's ASID may have been taken from its VSpace since (its pool was deleted): the pool is asked, never the copy.
+[[gnu::always_inline]] inline bool has_address_space(const Kernel& kernel, const Tcb& thread) {
+    const Cap& root = thread.cap(TcbSlot::VSpace);
+    Asid asid(static_cast<uint16_t>(root.w1));
+    return root.is(CapType::VSpace) && asid != Asid(0) && vspace_of(kernel, asid) == root.object();
+}
+
+[[gnu::always_inline]] inline void enter_address_space(const Kernel& kernel, const Tcb& thread) {
+    const Cap& root = thread.cap(TcbSlot::VSpace);
+    if (has_address_space(kernel, thread)) {
+        arch::set_address_space(arch::to_physical(root.object()), Asid(static_cast<uint16_t>(root.w1)));
+    } else {
+        arch::set_no_address_space();
+    }
+}
+
+// What is done for every switch but for the address space and for special threads.
+[[gnu::always_inline]] inline void set_current(Core& core, Tcb* former, Tcb& next) {
+    if (former != nullptr) arch::save_thread_pointers(former->context);
+    arch::load_thread_pointers(next.context);
+    core.current = &next;
+    core.current_context = &next.context;
+}
+
+[[gnu::always_inline]] inline void switch_thread(Core& core, Tcb& next) {
+    if (core.current == &next) return;
+    enter_address_space(*core.kernel, next);
+    set_current(core, core.current, next);
+    if (is_special(core, next)) switch_special(core, next);
+}
+
+}  // namespace caprock
