@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The console: how the loader comes by its page, and the two UARTs. Failing to open is no error in itself: there would be nowhere to
+// The console: how the loader comes by its page. Failing to open is no error in itself: there would be nowhere to
 // report it.
 #include "capdl/loader/console.hpp"
 
@@ -11,18 +11,6 @@ namespace caprock::loader {
 namespace {
 
 constexpr uint64_t page_bytes = 4096;
-
-// PL011 (Arm DDI 0183): data, flags and the bit "transmit FIFO full".
-constexpr uint64_t pl011_data = 0x00;
-constexpr uint64_t pl011_flags = 0x18;
-constexpr uint32_t pl011_transmit_full = 1u << 5;
-
-// Mini-UART (BCM2711 ARM Peripherals, 2.2): data, line status and the bit "transmitter empty".
-constexpr uint64_t mini_uart_data = 0x00;
-constexpr uint64_t mini_uart_line_status = 0x14;
-constexpr uint32_t mini_uart_transmitter_empty = 1u << 5;
-
-bool is_mini_uart(const Loader& loader) { return loader.boot.platform->console_kind == static_cast<uint64_t>(abi::ConsoleKind::MiniUart); }
 
 }  // namespace
 
@@ -77,33 +65,13 @@ bool Console::map(uint64_t slot, unsigned size_bits) {
     const uint64_t window = size_bits == 12 ? console_window() : fill_window(size_bits);
     const abi::VMAttributes attributes = abi::VMAttributes::make(0, 0, 1);
     if (!Cap<Frame>{slot}.map(window, read_write, attributes, root_vspace).ok()) return false;
-    base_ = window + (loader_.boot.platform->console_paddr & ((uint64_t{1} << size_bits) - 1));
+    const abi::RootPlatform& platform = *loader_.boot.platform;
+    uart_.open(static_cast<abi::ConsoleKind>(platform.console_kind), window + (platform.console_paddr & ((uint64_t{1} << size_bits) - 1)));
     return true;
 }
 
-volatile uint32_t& Console::reg(uint64_t offset) const { return *reinterpret_cast<volatile uint32_t*>(base_ + offset); }
-
-bool Console::busy() const {
-    if (is_mini_uart(loader_)) return (reg(mini_uart_line_status) & mini_uart_transmitter_empty) == 0;
-    return (reg(pl011_flags) & pl011_transmit_full) != 0;
-}
-
-void Console::write(const Text& text) {
-    if (base_ == 0) return;
-    for (const char character : text) {
-        if (character == '\n') put('\r');
-        put(character);
-    }
-}
-
-void Console::put(char character) {
-    while (busy()) {
-    }
-    reg(is_mini_uart(loader_) ? mini_uart_data : pl011_data) = static_cast<uint8_t>(character);
-}
-
 void Console::close() {
-    base_ = 0;
+    uart_.close();
     if (copy_slot_ != 0) loader_.delete_slot(copy_slot_);
     if (revoke_slot_ != 0) {
         check(root_cnode.revoke(revoke_slot_, address_bits), [](Text& text) { text << "giving the console's page back"; });

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "capdl/loader/loader.hpp"
+#include "capdl/loader/uart.hpp"
 
 namespace caprock::loader {
 
@@ -21,18 +22,15 @@ public:
     bool open_untyped(uint64_t slot, const alloc::Untyped& untyped);
     /// Uses the page through a copy of the frame in `slot`, of 2^size_bits bytes (12 or 21), which holds it.
     bool open_frame(uint64_t slot, unsigned size_bits);
-    void write(const Text& text);
+    void write(const Text& text) { uart_.write(text); }
     /// Undoes what open did.
     void close();
 
 private:
     bool map(uint64_t slot, unsigned size_bits);
-    void put(char character);
-    volatile uint32_t& reg(uint64_t offset) const;
-    bool busy() const;
 
     Loader& loader_;
-    uint64_t base_ = 0;         // address of the UART's registers while mapped
+    Uart uart_;
     uint64_t revoke_slot_ = 0;  // untyped that the page was made of
     uint64_t copy_slot_ = 0;    // copy of a frame that it was mapped by
 };

@@ -38,7 +38,7 @@ bool measure(const Operation& operation, uint64_t number) {
 
 }  // namespace
 
-// start.S calls it.
+// tests/root_task/start.S calls it.
 extern "C" [[noreturn]] void root_main(const abi::RootBootInfo* info) {
     system.start(*info);
     start_monitor();

@@ -4,7 +4,7 @@
 
 #include "tests/worst_case/thread.hpp"
 
-extern "C" uint64_t wait_for_deadline(uint64_t notification);   // start.S
+extern "C" uint64_t wait_for_deadline(uint64_t notification);   // threads.S
 
 namespace caprock::worst_case {
 

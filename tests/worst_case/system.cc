@@ -20,16 +20,6 @@ namespace {
 
 constexpr unsigned kept_memory_bits = 25;
 
-// PL011 (Arm DDI 0183): data, flags and the bit "transmit FIFO full".
-constexpr uint64_t pl011_data = 0x00;
-constexpr uint64_t pl011_flags = 0x18;
-constexpr uint32_t pl011_transmit_full = 1u << 5;
-
-// Mini-UART (BCM2711 ARM Peripherals, 2.2): data, line status and the bit "transmitter empty".
-constexpr uint64_t mini_uart_data = 0x00;
-constexpr uint64_t mini_uart_line_status = 0x14;
-constexpr uint32_t mini_uart_transmitter_empty = 1u << 5;
-
 constexpr uint64_t console_window = 0x1000'0000;
 
 // Maps copies of the root task's image into `vspace`, at the same addresses.
@@ -94,7 +84,7 @@ void System::open_console() {
         retype(part, abi::ObjectType::SmallPage, 0, frame.address(), 1);
         map_tables(root_vspace, console_window);
         must(frame.map(console_window, read_write, uncached, root_vspace));
-        console_ = console_window + platform().console_paddr % page_bytes;
+        uart_.open(static_cast<abi::ConsoleKind>(platform().console_kind), console_window + platform().console_paddr % page_bytes);
     }
 }
 
@@ -118,27 +108,6 @@ void System::keep() {
 void System::clean_up() {
     revoke(memory_);
     for (; next_slot_ > first_operation_slot_; --next_slot_) delete_cap(CapRef{next_slot_ - 1});
-}
-
-volatile uint32_t& System::console_register(uint64_t offset) const { return *reinterpret_cast<volatile uint32_t*>(console_ + offset); }
-
-void System::put(char character) {
-    if (platform().console_kind == static_cast<uint64_t>(abi::ConsoleKind::MiniUart)) {
-        while ((console_register(mini_uart_line_status) & mini_uart_transmitter_empty) == 0) {}
-        console_register(mini_uart_data) = static_cast<uint8_t>(character);
-    } else {
-        while ((console_register(pl011_flags) & pl011_transmit_full) != 0) {}
-        console_register(pl011_data) = static_cast<uint8_t>(character);
-    }
-}
-
-// Before there is a console there is no way to say anything: the run then ends by its time limit.
-void System::print(const Text& text) {
-    if (console_ == 0) return;
-    for (const char character : text) {
-        if (character == '\n') put('\r');
-        put(character);
-    }
 }
 
 void fail(const Text& reason) {

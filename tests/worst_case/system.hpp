@@ -4,7 +4,8 @@
 
 #include "capdl/loader/boot_info.hpp"
 #include "capdl/loader/text.hpp"
-#include "caprock/objects.hpp"
+#include "capdl/loader/uart.hpp"
+#include "tests/root_task/object_types.hpp"
 
 namespace caprock::worst_case {
 
@@ -42,19 +43,6 @@ inline constexpr uint8_t worker_priority = 200;
 /// Places in the root task's address space: nothing is mapped in the terabyte from here on, not even a table of level 1.
 inline constexpr uint64_t empty_terabyte = 0x100'0000'0000;
 
-/// The type of object that a typed capability stands for.
-template <class T> inline constexpr abi::ObjectType object_type_of = T::no_such_object;
-template <> inline constexpr abi::ObjectType object_type_of<Untyped> = abi::ObjectType::Untyped;
-template <> inline constexpr abi::ObjectType object_type_of<TCB> = abi::ObjectType::TCB;
-template <> inline constexpr abi::ObjectType object_type_of<Endpoint> = abi::ObjectType::Endpoint;
-template <> inline constexpr abi::ObjectType object_type_of<Notification> = abi::ObjectType::Notification;
-template <> inline constexpr abi::ObjectType object_type_of<CNode> = abi::ObjectType::CNode;
-template <> inline constexpr abi::ObjectType object_type_of<SchedContext> = abi::ObjectType::SchedContext;
-template <> inline constexpr abi::ObjectType object_type_of<Reply> = abi::ObjectType::Reply;
-template <> inline constexpr abi::ObjectType object_type_of<VSpace> = abi::ObjectType::VSpace;
-template <> inline constexpr abi::ObjectType object_type_of<Frame> = abi::ObjectType::SmallPage;
-template <> inline constexpr abi::ObjectType object_type_of<PageTable> = abi::ObjectType::PageTable;
-
 /// All of the above's state. There is one.
 class System {
 public:
@@ -81,13 +69,12 @@ public:
     Cap<Untyped> giant() const { return Cap<Untyped>{giant_slot_}; }
     unsigned giant_bits() const { return giant_bits_; }
 
-    void print(const Text& text);
+    /// Before there is a console there is no way to say anything: the run then ends by its time limit.
+    void print(const Text& text) { uart_.write(text); }
 
 private:
     void take_memory();
     void open_console();
-    void put(char character);
-    volatile uint32_t& console_register(uint64_t offset) const;
 
     loader::BootView boot_;
     uint64_t next_slot_ = 0;
@@ -97,7 +84,7 @@ private:
     uint64_t giant_slot_ = 0;
     unsigned giant_bits_ = 0;
     Cap<VSpace> other_vspace_{};
-    uint64_t console_ = 0;
+    loader::Uart uart_;
 };
 
 extern System system;

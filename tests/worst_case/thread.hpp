@@ -4,7 +4,7 @@
 
 #include "tests/worst_case/system.hpp"
 
-// What threads run, in start.S, which says which registers each expects; use_fpu is an ordinary function.
+// What threads run, in threads.S, which says which registers each expects; use_fpu is an ordinary function.
 extern "C" {
 void member_entry();
 void puppet_entry();
@@ -73,7 +73,7 @@ struct SavedRegisters {
     uint64_t x19_x22[4];
 };
 
-/// Lets a thread run `entry` of start.S with these registers.
+/// Lets a thread run `entry` of threads.S with these registers.
 void start_at(Cap<TCB> thread, void (*entry)(), const Registers& registers, const SavedRegisters& saved);
 
 /// A thread that performs the system call in `registers` when it is told to, at once if its priority is higher than the worker's.

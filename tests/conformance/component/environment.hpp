@@ -2,8 +2,8 @@
 // What a test stands on: its component's capabilities, empty slots, memory, and what the driver told about the machine.
 #pragma once
 
-#include "caprock/objects.hpp"
 #include "tests/conformance/protocol.hpp"
+#include "tests/root_task/object_types.hpp"
 
 namespace caprock::conformance {
 
@@ -36,19 +36,6 @@ inline constexpr Cap<Untyped> device_untyped{slot_of(Slot::Device)};
 inline constexpr Cap<Frame> uart_frame{slot_of(Slot::Uart)};
 /// Where faults of threads go for which a test names no other endpoint: one of them fails the test.
 inline constexpr Cap<Endpoint> default_fault_endpoint{slot_of(Slot::Faults)};
-
-/// The type of object that a typed capability stands for.
-template <class T> inline constexpr abi::ObjectType object_type_of = T::no_such_object;
-template <> inline constexpr abi::ObjectType object_type_of<Untyped> = abi::ObjectType::Untyped;
-template <> inline constexpr abi::ObjectType object_type_of<TCB> = abi::ObjectType::TCB;
-template <> inline constexpr abi::ObjectType object_type_of<Endpoint> = abi::ObjectType::Endpoint;
-template <> inline constexpr abi::ObjectType object_type_of<Notification> = abi::ObjectType::Notification;
-template <> inline constexpr abi::ObjectType object_type_of<CNode> = abi::ObjectType::CNode;
-template <> inline constexpr abi::ObjectType object_type_of<SchedContext> = abi::ObjectType::SchedContext;
-template <> inline constexpr abi::ObjectType object_type_of<Reply> = abi::ObjectType::Reply;
-template <> inline constexpr abi::ObjectType object_type_of<VSpace> = abi::ObjectType::VSpace;
-template <> inline constexpr abi::ObjectType object_type_of<Frame> = abi::ObjectType::SmallPage;
-template <> inline constexpr abi::ObjectType object_type_of<PageTable> = abi::ObjectType::PageTable;
 
 /// Places in the component's address space that tests may use, beside small_window: that of a large page, without a table.
 inline constexpr uint64_t large_window = 0x2000'0000;

@@ -48,9 +48,9 @@ void Image::load() {
 Component::Component(const Image& image, Cap<Notification> ended, Cap<Endpoint> faults)
     : image_(image), ended_(ended), faults_(faults), first_slot_(authority.take_slots(slot_count)),
       first_data_slot_(authority.take_slots(image.data_frames())) {
-    const uint64_t console = authority.boot().platform->console_paddr;
+    const uint64_t registers = authority.boot().platform->console_paddr;
     const bool is_mini_uart = authority.boot().platform->console_kind == static_cast<uint64_t>(abi::ConsoleKind::MiniUart);
-    uart_address_ = is_mini_uart ? mini_uart_page : console - console % page_bytes;
+    uart_address_ = is_mini_uart ? mini_uart_page : registers - registers % page_bytes;
     uart_ = authority.device_frame(uart_address_);
 }
 
@@ -185,7 +185,7 @@ const char* Component::destroy() {
     if (!resets(authority.arena(), arena_bits, scratch)) return "the component's memory is not free again";
     if (!take_back(Cap<Untyped>{authority.device().slot}, device_bits, scratch)) return "the device untyped is not free again";
     if (!authority.spare().is_null() && !take_back(authority.spare(), spare_bits, scratch)) return "the spare memory is not free again";
-    silence_console();
+    console.silence();
     return nullptr;
 }
 

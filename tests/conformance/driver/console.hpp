@@ -1,18 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The driver's console: the UART that the device tree names, by polling, in both kernels alike.
+// The driver's console, and how a run ends that cannot go on.
 #pragma once
 
-#include "caprock/abi.hpp"
-#include "capdl/loader/text.hpp"
+#include "capdl/loader/uart.hpp"
 
 namespace caprock::conformance {
 
-/// From here on there is a console, whose registers are at `address`.
-void open_console(const abi::RootPlatform& platform, uint64_t address);
-/// Turns the UART's interrupts off, whatever a test did to them.
-void silence_console();
-/// Prints a text; nothing while there is no console.
-void print(const loader::Text& text);
+/// The UART that the device tree names, by polling, in both kernels alike.
+extern loader::Uart console;
 
 /// Ends the run: what the driver itself has to do cannot be done.
 [[noreturn]] void bail_out(const char* file, unsigned line, const char* what, uint64_t error);

@@ -142,17 +142,17 @@ void report(const Tests& tests, uint64_t index, uint64_t number, const Outcome& 
     Text line;
     line << (outcome.verdict == Verdict::Failed ? "not ok " : "ok ") << number << " - " << tests.suite(index) << "." << tests.identifier(index)
          << ": " << tests.image.at(tests.test(index).description);
-    print(line);
+    console.write(line);
     if (outcome.verdict == Verdict::Skipped) {
-        print(Text() << " # SKIP ");
-        print(outcome.reason);
+        console.write(Text() << " # SKIP ");
+        console.write(outcome.reason);
     }
-    print(Text() << "\n");
-    print(outcome.notes);
+    console.write(Text() << "\n");
+    console.write(outcome.notes);
     if (outcome.verdict != Verdict::Failed) return;
-    print(Text() << "# ");
-    print(outcome.reason);
-    print(Text() << "\n");
+    console.write(Text() << "# ");
+    console.write(outcome.reason);
+    console.write(Text() << "\n");
 }
 
 // True when no test failed.
@@ -173,16 +173,16 @@ bool run_all(const Tests& tests, Runner& runner) {
 void prepare(const abi::RootBootInfo& info) {
     if (!authority.take(info)) bail_out(__FILE_NAME__, __LINE__, "taking what the kernel gave", 0);
     if (!authority.map_tables(console_window)) bail_out(__FILE_NAME__, __LINE__, "making page tables", 0);
-    const uint64_t console = authority.boot().platform->console_paddr;
-    const Cap<Frame> frame = authority.device_frame(console);
+    const abi::RootPlatform& platform = *authority.boot().platform;
+    const Cap<Frame> frame = authority.device_frame(platform.console_paddr);
     MUST(frame.map(console_window, read_write, uncached, root_vspace));
-    open_console(*authority.boot().platform, console_window + console % page_bytes);
+    console.open(static_cast<abi::ConsoleKind>(platform.console_kind), console_window + platform.console_paddr % page_bytes);
 }
 
 }  // namespace
 
-// start.S calls it.
-extern "C" [[noreturn]] void driver_main(const abi::RootBootInfo* info) {
+// tests/root_task/start.S calls it.
+extern "C" [[noreturn]] void root_main(const abi::RootBootInfo* info) {
     prepare(*info);
     static constinit Image image;
     image.load();
@@ -193,12 +193,12 @@ extern "C" [[noreturn]] void driver_main(const abi::RootBootInfo* info) {
     const Selection selection{authority.boot().device_tree};
     const Tests tests{image, selection};
     if (const View name = selection.unknown([&](View wanted) { return tests.exists(wanted); }); !name.empty()) {
-        print(Text() << "Bail out! no test is named " << name << " (tests=SUITE.IDENTIFIER or tests=SUITE.)\ncaprock: exit 2\n");
+        console.write(Text() << "Bail out! no test is named " << name << " (tests=SUITE.IDENTIFIER or tests=SUITE.)\ncaprock: exit 2\n");
         for (;;) sys::yield();
     }
-    print(Text() << "TAP version 13\n1.." << tests.count_selected() << "\n");
+    console.write(Text() << "TAP version 13\n1.." << tests.count_selected() << "\n");
     const bool passed = run_all(tests, runner);
-    print(Text() << "caprock: exit " << uint64_t{!passed} << "\n");
+    console.write(Text() << "caprock: exit " << uint64_t{!passed} << "\n");
     for (;;) sys::yield();
 }
 

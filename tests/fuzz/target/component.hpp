@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Where the component's threads begin to run, for each kind of operation (start.S).
+// Where the component's threads begin to run, for each kind of operation (component.S).
 #pragma once
 
 #include "tests/fuzz/generator.hpp"

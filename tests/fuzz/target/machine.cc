@@ -11,16 +11,6 @@ namespace caprock::fuzz {
 
 namespace {
 
-// PL011 (Arm DDI 0183): data, flags and the bit "transmit FIFO full".
-constexpr uint64_t pl011_data = 0x00;
-constexpr uint64_t pl011_flags = 0x18;
-constexpr uint32_t pl011_transmit_full = 1u << 5;
-
-// Mini-UART (BCM2711 ARM Peripherals, 2.2): data, line status and the bit "transmitter empty".
-constexpr uint64_t mini_uart_data = 0x00;
-constexpr uint64_t mini_uart_line_status = 0x14;
-constexpr uint32_t mini_uart_transmitter_empty = 1u << 5;
-
 constexpr abi::CapRights read_write = abi::CapRights::make(1, 1, 0, 0);
 
 Result<void> retype(uint64_t untyped, abi::ObjectType type, uint64_t bits, uint64_t slot, uint64_t count = 1) {
@@ -101,25 +91,8 @@ bool Machine::open_console() {
     uint64_t address = boot_.platform->console_paddr;
     uint64_t frame = device_page(address);
     if (frame == 0 || !map(Cap<Frame>{frame}, console_page, true)) return false;
-    console_ = window_address + console_page * page_size + address % page_size;
+    uart_.open(static_cast<abi::ConsoleKind>(boot_.platform->console_kind), window_address + console_page * page_size + address % page_size);
     return true;
-}
-
-void Machine::put(char character) {
-    if (boot_.platform->console_kind == static_cast<uint64_t>(abi::ConsoleKind::MiniUart)) {
-        while ((console_register(mini_uart_line_status) & mini_uart_transmitter_empty) == 0) {}
-        console_register(mini_uart_data) = static_cast<uint8_t>(character);
-    } else {
-        while ((console_register(pl011_flags) & pl011_transmit_full) != 0) {}
-        console_register(pl011_data) = static_cast<uint8_t>(character);
-    }
-}
-
-void Machine::print(const Text& text) {
-    for (char character : text) {
-        if (character == '\n') put('\r');
-        put(character);
-    }
 }
 
 }  // namespace caprock::fuzz

@@ -4,6 +4,7 @@
 
 #include "capdl/loader/boot_info.hpp"
 #include "capdl/loader/text.hpp"
+#include "capdl/loader/uart.hpp"
 #include "caprock/objects.hpp"
 
 namespace caprock::fuzz {
@@ -38,7 +39,7 @@ public:
     /// Maps a frame of 4 KiB, uncached and for devices if `device`, at a page of the supervisor's window. False when that failed.
     bool map(Cap<Frame> frame, unsigned page, bool device = false);
     static volatile uint64_t* window(unsigned page) { return reinterpret_cast<volatile uint64_t*>(window_address + page * page_size); }
-    void print(const Text& text);
+    void print(const Text& text) { uart_.write(text); }
 
 private:
     // 2 MiB with a page table of their own.
@@ -49,14 +50,12 @@ private:
     uint64_t make_object(abi::ObjectType type, uint64_t bits);
     bool open_console();
     uint64_t device_page(uint64_t address);
-    void put(char character);
-    volatile uint32_t& console_register(uint64_t offset) const { return *reinterpret_cast<volatile uint32_t*>(console_ + offset); }
 
     loader::BootView boot_;
     uint64_t next_slot_ = 0;
     uint64_t memory_ = 0;          // the kernel's untyped that everything is made of
     Cap<Untyped> own_memory_{};
-    uint64_t console_ = 0;
+    loader::Uart uart_;
 };
 
 }  // namespace caprock::fuzz

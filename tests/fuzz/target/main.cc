@@ -41,7 +41,7 @@ constinit Supervisor supervisor(machine);
 
 }  // namespace
 
-// start.S calls it.
+// tests/root_task/start.S calls it.
 extern "C" [[noreturn]] void root_main(const abi::RootBootInfo* info) {
     // Without a console there is nobody to tell.
     if (!machine.start(*info)) __builtin_trap();

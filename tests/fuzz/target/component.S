@@ -1,25 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The entry of the supervisor, and what the component's threads execute: one operation each, then an instruction that stops them, so that
-// every register is as the kernel left it when the supervisor looks.
+// What the component's threads execute: one operation each, then an instruction that stops them, so that every register is as the kernel left it
+// when the supervisor looks.
         .arch_extension fp
 
-        .section .text.start, "ax"
-
-// x0 is the address of the RootBootInfo; there is neither a stack nor a thread-local block.
-        .global _start
-_start:
-        adrp    x1, root_stack_top
-        add     x1, x1, :lo12:root_stack_top
-        mov     sp, x1
-        // The thread pointer stands two words before the thread-local variables, which all start as zero.
-        adrp    x1, root_thread_block
-        add     x1, x1, :lo12:root_thread_block
-        msr     tpidr_el0, x1
-        mov     x29, xzr
-        mov     x30, xzr
-        b       root_main
-
-// -- The component. Entries are 16 bytes apart, in the order of the enumeration Entry (component.hpp).
+// Entries are 16 bytes apart, in the order of the enumeration Entry (component.hpp).
         .macro entry
         .balign 16
         .endm
@@ -81,12 +65,6 @@ component_code:
         udf     #3
         .global component_code_end
 component_code_end:
-
-        .section .bss.root_stack, "aw", %nobits
-        .balign 16
-root_thread_block:
-        .skip   64
-        .skip   65536
-root_stack_top:
+        .org    component_code + 4096   // it is one page
 
         .section .note.GNU-stack, "", %progbits

@@ -1,22 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The entry of the root task, and the code of the threads whose every instruction matters.
+// The code of the threads whose every instruction matters.
 #include "tests/worst_case/labels.h"
-
-        .section .text.start, "ax"
-
-// x0 is the address of the RootBootInfo; there is neither a stack nor a thread-local block.
-        .global _start
-_start:
-        adrp    x1, root_stack_top
-        add     x1, x1, :lo12:root_stack_top
-        mov     sp, x1
-        // The thread pointer stands two words before the thread-local variables, which all start as zero.
-        adrp    x1, root_thread_block
-        add     x1, x1, :lo12:root_thread_block
-        msr     tpidr_el0, x1
-        mov     x29, xzr
-        mov     x30, xzr
-        b       root_main
 
         .text
 
@@ -136,12 +120,5 @@ link_entry:
         mov     x7, #SYSCALL_SEND
         svc     #0
         b       link_entry
-
-        .section .bss.root_stack, "aw", %nobits
-        .balign 16
-root_thread_block:
-        .skip   64
-        .skip   32768
-root_stack_top:
 
         .section .note.GNU-stack, "", %progbits
