@@ -3,15 +3,19 @@
 
     What is proved of [step], stated in full: nothing outside of this file and the definition of [step] is needed to read it. Each
     claim is a proposition with a name; the proofs are elsewhere, and say which claim they prove. *)
+From Coq Require Export Sorted.
 From Spec Require Export WellFormed.
 Open Scope N_scope.
 
 (** ** States that can be reached
 
-    From a boot state, by any events whatever. *)
-Inductive reachable (p : BootPlan) : State -> Prop :=
-| at_boot : reachable p (boot p)
-| after_event (st : State) (e : Event) : reachable p st -> reachable p (fst (fst (step st e))).
+    From a boot state, by any events whatever. Claims that are also refuted of a wrong kernel say of which step they speak; all others speak of
+    [step]. *)
+Definition Stepping : Type := State -> Event -> State * Result * list Effect.
+Inductive reachable_by (one_step : Stepping) (p : BootPlan) : State -> Prop :=
+| at_boot : reachable_by one_step p (boot p)
+| after_event (st : State) (e : Event) : reachable_by one_step p st -> reachable_by one_step p (fst (fst (one_step st e))).
+Definition reachable : BootPlan -> State -> Prop := reachable_by step.
 
 (** ** T0: the step is a function
 
@@ -92,3 +96,79 @@ Definition refills_are_right (c : SchedContext) : Prop :=
   end.
 Definition refills_sum_to_budget : Prop :=
   forall p st o c, reachable p st -> objects st !! o = Some (SchedContextObject c) -> refills_are_right c.
+
+(** They are never more than the context has room for, and those behind the first are in the order of their times. *)
+Definition not_after (a b : Refill) : Prop := usable_at a <= usable_at b.
+Definition refills_in_order (c : SchedContext) : Prop :=
+  StronglySorted not_after (tl (refills c)) /\ N.of_nat (length (refills c)) <= extra_refills c + 2.
+Definition refills_stay_in_order : Prop :=
+  forall p st o c, reachable p st -> objects st !! o = Some (SchedContextObject c) -> refills_in_order c.
+
+(** ** S2, T2a: capabilities come from capabilities
+
+    What can be made of a capability by one operation: [yields c made]. Rights only get fewer, a badge is given once, and what is made of an
+    untyped lies in its memory, and is memory if the untyped is. *)
+Inductive yields : Capability -> Capability -> Prop :=
+| fewer_rights c mask : yields c (mask_rights mask c)
+| badge_given c badge made : with_badge badge c = Some made -> yields c made
+| other_guard c data made : with_guard data c = Some made -> yields c made
+| other_use base bits device used used' : yields (UntypedCap base bits device used) (UntypedCap base bits device used')
+| other_place_of_frame base bits device r p p' : yields (FrameCap base bits device r p) (FrameCap base bits device r p')
+| other_place_of_table table p p' : yields (PageTableCap table p) (PageTableCap table p')
+| other_asid vspace a a' : yields (VSpaceCap vspace a) (VSpaceCap vspace a')
+| cnode_ends cnode radix guard size : yields (CNodeCap cnode radix guard size) (ZombieCap cnode)
+| thread_ends t : yields (TCBCap t) (ZombieCap t)
+| interrupt_claimed irq : yields IRQControlCap (IRQHandlerCap irq)
+| sender_made irq core : yields IRQControlCap (SGISignalCap irq core)
+| pool_made base used : yields (UntypedCap base 12 false used) (ASIDPoolCap base)
+| retyped base bits device used type at_ n :
+    base <= at_ -> at_ + N.shiftl 1 (object_bits type n) <= base + N.shiftl 1 bits -> device && needs_memory type = false ->
+    yields (UntypedCap base bits device used) (new_capability type at_ n device).
+
+(** A capability stems from another if it was made of it in some number of steps. *)
+Inductive stems_from (root : Capability) : Capability -> Prop :=
+| is_it : stems_from root root
+| made_of c made : stems_from root c -> yields c made -> stems_from root made.
+
+(** Every capability that is ever in a slot stems from one that the root task held at boot. *)
+Definition boot_capability (p : BootPlan) (c : Capability) : Prop := exists slot, In (slot, c) (root_capabilities p ++ dynamic_capabilities p).
+Definition capabilities_stem_from_boot_by (one_step : Stepping) : Prop :=
+  forall p st slot c, reachable_by one_step p st -> capability_at slot st = Some c -> exists root, boot_capability p root /\ stems_from root c.
+Definition capabilities_stem_from_boot : Prop := capabilities_stem_from_boot_by step.
+
+(** Of memory this says that a capability to memory, or to device registers, lies in what a boot capability of the same kind covered. *)
+Definition memory_of (c : Capability) : option (N * N * bool) :=
+  match c with
+  | UntypedCap base bits device _ | FrameCap base bits device _ _ => Some (base, bits, device)
+  | _ => None
+  end.
+Definition memory_comes_from_boot : Prop :=
+  forall p st slot c base bits device,
+    reachable p st -> capability_at slot st = Some c -> memory_of c = Some (base, bits, device) ->
+    exists root base0 bits0, boot_capability p root /\ memory_of root = Some (base0, bits0, device)
+      /\ base0 <= base /\ base + N.shiftl 1 bits <= base0 + N.shiftl 1 bits0.
+
+(** And only system calls move capabilities: whatever the state, after an interrupt, the timer or an exception of the thread that runs each slot
+    holds what it held. *)
+Definition only_system_calls_move_capabilities : Prop :=
+  forall st e, cause e <> SystemCall -> slots (fst (fst (step st e))) = slots st.
+
+(** ** S2, T2b: revocation is complete
+
+    The thread that runs calls a method: its address resolves to a capability of the method's object, its arguments' addresses resolve. *)
+Definition sends_message (s : Syscall.t) : bool := match s with Syscall.Call | Syscall.Send => true | _ => false end.
+Definition invokes (st : State) (m : Method.t) (call : Invocation) : Prop :=
+  exists t s place c arguments,
+    current st = Some t /\ Syscall.of_number (N.land (register 7 (thread t st)) syscall_number_mask) = Some s /\ sends_message s = true
+    /\ occupied_slot_of_address t (register 0 (thread t st)) st = inl (place, c)
+    /\ cap_arguments_at (cap_addresses (message_of_call t st)) t st = inl arguments
+    /\ method_for (label (message_of_call t st)) c = Some m
+    /\ call = {| invoker := t; invoked_slot := place; invoked := c; word_arguments := words (message_of_call t st); cap_arguments := arguments |}.
+
+(** When a Revoke of a slot succeeds, be it at the last restart of many, no capability is left that was derived from the one in the slot. *)
+Definition revocation_is_complete_by (one_step : Stepping) : Prop :=
+  forall p st e call slot next done,
+    reachable_by one_step p st -> cause e = SystemCall -> invokes (enter e st) Method.CNodeRevoke call ->
+    slot_under (Some (invoked call)) (word 0 call) (word 1 call) (enter e st) = inl slot -> one_step st e = (next, Succeeds, done) ->
+    forall c, ~ is_child next c slot.
+Definition revocation_is_complete : Prop := revocation_is_complete_by step.

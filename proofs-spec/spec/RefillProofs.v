@@ -1,5 +1,5 @@
 (* SPDX-License-Identifier: BSD-2-Clause *)
-(** * Refills sum to the budget
+(** * Refills sum to the budget, and stay in order
 
     Charging moves amounts between refills, and what is unreturned, but neither makes nor loses any. *)
 From Coq Require Import Lia.
@@ -155,8 +155,148 @@ Proof.
     destruct (_ || _); simpl; lia.
 Qed.
 
+(** ** Order
+
+    A refill that comes back stands behind the others, and one that begins late is the first. *)
+Lemma sorted_behind l x :
+  StronglySorted not_after l -> (forall d, l <> [] -> usable_at (last l d) <= usable_at x) -> StronglySorted not_after (l ++ [x]).
+Proof.
+  induction l as [|a l IH]; intros sorted after; [repeat constructor|].
+  apply StronglySorted_inv in sorted. destruct sorted as (sorted & before). simpl. constructor.
+  - apply IH; [exact sorted|]. intros d some. specialize (after d ltac:(discriminate)). destruct l; [contradiction | exact after].
+  - apply Forall_app. split; [exact before|]. repeat constructor. unfold not_after.
+    destruct l as [|b l]; [exact (after a ltac:(discriminate))|].
+    specialize (after a ltac:(discriminate)). change (last (a :: b :: l) a) with (last (b :: l) a) in after.
+    rewrite Forall_forall in before. assert (In (last (b :: l) a) (b :: l)) as listed.
+    { clear. revert b. induction l as [|c l IH]; intros b; [left; reflexivity | right; apply IH]. }
+    specialize (before _ listed). unfold not_after in before. lia.
+Qed.
+Lemma sorted_front l : StronglySorted not_after l -> StronglySorted not_after (removelast l).
+Proof.
+  induction l as [|a l IH]; intros sorted; [constructor|]. apply StronglySorted_inv in sorted. destruct sorted as (sorted & before).
+  destruct l as [|b l]; [constructor|]. change (removelast (a :: b :: l)) with (a :: removelast (b :: l)). constructor; [exact (IH sorted)|].
+  apply Forall_forall. intros x listed. rewrite Forall_forall in before. apply before.
+  rewrite (app_removelast_last (l := b :: l) b) by discriminate. apply in_or_app. left. exact listed.
+Qed.
+Lemma sorted_replaced l d x :
+  StronglySorted not_after l -> l <> [] -> usable_at (last l d) <= usable_at x -> StronglySorted not_after (removelast l ++ [x]).
+Proof.
+  intros sorted some after. apply sorted_behind; [exact (sorted_front l sorted)|]. intros e more.
+  assert (StronglySorted not_after (removelast l ++ [last l d])) as whole by (rewrite <- (app_removelast_last d some); exact sorted).
+  clear sorted. revert whole more. generalize (removelast l). intros front whole more.
+  induction front as [|a front IH]; [contradiction|]. simpl in whole. apply StronglySorted_inv in whole. destruct whole as (whole & before).
+  destruct front as [|b front]; [|apply (IH whole); discriminate].
+  apply Forall_app in before. destruct before as (_ & before). inversion_clear before. unfold not_after in *. simpl. lia.
+Qed.
+
+Lemma last_of_more (first second : Refill) others d : last (first :: second :: others) d = last (second :: others) d.
+Proof. reflexivity. Qed.
+Lemma length_replaced (l : list Refill) x : l <> [] -> length (removelast l ++ [x]) = length l.
+Proof. intros some. rewrite (app_removelast_last x some) at 2. rewrite !app_length. reflexivity. Qed.
+
+Lemma give_back_in_order smallest r c : refills_in_order c -> refills_in_order (give_back smallest r c).
+Proof.
+  intros (sorted & few). unfold give_back. cbv zeta. change (refills (c <| unreturned := 0 |>)) with (refills c).
+  change (extra_refills (c <| unreturned := 0 |>)) with (extra_refills c).
+  destruct (refills c) as [|first rest] eqn:l.
+  { split; [constructor|]. simpl. lia. }
+  set (d := last (first :: rest) first). set (p := {| usable_at := usable_at r; amount := amount r + unreturned c |}).
+  assert (forall x, usable_at d <= usable_at x ->
+    refills_in_order (c <| unreturned := 0 |> <| refills := but_last (first :: rest) ++ [x] |>)) as replaced.
+  { intros x after. unfold refills_in_order, but_last. cbn [refills extra_refills set_field setter]. split.
+    - destruct rest as [|second others]; [constructor|]. change (removelast (first :: second :: others)) with (first :: removelast (second :: others)).
+      cbn [app tl]. apply (sorted_replaced (second :: others) first); [exact sorted | discriminate | exact after].
+    - rewrite length_replaced by discriminate. exact few. }
+  destruct (N.leb_spec (usable_at p) (end_of d)) as [touches|apart]; [apply replaced; cbn [usable_at]; lia|].
+  destruct (amount p <? smallest); [unfold refills_in_order; cbn [refills extra_refills set_field setter]; rewrite l; split; assumption|].
+  unfold end_of in apart. destruct (N.eqb_spec (N.of_nat (length (first :: rest))) (extra_refills c + 2)) as [full|room].
+  - apply replaced. cbn [usable_at]. lia.
+  - unfold refills_in_order. cbn [refills extra_refills set_field setter]. split.
+    + cbn [app tl]. apply sorted_behind; [exact sorted|]. intros e some. destruct rest as [|second others]; [contradiction|].
+      assert (last (second :: others) e = d) as -> by (unfold d; rewrite last_of_more; apply (f_equal (fun x => x)); clear; revert second;
+        induction others as [|third others IH]; intros second; [reflexivity | exact (IH third)]). lia.
+    + rewrite app_length. cbn [length] in *. lia.
+Qed.
+
+Lemma in_order_less c first rest first' c' :
+  refills c = first :: rest -> refills_in_order c -> refills c' = first' :: rest -> extra_refills c' = extra_refills c -> refills_in_order c'.
+Proof. unfold refills_in_order. intros -> (sorted & few) -> ->. split; assumption. Qed.
+Lemma in_order_fewer c first second rest first' c' :
+  refills c = first :: second :: rest -> refills_in_order c -> refills c' = first' :: rest -> extra_refills c' = extra_refills c -> refills_in_order c'.
+Proof.
+  unfold refills_in_order. intros -> (sorted & few) -> ->. cbn [tl length] in *. apply StronglySorted_inv in sorted. split; [apply sorted | lia].
+Qed.
+Lemma in_order_one c r : refills c = [r] -> refills_in_order c.
+Proof. unfold refills_in_order. intros ->. split; [constructor | simpl; lia]. Qed.
+Lemma in_order_none c : refills c = [] -> refills_in_order c.
+Proof. unfold refills_in_order. intros ->. split; [constructor | simpl; lia]. Qed.
+
+Lemma mend_first_in_order smallest c : refills_in_order c -> refills_in_order (mend_first smallest c).
+Proof.
+  intros ok. unfold mend_first. destruct (refills c) as [|first [|second others]] eqn:l; [exact ok| |].
+  - destruct (_ <=? _); [exact ok|]. eapply in_order_one. reflexivity.
+  - destruct (_ <=? _); [exact ok|]. eapply (in_order_fewer c first second others); [exact l | exact ok | reflexivity | reflexivity].
+Qed.
+Definition turn_in_order (t : Turn_of_loop (SchedContext * N)) : Prop := match t with Again (c, _) | Finished (c, _) => refills_in_order c end.
+Lemma charge_step_in_order smallest c used : refills_in_order c -> turn_in_order (charge_step smallest (c, used)).
+Proof.
+  intros ok. unfold charge_step, turn_in_order. destruct (refills c) as [|first rest] eqn:l; [exact ok|]. cbv zeta.
+  destruct (amount first <=? used).
+  - destruct rest as [|second others]; [eapply in_order_one; reflexivity|].
+    apply give_back_in_order. eapply (in_order_fewer c first second others); [exact l | exact ok | reflexivity | reflexivity].
+  - destruct (used =? 0); [exact ok|]. apply give_back_in_order.
+    eapply (in_order_less c first rest); [exact l | exact ok | reflexivity | reflexivity].
+Qed.
+Lemma repeat_in_order smallest n c used : refills_in_order c -> turn_in_order (repeat_bounded n (charge_step smallest) (c, used)).
+Proof.
+  revert c used. induction n as [|n IH]; intros c used ok; [exact (charge_step_in_order smallest c used ok)|]. simpl.
+  pose proof (IH c used ok) as once. destruct (repeat_bounded n _ (c, used)) as [(after & left)|(after & left)]; [exact (IH after left once) | exact once].
+Qed.
+Lemma charge_in_order used smallest c : refills_in_order c -> refills_in_order (charge used smallest c).
+Proof.
+  intros ok. unfold charge. destruct (is_round_robin c).
+  - destruct (refills c) as [|first rest]; [exact ok|]. eapply in_order_one. reflexivity.
+  - unfold repeat_until. generalize 40%nat. intros n. pose proof (repeat_in_order smallest n c used ok) as looped.
+    destruct (repeat_bounded n _ (c, used)) as [(after & ?)|(after & ?)]; exact (mend_first_in_order smallest after looped).
+Qed.
+Lemma join_in_order count time first rest :
+  StronglySorted not_after rest ->
+  StronglySorted not_after (tl (join_touching count time first rest)) /\ (length (join_touching count time first rest) <= S (length rest))%nat.
+Proof.
+  revert first rest. induction count as [|count IH]; intros first rest sorted; [split; [exact sorted | simpl; lia]|].
+  destruct rest as [|second others]; [split; [exact sorted | simpl; lia]|]. cbn [join_touching].
+  destruct (_ <=? _); [|split; [exact sorted | simpl; lia]]. apply StronglySorted_inv in sorted. destruct sorted as (sorted & _).
+  destruct (IH {| usable_at := time; amount := amount first + amount second |} others sorted) as (ordered & shorter).
+  split; [exact ordered | cbn [length] in *; lia].
+Qed.
+Lemma begin_use_in_order time c : refills_in_order c -> refills_in_order (begin_use time c).
+Proof.
+  intros ok. unfold begin_use. destruct (refills c) as [|first rest] eqn:l; [exact ok|]. destruct (_ || _); [exact ok|].
+  destruct ok as (sorted & few). rewrite l in sorted, few. cbn [tl length] in sorted, few.
+  destruct (join_in_order most_joined time {| usable_at := time; amount := amount first |} rest sorted) as (ordered & shorter).
+  unfold refills_in_order. cbn [refills extra_refills set_field setter]. split; [exact ordered | lia].
+Qed.
+Lemma configure_in_order core b p extra badge flags st c : refills_in_order (configure_context core b p extra badge flags st c).
+Proof.
+  unfold configure_context. cbv zeta. generalize (if b =? p then ticks_down b st else ticks_up p st). generalize (ticks_down b st).
+  intros new_budget new_period. unfold refills_in_order. cbn [refills extra_refills set_field setter].
+  unfold configured_refills. destruct (refills c) as [|first rest]; [split; [constructor | simpl; lia]|].
+  destruct (context_thread c); [|split; [constructor | simpl; lia]]. cbv zeta.
+  destruct (new_budget =? new_period); [split; [constructor | simpl; lia]|]. destruct (_ =? 0); [split; [constructor | simpl; lia]|].
+  destruct (_ || _); (split; [repeat constructor | simpl; lia]).
+Qed.
+
 (** ** Every step *)
-Definition all_right (st : State) : Prop := forall o c, objects st !! o = Some (SchedContextObject c) -> refills_are_right c.
+Definition fine_refills (c : SchedContext) : Prop := refills_are_right c /\ refills_in_order c.
+Lemma fine_same a b :
+  refills b = refills a -> budget b = budget a -> period b = period a -> unreturned b = unreturned a -> extra_refills b = extra_refills a ->
+  fine_refills a -> fine_refills b.
+Proof.
+  intros same_refills same_budget_ same_period_ same_unreturned same_extra (right & order).
+  split; [exact (right_same a b same_refills same_budget_ same_period_ same_unreturned right)|].
+  unfold refills_in_order in *. rewrite same_refills, same_extra. exact order.
+Qed.
+Definition all_right (st : State) : Prop := forall o c, objects st !! o = Some (SchedContextObject c) -> fine_refills c.
 Lemma right_of_same a b : objects b = objects a -> all_right a -> all_right b.
 Proof. intros same right o c. rewrite same. apply right. Qed.
 
@@ -169,27 +309,42 @@ Proof. unfold discount_reference. destruct (referent c); [|reflexivity]. cbv zet
 Lemma same_entries f l st : objects (fold_left (fun st child => change_entry child f st) l st) = objects st.
 Proof. revert st. induction l as [|child l IH]; intros st; [reflexivity|]. simpl. rewrite IH. reflexivity. Qed.
 
-Theorem refills_sum_to_budget_proved : refills_sum_to_budget.
+Lemma refills_are_kept_quietly : kept_quietly all_right fine_refills (fun _ => True).
 Proof.
-  intros p st o c reached. revert o c. change (all_right st). revert p st reached.
-  refine (reachable_keeps all_right refills_are_right _ _ _ _ _ _ _ _ _ _ _ right_same right_new right_charge right_begin_use right_configure).
+  constructor; try exact fine_same; try (intros; exact I).
   - intros a b _ _ same. exact (right_of_same a b same).
-  - intros slot parent_ is_original cap_ st. apply right_of_same. unfold insert_child.
+  - intros o x st fits right o' c. change (objects (put_object o x st)) with (set o x (objects st)). rewrite find_set.
+    destruct (o' =? o); [intros is_x; injection is_x as ->; exact fits | apply right].
+  - intros o c st right found. exact (right o c found).
+  - intros n. split; [exact (right_new n) | apply in_order_none; reflexivity].
+  - intros used smallest c (right & order). split; [exact (right_charge used smallest c right) | exact (charge_in_order used smallest c order)].
+  - intros time c (right & order). split; [exact (right_begin_use time c right) | exact (begin_use_in_order time c order)].
+  - intros core b p extra badge flags st c. split; [apply right_configure | apply configure_in_order].
+Qed.
+Lemma refills_are_kept : kept all_right (fun _ => True).
+Proof.
+  constructor; try (intros; exact I).
+  - intros slot parent_ is_original cap_ st _. apply right_of_same. unfold insert_child.
     destruct (_ && _); [|reflexivity]. rewrite same_count. exact (same_children (Some parent_) (cons slot) st).
-  - intros slot source_ is_original cap_ st. apply right_of_same. unfold insert_sibling.
+  - intros slot source_ is_original cap_ st _. apply right_of_same. unfold insert_sibling.
     destruct (is_empty slot st), (slots st !! source_) as [e|]; try reflexivity. rewrite same_count.
     exact (same_children (parent e) (replace source_ [source_; slot]) st).
   - intros slot st. apply right_of_same. unfold remove_capability. destruct (slots st !! slot) as [e|]; [|reflexivity]. cbv zeta.
     rewrite same_discount. etransitivity; [apply same_children | apply same_entries].
   - intros from to st. apply right_of_same. unfold move_capability. destruct (slots st !! from) as [e|], (is_empty to st); try reflexivity.
     cbv zeta. etransitivity; [apply same_children | apply same_entries].
-  - intros slot cap_ st. apply right_of_same. unfold change_capability. destruct (slots st !! slot) as [e|]; [|reflexivity].
+  - intros slot cap_ st _. apply right_of_same. unfold change_capability. destruct (slots st !! slot) as [e|]; [|reflexivity].
     rewrite same_count. exact (same_discount (capability e) st).
-  - intros slot cap_ st. apply right_of_same. unfold insert_root. destruct (is_empty slot st); [|reflexivity]. rewrite same_count. reflexivity.
+  - intros slot cap_ st _. apply right_of_same. unfold insert_root. destruct (is_empty slot st); [|reflexivity]. rewrite same_count. reflexivity.
   - intros m o c found. change (objects (nothing_yet m)) with (@empty Object) in found. rewrite find_empty in found. discriminate.
-  - intros o x st fits right o' c. change (objects (put_object o x st)) with (set o x (objects st)). rewrite find_set.
-    destruct (o' =? o); [intros is_x; injection is_x as ->; exact fits | apply right].
   - intros o st right o' c. change (objects (remove_object o st)) with (remove o (objects st)). rewrite find_remove.
     destruct (o' =? o); [discriminate | apply right].
-  - intros o c st right found. exact (right o c found).
 Qed.
+
+(** Claims [refills_sum_to_budget] and [refills_stay_in_order]. *)
+Lemma refills_stay_fine p st : reachable p st -> all_right st.
+Proof. apply (reachable_keeps _ _ _ refills_are_kept_quietly refills_are_kept). intros c _. exact I. Qed.
+Theorem refills_sum_to_budget_proved : refills_sum_to_budget.
+Proof. intros p st o c reached found. exact (proj1 (refills_stay_fine p st reached o c found)). Qed.
+Theorem refills_stay_in_order_proved : refills_stay_in_order.
+Proof. intros p st o c reached found. exact (proj2 (refills_stay_fine p st reached o c found)). Qed.

@@ -4,34 +4,67 @@
     Slots change only through the five definitions of [Capabilities], and the time of a scheduling context only where it is charged, begun
     to be used or configured. So a property of slots, counts of references and objects that these keep holds after every step. The proofs
     follow the text of the specification and are made by one tactic. *)
+From Coq Require Import Lia.
 From Spec Require Export Claims TreeProofs.
 Open Scope N_scope.
 
+(** What is kept: a property of states that looks at slots, references and objects only. Of objects it says something about scheduling contexts
+    only, and of these about their time. Of capabilities it says something that what is made of one inherits, so that every capability
+    that comes into a slot has it: it was made of one that was in a slot. *)
+Definition fine_object (fine_context : SchedContext -> Prop) (x : Object) : Prop :=
+  match x with SchedContextObject c => fine_context c | _ => True end.
+Record kept_quietly (invariant : State -> Prop) (fine_context : SchedContext -> Prop) (fine_capability : Capability -> Prop) : Prop := {
+  looks_at_objects :
+    forall a b, slots b = slots a -> references b = references a -> objects b = objects a -> invariant a -> invariant b;
+  after_put_object : forall o x st, fine_object fine_context x -> invariant st -> invariant (put_object o x st);
+  contexts_are_fine : forall o c st, invariant st -> objects st !! o = Some (SchedContextObject c) -> fine_context c;
+  capabilities_are_fine : forall slot c st, invariant st -> capability_at slot st = Some c -> fine_capability c;
+  looks_at_time :
+    forall a b, refills b = refills a -> budget b = budget a -> period b = period a -> unreturned b = unreturned a ->
+      extra_refills b = extra_refills a -> fine_context a -> fine_context b;
+  fine_new : forall n, fine_context (new_sched_context n);
+  fine_charge : forall used smallest c, fine_context c -> fine_context (charge used smallest c);
+  fine_begin_use : forall time c, fine_context c -> fine_context (begin_use time c);
+  fine_configure : forall core b p extra badge flags st c, fine_context (configure_context core b p extra badge flags st c)
+}.
+
+(** Where capabilities come and go the rest is needed too. *)
+Record kept (invariant : State -> Prop) (fine_capability : Capability -> Prop) : Prop := {
+  after_insert_child : forall slot p o c st, fine_capability c -> invariant st -> invariant (insert_child slot p o c st);
+  after_insert_sibling : forall slot source o c st, fine_capability c -> invariant st -> invariant (insert_sibling slot source o c st);
+  after_remove_capability : forall slot st, invariant st -> invariant (remove_capability slot st);
+  after_move_capability : forall from to st, invariant st -> invariant (move_capability from to st);
+  after_change_capability : forall slot c st, fine_capability c -> invariant st -> invariant (change_capability slot c st);
+  after_insert_root : forall slot c st, fine_capability c -> invariant st -> invariant (insert_root slot c st);
+  at_the_start : forall m, invariant (nothing_yet m);
+  after_remove_object : forall o st, invariant st -> invariant (remove_object o st);
+  fine_yield : forall c made, yields c made -> fine_capability c -> fine_capability made
+}.
+Arguments looks_at_objects {_ _ _} _.
+Arguments after_put_object {_ _ _} _.
+Arguments contexts_are_fine {_ _ _} _.
+Arguments capabilities_are_fine {_ _ _} _.
+Arguments looks_at_time {_ _ _} _.
+Arguments fine_new {_ _ _} _.
+Arguments fine_charge {_ _ _} _.
+Arguments fine_begin_use {_ _ _} _.
+Arguments fine_configure {_ _ _} _.
+Arguments after_insert_child {_ _} _.
+Arguments after_insert_sibling {_ _} _.
+Arguments after_remove_capability {_ _} _.
+Arguments after_move_capability {_ _} _.
+Arguments after_change_capability {_ _} _.
+Arguments after_insert_root {_ _} _.
+Arguments at_the_start {_ _} _.
+Arguments after_remove_object {_ _} _.
+Arguments fine_yield {_ _} _.
+
 Section Kept.
-(** What is kept: a property of states that looks at slots, references and objects only. Of objects it says something about scheduling
-    contexts only, and of these about their time. *)
 Variable invariant : State -> Prop.
 Variable fine_context : SchedContext -> Prop.
-Definition fine_object (x : Object) : Prop := match x with SchedContextObject c => fine_context c | _ => True end.
-Hypothesis looks_at_objects :
-  forall a b, slots b = slots a -> references b = references a -> objects b = objects a -> invariant a -> invariant b.
-Hypothesis after_insert_child : forall slot p o c st, invariant st -> invariant (insert_child slot p o c st).
-Hypothesis after_insert_sibling : forall slot source o c st, invariant st -> invariant (insert_sibling slot source o c st).
-Hypothesis after_remove_capability : forall slot st, invariant st -> invariant (remove_capability slot st).
-Hypothesis after_move_capability : forall from to st, invariant st -> invariant (move_capability from to st).
-Hypothesis after_change_capability : forall slot c st, invariant st -> invariant (change_capability slot c st).
-Hypothesis after_insert_root : forall slot c st, invariant st -> invariant (insert_root slot c st).
-Hypothesis at_the_start : forall m, invariant (nothing_yet m).
-Hypothesis after_put_object : forall o x st, fine_object x -> invariant st -> invariant (put_object o x st).
-Hypothesis after_remove_object : forall o st, invariant st -> invariant (remove_object o st).
-Hypothesis contexts_are_fine : forall o c st, invariant st -> objects st !! o = Some (SchedContextObject c) -> fine_context c.
-Hypothesis looks_at_time :
-  forall a b, refills b = refills a -> budget b = budget a -> period b = period a -> unreturned b = unreturned a ->
-    fine_context a -> fine_context b.
-Hypothesis fine_new : forall n, fine_context (new_sched_context n).
-Hypothesis fine_charge : forall used smallest c, fine_context c -> fine_context (charge used smallest c).
-Hypothesis fine_begin_use : forall time c, fine_context c -> fine_context (begin_use time c).
-Hypothesis fine_configure : forall core b p extra badge flags st c, fine_context (configure_context core b p extra badge flags st c).
+Variable fine_capability : Capability -> Prop.
+Hypothesis quiet : kept_quietly invariant fine_context fine_capability.
+Hypothesis primitives : kept invariant fine_capability.
 
 (* Definitions are told apart by their names, not by what they unfold to. *)
 #[local] Hint Constants Opaque : typeclass_instances.
@@ -44,12 +77,17 @@ Instance good_pair {A B : Type} `{Good A} `{Good B} : Good (A * B) := fun p => g
 Instance good_progress : Good Progress := fun p => good (state_of p).
 Instance good_outcome : Good Outcome := fun o => match o with Returns _ st | Stops st | Continues st => good st end.
 Instance good_loop {A : Type} `{Good A} : Good (Turn_of_loop A) := fun t => match t with Again a | Finished a => good a end.
+Instance good_capability : Good Capability := fine_capability.
+Instance good_sum {A B : Type} `{Good A} `{Good B} : Good (A + B) := fun x => match x with inl a => good a | inr b => good b end.
 Instance good_option {A : Type} `{Good A} : Good (option A) := fun o => match o with Some a => good a | None => True end.
+Instance good_argument : Good Argument := fun a => good (argument a).
+Instance good_arguments : Good (list Argument) := Forall good.
+Instance good_invocation : Good Invocation := fun call => good (invoked call) /\ good (cap_arguments call).
 Class Keeps {T : Type} `{Good T} (f : State -> T) : Prop := keeps : forall st, good st -> good (f st).
 Instance good_decision : Good Decision := fun d => match d with Perform work => Keeps work | Refuse _ _ => True end.
 
 Lemma good_of_same (a b : State) : slots b = slots a -> references b = references a -> objects b = objects a -> good a -> good b.
-Proof. exact (looks_at_objects a b). Qed.
+Proof. exact (looks_at_objects quiet a b). Qed.
 
 (** Constructors carry what they are given. *)
 Lemma good_done st : good st -> good (Done st). Proof. exact id. Qed.
@@ -71,7 +109,55 @@ Lemma continues_good st : good (Continues st) -> good st. Proof. exact id. Qed.
 Lemma again_good {A : Type} `{Good A} (a : A) : good (Again a) -> good a. Proof. exact id. Qed.
 Lemma finished_good {A : Type} `{Good A} (a : A) : good (Finished a) -> good a. Proof. exact id. Qed.
 Lemma some_good {A : Type} `{Good A} (a : A) : good (Some a) -> good a. Proof. exact id. Qed.
+Lemma inl_good {A B : Type} `{Good A} `{Good B} (a : A) : good (inl a : A + B) -> good a. Proof. exact id. Qed.
+Lemma good_inl {A B : Type} `{Good A} `{Good B} (a : A) : good a -> good (inl a : A + B). Proof. exact id. Qed.
+Lemma good_inr {A B : Type} `{Good A} `{Good B} (b : B) : good b -> good (inr b : A + B). Proof. exact id. Qed.
 Lemma both_good {A B : Type} `{Good A} `{Good B} (a : A) (b : B) : good (a, b) -> good a /\ good b. Proof. exact id. Qed.
+
+(** ** Capabilities
+
+    What is made of a fine capability is fine. *)
+Lemma good_argument_of a : good a -> good (argument a). Proof. exact id. Qed.
+Lemma good_invoked call : good call -> good (invoked call). Proof. exact (@proj1 _ _). Qed.
+Lemma good_cap i call : good call -> good (cap i call).
+Proof.
+  intros (_ & each). unfold cap. revert i. induction each as [|a l ok _ IH]; intros [|i]; simpl; try exact I; [exact ok | apply IH].
+Qed.
+Lemma good_derived c : good c -> good (derived c).
+Proof. destruct c; intros ok; try exact ok. exact (fine_yield primitives _ _ (other_place_of_frame _ _ _ _ _ _) ok). Qed.
+Lemma good_mask m c : good c -> good (mask_rights m c).
+Proof. exact (fine_yield primitives c _ (fewer_rights c m)). Qed.
+Lemma good_with_guard d c : good c -> good (with_guard d c).
+Proof.
+  intros ok. destruct (with_guard d c) as [made|] eqn:same; [|exact I]. exact (fine_yield primitives c made (other_guard c d made same) ok).
+Qed.
+Lemma good_with_badge d c : good c -> good (with_badge d c).
+Proof.
+  intros ok. destruct (with_badge d c) as [made|] eqn:same; [|exact I]. exact (fine_yield primitives c made (badge_given c d made same) ok).
+Qed.
+Lemma good_mutated d c : good c -> good (mutated d c).
+Proof. intros ok. destruct c; try exact I; exact (good_with_guard d _ ok). Qed.
+Lemma good_used base bits device used used' : good (UntypedCap base bits device used) -> good (UntypedCap base bits device used').
+Proof. exact (fine_yield primitives _ _ (other_use _ _ _ _ _)). Qed.
+Lemma good_place_of_frame base bits device r p p' : good (FrameCap base bits device r p) -> good (FrameCap base bits device r p').
+Proof. exact (fine_yield primitives _ _ (other_place_of_frame _ _ _ _ _ _)). Qed.
+Lemma good_place_of_table t p p' : good (PageTableCap t p) -> good (PageTableCap t p').
+Proof. exact (fine_yield primitives _ _ (other_place_of_table _ _ _)). Qed.
+Lemma good_asid v a a' : good (VSpaceCap v a) -> good (VSpaceCap v a').
+Proof. exact (fine_yield primitives _ _ (other_asid _ _ _)). Qed.
+Lemma good_pool base used : good (UntypedCap base 12 false used) -> good (ASIDPoolCap base).
+Proof. exact (fine_yield primitives _ _ (pool_made _ _)). Qed.
+Lemma good_zombie c o st : good c -> container_of c st = Some o -> good (ZombieCap o).
+Proof.
+  intros ok. unfold container_of. destruct c; try discriminate.
+  - destruct (is_last _ st); [|discriminate]. intros same. injection same as <-. exact (fine_yield primitives _ _ (cnode_ends _ _ _ _) ok).
+  - destruct (is_last _ st); [|discriminate]. intros same. injection same as <-. exact (fine_yield primitives _ _ (thread_ends _) ok).
+  - intros same. injection same as <-. exact ok.
+Qed.
+Class Making (make : Capability -> option Capability) : Prop := making : forall c, good c -> good (make c).
+Instance making_some : Making Some. Proof. intros c ok. exact ok. Qed.
+Instance making_badge d : Making (with_badge d). Proof. exact (good_with_badge d). Qed.
+Instance making_mutated d : Making (mutated d). Proof. exact (good_mutated d). Qed.
 
 (** ** The tactic
 
@@ -84,8 +170,18 @@ Ltac carries_state T :=
   | Progress => idtac
   | Outcome => idtac
   | Decision => idtac
-  | option State => idtac
+  | option ?A => carries_state A
   | Turn_of_loop ?A => carries_state A
+  end.
+Ltac carries_capability T :=
+  lazymatch T with
+  | Capability => idtac
+  | Argument => idtac
+  | Invocation => idtac
+  | list Argument => idtac
+  | (_ * ?B)%type => carries_capability B
+  | (?A + _)%type => carries_capability A
+  | option ?A => carries_capability A
   end.
 Ltac open_hypotheses :=
   repeat match goal with
@@ -98,9 +194,10 @@ Ltac open_hypotheses :=
   | H : good (Again _) |- _ => apply again_good in H
   | H : good (Finished _) |- _ => apply finished_good in H
   | H : good (Some _) |- _ => apply some_good in H
+  | H : good (inl _) |- _ => apply inl_good in H
   end.
 Ltac open_up x ok := destruct x; open_hypotheses.
-Ltac keep_step :=
+Ltac keep_step find :=
   match goal with
   | |- True => exact I
   | |- _ /\ _ => split
@@ -108,6 +205,23 @@ Ltac keep_step :=
   | |- good (_, _) => apply good_both
   | |- good (Some _) => apply good_some
   | |- good None => exact I
+  | |- good (inl _) => apply good_inl
+  | |- good (inr _) => apply good_inr
+  | H : good ?a |- good (argument ?a) => exact (good_argument_of a H)
+  | H : good ?call |- good (invoked ?call) => exact (good_invoked call H)
+  | H : good ?call |- good (cap ?i ?call) => exact (good_cap i call H)
+  | H : good ?call |- good (argument (cap ?i ?call)) => exact (good_argument_of _ (good_cap i call H))
+  | |- good (derived _) => apply good_derived
+  | |- good (mask_rights _ _) => apply good_mask
+  | |- good (with_guard _ _) => apply good_with_guard
+  | |- good (with_badge _ _) => apply good_with_badge
+  | |- good (mutated _ _) => apply good_mutated
+  | M : Making ?make |- good (?make _) => apply M
+  | H : good (UntypedCap ?b ?s ?d ?u) |- good (UntypedCap ?b _ _ ?v) => exact (good_used b s d u v H)
+  | H : good (FrameCap ?b ?s ?d ?r ?p) |- good (FrameCap ?b ?s ?d ?r ?q) => exact (good_place_of_frame b s d r p q H)
+  | H : good (PageTableCap ?t ?p) |- good (PageTableCap ?t ?q) => exact (good_place_of_table t p q H)
+  | H : good (VSpaceCap ?v ?a) |- good (VSpaceCap ?v ?b) => exact (good_asid v a b H)
+  | H : good (UntypedCap ?b _ _ ?u) |- good (ASIDPoolCap ?b) => exact (good_pool b u H)
   | |- good (Done _) => apply good_done
   | |- good (Preempted _) => apply good_preempted
   | |- good (Returns _ _) => apply good_returns
@@ -136,7 +250,10 @@ Ltac keep_step :=
   | |- good (match ?x with _ => _ end) =>
       tryif (let T := type of x in carries_state T)
       then (let ok := fresh "ok" in assert (ok : good x); [|open_up x ok])
-      else destruct x
+      else (let T := type of x in
+            tryif carries_capability T
+            then first [let ok := fresh "ok" in assert (ok : good x) by (solve [find]); open_up x ok | destruct x]
+            else destruct x)
   | H : good ?p |- @good State _ (state_of ?p) => exact H
   | |- good (and_then ?p _) => let ok := fresh "ok" in assert (ok : good p); [|unfold and_then; open_up p ok]
   | |- good (slot_in _ _ _ _ _ _) => unfold slot_in; cbv beta
@@ -153,7 +270,8 @@ Ltac keep_step :=
   | |- good (?f ?s) => apply (keeps (f := f) s)
   | |- Keeps _ => intros ? ?; cbv beta
   end.
-Ltac keep := repeat keep_step.
+Ltac find_value := repeat keep_step ltac:(fail).
+Ltac keep := repeat keep_step find_value.
 Ltac head f := lazymatch f with ?g _ => head g | _ => f end.
 Ltac keeping f := intros ? ?; unfold f; keep.
 Hint Extern 0 (Keeps (fun _ => _)) => (intros ? ?; cbv beta; solve [keep]) : typeclass_instances.
@@ -174,27 +292,29 @@ Qed.
 (** ** Objects and slots
 
     Objects other than scheduling contexts are always fine; a change of a context is when each part of it is. *)
-Class FineObject (x : Object) : Prop := fine : fine_object x.
+Class FineObject (x : Object) : Prop := fine : fine_object fine_context x.
 Class FineUpdate (f : SchedContext -> SchedContext) : Prop := fine_update : forall c, fine_context c -> fine_context (f c).
 Ltac fine_step :=
   match goal with
   | H : fine_context ?c |- fine_context ?c => exact H
-  | |- fine_context (charge _ _ _) => apply fine_charge
-  | |- fine_context (begin_use _ _) => apply fine_begin_use
-  | |- fine_context (configure_context _ _ _ _ _ _ _ _) => apply fine_configure
-  | |- fine_context (new_sched_context _) => apply fine_new
+  | |- fine_context (charge _ _ _) => apply (fine_charge quiet)
+  | |- fine_context (begin_use _ _) => apply (fine_begin_use quiet)
+  | |- fine_context (configure_context _ _ _ _ _ _ _ _) => apply (fine_configure quiet)
+  | |- fine_context (new_sched_context _) => apply (fine_new quiet)
   | |- fine_context (root_context_at_boot _ _ _) => unfold root_context_at_boot
   | |- fine_context (set_field _ _ ?s) =>
       let ok := fresh "ok" in
-      (cut (fine_context s); [generalize s; intros ? ok; refine (looks_at_time _ _ _ _ _ _ ok); reflexivity |])
+      (cut (fine_context s); [generalize s; intros ? ok; refine (looks_at_time quiet _ _ _ _ _ _ _ ok); reflexivity |])
   end.
+Class Nice {T : Type} `{Good T} (x : T) : Prop := nice : good x.
+Hint Extern 0 (Nice _) => (red; solve [keep]) : typeclass_instances.
 Hint Extern 0 (FineObject _) => (red; cbn [fine_object]; solve [exact I | repeat fine_step]) : typeclass_instances.
 Hint Extern 0 (FineUpdate _) => (intros ? ?; cbv beta; solve [repeat fine_step]) : typeclass_instances.
 
 Instance keeps_emit e : Keeps (emit e).
 Proof. intros st ok. exact (good_of_same st (emit e st) eq_refl eq_refl eq_refl ok). Qed.
-Instance keeps_put_object o x : FineObject x -> Keeps (put_object o x). Proof. intros fine st ok. exact (after_put_object o x st fine ok). Qed.
-Instance keeps_remove_object o : Keeps (remove_object o). Proof. exact (after_remove_object o). Qed.
+Instance keeps_put_object o x : FineObject x -> Keeps (put_object o x). Proof. intros fine st ok. exact (after_put_object quiet o x st fine ok). Qed.
+Instance keeps_remove_object o : Keeps (remove_object o). Proof. exact (after_remove_object primitives o). Qed.
 Instance keeps_change_thread o f : Keeps (change_thread o f). Proof. keeping change_thread. Qed.
 Instance keeps_change_endpoint o f : Keeps (change_endpoint o f). Proof. keeping change_endpoint. Qed.
 Instance keeps_change_notification o f : Keeps (change_notification o f). Proof. keeping change_notification. Qed.
@@ -202,17 +322,36 @@ Instance keeps_put_reply o r : Keeps (put_reply o r). Proof. keeping put_reply. 
 Instance keeps_change_context o f : FineUpdate f -> Keeps (change_context o f).
 Proof.
   intros updates st ok. unfold change_context. destruct (objects st !! o) as [[]|] eqn:found; try exact (keeps_emit Stuck st ok).
-  exact (after_put_object o (SchedContextObject (f context)) st (updates _ (contexts_are_fine o _ st ok found)) ok).
+  exact (after_put_object quiet o (SchedContextObject (f context)) st (updates _ (contexts_are_fine quiet o _ st ok found)) ok).
 Qed.
 Instance keeps_change_table o f : Keeps (change_table o f). Proof. keeping change_table. Qed.
 Instance keeps_change_pool o f : Keeps (change_pool o f). Proof. keeping change_pool. Qed.
-Instance keeps_insert_child slot p o c : Keeps (insert_child slot p o c). Proof. exact (after_insert_child slot p o c). Qed.
-Instance keeps_insert_sibling slot s o c : Keeps (insert_sibling slot s o c). Proof. exact (after_insert_sibling slot s o c). Qed.
-Instance keeps_remove_capability slot : Keeps (remove_capability slot). Proof. exact (after_remove_capability slot). Qed.
-Instance keeps_move_capability from to : Keeps (move_capability from to). Proof. exact (after_move_capability from to). Qed.
-Instance keeps_change_capability slot c : Keeps (change_capability slot c). Proof. exact (after_change_capability slot c). Qed.
+Instance keeps_capability_at slot : Keeps (capability_at slot).
+Proof. intros st ok. destruct (capability_at slot st) as [c|] eqn:found; [exact (capabilities_are_fine quiet slot c st ok found) | exact I]. Qed.
+Instance keeps_occupied_slot t a : Keeps (occupied_slot_of_address t a).
+Proof. keeping occupied_slot_of_address. Qed.
+Instance keeps_last_occupied o : Keeps (last_occupied o).
+Proof.
+  intros st ok. unfold last_occupied. destruct (last_below _ _) as [(slot & e)|] eqn:found; [|exact I].
+  destruct (o <=? slot); [|exact I]. apply last_below_found in found. destruct found as (_ & found).
+  apply good_some, good_both; [exact I|]. apply (capabilities_are_fine quiet slot _ st ok). unfold capability_at. rewrite found. reflexivity.
+Qed.
+Instance keeps_insert_child slot p o c : Nice c -> Keeps (insert_child slot p o c).
+Proof. intros fine st. exact (after_insert_child primitives slot p o c st fine). Qed.
+Instance keeps_insert_sibling slot s o c : Nice c -> Keeps (insert_sibling slot s o c).
+Proof. intros fine st. exact (after_insert_sibling primitives slot s o c st fine). Qed.
+Instance keeps_remove_capability slot : Keeps (remove_capability slot). Proof. exact (after_remove_capability primitives slot). Qed.
+Instance keeps_move_capability from to : Keeps (move_capability from to). Proof. exact (after_move_capability primitives from to). Qed.
+Instance keeps_change_capability slot c : Nice c -> Keeps (change_capability slot c).
+Proof. intros fine st. exact (after_change_capability primitives slot c st fine). Qed.
 Instance keeps_exchange a b : Keeps (exchange_capabilities a b). Proof. keeping exchange_capabilities. Qed.
-Instance keeps_insert_derived slot s o c : Keeps (insert_derived slot s o c). Proof. keeping insert_derived. Qed.
+Instance keeps_insert_derived slot s o c : Nice c -> Keeps (insert_derived slot s o c).
+Proof.
+  intros fine st ok. unfold insert_derived. pose proof (capabilities_are_fine quiet s) as source. unfold capability_at in source.
+  destruct (slots st !! s) as [e|] eqn:found; [|keep].
+  assert (good (capability e)) as fine_source by (apply (source _ st ok); rewrite found; reflexivity).
+  destruct (capability e); keep.
+Qed.
 Instance keeps_write_memory a v : Keeps (write_memory a v). Proof. keeping write_memory. Qed.
 
 (** ** Time *)
@@ -270,7 +409,53 @@ Instance keeps_receive t e r requires g b : Keeps (receive t e r requires g b). 
 Instance keeps_wait_on t n b : Keeps (wait_on t n b). Proof. keeping wait_on. Qed.
 Instance keeps_hand_flags_to t n : Keeps (hand_flags_to t n). Proof. keeping hand_flags_to. Qed.
 Instance keeps_signal n b : Keeps (signal n b). Proof. keeping signal. Qed.
-Instance keeps_raise_fault_to slot l t f : Keeps (raise_fault_to slot l t f). Proof. keeping raise_fault_to. Qed.
+Lemma keeps_deliver_words m through badge caps from to : cap_addresses m = [] -> Keeps (deliver m through badge caps from to).
+Proof.
+  intros none st ok. unfold deliver. rewrite none. assert ((if caps then @nil N else []) = []) as -> by (destruct caps; reflexivity).
+  cbn [transfer]. keep.
+Qed.
+(** A thread with a fault says so, and what is no thread says nothing. *)
+Definition is_silent (t : N) (st : State) : Prop := fault (thread t st) <> None \/ thread t st = new_thread.
+Lemma silent_message t st : is_silent t st -> cap_addresses (message_of t st) = [].
+Proof.
+  unfold message_of, message_of_call. intros [some|none].
+  - destruct (fault (thread t st)); [reflexivity | contradiction].
+  - rewrite none. cbn [fault new_thread]. destruct (send_buffer _ _); reflexivity.
+Qed.
+Lemma faulting_is_silent t f st : is_silent t (change_thread t (fun x => x <| fault := Some f |>) st).
+Proof.
+  unfold is_silent, change_thread, thread. destruct (objects st !! t) as [[|x| | | | | | |]|] eqn:found.
+  2: { left. match goal with |- context [put_object t ?x st] => change (objects (put_object t x st)) with (set t x (objects st)) end.
+       rewrite find_set, N.eqb_refl. discriminate. }
+  all: right; change (objects (emit Stuck st)) with (objects st); rewrite found; reflexivity.
+Qed.
+Lemma silent_after_change_endpoint t e f st : is_silent t st -> is_silent t (change_endpoint e f st).
+Proof.
+  assert (thread t (change_endpoint e f st) = thread t st) as same; [|unfold is_silent; rewrite same; exact id].
+  unfold change_endpoint, thread. destruct (objects st !! e) as [[| |x| | | | | |]|] eqn:found; try reflexivity.
+  match goal with |- context [put_object e ?x st] => change (objects (put_object e x st)) with (set e x (objects st)) end.
+  rewrite find_set. destruct (N.eqb_spec t e) as [->|]; [rewrite found|]; reflexivity.
+Qed.
+Lemma meet_silent s t e b r rg g gr c l st : is_silent s st -> good st -> good (meet s t e b r rg g gr c l st).
+Proof.
+  intros silent ok. unfold meet. pose proof (keeps_deliver_words (message_of s st) (Some e) b g s t (silent_message s st silent) st ok). keep.
+Qed.
+Lemma send_silent t e b g gr c l w st : is_silent t st -> good st -> good (send t e b g gr c l w st).
+Proof.
+  intros silent ok. unfold send. destruct (receivers (endpoint e st)) as [|first rest]; [keep|].
+  destruct (run_state (thread first st)) as [| |x r requires receiver_grant| | |]; [keep | keep | | keep | keep | keep].
+  cbv zeta. destruct (leaves_without_context _ _ _ _); [keep|].
+  apply good_both; [exact I|]. apply meet_silent; [apply silent_after_change_endpoint; exact silent | keep].
+Qed.
+Instance keeps_raise_fault_to slot l t f : Keeps (raise_fault_to slot l t f).
+Proof.
+  intros st ok. unfold raise_fault_to. destruct (capability_at _ st) as [[|e badge r| | | | | | | | | | | | | | | | |]|];
+    try solve [exact (keeps_make_inactive t st ok)].
+  destruct (_ && _); [|keep]. cbv zeta.
+  assert (good (change_thread t (fun x => x <| fault := Some f |>) st)) as faulting by keep.
+  pose proof (send_silent t e badge (can_grant r) (can_grant_reply r) true l true _ (faulting_is_silent t f st) faulting) as sent.
+  destruct (send _ _ _ _ _ _ _ _ _) as ([| | |] & after); apply both_good in sent; destruct sent as (_ & sent); keep.
+Qed.
 Instance keeps_raise_fault t f : Keeps (raise_fault t f). Proof. keeping raise_fault. Qed.
 Instance keeps_answer_fault t f m : Keeps (answer_fault t f m). Proof. keeping answer_fault. Qed.
 Instance keeps_answer t r g : Keeps (answer t r g). Proof. keeping answer. Qed.
@@ -299,14 +484,25 @@ Instance keeps_end_notification n : Keeps (end_notification n). Proof. keeping e
 Instance keeps_end_context c : Keeps (end_context c). Proof. keeping end_context. Qed.
 Instance keeps_end_interrupt i : Keeps (end_interrupt i). Proof. keeping end_interrupt. Qed.
 Instance keeps_let_go c : Keeps (let_go c). Proof. keeping let_go. Qed.
-Instance keeps_become_zombie s c o : Keeps (become_zombie s c o). Proof. keeping become_zombie. Qed.
+Instance keeps_become_zombie s c o : Nice (ZombieCap o) -> Keeps (become_zombie s c o). Proof. intros fine. keeping become_zombie. Qed.
 Instance keeps_rotate_zombies a s i : Keeps (rotate_zombies a s i). Proof. keeping rotate_zombies. Qed.
 Instance keeps_meet_inner a s o i : Keeps (meet_inner a s o i). Proof. keeping meet_inner. Qed.
 Instance keeps_delete_plain s c : Keeps (delete_plain s c). Proof. keeping delete_plain. Qed.
 Instance keeps_delete_one s c : Keeps (delete_one s c). Proof. keeping delete_one. Qed.
 Instance keeps_to_first_slot a f : Keeps (to_first_slot a f). Proof. keeping to_first_slot. Qed.
-Instance keeps_empty_zombie a o : Keeps (empty_zombie a o). Proof. keeping empty_zombie. Qed.
-Instance keeps_delete_unit a : Keeps (delete_unit a). Proof. keeping delete_unit. Qed.
+Instance keeps_empty_zombie a o : Keeps (empty_zombie a o).
+Proof.
+  intros st ok. unfold empty_zombie. cbv zeta. pose proof (keeps_last_occupied o st ok) as fine.
+  destruct (last_occupied o st) as [(s & c)|]; [|keep]. apply some_good, both_good in fine. destruct fine as (_ & fine).
+  destruct (s =? a); [keep|]. destruct (container_of c st) as [inner|] eqn:container; [|keep].
+  pose proof (good_zombie c inner st fine container). keep.
+Qed.
+Instance keeps_delete_unit a : Keeps (delete_unit a).
+Proof.
+  intros st ok. unfold delete_unit. pose proof (keeps_capability_at a st ok) as fine.
+  destruct (capability_at a st) as [c|]; [|keep]. apply some_good in fine.
+  destruct (container_of c st) as [o|] eqn:container; [pose proof (good_zombie c o st fine container)|]; destruct c; keep.
+Qed.
 Instance keeps_delete slot : Keeps (delete slot). Proof. exact (keeps_in_units is_occupied delete_unit slot keeps_delete_unit). Qed.
 Instance keeps_revoke slot : Keeps (revoke slot).
 Proof.
@@ -315,8 +511,8 @@ Proof.
   { apply good_repeat; [|exact ok]. intros p ok'. unfold revoke_turn. keep. }
   destruct (repeat_until _ _) as [p|p]; cbn in result; [apply good_preempted, keeps_emit|]; exact result.
 Qed.
-Instance keeps_insert_copy slot s c : Keeps (insert_copy slot s c). Proof. keeping insert_copy. Qed.
-Instance keeps_replace_slot slot by_ : Keeps (replace_slot slot by_). Proof. keeping replace_slot. Qed.
+Instance keeps_insert_copy slot s c : Nice c -> Keeps (insert_copy slot s c). Proof. intros fine. red in fine. keeping insert_copy. Qed.
+Instance keeps_replace_slot slot by_ : Nice by_ -> Keeps (replace_slot slot by_). Proof. intros fine. red in fine. keeping replace_slot. Qed.
 Instance keeps_cancel_unit e b u : Keeps (cancel_unit e b u). Proof. keeping cancel_unit. Qed.
 Instance keeps_cancel_badged_sends e b : Keeps (cancel_badged_sends e b).
 Proof.
@@ -327,33 +523,69 @@ Qed.
 Instance keeps_set_word_argument i v t : Keeps (set_word_argument i v t). Proof. keeping set_word_argument. Qed.
 Lemma new_object_is_fine type n x : new_object type n = Some x -> FineObject x.
 Proof. destruct type; intros made; try discriminate; injection made as <-; exact _. Qed.
-Instance keeps_make_object type at_ n d slot u : Keeps (make_object type at_ n d slot u).
+Instance keeps_make_object type at_ n d slot u : Nice (new_capability type at_ n d) -> Keeps (make_object type at_ n d slot u).
 Proof.
-  intros st ok. unfold make_object. destruct (new_object type n) as [x|] eqn:made; [pose proof (new_object_is_fine type n x made)|]; keep.
+  intros fine st ok. unfold make_object. destruct (new_object type n) as [x|] eqn:made; [pose proof (new_object_is_fine type n x made)|]; keep.
 Qed.
-Instance keeps_make_objects count type at_ n d slot offset base bits u t :
-  Keeps (make_objects count type at_ n d slot offset base bits u t).
-Proof. revert at_ slot offset. induction count as [|rest IH]; intros at_ slot offset st ok; simpl; keep. Qed.
-Instance keeps_untyped_retype a b c d e f r call : Keeps (untyped_retype a b c d e f r call). Proof. keeping untyped_retype. Qed.
+Lemma keeps_make_objects count type at_ n d slot offset base bits used u t :
+  good (UntypedCap base bits d used) -> base <= at_ -> at_ + N.of_nat count * N.shiftl 1 (object_bits type n) <= base + N.shiftl 1 bits ->
+  d && needs_memory type = false -> Keeps (make_objects count type at_ n d slot offset base bits u t).
+Proof.
+  intros fine. revert at_ slot offset.
+  induction count as [|rest IH]; intros at_ slot offset above fits memory st ok; cbn [make_objects]; [exact ok|].
+  destruct (must_stop st); [keep|]. cbv zeta.
+  assert (Nice (new_capability type at_ n d)) as made
+    by (exact (fine_yield primitives _ _ (retyped base bits d used type at_ n above ltac:(lia) memory) fine)).
+  apply (IH (at_ + N.shiftl 1 (object_bits type n)) (slot + slot_bytes) (offset + 1)); [lia | lia | exact memory | keep].
+Qed.
+Lemma align_up_above n bits : n <= align_up n bits.
+Proof.
+  unfold align_up. rewrite N.shiftl_mul_pow2, N.shiftr_div_pow2, N.ones_equiv. assert (2 ^ bits <> 0) as some by (apply N.pow_nonzero; lia).
+  pose proof (N.div_mod (n + N.pred (2 ^ bits)) (2 ^ bits) some). pose proof (N.mod_lt (n + N.pred (2 ^ bits)) (2 ^ bits) some). lia.
+Qed.
+Instance keeps_untyped_retype a b c d e f r call : Nice call -> Keeps (untyped_retype a b c d e f r call).
+Proof.
+  intros fine st ok. apply good_invoked in fine. unfold untyped_retype.
+  destruct (invoked call) as [base bits device used| | | | | | | | | | | | | | | | | |]; try exact I.
+  destruct (ObjectType.of_number a) as [type|]; [|exact I]. cbv zeta.
+  repeat match goal with
+         | |- good (if ?x then _ else _) => destruct x eqn:?; [|solve [keep]]
+         | |- good (match ?x with _ => _ end) => destruct x eqn:?; try solve [keep]
+         end.
+  all: apply good_perform; apply (keeps_make_objects _ type _ _ device _ _ base bits used _ _ fine).
+  all: match goal with H : (_ + N.shiftl _ _ <=? _) = true |- _ => apply N.leb_le in H; rewrite N.shiftl_mul_pow2 in H end.
+
+  all: try (pose proof (align_up_above (base + (if has_children (invoked_slot call) st then used else 0)) (object_bits type b)); lia).
+  all: try (rewrite N2Nat.id, N.shiftl_1_l; assumption).
+  all: destruct device, (needs_memory type); try reflexivity; discriminate.
+Qed.
 Instance keeps_cnode_revoke i d call : Keeps (cnode_revoke i d call). Proof. keeping cnode_revoke. Qed.
 Instance keeps_cnode_delete i d call : Keeps (cnode_delete i d call). Proof. keeping cnode_delete. Qed.
 Instance keeps_cnode_cancel i d call : Keeps (cnode_cancel_badged_sends i d call). Proof. keeping cnode_cancel_badged_sends. Qed.
-Instance keeps_derive_into a b c d e r m o call : Keeps (derive_into a b c d e r m o call). Proof. keeping derive_into. Qed.
-Instance keeps_move_into a b c d r m call : Keeps (move_into a b c d r m call). Proof. keeping move_into. Qed.
+Instance keeps_derive_into a b c d e r m o call : Making m -> Keeps (derive_into a b c d e r m o call). Proof. intros fine. keeping derive_into. Qed.
+Instance keeps_move_into a b c d r m call : Making m -> Keeps (move_into a b c d r m call). Proof. intros fine. keeping move_into. Qed.
 Instance keeps_cnode_rotate a b c d e f g h p r call : Keeps (cnode_rotate a b c d e f g h p r call). Proof. keeping cnode_rotate. Qed.
 Instance keeps_suspend_if b t : Keeps (suspend_if b t). Proof. keeping suspend_if. Qed.
 Instance keeps_resume t : Keeps (resume t). Proof. keeping resume. Qed.
 Instance keeps_resume_if b t : Keeps (resume_if b t). Proof. keeping resume_if. Qed.
 Instance keeps_stop_for_writing t : Keeps (stop_for_writing t). Proof. keeping stop_for_writing. Qed.
 Instance keeps_copy_registers l from to : Keeps (copy_registers l from to). Proof. keeping copy_registers. Qed.
-Instance keeps_replace_in t slot by_ : Keeps (replace_in t slot by_). Proof. keeping replace_in. Qed.
-Instance keeps_set_buffer t a f : Keeps (set_buffer t a f). Proof. keeping set_buffer. Qed.
+Instance keeps_replace_in t slot by_ : Nice by_ -> Keeps (replace_in t slot by_). Proof. intros fine. red in fine. keeping replace_in. Qed.
+Lemma good_replacement a : good a -> good (replacement a). Proof. intros ok. unfold replacement. keep. Qed.
+Lemma good_guarded d a : good a -> good (guarded d a). Proof. intros ok. unfold guarded. keep. Qed.
+Hint Extern 0 (Nice (replacement _)) => (red; apply good_replacement; solve [keep]) : typeclass_instances.
+Hint Extern 0 (Nice (guarded _ _)) => (red; apply good_guarded; solve [keep]) : typeclass_instances.
+Instance keeps_set_buffer t a f : Nice f -> Keeps (set_buffer t a f).
+Proof. intros fine. red in fine. intros st ok. unfold set_buffer. destruct (a =? 0); keep. Qed.
 Instance keeps_set_priority t p : Keeps (set_priority t p). Proof. keeping set_priority. Qed.
 Instance keeps_bind_context c t : Keeps (bind_context c t). Proof. keeping bind_context. Qed.
 Instance keeps_change_flags t c s : Keeps (change_flags t c s). Proof. keeping change_flags. Qed.
-Instance keeps_tcb_configure a b c x y z call : Keeps (tcb_configure a b c x y z call). Proof. keeping tcb_configure. Qed.
-Instance keeps_tcb_set_space a b x y z call : Keeps (tcb_set_space a b x y z call). Proof. keeping tcb_set_space. Qed.
-Instance keeps_tcb_set_sched_params a b x y z call : Keeps (tcb_set_sched_params a b x y z call). Proof. keeping tcb_set_sched_params. Qed.
+Instance keeps_tcb_configure a b c x y z call : Nice x -> Nice y -> Nice z -> Keeps (tcb_configure a b c x y z call).
+Proof. intros fine_x fine_y fine_z. red in fine_x, fine_y, fine_z. keeping tcb_configure. Qed.
+Instance keeps_tcb_set_space a b x y z call : Nice x -> Nice y -> Nice z -> Keeps (tcb_set_space a b x y z call).
+Proof. intros fine_x fine_y fine_z. red in fine_x, fine_y, fine_z. keeping tcb_set_space. Qed.
+Instance keeps_tcb_set_sched_params a b x y z call : Nice x -> Nice y -> Nice z -> Keeps (tcb_set_sched_params a b x y z call).
+Proof. intros fine_x fine_y fine_z. red in fine_x, fine_y, fine_z. keeping tcb_set_sched_params. Qed.
 Instance keeps_change_interrupt i f : Keeps (change_interrupt i f). Proof. keeping change_interrupt. Qed.
 Instance keeps_deactivate i : Keeps (deactivate i). Proof. keeping deactivate. Qed.
 Instance keeps_set_mask i m : Keeps (set_mask i m). Proof. keeping set_mask. Qed.
@@ -363,23 +595,56 @@ Instance keeps_piece_of_space op v end_ x : Keeps (piece_of_space op v end_ x). 
 Instance keeps_frame_maintain op a b call : Keeps (frame_maintain op a b call). Proof. keeping frame_maintain. Qed.
 Instance keeps_vspace_maintain op a b call : Keeps (vspace_maintain op a b call). Proof. keeping vspace_maintain. Qed.
 
-(** The dispatch to all methods. *)
-Instance keeps_decode_method method call : Keeps (decode_method method call).
+(** IRQControl makes handlers and senders. *)
+Lemma keeps_irq_control_get a b c d r call : good call -> invoked call = IRQControlCap -> Keeps (irq_control_get a b c d r call).
 Proof.
-  intros st ok. destruct method; unfold decode_method;
+  intros fine is_control. pose proof (good_invoked call fine) as control. rewrite is_control in control.
+  pose proof (fine_yield primitives _ _ (interrupt_claimed a) control : good (IRQHandlerCap a)). keeping irq_control_get.
+Qed.
+Lemma keeps_irq_control_issue a b c d r call : good call -> invoked call = IRQControlCap -> Keeps (irq_control_issue_sgisignal a b c d r call).
+Proof.
+  intros fine is_control. pose proof (good_invoked call fine) as control. rewrite is_control in control.
+  pose proof (fine_yield primitives _ _ (sender_made a b) control : good (SGISignalCap a b)). keeping irq_control_issue_sgisignal.
+Qed.
+
+(** The dispatch to all methods. *)
+Definition fits (method : Method.t) (c : Capability) : Prop := CapType.number (Method.invoked method) = CapType.number (cap_type c).
+Lemma keeps_decode_method method call : good call -> fits method (invoked call) -> Keeps (decode_method method call).
+Proof.
+  intros fine type st ok. destruct method; unfold decode_method;
     match goal with
+    | |- good (irq_control_get _ _ _ _ _ _ _) =>
+        apply keeps_irq_control_get; [exact fine | destruct (invoked call); try discriminate type; reflexivity | exact ok]
+    | |- good (irq_control_issue_sgisignal _ _ _ _ _ _ _) =>
+        apply keeps_irq_control_issue; [exact fine | destruct (invoked call); try discriminate type; reflexivity | exact ok]
     | |- good (?f st) => apply (keeps (f := f) st ok)
     | |- good (?f st) => let h := head f in unfold h; keep
     end.
 Qed.
 (** ** Events *)
-Instance keeps_decide m t slot c arguments : Keeps (decide m t slot c arguments).
-Proof. keeping decide. Qed.
-Instance keeps_invoke t slot c : Keeps (invoke t slot c).
+Lemma method_fits l c m : method_for l c = Some m -> fits m c.
 Proof.
-  intros st ok. unfold invoke. cbv zeta.
-  destruct (cap_arguments_at _ t st) as [arguments|(address & report)]; [|apply good_both; [exact I | exact ok]].
-  pose proof (keeps_decide (message_of_call t st) t slot c arguments st ok) as decided.
+  unfold method_for. destruct (Method.of_label l) as [method|]; [|discriminate].
+  destruct (_ =? _) eqn:same; [|discriminate]. destruct (Method.implemented method); [|discriminate].
+  intros is_m. injection is_m as <-. apply N.eqb_eq. exact same.
+Qed.
+Instance keeps_decide m t slot c arguments : Nice c -> Nice arguments -> Keeps (decide m t slot c arguments).
+Proof.
+  intros fine fine_arguments st ok. unfold decide. destruct (method_for (label m) c) as [method|] eqn:found; [|exact I].
+  destruct (_ && _); [|exact I]. apply keeps_decode_method; [split; assumption | exact (method_fits _ _ _ found) | exact ok].
+Qed.
+Instance keeps_cap_arguments l t : Keeps (cap_arguments_at l t).
+Proof.
+  induction l as [|address rest IH]; intros st ok; [constructor|]. cbn [cap_arguments_at].
+  destruct (slot_of_address t address st) as [slot|report]; [|split; exact I].
+  pose proof (IH st ok) as others. destruct (cap_arguments_at rest t st) as [l|e]; [|split; exact I].
+  apply good_inl. constructor; [exact (keeps_capability_at slot st ok) | exact others].
+Qed.
+Instance keeps_invoke t slot c : Nice c -> Keeps (invoke t slot c).
+Proof.
+  intros fine st ok. unfold invoke. cbv zeta. pose proof (keeps_cap_arguments (cap_addresses (message_of_call t st)) t st ok) as fine_arguments.
+  destruct (cap_arguments_at _ t st) as [arguments|(address & report)]; [|apply good_both; [exact I | exact ok]]. apply inl_good in fine_arguments.
+  pose proof (keeps_decide (message_of_call t st) t slot c arguments fine fine_arguments st ok) as decided.
   destruct (decide (message_of_call t st) t slot c arguments st) as [error details|work]; [apply good_both; [exact I | exact ok]|].
   pose proof (decided st ok) as worked. destruct (work st); apply good_both; exact I || exact worked.
 Qed.
@@ -424,30 +689,49 @@ Proof.
 Qed.
 
 (** ** Boot *)
-Instance keeps_insert_root slot c : Keeps (insert_root slot c). Proof. exact (after_insert_root slot c). Qed.
+Instance keeps_insert_root slot c : Nice c -> Keeps (insert_root slot c).
+Proof. intros fine st. exact (after_insert_root primitives slot c st fine). Qed.
+Variable plan : BootPlan.
+Hypothesis fine_at_boot : forall c, boot_capability plan c -> fine_capability c.
 Lemma good_start m : good (nothing_yet m).
-Proof. exact (at_the_start m). Qed.
+Proof. exact (at_the_start primitives m). Qed.
 Instance keeps_put_root_objects p : Keeps (put_root_objects p). Proof. keeping put_root_objects. Qed.
-Instance keeps_insert_roots p : Keeps (insert_roots p). Proof. keeping insert_roots. Qed.
-Instance keeps_copy_to_thread p i place : Keeps (copy_to_thread p i place). Proof. keeping copy_to_thread. Qed.
-Lemma boot_keeps (p : BootPlan) : good (boot p).
+Instance keeps_insert_roots : Keeps (insert_roots plan).
 Proof.
-  unfold boot. pose proof (good_start (boot_machine p)) as start. revert start. generalize (nothing_yet (boot_machine p)). intros st start.
+  unfold insert_roots. pose proof fine_at_boot as fine. unfold boot_capability in fine. revert fine.
+  induction (root_capabilities plan ++ dynamic_capabilities plan) as [|(slot & c) l IH]; intros fine st ok; [exact ok|].
+  apply IH; [intros other (s & listed); apply fine; exists s; right; exact listed|].
+  assert (Nice c) as fine_c by (apply fine; exists slot; left; reflexivity). exact (keeps_insert_root slot c fine_c st ok).
+Qed.
+Instance keeps_copy_to_thread p i place : Keeps (copy_to_thread p i place). Proof. keeping copy_to_thread. Qed.
+Lemma boot_keeps : good (boot plan).
+Proof.
+  unfold boot. pose proof (good_start (boot_machine plan)) as start. revert start. generalize (nothing_yet (boot_machine plan)). intros st start.
   keep.
 Qed.
 
-Theorem reachable_keeps (p : BootPlan) (st : State) : reachable p st -> invariant st.
-Proof. induction 1 as [|st e _ IH]; [exact (boot_keeps p) | exact (step_keeps st e IH)]. Qed.
+Theorem reachable_keeps (st : State) : reachable plan st -> invariant st.
+Proof. induction 1 as [|st e _ IH]; [exact boot_keeps | exact (step_keeps st e IH)]. Qed.
 End Kept.
 
-(** Claim [indices_hold]: of objects it says nothing. *)
-Theorem indices_hold_proved : indices_hold.
+(** Claim [indices_hold]: of objects it says nothing, nor of capabilities. *)
+Lemma indices_are_kept_quietly : kept_quietly indices_are_right (fun _ => True) (fun _ => True).
 Proof.
-  intros p st reached.
-  refine (reachable_keeps indices_are_right (fun _ => True) _ insert_child_right insert_sibling_right remove_capability_right
-            move_capability_right change_capability_right insert_root_right nothing_yet_right _ _ _ _ _ _ _ _ p st reached);
-    try (intros; exact I).
+  constructor; try (intros; exact I).
   - intros a b same_slots same_references _. exact (indices_of_same a b same_slots same_references).
   - intros o x before _. exact (indices_of_same before (put_object o x before) eq_refl eq_refl).
+Qed.
+Lemma indices_are_kept : kept indices_are_right (fun _ => True).
+Proof.
+  constructor; try (intros; exact I).
+  - intros slot p o c st _. apply insert_child_right.
+  - intros slot source o c st _. apply insert_sibling_right.
+  - exact remove_capability_right.
+  - exact move_capability_right.
+  - intros slot c st _. apply change_capability_right.
+  - intros slot c st _. apply insert_root_right.
+  - exact nothing_yet_right.
   - intros o before. exact (indices_of_same before (remove_object o before) eq_refl eq_refl).
 Qed.
+Theorem indices_hold_proved : indices_hold.
+Proof. intros p st. apply (reachable_keeps _ _ _ indices_are_kept_quietly indices_are_kept). intros c _. exact I. Qed.

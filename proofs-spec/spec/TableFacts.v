@@ -82,6 +82,18 @@ Qed.
 Lemma last_below_plain {A} (bound : N) (t : Table A) : last_below bound t = last_option (filter (fun e => fst e <? bound) (entries t)).
 Proof. apply last_below_in_spec. apply Map.is_bst. Qed.
 
+Lemma last_option_in {A : Type} (l : list A) (a : A) : last_option l = Some a -> In a l.
+Proof.
+  destruct l as [|b l]; [discriminate|]. intros same. change (Some (last (b :: l) b) = Some a) in same.
+  apply (f_equal (fun o => match o with Some x => x | None => a end)) in same. rewrite <- same. clear same.
+  generalize b at 2. revert b. induction l as [|c l IH]; intros b d; [left; reflexivity | right; apply (IH c)].
+Qed.
+Lemma last_below_found {A} (bound k : N) (v : A) (t : Table A) : last_below bound t = Some (k, v) -> k < bound /\ t !! k = Some v.
+Proof.
+  rewrite last_below_plain. intros found. apply last_option_in, filter_In in found. destruct found as (listed & less).
+  split; [apply N.ltb_lt; exact less | apply in_entries; exact listed].
+Qed.
+
 (** ** Sums over the entries of a table *)
 Section Sums.
 Context {A : Type} (weight : A -> N).

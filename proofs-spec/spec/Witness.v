@@ -3,7 +3,8 @@
 
     A small machine whose boot state is well formed, and events after it that meet the premises of the claims: computed, not argued. And
     the indices can be wrong: a removal that forgets the children breaks the tree. *)
-From Spec Require Import RefillProofs ErrorProofs.
+From Coq Require Import Lia.
+From Spec Require Import OriginProofs.
 Open Scope N_scope.
 
 Definition small_machine : Machine := {|
@@ -70,5 +71,73 @@ Definition limited_context : SchedContext := configure_context 0 100 1000 2 0 0 
 Example time_comes_back :
   refills (charge 30 10 limited_context) = [{| usable_at := 30; amount := 70 |}; {| usable_at := 1000; amount := 30 |}].
 Proof. vm_compute. reflexivity. Qed.
+Example a_careless_charge_breaks_the_order :
+  ~ refills_in_order (limited_context <| refills := [{| usable_at := 30; amount := 70 |}; {| usable_at := 1000; amount := 20 |};
+                                                     {| usable_at := 990; amount := 10 |}] |>).
+Proof. intros (sorted & _). vm_compute in sorted. inversion_clear sorted as [|? ? _ first]. inversion_clear first as [|? ? late _]. exact (late eq_refl). Qed.
 Example careless_charge_loses_time : ~ refills_are_right (limited_context <| refills := [{| usable_at := 30; amount := 70 |}] |>).
 Proof. vm_compute. discriminate. Qed.
+
+(** The badged capability stems from the untyped that the root task held; and a kernel that leaves a capability to memory that nobody had would
+    break the claim. *)
+Example badge_stems_from_untyped : stems_from (UntypedCap 0x10000 16 false 0) (EndpointCap 0x10000 7 all_rights).
+Proof.
+  apply made_of with (EndpointCap 0x10000 0 all_rights); [|apply badge_given with 7; reflexivity].
+  apply made_of with (UntypedCap 0x10000 16 false 0); [constructor|].
+  apply (retyped 0x10000 16 false 0 ObjectType.Endpoint 0x10000 0); vm_compute; reflexivity || discriminate.
+Qed.
+Definition foreign_memory : Capability := FrameCap 0x900000 12 false memory_rights None.
+Definition generous_step : Stepping := fun st e =>
+  let '(next, result, done) := step st e in
+  (put_entry (slot_of 0x2000 50) {| capability := foreign_memory; original := true; parent := None; children := [] |} next, result, done).
+Example generous_step_is_refuted : ~ capabilities_stem_from_boot_by generous_step.
+Proof.
+  intros claim. destruct (claim small_plan _ (slot_of 0x2000 50) foreign_memory (after_event generous_step small_plan _ wrong_call (at_boot _ _)))
+    as (root & (slot & at_boot_) & stems); [vm_compute; reflexivity|].
+  destruct (stems_memory root foreign_memory 0x900000 12 false stems eq_refl) as (base & bits & memory & _ & below).
+  assert (forallb (fun entry => match memory_of (snd entry) with Some (b, n, _) => b + N.shiftl 1 n <=? 0x900000 | None => true end)
+            (root_capabilities small_plan ++ dynamic_capabilities small_plan) = true) as all_below by (vm_compute; reflexivity).
+  pose proof (proj1 (forallb_forall _ _) all_below (slot, root) at_boot_) as root_below. cbn [snd] in root_below. rewrite memory in root_below.
+  apply N.leb_le in root_below. change (N.shiftl 1 12) with 4096 in below. lia.
+Qed.
+
+(** The revocation above meets the premises of [revocation_is_complete]; a kernel that says that it is done when it was not preempted only because
+    it did nothing would break the claim. *)
+Definition idle_step : Stepping := fun st e => if is_some (preempt_after e) then (leave (enter e st), Succeeds, []) else step st e.
+Definition restless (e : Event) : Event := {|
+  cause := cause e; time := time e; saved := saved e; readable := readable e; preempt_after := Some 7; chosen := chosen e |}.
+Definition revocation : Invocation := {|
+  invoker := 0x1000; invoked_slot := slot_of 0x2000 2; invoked := CNodeCap 0x2000 6 0 58; word_arguments := [40; 64];
+  cap_arguments := [{| argument_slot := slot_of 0x2000 2; argument := Some (CNodeCap 0x2000 6 0 58) |}] |}.
+Definition before_revocation : State := after [retype_endpoint; mint_badge].
+Example revocation_is_invoked : invokes (enter (restless revoke_endpoint) before_revocation) Method.CNodeRevoke revocation.
+Proof.
+  exists 0x1000, Syscall.Call, (slot_of 0x2000 2), (CNodeCap 0x2000 6 0 58), (cap_arguments revocation).
+  repeat split; vm_compute; reflexivity.
+Qed.
+Example revocation_succeeds : snd (fst (step before_revocation (restless revoke_endpoint))) = Succeeds.
+Proof. vm_compute. reflexivity. Qed.
+Lemma idle_reaches events st :
+  forallb (fun e => negb (is_some (preempt_after e))) events = true -> reachable_by idle_step small_plan st ->
+  reachable_by idle_step small_plan (fold_left (fun st e => fst (fst (step st e))) events st).
+Proof.
+  revert st. induction events as [|e rest IH]; intros st calm reached; [exact reached|]. cbn [forallb] in calm. apply andb_prop in calm.
+  destruct calm as (calm & others). cbn [fold_left]. apply (IH _ others).
+  assert (idle_step st e = step st e) as same by (unfold idle_step; destruct (preempt_after e); [discriminate | reflexivity]).
+  rewrite <- same. apply after_event. exact reached.
+Qed.
+Example idle_step_is_refuted : ~ revocation_is_complete_by idle_step.
+Proof.
+  intros claim.
+  pose proof (idle_reaches [retype_endpoint; mint_badge] (boot small_plan) eq_refl (at_boot _ _)) as reached.
+  apply (claim small_plan before_revocation (restless revoke_endpoint) revocation (slot_of 0x2000 40)
+           (leave (enter (restless revoke_endpoint) before_revocation)) [] reached eq_refl revocation_is_invoked) with (c := slot_of 0x2000 41).
+  - vm_compute. reflexivity.
+  - unfold idle_step. reflexivity.
+  - eexists. split; vm_compute; reflexivity.
+Qed.
+
+(** No other event moves capabilities; a kernel whose timer did would break the claim. *)
+Example idle_timer_moves_nothing : slots (fst (fst (step before_revocation {|
+  cause := TimerExpires; time := 50; saved := []; readable := []; preempt_after := None; chosen := nothing_chosen |}))) = slots before_revocation.
+Proof. apply only_system_calls_move_capabilities_proved. discriminate. Qed.
