@@ -26,7 +26,9 @@ struct PrioQueue {
     bool empty() const { return head == nullptr; }
 
     // Nobody else is in it.
-    [[gnu::always_inline]] bool holds_only(const T& thread) const { return head == &thread && thread.wait.ring.next == &thread && thread.wait.lower == nullptr; }
+    [[gnu::always_inline]] bool holds_only(const T& thread) const {
+        return head == &thread && thread.wait.ring.next == &thread && thread.wait.lower == nullptr;
+    }
 
     // The first one in.
     [[gnu::always_inline]] void start(T& thread) { lead(nullptr, nullptr, thread); }
