@@ -79,8 +79,9 @@ void Generator::start(Operation& operation) {
     for (unsigned i = 0; i < sizeof operation.x / sizeof operation.x[0]; ++i) operation.x[i] = salt + i;
 }
 
-void Generator::next(Operation& operation) {
+void Generator::next(Operation& operation, bool server) {
     start(operation);
+    if (server && !choices_.one_in(4)) return serve(operation);
     switch (choices_.below(32)) {
         case 0: return fault(operation);
         case 1: operation.kind = Operation::Kind::UseFpu; return;
@@ -312,6 +313,19 @@ void Generator::call_method(Operation& operation) {
 
 // -- Messages
 
+// The kind of message that programs send most: short, without capabilities, between partners that know each other.
+void Generator::speak_plainly(Operation& operation, Syscall number) {
+    uint64_t length = choices_.below(register_words + 1);
+    for (unsigned i = 0; i < length; ++i) word(operation, i) = any_word();
+    finish(operation, choices_.below(8), length, 0);
+    operation.x[0] = shelf_slot(CapType::Endpoint, 0);
+    operation.x[6] = shelf_slot(CapType::Reply, 0);
+    operation.x[7] = static_cast<uint64_t>(number);
+    operation.x[8] = operation.x[0];
+}
+
+void Generator::serve(Operation& operation) { speak_plainly(operation, choices_.one_in(4) ? Syscall::Recv : Syscall::ReplyRecv); }
+
 void Generator::communicate(Operation& operation) {
     static constexpr Syscall calls[] = {
         Syscall::Call, Syscall::Call, Syscall::Call, Syscall::ReplyRecv, Syscall::ReplyRecv, Syscall::ReplyRecv, Syscall::Send, Syscall::NBSend,
@@ -322,6 +336,7 @@ void Generator::communicate(Operation& operation) {
     };
     static constexpr unsigned lengths[] = {0, 0, 1, 3, 4, 11, 12, 13, 20, 120};
     Syscall number = choices_.one_of(calls);
+    if (choices_.one_in(2)) return speak_plainly(operation, choices_.one_in(4) ? number : Syscall::Call);
     uint64_t length = choices_.one_of(lengths);
     for (unsigned i = 0; i < length; ++i) word(operation, i) = i < 2 ? any_word() : 0x5a00 + i;
     for (uint64_t& cap : operation.caps) cap = choices_.one_in(8) ? any_address() : held(any_shelf());

@@ -51,8 +51,8 @@ public:
     void forbid(Forbidden range);
     bool is_forbidden(uint64_t word) const;
 
-    /// Draws the next operation into `operation`, whatever it holds.
-    void next(Operation& operation);
+    /// Draws the next operation of a client or of a server into `operation`, whatever it holds.
+    void next(Operation& operation, bool server = false);
 
     /// Draws the words and capabilities of a call of a method into `operation`, all but the system call that makes it.
     void invocation(Operation& operation, abi::Method method);
@@ -65,6 +65,8 @@ private:
     void start(Operation& operation);
     void call_method(Operation& operation);
     void communicate(Operation& operation);
+    void serve(Operation& operation);
+    void speak_plainly(Operation& operation, abi::Syscall number);
     void unknown_call(Operation& operation);
     void fault(Operation& operation);
 

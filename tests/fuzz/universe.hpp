@@ -18,6 +18,7 @@ using abi::Method;
 using abi::ObjectType;
 
 inline constexpr unsigned fuzz_threads = 5;
+inline constexpr unsigned server_thread = fuzz_threads - 1;   // it receives and answers, mostly
 inline constexpr unsigned fuzz_spaces = 2;
 inline constexpr unsigned fuzz_endpoints = 3;
 inline constexpr unsigned fuzz_lines = 4;   // interrupts whose handlers the component gets
@@ -82,6 +83,8 @@ public:
     void restock(Choices& choices);
     /// Lets some of its threads go on, whatever stopped them.
     void wake(Choices& choices);
+    /// Gives the server a scheduling context of its own, or takes it away: who waits without one is passive, and lives on its callers' time.
+    void give_time(bool gives);
     /// Sets one of its threads up anew.
     void repair(Choices& choices, Generator& generator);
     /// The supervisor gives up an object that it has kept, and makes another one: if the component has a capability to it, that is the last now.
@@ -97,6 +100,7 @@ public:
     /// The address of a thread's IPC buffer, and its address space.
     static constexpr uint64_t buffer_of(unsigned i) { return buffer_address + 0x10'0000 + i * page_bytes; }
     static constexpr unsigned space_of(unsigned i) { return i % fuzz_spaces; }
+    static constexpr unsigned priority_of(unsigned i) { return i == server_thread ? 6 : 1 + i; }
 
 private:
     // The originals, from first_slot on.
@@ -215,7 +219,7 @@ bool Universe<Port>::set_up_thread(unsigned i) {
     return (port_.is_clear(buffer(i), i) || fail("a new frame is not clear")) &&
            must({buffer(i), Method::FrameMap, {mapped, 3, cached}, {vspace(space_of(i))}}, "a buffer was not mapped") &&
            must({thread(i), Method::TCBConfigure, {0, 0, mapped}, {root, vspace(space_of(i)), buffer(i)}}, "a thread was not configured") &&
-           must({thread(i), Method::TCBSetSchedParams, {thread_max_priority, 1 + i % 4}, {at_.tcb, at(contexts + i), at(endpoints + i % fuzz_endpoints)}},
+           must({thread(i), Method::TCBSetSchedParams, {thread_max_priority, priority_of(i)}, {at_.tcb, at(contexts + i), at(endpoints + i % fuzz_endpoints)}},
                 "a thread got no scheduling context");
 }
 
@@ -341,11 +345,20 @@ void Universe<Port>::add(ObjectType type, unsigned bits, CapType shelf, unsigned
 }
 
 template <class Port>
+void Universe<Port>::give_time(bool gives) {
+    if (gives) {
+        may({at(contexts + server_thread), Method::SchedContextBind, {}, {thread(server_thread)}});
+    } else {
+        may({at(contexts + server_thread), Method::SchedContextUnbind, {}, {}});
+    }
+}
+
+template <class Port>
 void Universe<Port>::wake(Choices& choices) {
-    for (unsigned i = 0; i < fuzz_threads; ++i) {
-        // Who waits for a message should also get one.
-        if (choices.one_in(2)) continue;
-        may({thread(i), Method::TCBWriteRegisters, {1, 1, code_address}, {}});
+    // Who waits for a message should get one rather than be woken.
+    unsigned woken = choices.one_in(4) ? fuzz_threads : 1;
+    for (unsigned i = 0; i < woken; ++i) {
+        may({thread(static_cast<unsigned>(choices.below(fuzz_threads))), Method::TCBWriteRegisters, {1, 1, code_address}, {}});
     }
 }
 
@@ -402,20 +415,19 @@ void Universe<Port>::renew(Choices& choices, Generator& generator) {
 template <class Port>
 void Universe<Port>::set_up_again(unsigned i) {
     may({thread(i), Method::TCBConfigure, {0, 0, buffer_of(i)}, {at(guarded_space), vspace(space_of(i)), buffer(i)}});
-    may({thread(i), Method::TCBSetSchedParams, {thread_max_priority, 1 + i % 4}, {at_.tcb, at(contexts + i), at(endpoints + i % fuzz_endpoints)}});
+    may({thread(i), Method::TCBSetSchedParams, {thread_max_priority, priority_of(i)}, {at_.tcb, at(contexts + i), at(endpoints + i % fuzz_endpoints)}});
 }
 
 template <class Port>
 void Universe<Port>::repair(Choices& choices, Generator& generator) {
     unsigned i = static_cast<unsigned>(choices.below(fuzz_threads));
-    // A thread that waits for messages becomes a passive server so, and lives on the time of those who call it.
     if (choices.one_in(4)) return may({at(contexts + i), Method::SchedContextUnbind, {}, {}});
     uint64_t root = at(choices.one_in(4) ? guarded_outer : guarded_space);
     uint64_t handler = choices.one_in(4) ? 0 : at(endpoints + static_cast<unsigned>(choices.below(fuzz_endpoints)));
     may({thread(i), Method::TCBSetSpace, {0, 0}, {handler, root, vspace(space_of(i))}});
     may({thread(i), Method::TCBSetIPCBuffer, {buffer_of(i)}, {buffer(i)}});
     may({thread(i), Method::TCBSetMCPriority, {thread_max_priority}, {at_.tcb}});
-    may({thread(i), Method::TCBSetPriority, {1 + choices.below(6)}, {at_.tcb}});
+    may({thread(i), Method::TCBSetPriority, {choices.one_in(2) ? priority_of(i) : 1 + choices.below(6)}, {at_.tcb}});
     may({thread(i), Method::TCBConfigureSingleStepping, {0, 0}, {}});
     uint64_t budget = generator.micros();
     uint64_t period = choices.one_in(3) ? budget : budget + choices.below(10'000);

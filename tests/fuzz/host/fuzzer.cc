@@ -104,6 +104,7 @@ void HostFuzzer::supervise() {
         case 2: universe_->renew(choices_, generator_); break;
         default: universe_->repair(choices_, generator_); break;
     }
+    universe_->give_time(choices_.one_in(3));
     universe_->wake(choices_);
     if (world_.current() == world_.root().object) world_.let_go();
     world_.set_checking(true);
@@ -162,7 +163,7 @@ void HostFuzzer::operate(Tcb& thread) {
     // A system call that was preempted or cancelled executes again.
     if (thread.context.pc == code_address && calls_.contains(&thread)) return execute(thread, true);
     if (choices_.one_in(10)) return happen();
-    generator_.next(operation_);
+    generator_.next(operation_, &thread == arch::pointer<Tcb>(world_.slot(universe_->thread(server_thread)).cap.object()));
     switch (operation_.kind) {
         case Operation::Kind::SystemCall: return execute(thread, false);
         case Operation::Kind::MemoryFault:

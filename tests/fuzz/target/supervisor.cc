@@ -259,7 +259,7 @@ void Supervisor::sleep_or_wake(Choices& choices) {
 
 bool Supervisor::operate(unsigned thread) {
     ++counts_.operations;
-    generator_->next(operation_);
+    generator_->next(operation_, thread == server_thread);
     if (!give(thread, operation_)) return false;
     wait();
     return look(thread, true);
@@ -295,6 +295,7 @@ bool Supervisor::run(uint64_t seed, uint64_t operations) {
         sleep_or_wake(choices);
         if (!operate(thread)) return false;
         if (threads_[thread].refused >= most_refusals || i % mend_interval == 0) mend(choices);
+        if (thread == server_thread) universe.give_time(choices.one_in(2));
         for (unsigned other = 0; i % look_interval == 0 && other < fuzz_threads; ++other) {
             if (other != thread && threads_[other].pending && !look(other, false)) return false;
         }
