@@ -449,6 +449,34 @@ def test_a_blocked_sender_is_refused_when_a_passive_receiver_comes(world):
     assert world.oracle.state().registers(world.object_of(sender))["x1"] == message_info(enum("Error", "NoDonation"))
 
 
+def test_senders_are_refused_one_by_one_before_anything_else_is_done(world):
+    server, elsewhere, _ = serve(world)
+    endpoint, reply = world.make("Endpoint"), world.make("Reply")
+    senders = [world.thread(resume=True)[0] for _ in range(2)]
+    world.yield_to_others()
+    for sender in senders:
+        assert world.running == world.object_of(sender)
+        world.system_call("Send", {"x0": endpoint, "pc": 0x4004}, words=(5,))
+    world.wake_root()
+    receiver, _ = world.thread(priority=255, resume=True)
+    world.yield_to_others()
+    assert world.running == world.object_of(receiver)
+    # Preempted before the first, and behind each: the message is not sent yet, nor the context given away.
+    arguments = {"x0": endpoint, "x6": reply, "x8": elsewhere, "pc": 0x5004}
+    flag = CONSTANTS["syscall_flag_require_donation"]
+    outcomes = [world.system_call("NBSendRecv", arguments, flags=flag, preempt_after=0)]
+    for left in (2, 1, 0):
+        assert outcomes.pop().result == "IsPreempted" and world.running == world.object_of(receiver)
+        assert [world.field(sender, "state").startswith("send(") for sender in senders].count(True) == left
+        assert world.field(server, "state").startswith("receive(") and world.field(receiver, "sched_context") is not None
+        assert world.oracle.state().registers(world.running)["pc"] == arguments["pc"] - 4
+        outcomes = [world.again(preempt_after=1)]
+    assert outcomes.pop().result == "Succeeds"
+    assert world.field(server, "state") == "running" and world.field(receiver, "state").startswith("receive(")
+    assert world.field(receiver, "sched_context") is None
+    assert all(world.oracle.state().registers(world.object_of(sender))["x1"] == message_info(enum("Error", "NoDonation")) for sender in senders)
+
+
 def test_capabilities_are_unwrapped_or_derived_into_the_receive_slot(world):
     tcb, endpoint, _ = serve(world)
     badged, other = world.mint(endpoint, 42), world.make("Notification")

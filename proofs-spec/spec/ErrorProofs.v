@@ -38,14 +38,23 @@ Qed.
 (** ** Which system calls return errors *)
 Lemma receive_phase_never_fails t r b st error : fst (receive_phase t r b st) <> Fails error.
 Proof.
-  unfold receive_phase, cap_fault. cbv zeta.
-  repeat match goal with |- context [match ?x with _ => _ end] => destruct x end; discriminate.
+  unfold receive_phase, cap_fault. destruct (source_of t r st); discriminate.
 Qed.
 
 Lemma then_receive_never_fails t r st error : fst (then_receive t r st) <> Fails error.
 Proof.
   unfold then_receive. cbv zeta. destruct (negb (thread_exists t st)); [discriminate|].
   destruct (is_running t _ && negb _); [apply receive_phase_never_fails | discriminate].
+Qed.
+
+Lemma unless_preempted_never_fails t p rest error :
+  (forall st, fst (rest st) <> Fails error) -> fst (unless_preempted t p rest) <> Fails error.
+Proof. intros each. destruct p as [st|st]; [exact (each st) | discriminate]. Qed.
+Lemma reply_and_receive_never_fails t st error : fst (reply_and_receive t st) <> Fails error.
+Proof. apply unless_preempted_never_fails. intros after. apply then_receive_never_fails. Qed.
+Lemma send_and_receive_never_fails t r st error : fst (send_and_receive t r st) <> Fails error.
+Proof.
+  apply unless_preempted_never_fails. intros after. destruct (pass_on t after) as ([| | |] & passed); try discriminate; apply then_receive_never_fails.
 Qed.
 
 Lemma sends_error t manner st error st' :
@@ -68,11 +77,7 @@ Proof.
   destruct s; unfold run_system_call in result, fails; cbv zeta in result, fails; try discriminate;
     try exact (sends_error _ _ _ _ _ result);
     try (exfalso; exact (receive_phase_never_fails _ _ _ _ _ fails));
-    try (exfalso; exact (then_receive_never_fails _ _ _ _ fails)).
-  - unfold send_and_receive in fails. destruct (send_phase _ _ _ _) as ([| | |] & st1); try discriminate;
-      exfalso; exact (then_receive_never_fails _ _ _ _ fails).
-  - unfold send_and_receive in fails. destruct (send_phase _ _ _ _) as ([| | |] & st1); try discriminate;
-      exfalso; exact (then_receive_never_fails _ _ _ _ fails).
+    exfalso; first [exact (reply_and_receive_never_fails _ _ _ fails) | exact (send_and_receive_never_fails _ _ _ _ fails)].
 Qed.
 
 (** ** Changing registers only *)

@@ -321,6 +321,23 @@ Fixpoint receive_from (queue : list N) (t e : N) (r : option N) (requires may_gr
   | [] => (false, st)
   end.
 
+(** The first sender, if a receiver without a scheduling context that requires one would refuse it; and that it does so. *)
+Definition first_refused (e : N) (r : option N) (st : State) : option N :=
+  match senders (endpoint e st) with
+  | sender :: _ =>
+      match run_state (thread sender st) with
+      | BlockedOnSend _ _ grant grant_reply is_call lends =>
+          if lends && is_some (context_of sender st) && (negb is_call || answerable r grant grant_reply) then None else Some sender
+      | _ => None
+      end
+  | [] => None
+  end.
+Definition refuse_first (e : N) (r : option N) (st : State) : State :=
+  match first_refused e r st with
+  | Some sender => change_endpoint e (fun x => x <| senders := tl (senders x) |>) st >> refuse_sender sender
+  | None => st
+  end.
+
 (** The flags of a notification, as a thread receives them. *)
 Definition take_flags (t n : N) (st : State) : State :=
   let word := or_default 0 (word_of_flags (notification n st)) in
@@ -331,13 +348,16 @@ Definition is_active (n : N) (st : State) : bool := is_some (word_of_flags (noti
 
 Definition nothing_received : N -> State -> State := set_empty_result.
 
+(** Whether the bound notification of a thread has flags for it. *)
+Definition is_signalled (t : N) (st : State) : bool :=
+  match bound_notification (thread t st) with Some n => is_active n st | None => false end.
+
 (** Receives from an endpoint through a capability that has the right grant or not. A reply object that stands for a call is freed
     first. Flags of the bound notification come before messages. *)
 Definition receive (t e : N) (r : option N) (requires may_grant blocking : bool) (st : State) : State :=
   let st := match r with Some r => free_reply r st | None => st end in
   let bound := bound_notification (thread t st) in
-  let signalled := match bound with Some n => is_active n st | None => false end in
-  match bound, signalled with
+  match bound, is_signalled t st with
   | Some n, true => take_flags t n st >> (fun st => if is_some (context_of t st) && negb (member t (ready st)) then wake_ahead t st else st)
   | _, _ =>
       let (received, st) := receive_from (senders (endpoint e st)) t e r requires may_grant st in

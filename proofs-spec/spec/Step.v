@@ -163,28 +163,41 @@ Definition finish_send (t : N) (manner : Manner) (outcome : Report * State) : Re
   | (Restarted, st) => (IsPreempted, go_back t st)
   end.
 
-(** ** Receiving *)
+(** ** Receiving
+
+    What a thread receives from: an endpoint, with a reply object or without and with the right grant of the capability; a notification;
+    or nothing, as an address, of the first or of the reply object, names nothing fit for it. *)
+Inductive Source :=
+| FromEndpoint (endpoint : N) (reply : option N) (may_grant : bool)
+| FromNotification (notification : N)
+| FromNothing (address : N) (report : LookupReport).
 Definition nothing_to_receive_from : LookupReport := lookup_report LookupFailure.MissingCapability 0 0 0.
-Definition receive_phase (t : N) (with_reply blocking : bool) (st : State) : Result * State :=
-  let x := thread t st in
-  let address := register 0 x in
-  let requires := negb (N.land (register 7 x) syscall_flag_require_donation =? 0) in
+Definition source_of (t : N) (with_reply : bool) (st : State) : Source :=
+  let address := register 0 (thread t st) in
+  let reply_address := register 6 (thread t st) in
   match occupied_slot_of_address t address st with
-  | inr report => cap_fault t address 1 report st
+  | inr report => FromNothing address report
   | inl (_, EndpointCap e _ r) =>
-      if negb (can_read r) then cap_fault t address 1 nothing_to_receive_from st
+      if negb (can_read r) then FromNothing address nothing_to_receive_from
       else if with_reply then
-        match occupied_slot_of_address t (register 6 x) st with
-        | inl (_, ReplyCap o _) => (Succeeds, receive t e (Some o) requires (can_grant r) blocking st)
-        | inl _ => cap_fault t (register 6 x) 1 nothing_to_receive_from st
-        | inr report => cap_fault t (register 6 x) 1 report st
+        match occupied_slot_of_address t reply_address st with
+        | inl (_, ReplyCap o _) => FromEndpoint e (Some o) (can_grant r)
+        | inl _ => FromNothing reply_address nothing_to_receive_from
+        | inr report => FromNothing reply_address report
         end
-      else (Succeeds, receive t e None requires (can_grant r) blocking st)
+      else FromEndpoint e None (can_grant r)
   | inl (_, NotificationCap n _ r) =>
       let bound_elsewhere := match bound_thread (notification n st) with Some o => negb (o =? t) | None => false end in
-      if can_read r && negb bound_elsewhere then (Succeeds, wait_on t n blocking st)
-      else cap_fault t address 1 nothing_to_receive_from st
-  | inl _ => cap_fault t address 1 nothing_to_receive_from st
+      if can_read r && negb bound_elsewhere then FromNotification n else FromNothing address nothing_to_receive_from
+  | inl _ => FromNothing address nothing_to_receive_from
+  end.
+Definition requires_donation (t : N) (st : State) : bool :=
+  negb (N.land (register 7 (thread t st)) syscall_flag_require_donation =? 0).
+Definition receive_phase (t : N) (with_reply blocking : bool) (st : State) : Result * State :=
+  match source_of t with_reply st with
+  | FromEndpoint e r may_grant => (Succeeds, receive t e r (requires_donation t st) may_grant blocking st)
+  | FromNotification n => (Succeeds, wait_on t n blocking st)
+  | FromNothing address report => cap_fault t address 1 report st
   end.
 
 (** A system call with two phases is a Recv or a Wait from its second phase on. *)
@@ -200,22 +213,42 @@ Definition then_receive (t : N) (with_reply : bool) (st : State) : Result * Stat
     if is_running t st && negb (is_some (yielded_to (thread t st))) then receive_phase t with_reply true st
     else (Succeeds, forget_yield t st >> change_thread t to_restart).
 
+(** Before a first phase that gives the thread's scheduling context away, senders that wait already are refused if the thread requires one
+    of them, one per unit; behind the last it can be preempted too. So nothing else is done then, and the system call is executed again. *)
+Definition refuse_waiting (e : N) (r : option N) (st : State) : Progress :=
+  and_then (in_units (fun _ st => is_some (first_refused e r st)) (fun _ st => (tt, refuse_first e r st)) tt st) (fun after =>
+    if must_stop after && negb (must_stop st) then Preempted after else Done after).
+Definition refuse_early (t : N) (with_reply : bool) (first_phase : State -> State) (st : State) : Progress :=
+  match source_of t with_reply st with
+  | FromEndpoint e r _ =>
+      if requires_donation t st && negb (is_signalled t st) && negb (is_some (context_of t (first_phase st)))
+      then refuse_waiting e r st
+      else Done st
+  | _ => Done st
+  end.
+Definition unless_preempted (t : N) (p : Progress) (rest : State -> Result * State) : Result * State :=
+  match p with Done st => rest st | Preempted st => (IsPreempted, go_back t st) end.
+
 (** The first phase of ReplyRecv. *)
 Definition reply_phase (t : N) (st : State) : State :=
   match occupied_slot_of_address t (register 6 (thread t st)) st with
   | inl (_, ReplyCap r rights) => answer t r (can_grant rights) st
   | _ => st
   end.
+Definition reply_and_receive (t : N) (st : State) : Result * State :=
+  unless_preempted t (refuse_early t true (reply_phase t) st) (fun st => then_receive t true (reply_phase t st)).
 
 (** The first phase of NBSendRecv and NBSendWait; a preempted invocation restarts all of the system call. What it would report is lost,
     but for words beyond the registers. *)
 Definition passing_on : Manner := {| calls_back := false; waits := false; lends_context := true; faults := false |}.
+Definition pass_on (t : N) (st : State) : Report * State := send_phase t (register 8 (thread t st)) passing_on st.
 Definition send_and_receive (t : N) (with_reply : bool) (st : State) : Result * State :=
-  match send_phase t (register 8 (thread t st)) passing_on st with
-  | (Restarted, st) => (IsPreempted, go_back t st)
-  | (Reported _ details, st) => then_receive t with_reply (write_long_words t (fitting_words t details st) st)
-  | (_, st) => then_receive t with_reply st
-  end.
+  unless_preempted t (refuse_early t with_reply (fun st => snd (pass_on t st)) st) (fun st =>
+    match pass_on t st with
+    | (Restarted, st) => (IsPreempted, go_back t st)
+    | (Reported _ details, st) => then_receive t with_reply (write_long_words t (fitting_words t details st) st)
+    | (_, st) => then_receive t with_reply st
+    end).
 
 (** ** Yield
 
@@ -253,7 +286,7 @@ Definition run_system_call (s : Syscall.t) (t : N) (st : State) : Result * State
   | Syscall.NBRecv => receive_phase t true false st
   | Syscall.Wait => receive_phase t false true st
   | Syscall.NBWait => receive_phase t false false st
-  | Syscall.ReplyRecv => then_receive t true (reply_phase t st)
+  | Syscall.ReplyRecv => reply_and_receive t st
   | Syscall.NBSendRecv => send_and_receive t true st
   | Syscall.NBSendWait => send_and_receive t false st
   | Syscall.Yield => (Succeeds, yield t st)

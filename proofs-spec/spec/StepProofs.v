@@ -403,6 +403,7 @@ Instance keeps_send t e b g gr c l w : Keeps (send t e b g gr c l w). Proof. kee
 Instance keeps_refuse_sender t : Keeps (refuse_sender t). Proof. keeping refuse_sender. Qed.
 Instance keeps_receive_from queue t e r requires g : Keeps (receive_from queue t e r requires g).
 Proof. induction queue as [|sender rest IH]; intros st ok; simpl; keep. Qed.
+Instance keeps_refuse_first e r : Keeps (refuse_first e r). Proof. keeping refuse_first. Qed.
 Instance keeps_take_flags t n : Keeps (take_flags t n). Proof. keeping take_flags. Qed.
 Instance keeps_nothing_received t : Keeps (nothing_received t). Proof. keeping nothing_received. Qed.
 Instance keeps_receive t e r requires g b : Keeps (receive t e r requires g b). Proof. keeping receive. Qed.
@@ -658,8 +659,25 @@ Proof. intros ok. unfold finish_send. keep. Qed.
 Instance keeps_receive_phase t r b : Keeps (receive_phase t r b). Proof. keeping receive_phase. Qed.
 Instance keeps_becomes n t : Keeps (becomes n t). Proof. keeping becomes. Qed.
 Instance keeps_then_receive t r : Keeps (then_receive t r). Proof. keeping then_receive. Qed.
+Instance keeps_refuse_waiting e r : Keeps (refuse_waiting e r).
+Proof.
+  intros st ok. unfold refuse_waiting.
+  assert (forall u : unit, Keeps (fun st => (u, refuse_first e r st))) as each by (intros u; keep).
+  pose proof (keeps_in_units (fun _ st => is_some (first_refused e r st)) (fun _ st => (tt, refuse_first e r st)) tt (fun _ => each tt) st ok). keep.
+Qed.
+Instance keeps_refuse_early t r first : Keeps (refuse_early t r first).
+Proof.
+  intros st ok. unfold refuse_early. destruct (source_of t r st) as [e reply_ g|n|a report]; try exact ok.
+  destruct (_ && _); [|exact ok]. exact (keeps_refuse_waiting e reply_ st ok).
+Qed.
+Lemma unless_preempted_good t p rest : good p -> Keeps rest -> good (unless_preempted t p rest).
+Proof. intros ok each. unfold unless_preempted. destruct p as [st|st]; [exact (each st ok) | exact (good_both _ _ I (keeps_go_back t st ok))]. Qed.
 Instance keeps_reply_phase t : Keeps (reply_phase t). Proof. keeping reply_phase. Qed.
-Instance keeps_send_and_receive t r : Keeps (send_and_receive t r). Proof. keeping send_and_receive. Qed.
+Instance keeps_reply_and_receive t : Keeps (reply_and_receive t).
+Proof. intros st ok. unfold reply_and_receive. apply unless_preempted_good; keep. Qed.
+Instance keeps_pass_on t : Keeps (pass_on t). Proof. keeping pass_on. Qed.
+Instance keeps_send_and_receive t r : Keeps (send_and_receive t r).
+Proof. intros st ok. unfold send_and_receive. apply unless_preempted_good; keep. Qed.
 Instance keeps_yield t : Keeps (yield t). Proof. keeping yield. Qed.
 Instance keeps_sends t m : Keeps (sends t m).
 Proof. intros st ok. unfold sends. apply finish_send_good. keep. Qed.
