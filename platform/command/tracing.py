@@ -21,7 +21,7 @@ def trace(options) -> int:
     oracle = lockstep.build_oracle()
     if options.tests is not None:
         return _replay(options, setting, oracle, ["--tests", *([options.tests] if options.tests else [])])
-    with systems.built(options.system, setting, offline=options.no_install or None) as ready:
+    with systems.built(options.system, setting, offline=options.no_install or None, settings=options.settings) as ready:
         return _replay(options, setting, oracle, ["--payload", str(ready.payload)])
 
 

@@ -19,9 +19,23 @@ std::optional<Container> container_of(const Cap& cap) {
     return Container{arch::pointer<Slot>(cap.object()), uint64_t{1} << node.radix(), guard, node.guard_size() + node.radix()};
 }
 
+bool leads_to(const Tcb& thread, const Slot* slots) {
+    constexpr uint64_t word_bits = 64;
+    constexpr unsigned outer_bits = 1;
+    const Cap* root = &thread.cap(TcbSlot::CSpace);
+    if (!root->is(CapType::CNode)) return false;
+    uint64_t bits = as<CNodeCap>(*root).guard_size() + as<CNodeCap>(*root).radix();
+    if (as<CNodeCap>(*root).radix() == outer_bits) {
+        root = &arch::pointer<Slot>(root->object())->cap;
+        if (!root->is(CapType::CNode)) return false;
+        bits += as<CNodeCap>(*root).guard_size() + as<CNodeCap>(*root).radix();
+    }
+    return arch::pointer<Slot>(root->object()) == slots && bits == word_bits;
+}
+
 void Director::call(Operation& operation, const Slot* space) {
     space_ = space;
-    auto method = static_cast<Method>(1 + choices_.below(fuzz::method_count - 1));
+    Method method = choose_method();
     start(operation);
     generator_.invocation(operation, method);
     const fuzz::MethodTable& table = fuzz::method_tables[static_cast<unsigned>(method)];
@@ -36,6 +50,15 @@ void Director::call(Operation& operation, const Slot* space) {
     operation.x[8] = operation.x[0];
     operation.x[0] = holder(mask_of(CapType::Endpoint) | mask_of(CapType::Notification)).value_or(0);
     operation.x[6] = holder(mask_of(CapType::Reply)).value_or(0);
+}
+
+// Of an object that the component has, mostly.
+Method Director::choose_method() {
+    Method method = Method::None;
+    do {
+        method = static_cast<Method>(1 + choices_.below(fuzz::method_count - 1));
+    } while (!holder(mask_of(fuzz::method_tables[static_cast<unsigned>(method)].object)) && !choices_.one_in(8));
+    return method;
 }
 
 void Director::message(Operation& operation, const Slot* space) {

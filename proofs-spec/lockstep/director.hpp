@@ -29,6 +29,9 @@ struct Container {
 };
 std::optional<Container> container_of(const Cap& cap);
 
+/// Whether the addresses of a thread's CSpace are, but for a guard, those of the slots.
+bool leads_to(const Tcb& thread, const Slot* slots);
+
 class Director {
 public:
     Director(fuzz::Choices& choices, fuzz::Generator& generator) : choices_(choices), generator_(generator) {}
@@ -38,6 +41,10 @@ public:
     /// Draws something that only the present state makes possible: an answer to who waits for one, a message to who receives, a YieldTo to a thread that
     /// is ready. False if there is no such thing (opportunities.cc).
     bool opportunity(fuzz::Operation& operation, const Slot* space, const Tcb& current);
+    /// Draws a call of a server that waits without time of its own, or its answer. False if there is none (round_trips.cc).
+    bool round_trip(fuzz::Operation& operation, const Slot* space, const Tcb& current);
+    /// Draws a call that lets another thread go on that cannot by itself. False if there is none.
+    bool help(fuzz::Operation& operation, const Slot* space, const Tcb& current);
     /// An instant at which a refill of one of the component's contexts begins, ends or meets another one.
     std::optional<Ticks> instant(const Slot* space);
     /// A Wait for what the address names.
@@ -57,6 +64,7 @@ private:
 
     bool keeps_to_plan() { return !choices_.one_in(10); }
     void start(fuzz::Operation& operation);
+    abi::Method choose_method();
 
     // -- What there is.
 
@@ -87,6 +95,13 @@ private:
     // -- Opportunities.
 
     void write_message(fuzz::Operation& operation, abi::Syscall number, uint64_t target);
+    void write_short_message(fuzz::Operation& operation, abi::Syscall number, uint64_t target);
+    void add_capabilities(fuzz::Operation& operation);
+    bool call_server(fuzz::Operation& operation);
+    bool give_back_time(fuzz::Operation& operation);
+    bool move_partner(fuzz::Operation& operation);
+    bool become_server(fuzz::Operation& operation);
+    bool answer_and_wait(fuzz::Operation& operation, const Tcb& current);
     void invoke(fuzz::Operation& operation, abi::Method method, uint64_t cap, std::initializer_list<uint64_t> words, std::initializer_list<uint64_t> caps);
     bool answer(fuzz::Operation& operation, const Tcb& current);
     bool send(fuzz::Operation& operation);

@@ -16,14 +16,12 @@ using test::World;
 
 namespace {
 
-constexpr Word first_line = 41;
 constexpr Word control_irq = 45;
 constexpr unsigned most_turns = 200;     // of the clock until the supervisor must have come back
 constexpr unsigned most_points = 200;    // preemption points in turn
 constexpr Word most_ticks = 20'000;
 constexpr Word far_away = 100'000'000;
 constexpr Word extra_slots = 4;          // two frames, and two for what is there for a moment only
-constexpr unsigned most_steps = 60;      // until the threads wait that should
 
 }  // namespace
 
@@ -60,147 +58,6 @@ void Driver::build() {
     if (!universe_->build(choices_, grants_)) throw Mismatch(std::string("the component was not built: ") + universe_->problem());
     give_frames();
     give_weak_ones();
-}
-
-// An untyped that the component is not made of.
-Word Driver::other_memory() const {
-    constexpr unsigned least_bits = 23;
-    for (Word slot = world_.root_info().untyped.start; slot < world_.root_info().untyped.end; ++slot) {
-        const auto& untyped = as<UntypedCap>(world_.slot(slot).cap);
-        if (slot != world_.memory() && !untyped.is_device() && untyped.size_bits().raw >= least_bits) return slot;
-    }
-    throw std::runtime_error("the machine has one large untyped only");
-}
-
-// A frame of a device, and one that is larger than what is maintained in one piece.
-void Driver::give_frames() {
-    using abi::ObjectType;
-    auto give = [&](Word untyped, ObjectType type, Word slot, unsigned place) {
-        constexpr Word cnode = static_cast<Word>(InitSlot::CNode);
-        call({untyped, Method::UntypedRetype, {static_cast<Word>(type), 0, 0, 0, slot, 1}, {cnode}});
-        Word target = fuzz::shelf_slot(fuzz::CapType::Frame, place);
-        call({universe_->space(), Method::CNodeCopy, {target, fuzz::space_bits, slot, World::full_depth, 15}, {cnode}});
-    };
-    give(world_.root_info().untyped.end - 1, ObjectType::SmallPage, extra_, fuzz::given(fuzz::CapType::Frame));
-    give(own_memory_, ObjectType::LargePage, extra_ + 1, fuzz::given(fuzz::CapType::Frame) + 1);
-}
-
-// Endpoints and notifications that let messages through, but not all that goes with them, or only one way.
-void Driver::give_weak_ones() {
-    using fuzz::CapType;
-    constexpr Word rights[] = {1, 2, 3, 7, 11};
-    Word space = universe_->space();
-    for (CapType type : {CapType::Endpoint, CapType::Notification}) {
-        for (unsigned i = fuzz::given(type); i < fuzz::shelf_size(type); ++i) {
-            Word target = fuzz::shelf_slot(type, i);
-            Word source = fuzz::shelf_slot(type, choices_.below(fuzz::fuzz_endpoints));
-            call({space, Method::CNodeMint, {target, fuzz::space_bits, source, fuzz::space_bits, choices_.one_of(rights), choices_.below(3)}, {space}});
-        }
-    }
-}
-
-// Threads of the component do what is planned for them: as far as they run.
-void Driver::carry_out_plans() {
-    for (unsigned i = 0; i < fuzz::fuzz_threads; ++i) {
-        Word thread = universe_->thread(i);
-        if (plans_.contains(&world_.object<Tcb>(thread))) call({thread, Method::TCBWriteRegisters, {1, 1, fuzz::code_address}, {}});
-    }
-    let_go();
-    for (unsigned i = 0; i < most_steps && !plans_.empty() && world_.current() != nullptr && world_.current() != world_.root().object; ++i) {
-        operate(*world_.current());
-    }
-    plans_.clear();
-}
-
-// All threads of the component wait for an object.
-void Driver::let_wait(Word target) {
-    for (unsigned i = 0; i < fuzz::fuzz_threads; ++i) plans_[&world_.object<Tcb>(universe_->thread(i))] = {.target = target};
-    carry_out_plans();
-}
-
-// Some threads wait for calls, and have no time of their own then: calls among them go on on what the first caller had.
-void Driver::make_servers() {
-    using fuzz::CapType;
-    unsigned count = 2 + static_cast<unsigned>(choices_.below(2));
-    unsigned first = static_cast<unsigned>(choices_.below(fuzz::fuzz_threads));
-    auto server = [&](unsigned i) { return (first + i) % fuzz::fuzz_threads; };
-    Word cnode = static_cast<Word>(InitSlot::CNode);
-    for (unsigned i = 0; i < count; ++i) {
-        Word reply = fuzz::shelf_slot(CapType::Reply, i);
-        Word endpoint = fuzz::shelf_slot(CapType::Endpoint, choices_.below(fuzz::fuzz_endpoints));
-        plans_[&world_.object<Tcb>(universe_->thread(server(i)))] = {.target = endpoint, .reply = reply};
-    }
-    carry_out_plans();
-    if (!take_over()) return;
-    for (unsigned i = 0; i < count; ++i) {
-        const Tcb& thread = world_.object<Tcb>(universe_->thread(server(i)));
-        if (thread.state != ThreadState::BlockedOnReceive || thread.sched_context == nullptr) continue;
-        for (Word slot = fuzz::shelf_slot(CapType::SchedContext, 0); slot < fuzz::shelf_slot(CapType::SchedContext, fuzz::fuzz_threads); ++slot) {
-            const Slot& held = component_slots()[slot];
-            if (!held.cap.is(CapType::SchedContext) || &held.cap.as_object<SchedContext>() != thread.sched_context) continue;
-            call({cnode, Method::CNodeCopy, {extra_ + 2, World::full_depth, slot, fuzz::space_bits, 15}, {universe_->space()}});
-            call({extra_ + 2, Method::SchedContextUnbind, {}, {}});
-            call({cnode, Method::CNodeDelete, {extra_ + 2, World::full_depth}, {}});
-            break;
-        }
-    }
-}
-
-// Handlers of what has no line at the interrupt controller.
-void Driver::give_signals() {
-    using fuzz::CapType;
-    Word control = static_cast<Word>(InitSlot::IRQControl);
-    if (!world_.slot(control).cap.is(CapType::IRQControl)) return;
-    constexpr Word first_signal = 2;
-    Word irq = choices_.one_in(3) ? Word{abi::irq_serror} : first_signal + choices_.below(14);
-    Word slot = fuzz::shelf_slot(CapType::IRQHandler, fuzz::given(CapType::IRQHandler) + choices_.below(2));
-    if (choices_.one_in(2)) call({universe_->space(), Method::CNodeDelete, {slot, fuzz::space_bits}, {}});
-    call({control, Method::IRQControlGet, {irq, choices_.below(2), slot, fuzz::space_bits}, {universe_->space()}});
-}
-
-// An object that only a slot of the kernel's own still holds, with threads that wait for it: what takes its place there has several steps to do.
-void Driver::make_last_holder() {
-    using abi::ObjectType;
-    using fuzz::CapType;
-    constexpr Word cnode = static_cast<Word>(InitSlot::CNode);
-    bool endpoint = choices_.one_in(2);
-    CapType type = endpoint ? CapType::Endpoint : CapType::Notification;
-    Word object = extra_ + 2;
-    Word handler = extra_ + 3;
-    Word space = universe_->space();
-    Word shown = fuzz::shelf_slot(type, fuzz::shelf_size(type) - 1);
-    call({space, Method::CNodeDelete, {shown, fuzz::space_bits}, {}});
-    Word kind = static_cast<Word>(endpoint ? ObjectType::Endpoint : ObjectType::Notification);
-    call({own_memory_, Method::UntypedRetype, {kind, 0, 0, 0, object, 1}, {cnode}});
-    call({space, Method::CNodeCopy, {shown, fuzz::space_bits, object, World::full_depth, 15}, {cnode}});
-    let_wait(shown);
-    Word line = fuzz::shelf_slot(CapType::IRQHandler, choices_.below(fuzz::fuzz_lines));
-    call({cnode, Method::CNodeCopy, {handler, World::full_depth, line, fuzz::space_bits, 15}, {space}});
-    bool has_handler = world_.slot(handler).cap.is(CapType::IRQHandler);
-    Word thread = universe_->thread(static_cast<unsigned>(choices_.below(fuzz::fuzz_threads)));
-    Word tcb = static_cast<Word>(InitSlot::TCB);
-    bool of_faults = choices_.one_in(2);
-    auto set_handler = [&](Word handler_endpoint) {
-        if (of_faults) call({thread, Method::TCBSetSchedParams, {fuzz::thread_max_priority, 1}, {tcb, 0, handler_endpoint}});
-        else call({thread, Method::TCBSetTimeoutEndpoint, {}, {handler_endpoint}});
-    };
-    if (endpoint) set_handler(object);
-    else if (has_handler) call({handler, Method::IRQHandlerSetNotification, {}, {object}});
-    call({space, Method::CNodeDelete, {shown, fuzz::space_bits}, {}});
-    call({cnode, Method::CNodeDelete, {object, World::full_depth}, {}});
-    Word other = control_;
-    if (endpoint) set_handler(0);
-    if (has_handler && choices_.one_in(2)) call({handler, Method::IRQHandlerSetNotification, {}, {other}});
-    if (has_handler) call({handler, Method::IRQHandlerClear, {}, {}});
-    call({cnode, Method::CNodeDelete, {handler, World::full_depth}, {}});
-    let_go();
-}
-
-// What only the supervisor holds can be called with too few words by it only.
-void Driver::truncate() {
-    Word control = static_cast<Word>(InitSlot::IRQControl);
-    if (!world_.slot(control).cap.is(fuzz::CapType::IRQControl)) return;
-    call({control, choices_.one_in(2) ? Method::IRQControlGet : Method::IRQControlIssueSGISignal, {first_line}, {}});
 }
 
 // -- The supervisor
@@ -252,8 +109,9 @@ void Driver::let_go() {
 void Driver::supervise() {
     switch (choices_.below(24)) {
         case 7:
-        case 8: make_servers(); return;
+        case 8: make_servers(); break;
         case 9: give_signals(); break;
+        case 10: settle(static_cast<unsigned>(choices_.below(fuzz::fuzz_threads)), choices_.below(4)); break;
         case 0: universe_->restock(choices_); break;
         case 1:
         case 2: universe_->assist(choices_, generator_); break;
@@ -264,7 +122,7 @@ void Driver::supervise() {
         default:
             if (choices_.one_in(3)) universe_->repair(choices_, generator_);
     }
-    universe_->wake(choices_);
+    wake();
     let_go();
 }
 
@@ -337,15 +195,22 @@ void Driver::step() {
 }
 
 void Driver::idle() {
+    auto let_deadline_come = [&] {
+        if (manner_.time_passes && hardware.deadline < hardware.time + far_away) hardware.time = std::max(hardware.time, hardware.deadline);
+        lockstep_->timer();
+    };
+    bool somebody_comes = manner_.time_passes && world_.core().release.least() != nullptr;
+    if (somebody_comes && !choices_.one_in(3)) return let_deadline_come();
     switch (choices_.below(4)) {
         case 0:
         case 1:
-            if (take_over()) supervise();
+            if (!take_over()) break;
+            if (choices_.one_in(5)) return supervise();
+            wake();
+            let_go();
             break;
         case 2: lockstep_->interrupt(first_line + choices_.below(fuzz::fuzz_lines)); break;
-        default:
-            if (manner_.time_passes && hardware.deadline < hardware.time + far_away) hardware.time = std::max(hardware.time, hardware.deadline);
-            lockstep_->timer();
+        default: let_deadline_come();
     }
 }
 
@@ -371,12 +236,17 @@ void Driver::draw(const Tcb& thread) {
         return plan.reply == 0 ? director_.wait(operation_, plan.target) : director_.receive_with(operation_, plan.target, plan.reply);
     }
     const Slot* space = component_slots();
+    if (choices_.one_in(2) && director_.round_trip(operation_, space, thread)) return;
+    if (choices_.one_in(3) && director_.help(operation_, space, thread)) return;
     if (debug_build && choices_.one_in(200)) return director_.debug_call(operation_);
-    if (choices_.one_in(3) && director_.opportunity(operation_, space, *world_.current())) return;
+    if (choices_.one_in(3) && director_.opportunity(operation_, space, thread)) return;
     if (choices_.one_in(2)) return director_.call(operation_, space);
     generator_.next(operation_);
-    bool is_message = operation_.kind == fuzz::Operation::Kind::SystemCall && operation_.method == Method::None && choices_.one_in(2);
-    if (is_message) director_.message(operation_, space);
+    if (operation_.kind != fuzz::Operation::Kind::SystemCall) return;
+    bool is_message = operation_.method == Method::None;
+    bool in_vain = !is_message && operation_.x[0] < space_slots && space[operation_.x[0]].empty();
+    if (is_message && choices_.one_in(2)) director_.message(operation_, space);
+    else if (in_vain && !choices_.one_in(4)) director_.call(operation_, space);
 }
 
 // The thread executes its preempted system call again.
@@ -405,7 +275,10 @@ void Driver::debug() {
     const DebugState& state = thread.debug;
     if (state.steps != 0) return lockstep_->debug(BreakpointType::SingleStep, 0);
     unsigned i = static_cast<unsigned>(choices_.below(arch::breakpoint_count()));
-    if (state.watchpoints[i].enabled) return lockstep_->debug(BreakpointType::Data, state.watchpoints[i].address + choices_.below(state.watchpoints[i].size + 1u));
+    if (state.watchpoints[i].enabled) {
+        Word beside = choices_.below(state.watchpoints[i].size + 1u);
+        return lockstep_->debug(BreakpointType::Data, state.watchpoints[i].address + beside);
+    }
     if (state.breakpoints[i].enabled) {
         if (!choices_.one_in(4)) thread.context.pc = state.breakpoints[i].address;
         return lockstep_->debug(BreakpointType::Instruction, 0);
@@ -421,7 +294,21 @@ void Driver::execute(Tcb& thread) {
     note_preemption();
 }
 
+// Addresses of the component's slots, as the thread's own CSpace has them.
+void Driver::add_guard(const Tcb& thread) {
+    const Cap& root = thread.cap(TcbSlot::CSpace);
+    if (operation_.kind != fuzz::Operation::Kind::SystemCall || !root.is(CapType::CNode) || as<CNodeCap>(root).radix() != fuzz::space_bits) return;
+    Word guard = as<CNodeCap>(root).guard() << fuzz::space_bits;
+    auto add = [&](uint64_t& address) {
+        if (address < space_slots) address |= guard;
+    };
+    for (unsigned i : {0u, 6u, 8u}) add(operation_.x[i]);
+    for (uint64_t& address : operation_.caps) add(address);
+    add(operation_.receive_cnode);
+}
+
 void Driver::load(Tcb& thread) {
+    add_guard(thread);
     std::copy(std::begin(operation_.x), std::end(operation_.x), thread.context.x);
     thread.context.pc = fuzz::code_address;
     abi::IPCBuffer* buffer = writable_buffer(thread);

@@ -7,9 +7,13 @@
 #include "lockstep.hpp"
 #include "tests/fuzz/universe.hpp"
 
+#include <functional>
 #include <optional>
 
 namespace caprock::lockstep {
+
+/// The first of the interrupts whose handlers the component gets.
+inline constexpr Word first_line = 41;
 
 /// How time and preemptions are.
 struct Manner {
@@ -45,6 +49,26 @@ private:
         Word reply = 0;
     };
 
+    // -- What there is for the component beside what tests/fuzz gives it (setups.cc).
+
+    Word other_memory() const;
+    void give_frames();
+    void give_weak_ones();
+    void make_last_holder();
+    void carry_out_plans();
+    void let_wait(Word target);
+    std::optional<Word> receiving_end();
+    void make_servers();
+    void take_time(const SchedContext& context);
+    void give_time(Word thread);
+    void call_by_copy(const std::function<bool(const SchedContext&)>& fits, abi::Method method, const fuzz::List<3>& caps);
+    void settle(unsigned i, Word guard);
+    void give_signals();
+    void truncate();
+    void wake();
+
+    // -- Events.
+
     Word border();
     void pass_time();
     const Slot* component_slots() const;
@@ -55,20 +79,12 @@ private:
     void supervise();
     void operate(Tcb& thread);
     void draw(const Tcb& thread);
-    Word other_memory() const;
-    void give_frames();
-    void give_weak_ones();
-    void make_last_holder();
-    void carry_out_plans();
-    void let_wait(Word target);
-    void make_servers();
-    void give_signals();
-    void truncate();
     void go_on();
     void interfere();
     void debug();
     void execute(Tcb& thread);
     void load(Tcb& thread);
+    void add_guard(const Tcb& thread);
     void arm();
     void note_preemption();
 

@@ -3,6 +3,7 @@
 // and status 1 when something does.
 #include "driver.hpp"
 #include "explore.hpp"
+#include "seam.hpp"
 #include "watchdog.hpp"
 
 #include <charconv>
@@ -131,9 +132,10 @@ int run(const Options& options) {
     print_differences(tally);
     if (!tally.differences.empty()) status = 1;
     if (options.table) print_table(tally);
-    std::printf("lockstep: %llu events, %llu of them preempted, %llu with an order of equals that is the kernel's, from seed %llu on\n",
+    std::printf("lockstep: %llu events, %llu of them preempted, %llu by a fast path, %llu with an order of equals that is the kernel's, from seed %llu on\n",
                 static_cast<unsigned long long>(tally.events), static_cast<unsigned long long>(tally.preemptions),
-                static_cast<unsigned long long>(tally.orders), static_cast<unsigned long long>(options.seed));
+                static_cast<unsigned long long>(fast_paths), static_cast<unsigned long long>(tally.orders),
+                static_cast<unsigned long long>(options.seed));
     return status;
 }
 

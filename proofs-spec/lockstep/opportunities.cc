@@ -358,6 +358,31 @@ bool Director::make_passive(Operation& operation, const Tcb& current) {
     return true;
 }
 
+// A thread that faulted or was stopped is started again; one without time gets a context that nobody has.
+bool Director::help(Operation& operation, const Slot* space, const Tcb& current) {
+    space_ = space;
+    auto is_stuck = [&](const Cap& cap) {
+        const Tcb& thread = cap.as_object<Tcb>();
+        return &thread != &current && leads_to(thread, space_) && (thread.state == ThreadState::Inactive || (thread.faulted() && thread.state == ThreadState::BlockedOnSend));
+    };
+    auto has_no_time = [&](const Cap& cap) {
+        const Tcb& thread = cap.as_object<Tcb>();
+        return &thread != &current && thread.sched_context == nullptr && !thread.blocked_on_ipc();
+    };
+    auto is_free = [](const Cap& cap) { return cap.as_object<SchedContext>().tcb == nullptr && cap.as_object<SchedContext>().notification == nullptr; };
+    std::optional<uint64_t> stuck = holder_of(CapType::TCB, is_stuck);
+    std::optional<uint64_t> idle = holder_of(CapType::TCB, has_no_time);
+    std::optional<uint64_t> context = holder_of(CapType::SchedContext, is_free);
+    if (idle && context && choices_.one_in(2)) {
+        invoke(operation, Method::SchedContextBind, *context, {}, {*idle});
+    } else if (stuck) {
+        invoke(operation, Method::TCBWriteRegisters, *stuck, {1, 1, fuzz::code_address}, {});
+    } else {
+        return false;
+    }
+    return true;
+}
+
 bool Director::opportunity(Operation& operation, const Slot* space, const Tcb& current) {
     space_ = space;
     switch (choices_.below(20)) {

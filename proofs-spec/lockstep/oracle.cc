@@ -90,16 +90,26 @@ std::string Oracle::lines() {
 }
 
 void Oracle::begin(const std::string& lines) { write("begin\n" + lines + "end\n"); }
-void Oracle::save(std::string_view name) { write("save " + std::string(name) + "\n"); }
-void Oracle::restore(std::string_view name) { write("restore " + std::string(name) + "\n"); }
 
-void Oracle::restore_and_tell(std::string_view name) {
-    restore(name);
-    write("changes\n");
+void Oracle::save(std::string_view name) {
+    settle();
+    write("save " + std::string(name) + "\n");
+}
+
+void Oracle::restore(std::string_view name) {
+    settle();
+    write("restore " + std::string(name) + "\n");
+}
+
+void Oracle::settle() {
+    if (next_state_.empty()) return;
+    write("restore " + next_state_ + "\nchanges\n");
+    next_state_.clear();
     ++owed_;
 }
 
 Outcome Oracle::perform(const std::string& event, std::string& changes) {
+    settle();
     write(event + "\nchanges\nflush\n");
     send();
     changes.clear();
@@ -114,6 +124,7 @@ Outcome Oracle::perform(const std::string& event, std::string& changes) {
 }
 
 std::string Oracle::state() {
+    settle();
     write("state\n");
     send();
     return lines();

@@ -35,8 +35,8 @@ public:
     /// Keeps the state under a name, and goes back to it.
     void save(std::string_view name);
     void restore(std::string_view name);
-    /// Goes back, too; the lines that change so are the first of the next event's.
-    void restore_and_tell(std::string_view name);
+    /// Goes back, too, before the next event; the lines that change so are the first of that event's. If there is none, another state may be named.
+    void restore_and_tell(std::string_view name) { next_state_ = name; }
     /// Performs an event: what it came to, and the lines of the state that are others than they were when they were read last.
     Outcome perform(const std::string& event, std::string& changes);
     /// All lines of the state, each with its line end.
@@ -45,9 +45,11 @@ public:
 private:
     void write(std::string_view text);
     void send();
+    void settle();
     std::string_view line();
     std::string lines();
 
+    std::string next_state_;             // to be restored before the next event
     unsigned owed_ = 0;                  // lists of changed lines that were not read
     std::FILE* to_ = nullptr;
     int from_ = -1;

@@ -56,9 +56,10 @@ def test_kernel_and_specification_agree(oracle):
     import cells
     done = run(oracle, "--ops", str(EVENTS), "--table")
     assert done.returncode == 0, done.stdout + done.stderr
-    events, preempted = [int(word) for word in done.stdout.splitlines()[-1].split() if word.isdecimal()][:2]
+    events, preempted, fast = [int(word) for word in done.stdout.splitlines()[-1].split() if word.isdecimal()][:3]
     assert events >= EVENTS
     assert preempted > 0
+    assert fast > events // 200
     table = cells.read_table(done.stdout)
     assert sum(sum(row.values()) for row in table.values()) == events
     assert cells.findings(table, complete=False) == []
