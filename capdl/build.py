@@ -10,7 +10,7 @@ from pathlib import Path
 import payload
 from elftools.elf.elffile import ELFFile
 
-from .alloc.fit import check_fit
+from .alloc.fit import check_fit, check_system
 from .diagnostics import CapdlError
 from .driver import load
 from .emit import emit
@@ -55,19 +55,22 @@ def root_cnode_bits(tables, pages):
     return radix
 
 
-def build_system(cdl_path, *, machine, dtb, elf_dirs, build_dir, out_dir):
+def build_system(cdl_path, *, machine, dtb, elf_dirs, build_dir, out_dir, settings=()):
     """Build the payload of a system.
 
     cdl_path: the description. machine: name of the board, for messages. dtb: its flattened device tree. elf_dirs: where the components'
-    ELF files are looked for. build_dir: the project's build folder. out_dir: where all that is made goes; made when missing. Returns a
-    BuiltSystem. Raises CapdlError, whose text holds all findings.
+    ELF files are looked for. build_dir: the project's build folder. out_dir: where all that is made goes; made when missing. settings:
+    `NAME=VALUE` for parameters. Returns a BuiltSystem. Raises CapdlError, whose text holds all findings.
     """
     out_dir = Path(out_dir).resolve()
-    spec, diagnostics = load(cdl_path, elf_dirs=elf_dirs, dtb=dtb, out_dir=out_dir)
+    spec, diagnostics = load(cdl_path, elf_dirs=elf_dirs, dtb=dtb, out_dir=out_dir, settings=settings)
     if not diagnostics.ok:
         raise CapdlError(diagnostics.render())
     root = emit(spec, build_dir=build_dir, out_dir=out_dir)
     check_fit(root.tables, machine, dtb, root.boot_elf, Path(build_dir))
+    check_system(spec, root.tables, diagnostics, build_dir, machine, None)
+    if not diagnostics.ok:
+        raise CapdlError(diagnostics.render())
     root_elf = root.boot_elf.read_bytes()
     try:
         content = payload.make_payload(root_elf, spec.name, root.system_hash, payload.elf_api_hash(root_elf),

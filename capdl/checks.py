@@ -9,10 +9,15 @@ A check is called with the Spec and yields (place, message); messages name the o
 """
 
 from collections import defaultdict
-from typing import Callable, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
-from .model import FILL_FILE, FIXED_SIZE_BITS, PAGE_TABLE_ENTRIES, TCB_SLOT_NAMES, TCB_SLOTS
+from .diagnostics import Diagnostics, Place
+from .model import FILL_FILE, FIXED_SIZE_BITS, PAGE_TABLE_ENTRIES, TCB_SLOT_NAMES, TCB_SLOTS, Cap, Object, Spec
 from .resolve import IRQ_TYPES, TABLE_TYPES, spell_slot
+
+Problems = Iterator[tuple[Place | None, str]]
+Function = Callable[[Spec], Problems]
 
 MAX_PRIORITY = 255
 CPTR_BITS = 64
@@ -42,7 +47,7 @@ TABLE_CHILDREN = {"pt": ("frame",), "pd": ("frame", "pt"), "pud": ("frame", "pd"
                   "pml4": ("pdpt",), "io_pt": ("frame", "io_pt")}
 
 # What the kernel has, by object type: None, or why it is refused.
-LOADABLE = {
+LOADABLE: dict[str, str | None] = {
     **dict.fromkeys(("ep", "notification", "tcb", "cnode", "ut", "irq", "arm_irq", "asid_pool", "pt", "pd", "pud", "pgd", "frame", "sc",
                      "rtreply", "arm_sgi_signal")),
     "vcpu": "virtual machines are not supported yet",
@@ -58,44 +63,48 @@ class Check(NamedTuple):
 
     name: str
     kind: str
-    function: Callable
+    function: Function
 
 
-CHECKS = []
+CHECKS: list[Check] = []
+# Checks that find something missing.
+NEED_ALL = frozenset(("cdt-empty", "irq-unmapped", "loadable-domains", "loadable-size", "loadable-tcb", "loadable-vspace", "mapping"))
 
 
-def check(name, kind):
+def check(name: str, kind: str) -> Callable[[Function], Function]:
     """Register the decorated function under `name`."""
-    def register(function):
+    def register(function: Function) -> Function:
         CHECKS.append(Check(name, kind, function))
         return function
     return register
 
 
-def run(spec, diagnostics, strict=True, loadable=True):
-    """Run the registered checks on `spec`. strict: findings of strict checks are errors, else warnings. loadable: run those too."""
+def run(spec: Spec, diagnostics: Diagnostics, strict: bool = True, loadable: bool = True) -> None:
+    """Run the registered checks on `spec`. strict: findings of strict checks are errors, else warnings. loadable: run those too. After errors the system
+    is what could be understood: checks that would take for missing what was not understood are left out."""
+    complete = diagnostics.ok
     for item in CHECKS:
-        if item.kind == "loadable" and not loadable:
+        if item.kind == "loadable" and not loadable or item.name in NEED_ALL and not complete:
             continue
         record = diagnostics.warning if item.kind == "strict" and not strict else diagnostics.error
         for place, message in item.function(spec):
             record(place, message, item.name)
 
 
-def kind_of(spec, cap):
+def kind_of(spec: Spec, cap: Cap) -> str | None:
     """The type of a capability's object, or None for a built-in one."""
     return None if cap.object is None else spec.objects[cap.object].type
 
 
-def spell_target(spec, cap):
+def spell_target(spec: Spec, cap: Cap) -> str:
     """What a capability refers to, as messages call it."""
-    return cap.built_in if cap.object is None else f"'{cap.object}' ({kind_of(spec, cap)})"
+    return f"{cap.built_in}" if cap.object is None else f"'{cap.object}' ({kind_of(spec, cap)})"
 
 
 # Always ---------------------------------------------------------------------------------------------------------------------------------
 
 @check("architecture", "always")
-def object_architecture(spec):
+def object_architecture(spec: Spec) -> Problems:
     """Object types that the architecture lacks."""
     known = ARCH_TYPES[spec.arch]
     for item in spec.objects.values():
@@ -107,7 +116,7 @@ def object_architecture(spec):
                 yield cap.place, f"{spec.arch} has no io_space_master"
 
 
-def tcb_slot_accepts(spec, slot, cap):
+def tcb_slot_accepts(spec: Spec, slot: int, cap: Cap) -> bool:
     """True when a capability may be in slot `slot` of a TCB."""
     kind = kind_of(spec, cap)
     wanted = {TCB_SLOTS["cspace"]: ("cnode",), TCB_SLOTS["vspace"]: VSPACE_ROOTS[spec.arch], TCB_SLOTS["ipc_buffer_slot"]: ("frame",),
@@ -121,7 +130,7 @@ def tcb_slot_accepts(spec, slot, cap):
 
 
 @check("tcb-slot", "always")
-def tcb_slots(spec):
+def tcb_slots(spec: Spec) -> Problems:
     """Capabilities of the wrong kind in a TCB's slots."""
     for item in spec.objects.values():
         if item.type != "tcb":
@@ -134,7 +143,7 @@ def tcb_slots(spec):
 
 
 @check("table-child", "always")
-def table_children(spec):
+def table_children(spec: Spec) -> Problems:
     """Capabilities of the wrong kind in page tables."""
     for item in spec.objects.values():
         accepted = TABLE_CHILDREN.get(item.type)
@@ -149,7 +158,7 @@ def table_children(spec):
 
 
 @check("irq-slot", "always")
-def irq_slots(spec):
+def irq_slots(spec: Spec) -> Problems:
     """An interrupt object has one slot, for a notification."""
     for item in spec.objects.values():
         if item.type in IRQ_TYPES:
@@ -160,7 +169,7 @@ def irq_slots(spec):
 
 
 @check("asid-slot", "always")
-def asid_slots(spec):
+def asid_slots(spec: Spec) -> Problems:
     """An ASID pool holds roots of address spaces."""
     for item in spec.objects.values():
         if item.type == "asid_pool":
@@ -170,17 +179,17 @@ def asid_slots(spec):
 
 
 @check("cover", "always")
-def covers(spec):
+def covers(spec: Spec) -> Problems:
     """An object that two untypeds cover, or an untyped inside itself."""
-    owner = {}
+    owner: dict[str, str] = {}
     for item in spec.objects.values():
         for child in item.children:
             if child in owner:
                 yield item.place, f"'{child}' is covered by '{owner[child]}' and by '{item.name}' (remove one)"
             owner[child] = item.name
-    settled = set()
+    settled: set[str] = set()
     for name in owner:
-        trail = []
+        trail: list[str] = []
         while name in owner and name not in settled and name not in trail:
             trail.append(name)
             name = owner[name]
@@ -190,9 +199,9 @@ def covers(spec):
 
 
 @check("mapping", "always")
-def mappings(spec):
+def mappings(spec: Spec) -> Problems:
     """`mapping:` of frame capabilities."""
-    seen = {}
+    seen: dict[tuple[str, int], Place | None] = {}
     for item in spec.objects.values():
         for slot, cap in item.slots.items():
             if cap.mapping is None:
@@ -213,7 +222,7 @@ def mappings(spec):
 # Strict ---------------------------------------------------------------------------------------------------------------------------------
 
 @check("cnode-slot", "strict")
-def cnode_slots(spec):
+def cnode_slots(spec: Spec) -> Problems:
     """Slots outside their CNode, and CNodes that no address can reach."""
     for item in spec.objects.values():
         if item.type != "cnode" or item.size_bits is None:
@@ -228,7 +237,7 @@ def cnode_slots(spec):
 
 
 @check("table-index", "strict")
-def table_indices(spec):
+def table_indices(spec: Spec) -> Problems:
     """Indices outside a page table or ASID pool."""
     for item in spec.objects.values():
         if item.type in TABLE_TYPES or item.type == "asid_pool":
@@ -239,7 +248,7 @@ def table_indices(spec):
 
 
 @check("frame-size", "strict")
-def frame_sizes(spec):
+def frame_sizes(spec: Spec) -> Problems:
     """Frame sizes that the architecture lacks, and frames in tables of another level."""
     sizes = FRAME_BITS[spec.arch]
     for item in spec.objects.values():
@@ -253,14 +262,14 @@ def frame_sizes(spec):
         if wanted is None:
             continue
         for slot, cap in item.slots.items():
-            frame = spec.objects.get(cap.object)
+            frame = spec.objects.get(cap.object or "")
             if frame is not None and frame.type == "frame" and frame.size_bits in sizes and frame.size_bits != wanted:
                 yield cap.place, (f"entry {slot:#x} of '{item.name}' ({item.type}) maps frames of 2^{wanted} bytes; "
                                   f"'{frame.name}' has 2^{frame.size_bits}")
 
 
 @check("priority", "strict")
-def priorities(spec):
+def priorities(spec: Spec) -> Problems:
     """Priorities above the highest."""
     for item in spec.objects.values():
         if item.type == "tcb":
@@ -270,7 +279,7 @@ def priorities(spec):
 
 
 @check("budget", "strict")
-def budgets(spec):
+def budgets(spec: Spec) -> Problems:
     """Budgets above their periods, and none at all."""
     for item in spec.objects.values():
         if item.type == "sc" and "budget" in item.params and "period" in item.params:
@@ -284,7 +293,7 @@ def budgets(spec):
 
 
 @check("untyped-size", "strict")
-def untyped_sizes(spec):
+def untyped_sizes(spec: Spec) -> Problems:
     """Objects that do not fit the untyped that covers them."""
     for item in spec.objects.values():
         if not item.children or item.size_bits is None or item.size_bits > 63:
@@ -305,7 +314,7 @@ def untyped_sizes(spec):
 
 
 @check("physical-address", "strict")
-def physical_addresses(spec):
+def physical_addresses(spec: Spec) -> Problems:
     """Misaligned addresses, and objects outside the untyped that covers them."""
     for item in spec.objects.values():
         if item.paddr is None or item.size_bits is None or item.size_bits > 63:
@@ -326,24 +335,24 @@ def physical_addresses(spec):
 
 
 @check("physical-overlap", "strict")
-def physical_overlaps(spec):
+def physical_overlaps(spec: Spec) -> Problems:
     """Two objects at the same physical address, neither of which covers the other."""
     parents = spec.parents()
-    placed = sorted((item for item in spec.objects.values() if item.paddr is not None and item.size_bits is not None
-                     and item.size_bits < 64), key=lambda item: (item.paddr, -item.size_bits))
-    open_ranges = []
-    for item in placed:
-        while open_ranges and open_ranges[-1].paddr + (1 << open_ranges[-1].size_bits) <= item.paddr:
+    placed = [(item.paddr, item.size_bits, item) for item in spec.objects.values()
+              if item.paddr is not None and item.size_bits is not None and item.size_bits < 64]
+    open_ranges: list[tuple[int, int, Object]] = []
+    for start, bits, item in sorted(placed, key=lambda entry: (entry[0], -entry[1])):
+        while open_ranges and open_ranges[-1][0] + (1 << open_ranges[-1][1]) <= start:
             open_ranges.pop()
-        if open_ranges and not covers_indirectly(parents, open_ranges[-1].name, item.name):
-            other = open_ranges[-1]
-            yield item.place, (f"'{item.name}' at {item.paddr:#x} overlaps '{other.name}' at {other.paddr:#x} "
+        if open_ranges and not covers_indirectly(parents, open_ranges[-1][2].name, item.name):
+            other_start, _, other = open_ranges[-1]
+            yield item.place, (f"'{item.name}' at {start:#x} overlaps '{other.name}' at {other_start:#x} "
                                f"({other.place or 'generated'})")
             continue
-        open_ranges.append(item)
+        open_ranges.append((start, bits, item))
 
 
-def covers_indirectly(parents, ancestor, name):
+def covers_indirectly(parents: dict[str, str], ancestor: str, name: str) -> bool:
     """True when the untyped `ancestor` covers `name`, directly or not."""
     steps = set()
     while name in parents and name not in steps:
@@ -355,12 +364,13 @@ def covers_indirectly(parents, ancestor, name):
 
 
 @check("cdt-cycle", "strict")
-def cdt_cycles(spec):
+def cdt_cycles(spec: Spec) -> Problems:
     """Derivations in a circle."""
-    settled = set()
+    settled: set[tuple[str, int]] = set()
     for start in spec.cdt:
-        trail, where = [], start
-        position = {}
+        trail: list[tuple[str, int]] = []
+        where = start
+        position: dict[tuple[str, int], int] = {}
         while where in spec.cdt and where not in settled and where not in position:
             position[where] = len(trail)
             trail.append(where)
@@ -371,7 +381,7 @@ def cdt_cycles(spec):
 
 
 @check("cdt-rights", "strict")
-def cdt_rights(spec):
+def cdt_rights(spec: Spec) -> Problems:
     """Children with more rights than their parents."""
     for child, parent in spec.cdt.items():
         child_cap = spec.objects[child[0]].slots.get(child[1])
@@ -385,7 +395,7 @@ def cdt_rights(spec):
 
 
 @check("cdt-empty", "strict")
-def cdt_empty(spec):
+def cdt_empty(spec: Spec) -> Problems:
     """Derivations of or from empty slots."""
     for child, parent in spec.cdt.items():
         for name, slot in (child, parent):
@@ -394,7 +404,7 @@ def cdt_empty(spec):
 
 
 @check("fill", "strict")
-def fills(spec):
+def fills(spec: Spec) -> Problems:
     """Fills past their frame, overlapping fills, and files that are missing or too short. Files are looked at when Spec.files has them."""
     sizes = {}
     for item in spec.objects.values():
@@ -418,11 +428,11 @@ def fills(spec):
 
 
 @check("guard", "strict")
-def guards(spec):
+def guards(spec: Spec) -> Problems:
     """Guards wider than their size, and CNodes that resolve more than 64 bits."""
     for item in spec.objects.values():
         for cap in item.slots.values():
-            target = spec.objects.get(cap.object)
+            target = spec.objects.get(cap.object or "")
             if target is None or target.type != "cnode":
                 continue
             if cap.guard_size > CPTR_BITS - 1:
@@ -436,9 +446,9 @@ def guards(spec):
 
 
 @check("table-parents", "strict")
-def table_parents(spec):
+def table_parents(spec: Spec) -> Problems:
     """A page table under two parents, or an address space with two ASIDs."""
-    seen = {}
+    seen: dict[tuple[str | None, bool], str] = {}
     for item in spec.objects.values():
         if item.type not in TABLE_TYPES and item.type != "asid_pool":
             continue
@@ -452,7 +462,7 @@ def table_parents(spec):
 
 
 @check("irq-unmapped", "strict")
-def unmapped_irqs(spec):
+def unmapped_irqs(spec: Spec) -> Problems:
     """Handlers of interrupts that `irq maps` does not know."""
     mapped = set(spec.irqs.values())
     for item in spec.objects.values():
@@ -464,7 +474,7 @@ def unmapped_irqs(spec):
 # Loadable -------------------------------------------------------------------------------------------------------------------------------
 
 @check("loadable-architecture", "loadable")
-def loadable_architecture(spec):
+def loadable_architecture(spec: Spec) -> Problems:
     """Caprock runs on AArch64."""
     if spec.arch != "aarch64":
         place = min((item.place for item in spec.objects.values() if item.place), key=lambda place: place.offset, default=None)
@@ -472,7 +482,7 @@ def loadable_architecture(spec):
 
 
 @check("loadable-object", "loadable")
-def loadable_objects(spec):
+def loadable_objects(spec: Spec) -> Problems:
     """Objects that the kernel does not have, by name and reason."""
     for item in spec.objects.values():
         reason = LOADABLE.get(item.type, "AArch64 does not have it")
@@ -481,7 +491,7 @@ def loadable_objects(spec):
 
 
 @check("loadable-size", "loadable")
-def loadable_sizes(spec):
+def loadable_sizes(spec: Spec) -> Problems:
     """Sizes that Untyped::Retype does not offer."""
     for item in spec.objects.values():
         bits = item.size_bits
@@ -496,7 +506,7 @@ def loadable_sizes(spec):
 
 
 @check("loadable-tcb", "loadable")
-def loadable_tcbs(spec):
+def loadable_tcbs(spec: Spec) -> Problems:
     """Properties of threads that the loader cannot give."""
     for item in spec.objects.values():
         if item.type != "tcb":
@@ -516,7 +526,7 @@ def loadable_tcbs(spec):
         yield from loadable_tcb_slots(spec, item)
 
 
-def loadable_tcb_slots(spec, item):
+def loadable_tcb_slots(spec: Spec, item: Object) -> Problems:
     """Address space and IPC buffer of one thread."""
     for slot, cap in item.slots.items():
         if slot == TCB_SLOTS["vspace"] and kind_of(spec, cap) == "pud":
@@ -529,7 +539,7 @@ def loadable_tcb_slots(spec, item):
 
 
 @check("loadable-cap", "loadable")
-def loadable_caps(spec):
+def loadable_caps(spec: Spec) -> Problems:
     """Capabilities that the loader cannot give."""
     for item in spec.objects.values():
         for slot, cap in item.slots.items():
@@ -540,7 +550,7 @@ def loadable_caps(spec):
 
 
 @check("loadable-irq", "loadable")
-def loadable_irqs(spec):
+def loadable_irqs(spec: Spec) -> Problems:
     """Interrupt numbers, and interrupts that belong to the kernel."""
     for number, name in spec.irqs.items():
         if not FIRST_IRQ <= number <= LAST_IRQ and number != SERROR_IRQ:
@@ -551,7 +561,7 @@ def loadable_irqs(spec):
 
 
 @check("loadable-sgi", "loadable")
-def loadable_sgi_signals(spec):
+def loadable_sgi_signals(spec: Spec) -> Problems:
     """Software-generated interrupts that do not exist or are the kernel's, and cores that do not exist."""
     for item in spec.objects.values():
         if item.type != "arm_sgi_signal":
@@ -563,7 +573,7 @@ def loadable_sgi_signals(spec):
 
 
 @check("loadable-domains", "loadable")
-def loadable_domains(spec):
+def loadable_domains(spec: Spec) -> Problems:
     """Domain schedules that the kernel's table cannot hold, and starts of no duration."""
     domains = spec.domains
     if domains is None:
@@ -582,7 +592,7 @@ def loadable_domains(spec):
 
 
 @check("loadable-shared-irq", "loadable")
-def loadable_irq_once(spec):
+def loadable_irq_once(spec: Spec) -> Problems:
     """One handler object per interrupt."""
     numbers = defaultdict(list)
     for number, name in spec.irqs.items():
@@ -593,7 +603,7 @@ def loadable_irq_once(spec):
 
 
 @check("loadable-vspace", "loadable")
-def loadable_vspaces(spec):
+def loadable_vspaces(spec: Spec) -> Problems:
     """Page tables that hang in no address space, and frames mapped by no table are legal; tables without a root are not."""
     held = {cap.object for item in spec.objects.values() if item.type in TABLE_TYPES for cap in item.slots.values()}
     for item in spec.objects.values():

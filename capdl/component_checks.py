@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from fractions import Fraction
 
 from . import syntax
 from .checks import CORES, DOMAINS, LARGEST_PERIOD_US, MAX_PRIORITY, Check
@@ -16,6 +17,7 @@ PAGE = 4096
 MESSAGE_WORDS = 120
 NOTIFICATION_BITS = 64
 LOW_BADGE_BITS = 48
+MAX_RECEIVE_SLOTS = 64
 MAX_STACK = 16 << 20
 MAX_HEAP = 16 << 20
 REGION_SPACE = 0x600_0000
@@ -41,6 +43,13 @@ class System:
         component = self.components.get(end.component)
         return component and find(component.ports, end.port, kind)
 
+    def calls(self):
+        """(connection, client, server) of each call between components that there are."""
+        for connection in self.connections:
+            client, server = (self.components.get(end.component) for end in (connection.source, connection.target))
+            if connection.kind == "call" and client is not None and server is not None:
+                yield connection, client, server
+
     def setting(self, component, name, default=None):
         """The value of a component's setting."""
         return next((item.value for item in component.settings if item.name == name), default)
@@ -51,10 +60,10 @@ def find(ports, name, kind):
     return next((port for port in ports if port.kind == kind and port.name == name), None)
 
 
-def check(name):
-    """Register the decorated function under `name`."""
+def check(name, kind="always"):
+    """Register the decorated function under `name`. kind: always, or warning: its findings do not end the run."""
     def register(function):
-        COMPONENT_CHECKS.append(Check(name, "always", function))
+        COMPONENT_CHECKS.append(Check(name, kind, function))
         return function
     return register
 
@@ -62,8 +71,9 @@ def check(name):
 def run(system, diagnostics):
     """Run all checks of the component level."""
     for item in COMPONENT_CHECKS:
+        report = diagnostics.warning if item.kind == "warning" else diagnostics.error
         for place, message in item.function(system):
-            diagnostics.error(place, message, item.name)
+            report(place, message, item.name)
 
 
 def hint(name, known):
@@ -93,14 +103,14 @@ def interface_names(system):
     for interface in system.all_interfaces:
         for method, _ in repeated(interface.methods, lambda item: item.name):
             yield method.place, f"'{interface.name}' has two methods '{method.name}' (rename one)"
+        for struct, _ in repeated(interface.structs, lambda item: item.name):
+            yield struct.place, f"'{interface.name}' has two structs '{struct.name}' (rename one)"
+        for struct in interface.structs:
+            for item, _ in repeated(struct.fields, lambda item: item.name):
+                yield item.place, f"'{struct.name}' has two fields '{item.name}' (rename one)"
         for method in interface.methods:
             for parameter, _ in repeated(method.parameters, lambda item: item.name):
                 yield parameter.place, f"'{method.name}' has two parameters '{parameter.name}' (rename one)"
-
-
-def message_words(types):
-    """Words that values of the types need at most."""
-    return sum(1 + (kind.size + 7) // 8 if kind.is_bytes else 1 for kind in types)
 
 
 @check("message-length")
@@ -108,12 +118,24 @@ def message_lengths(system):
     """Messages that are too long."""
     for interface in system.all_interfaces:
         for method in interface.methods:
-            request = message_words(item.type for item in method.parameters if item.direction != "out")
-            reply = message_words(item.type for item in method.parameters if item.direction != "in") + (method.returns is not None)
+            request = sum(item.type.words() for item in method.parameters if item.direction != "out")
+            reply = sum(item.type.words() for item in method.parameters if item.direction != "in") + (method.returns is not None)
             for what, words in (("request", request), ("reply", reply)):
                 if words > MESSAGE_WORDS:
                     yield method.place, (f"the {what} of '{interface.name}.{method.name}' takes {words} words; a message has at most "
                                          f"{MESSAGE_WORDS} (use a shared region)")
+
+
+@check("message-caps")
+def message_caps(system):
+    """More capabilities than a message can hand over: a receiver names one slot."""
+    for interface in system.all_interfaces:
+        for method in interface.methods:
+            for direction, what in (("in", "request"), ("out", "reply")):
+                caps = [item for item in method.parameters if item.type.is_cap and item.direction == direction]
+                for item in caps[1:]:
+                    yield item.place, (f"the {what} of '{interface.name}.{method.name}' has {len(caps)} capabilities; a message hands over one "
+                                       "(use a method for each)")
 
 
 # Components -----------------------------------------------------------------------------------------------------------------------------
@@ -125,7 +147,7 @@ def component_names(system):
         yield item.place, f"the component '{item.name}' is declared twice, first at {first.place} (rename one)"
     for component in system.all_components:
         for items, what in ((component.devices, "devices"), (component.irqs, "interrupts"), (component.arguments, "arguments"),
-                            (component.accesses, "accesses")):
+                            (component.accesses, "accesses"), (component.grants, "grants")):
             for item, _ in repeated(items, lambda item: item.name):
                 yield item.place, f"'{component.name}' has two {what} '{item.name}' (rename one)"
         for item, _ in repeated(component.ports, lambda item: (item.kind, item.name)):
@@ -219,6 +241,8 @@ def setting_problem(item):
             return f"the budget {budget} us is above the period {period} us"
         if period > LARGEST_PERIOD_US:
             return f"the period {period} us is above {LARGEST_PERIOD_US} us"
+    if name == "receive" and not 1 <= value <= MAX_RECEIVE_SLOTS:
+        return f"receive {value} is out of range (1 to {MAX_RECEIVE_SLOTS} slots)"
     if name in ("stack", "heap"):
         limit = MAX_STACK if name == "stack" else MAX_HEAP
         if value % PAGE or name == "stack" and value == 0:
@@ -237,6 +261,10 @@ def interface_types(system):
         for port in component.ports:
             if port.type is not None and port.type not in system.interfaces:
                 yield port.place, f"unknown interface '{port.type}'{hint(port.type, system.interfaces) or ' (include its file)'}"
+            elif port.version is not None and port.version != system.interfaces[port.type].version:
+                interface = system.interfaces[port.type]
+                yield port.place, (f"'{component.name}.{port.name}' wants {port.type} @{port.version}, and version @{interface.version} is described "
+                                   f"at {interface.place} (include the other one, or use this one)")
 
 
 @check("fault-handler")
@@ -260,6 +288,75 @@ def notification_bits(system):
         if count > NOTIFICATION_BITS:
             yield component.place, (f"'{component.name}' consumes {count} signals and interrupts; its notification has "
                                     f"{NOTIFICATION_BITS} bits")
+
+
+@check("wcet")
+def lent_time(system):
+    """Callers of passive servers whose budget is below the time that a method promises to take at most."""
+    for connection, client, server in system.calls():
+        port = system.port(connection.target, "provides")
+        if port is None or not system.setting(server, "passive"):
+            continue
+        budget, interface = system.setting(client, "budget"), system.interfaces.get(port.type)
+        for method in interface.methods if interface and budget else ():
+            if method.wcet is not None and method.wcet > budget[0]:
+                yield connection.place, (f"'{interface.name}.{method.name}' takes up to {method.wcet} us on its caller's time, and '{client.name}' has "
+                                         f"{budget[0]} us (give it a budget of {method.wcet} us or more)")
+
+
+@check("priority-order")
+def server_priorities(system):
+    """Servers below their clients: whoever is between them would delay the client, for as long as he likes."""
+    for connection, client, server in system.calls():
+        low, high = system.setting(server, "prio"), system.setting(client, "prio")
+        if low is not None and high is not None and low < high:
+            yield connection.place, (f"'{client.name}' of priority {high} calls '{server.name}' of priority {low}, so that all between them delay it "
+                                     f"(give '{server.name}' priority {high} or above)")
+
+
+@check("call-cycle")
+def call_cycles(system):
+    """Components that call each other in a circle: when all of them call at once, each waits for the next."""
+    servers = {}
+    for connection, client, server in system.calls():
+        servers.setdefault(client.name, {}).setdefault(server.name, connection)
+    told = set()
+    for name in servers:
+        circle = way_back(servers, name)
+        if circle and told.isdisjoint(circle):
+            told.update(circle)
+            yield servers[circle[-2]][name].place, (f"calls lead in a circle: {' -> '.join(circle)}; when each of them calls, all wait for ever (let one of "
+                                                    "them signal instead: emits, consumes)")
+
+
+def way_back(servers, name):
+    """The shortest way from a component back to itself; servers: whom each one calls. None if there is none."""
+    ways = [[name]]
+    seen = set()
+    for way in ways:
+        for server in servers.get(way[-1], ()):
+            if server == name:
+                return [*way, name]
+            if server not in seen:
+                seen.add(server)
+                ways.append([*way, server])
+    return None
+
+
+@check("core-load", "warning")
+def core_loads(system):
+    """More time promised on a core than it has. A budget of a whole period promises nothing: who has it takes turns with what is left."""
+    shares = {}
+    for component in system.all_components:
+        budget, period = system.setting(component, "budget", (1, 1))
+        if 0 < budget < period:
+            shares.setdefault(system.setting(component, "core", 0), []).append((Fraction(budget, period), component))
+    for core, items in shares.items():
+        total = sum(share for share, _ in items)
+        if total > 1:
+            largest = max(items, key=lambda item: item[0])[1]
+            yield largest.place, (f"the components of core {core} have {float(total):.2%} of its time by their budgets, so that the less important may get "
+                                  "less than theirs (lower some budgets, or give others another core)")
 
 
 # Connections ----------------------------------------------------------------------------------------------------------------------------
@@ -343,3 +440,14 @@ def unconnected(system):
             if port.kind in verbs and (component.name, port.kind, port.name) not in used:
                 yield port.place, (f"'{component.name}.{port.name}' ({port.kind}) is not connected (add a '{verbs[port.kind]}' to "
                                    "'connect', or remove it)")
+
+
+@check("unused-interface", "warning")
+def unused_interfaces(system):
+    """What is provided and nobody calls. A component whose endpoint is granted to somebody is called by what is written nowhere."""
+    called = {(connection.target.component, connection.target.port) for connection in system.connections if connection.kind == "call"}
+    granted = {grant.target.name for component in system.all_components for grant in component.grants}
+    for component in system.all_components:
+        for port in component.ports if f"{component.name}_ep" not in granted else ():
+            if port.kind == "provides" and (component.name, port.name) not in called:
+                yield port.place, f"nobody calls '{component.name}.{port.name}' (add a 'call' to 'connect', or remove it)"

@@ -4,19 +4,21 @@
 import re
 
 from . import syntax
+from .constants import Scope, Value
 from .model import ACCESS_PARAMETERS
-from .parser import SIZE_UNITS, Parser
+from .parser import MAX_NUMBER, SIZE_UNITS, Parser, SyntaxProblem
 
 LANGUAGE_VERSION = 1
 MAX_NAME_LENGTH = 31
 MAX_MESSAGE_BYTES = 960
+MAX_VERSION = 65535
 DURATION_UNITS = {"us": 1, "ms": 1_000, "s": 1_000_000}
 PORT_KINDS = ("uses", "provides", "emits", "consumes", "region")
 # Names that end up in C++ and in fixed fields; a dot separates component and port.
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _SHORT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-ITEMS = ("elf", "prio", "max_prio", "core", "domain", "budget", "passive", "stack", "heap", "args", *PORT_KINDS, "device", "irq", "access",
-         "faults")
+ITEMS = ("elf", "prio", "max_prio", "core", "domain", "budget", "passive", "stack", "heap", "receive", "args", *PORT_KINDS, "device", "irq", "access",
+         "grant", "faults")
 
 
 class ComponentParser(Parser):
@@ -24,7 +26,13 @@ class ComponentParser(Parser):
 
     number_parameters = Parser.number_parameters | {"first_receive"}
     boolean_parameters = Parser.boolean_parameters | set(ACCESS_PARAMETERS)
-    section_words = "include, interface, components, connect, objects, caps, irq maps, cdt or domains"
+    section_words = "include, interface, components, connect, memory, const, parameter, objects, caps, irq maps, cdt or domains"
+
+    def __init__(self, source, diagnostics, strict=True, scope=None):
+        """scope: constants.Scope of all files that are read together, or None for this one alone."""
+        super().__init__(source, diagnostics, strict)
+        self.scope = scope or Scope()
+        self.structs = {}            # of the interface that is being read, by name
 
     def header(self):
         """caprock 1, and the architecture if the file gives it"""
@@ -40,21 +48,24 @@ class ComponentParser(Parser):
         if self.at_word("arch"):
             self.arch()
         elif self.accept_word("include"):
-            place = self.place()
-            self.module.includes.append(syntax.Include(self.string("the path of a file in double quotes"), place))
+            self.include()
+        elif self.at_word("const", "parameter"):
+            self.constant()
         elif self.accept_word("interface"):
             self.interface()
         elif self.accept_word("components"):
             self.block(self.component, "the components")
         elif self.accept_word("connect"):
             self.block(self.connection, "the connections")
+        elif self.accept_word("memory"):
+            self.block(self.memory_range, "the memory")
         else:
             return super().section()
         return True
 
     def begins_section(self):
         """True when the next name begins a section."""
-        return self.texts[self.index] in ("include", "interface", "components", "connect") or super().begins_section()
+        return self.texts[self.index] in ("include", "const", "parameter", "interface", "components", "connect", "memory") or super().begins_section()
 
     def short_name(self, what, pattern=_SHORT_NAME):
         """A name that fits the fixed field it travels in."""
@@ -66,25 +77,181 @@ class ComponentParser(Parser):
             raise self.problem(f"the name '{name}' is longer than {MAX_NAME_LENGTH} bytes (shorten it)", index)
         return name
 
-    def size(self, what):
-        """n, nk, nM or nG: bytes"""
-        value = self.number(what)
-        if self.at_word(*SIZE_UNITS):
+    # Values -----------------------------------------------------------------------------------------------------------------------------
+
+    def include(self):
+        """include "PATH" (NAME: VALUE, ...); the word is taken."""
+        place = self.place()
+        include = syntax.Include(self.string("the path of a file in double quotes"), place)
+        if self.kinds[self.index] == "(":
+            include.settings = dict(self.parameters(self.include_setting))
+        self.module.includes.append(include)
+        if self.scope.include is not None:
+            self.scope.include(include)
+
+    def include_setting(self):
+        """NAME: VALUE"""
+        name = self.short_name("the name of a parameter", _IDENTIFIER)
+        self.expect(":", "and a value after the parameter's name")
+        return name, self.value()
+
+    def constant(self):
+        """const NAME = VALUE, or parameter NAME = VALUE (the value may be left out)"""
+        is_parameter = self.texts[self.index] == "parameter"
+        self.index += 1
+        place = self.place()
+        name = self.short_name("the constant's name", _IDENTIFIER)
+        value = None
+        if not is_parameter or self.kinds[self.index] == "=":
+            self.expect("=", "after the constant's name")
+            value = self.value()
+        self.accept(";")
+        if self.scope.syntax_only:
+            return
+        message = self.scope.declare(name, value, place, is_parameter)
+        if message:
+            self.report(SyntaxProblem(place.offset, message), "constant")
+
+    def value(self):
+        """A number, a size, a duration, a text, or the name of a constant."""
+        place = self.place()
+        if self.kinds[self.index] == "string":
+            return Value("text", self.string(), place)
+        what = "a number, or a text in double quotes"
+        known = self.known_constant()
+        if known is not None:
             self.index += 1
-            value *= SIZE_UNITS[self.texts[self.index - 1]]
-        return value
+            return known
+        if self.kinds[self.index] == "name":
+            return Value("number", self.constant_number(what, ()), place)
+        number = super().number(what)
+        if self.at_word(*SIZE_UNITS):
+            return Value("size", self.scaled(number, SIZE_UNITS), place)
+        if self.at_word(*DURATION_UNITS):
+            return Value("duration", self.scaled(number, DURATION_UNITS), place)
+        return Value("number", number, place)
+
+    def whole_value(self):
+        """The value that the whole text is, or None."""
+        try:
+            value = self.value()
+        except SyntaxProblem:
+            return None
+        return value if self.kinds[self.index] == "end" and self.diagnostics.ok else None
+
+    def scaled(self, number, units):
+        """A number times the unit that is next."""
+        index = self.index
+        self.index += 1
+        number *= units[self.texts[index]]
+        if number > MAX_NUMBER:
+            raise self.problem("the value does not fit 64 bits (the largest is 0xffffffffffffffff)", index - 1)
+        return number
+
+    def known_constant(self):
+        """The Value that the next name stands for; None when it is no name of a constant."""
+        return self.scope.values.get(self.texts[self.index]) if self.kinds[self.index] == "name" else None
+
+    def constant_number(self, what, kinds):
+        """The number behind the name of a constant, which is next; None when none is. kinds: that it may have."""
+        if self.kinds[self.index] != "name":
+            return None
+        known = self.known_constant()
+        if known is None:
+            if self.scope.syntax_only and _IDENTIFIER.fullmatch(self.texts[self.index]):
+                self.index += 1
+                return 1  # of a file that is read alone: any value will do for its syntax
+            raise self.problem(f"expected {what}, found {self.found()}{self.scope.near(self.texts[self.index])}")
+        if known.kind not in kinds:
+            raise self.problem(f"expected {what}, and '{self.texts[self.index]}' is {known}")
+        self.index += 1
+        return known.value
+
+    def number(self, what="a number"):
+        """A number, or the name of a constant that is one."""
+        value = self.constant_number(what, ("number", "size"))
+        return super().number(what) if value is None else value
+
+    def size(self, what):
+        """n, nk, nM or nG: bytes; or the name of a constant"""
+        value = self.constant_number(what, ("number", "size"))
+        if value is not None:
+            return value
+        value = super().number(what)
+        return self.scaled(value, SIZE_UNITS) if self.at_word(*SIZE_UNITS) else value
+
+    def memory_range(self):
+        """SIZE at ADDRESS"""
+        place = self.place()
+        size = self.size("the size of memory, for example 128M")
+        self.expect_word("at")
+        self.module.memory.append(syntax.MemoryRange(self.number("the address at which memory begins"), size, place))
+        self.accept(";")
 
     # interface --------------------------------------------------------------------------------------------------------------------------
 
     def interface(self):
-        """interface NAME { methods }"""
+        """interface NAME @VERSION { structs and methods }"""
         place = self.place()
-        interface = syntax.Interface(self.short_name("the interface's name", _IDENTIFIER), [], place)
-        self.block(lambda: interface.methods.append(self.method()), "the methods")
+        self.structs = {}
+        name, version = self.versioned_name("the interface's name")
+        interface = syntax.Interface(name, [], place, version or 1)
+        self.block(lambda: self.interface_entry(interface), "the methods")
         self.module.interfaces.append(interface)
 
+    def versioned_name(self, what):
+        """NAME, NAME @n or NAME@n (which is one token): (name, version or None)"""
+        index = self.index
+        name, at, digits = self.name(what).partition("@")
+        if not _IDENTIFIER.fullmatch(name) or at and not digits.isdecimal():
+            raise self.problem(f"'{self.texts[index]}' cannot be {what} (use ASCII letters, digits and _; a version stands behind @)", index)
+        if len(name) > MAX_NAME_LENGTH:
+            raise self.problem(f"the name '{name}' is longer than {MAX_NAME_LENGTH} bytes (shorten it)", index)
+        if not at and not self.accept("@"):
+            return name, None
+        version = int(digits[:20]) if at else self.number("the interface's version")
+        if not 1 <= version <= MAX_VERSION:
+            raise self.problem(f"version {version} is out of range (1 to {MAX_VERSION})", self.index - 1)
+        return name, version
+
+    def interface_entry(self, interface):
+        """A struct or a method."""
+        if self.at_word("struct") and self.kinds[self.index + 1] == "name":
+            self.index += 1
+            struct = self.struct()
+            self.structs.setdefault(struct.name, struct)
+            interface.structs.append(struct)
+        else:
+            interface.methods.append(self.method())
+
+    def struct(self):
+        """NAME { type name; ... }; the word is taken."""
+        place = self.place()
+        name = self.short_name("the struct's name", _IDENTIFIER)
+        if name in (*syntax.SCALAR_TYPES, "bytes", "cap"):
+            raise self.problem(f"'{name}' is a type of the language (choose another name)", self.index - 1)
+        fields = []
+        self.block(lambda: fields.append(self.field()), "the fields of a struct")
+        if not fields:
+            raise self.problem(f"the struct '{name}' has no fields", self.index - 1)
+        self.accept(";")
+        return syntax.Struct(name, tuple(fields), place)
+
+    def field(self):
+        """type name"""
+        place, index = self.place(), self.index
+        kind = self.type()
+        if kind.is_bytes or kind.is_cap:
+            raise self.problem(f"a struct cannot hold {kind} (make it a parameter; u8[N] is an array)", index)
+        name = self.short_name("the field's name", _IDENTIFIER)
+        if self.kinds[self.index] == "[":
+            raise self.problem(f"the number of elements stands behind the type ({kind}[n] {name})")
+        if not self.accept(";"):
+            self.accept(",")
+        return syntax.Field(kind, name, place)
+
     def method(self):
-        """name(direction type name, ...) -> type"""
+        """name(direction type name, ...) -> type idempotent wcet 10us"""
         place = self.place()
         name = self.short_name("a method's name", _IDENTIFIER)
         if self.kinds[self.index] != "(":
@@ -94,10 +261,22 @@ class ComponentParser(Parser):
         if self.accept("->"):
             index = self.index
             returns = self.type()
-            if returns.is_bytes:
-                raise self.problem("a method returns a number or bool (use an 'out' parameter for bytes)", index)
+            if not returns.is_scalar:
+                raise self.problem(f"a method returns a number or bool (use an 'out' parameter for {returns})", index)
+        method = syntax.Method(name, parameters, returns, place)
+        self.promises(method)
         self.accept(";")
-        return syntax.Method(name, parameters, returns, place)
+        return method
+
+    def promises(self, method):
+        """idempotent and wcet, each once. A word before '(' is the next method's name."""
+        while self.at_word("idempotent", "wcet") and self.kinds[self.index + 1] != "(":
+            if not method.idempotent and self.accept_word("idempotent"):
+                method.idempotent = True
+            elif method.wcet is None and self.accept_word("wcet"):
+                method.wcet = self.duration()
+            else:
+                raise self.problem(f"'{self.texts[self.index]}' is said twice (remove one)")
 
     def method_parameter(self):
         """direction type name"""
@@ -106,25 +285,33 @@ class ComponentParser(Parser):
             raise self.problem(f"expected in, out or inout, found {self.found()}")
         direction = self.name()
         kind = self.type()
-        if kind.is_bytes and direction == "inout":
-            raise self.problem("bytes travel one way (use an 'in' and an 'out' parameter)", self.index - 1)
+        if kind.is_cap and direction == "inout":
+            raise self.problem("a capability travels one way (use an 'in' and an 'out' parameter)", self.index - 1)
         return syntax.MethodParameter(direction, kind, self.short_name("the parameter's name", _IDENTIFIER), place)
 
     def type(self):
-        """u8 ... u64, i8 ... i64, bool or bytes[N]"""
+        """u8 ... u64, i8 ... i64, bool, a struct, an array of these, bytes[N] or cap"""
         index = self.index
         name = self.name("a type")
-        if name in syntax.SCALAR_TYPES:
+        if name == "cap":
             return syntax.Type(name)
-        if name != "bytes":
-            raise self.problem(f"unknown type '{name}' (known: {' '.join(syntax.SCALAR_TYPES)} bytes[N])", index)
-        self.expect("[", "before the number of bytes")
-        number_index = self.index
-        size = self.number("the number of bytes")
-        if not 1 <= size <= MAX_MESSAGE_BYTES:
-            raise self.problem(f"bytes[{size}] is out of range (1 to {MAX_MESSAGE_BYTES})", number_index)
-        self.expect("]", "after the number of bytes")
-        return syntax.Type("bytes", size)
+        if name == "bytes":
+            self.expect("[", "before the number of bytes")
+            return syntax.Type(name, self.length(name))
+        if name not in syntax.SCALAR_TYPES and name not in self.structs:
+            known = " ".join((*syntax.SCALAR_TYPES, *self.structs, "bytes[N]", "cap"))
+            raise self.problem(f"unknown type '{name}' (known: {known}; a struct stands before its use)", index)
+        count = self.length(name) if self.accept("[") else None
+        return syntax.Type(name, count=count, struct=self.structs.get(name))
+
+    def length(self, name):
+        """n] after a type: bytes of bytes, elements of an array."""
+        index = self.index
+        count = self.number("the number of bytes" if name == "bytes" else "the number of elements")
+        if not 1 <= count <= MAX_MESSAGE_BYTES:
+            raise self.problem(f"{name}[{count}] is out of range (1 to {MAX_MESSAGE_BYTES})", index)
+        self.expect("]", "after the number of bytes" if name == "bytes" else "after the number of elements")
+        return count
 
     # components -------------------------------------------------------------------------------------------------------------------------
 
@@ -152,6 +339,8 @@ class ComponentParser(Parser):
             component.irqs.append(syntax.IrqItem(name, self.node(), self.number("the index of the interrupt in the node"), place))
         elif word == "access":
             component.accesses.append(self.access())
+        elif word == "grant":
+            component.grants.append(self.grant())
         elif word == "args":
             self.block(lambda: component.arguments.append(self.argument()), "the arguments")
         elif word in ITEMS:
@@ -164,11 +353,11 @@ class ComponentParser(Parser):
         """uses NAME: INTERFACE and kin; the word is taken."""
         place = self.place()
         name = self.short_name(f"the name of what it {kind}" if kind != "region" else "the region's name")
-        interface = None
+        interface = version = None
         if kind in ("uses", "provides"):
             self.expect(":", f"and an interface after '{kind} {name}'")
-            interface = self.name("an interface")
-        return syntax.Port(kind, name, interface, place)
+            interface, version = self.versioned_name("an interface")
+        return syntax.Port(kind, name, interface, place, version)
 
     def port_name(self):
         """NAME:"""
@@ -190,16 +379,23 @@ class ComponentParser(Parser):
             raise self.problem(f"unknown access '{name}' (known: {' '.join(ACCESS_PARAMETERS)})", index)
         return syntax.Access(name, place)
 
+    def grant(self):
+        """NAME: OBJECT (parameters of a capability)"""
+        place = self.place()
+        name = self.short_name("the name of the grant")
+        self.expect(":", f"and an object after 'grant {name}'")
+        target = self.reference("an object, or a capability of the kernel's such as irq_control")
+        parameters = self.parameters(self.cap_parameter) if self.kinds[self.index] == "(" else []
+        return syntax.Grant(name, target, parameters, place)
+
     def argument(self):
         """name: value"""
         place = self.place()
         name = self.short_name("an argument's name")
         self.expect(":", "and a value after the argument's name")
-        if self.kinds[self.index] == "number":
-            value = self.number()
-        else:
-            index = self.index
-            value = self.string("a number, or a text in double quotes")
+        index = self.index
+        value = self.value().value
+        if isinstance(value, str):
             if len(value.encode()) > 63:
                 raise self.problem("the text is longer than 63 bytes (shorten it)", index)
         if not self.accept(","):
@@ -229,11 +425,13 @@ class ComponentParser(Parser):
 
     def duration(self):
         """n us, n ms or n s: microseconds"""
-        value = self.number("a duration (1ms)")
+        value = self.constant_number("a duration (1ms)", ("duration",))
+        if value is not None:
+            return value
+        value = super().number("a duration (1ms)")
         if not self.at_word(*DURATION_UNITS):
             raise self.problem(f"expected a unit of time (us, ms or s), found {self.found()}")
-        self.index += 1
-        return value * DURATION_UNITS[self.texts[self.index - 1]]
+        return self.scaled(value, DURATION_UNITS)
 
     # connect ----------------------------------------------------------------------------------------------------------------------------
 
@@ -276,8 +474,8 @@ class ComponentParser(Parser):
     def shared_parameter(self):
         """A size, or from: RIGHTS, or to: RIGHTS"""
         place = self.place()
-        if self.kinds[self.index] == "number":
-            return syntax.Parameter("size", self.size("a size in bytes"), place)
+        if self.kinds[self.index + 1] != ":":
+            return syntax.Parameter("size", self.size("a size, from: or to:"), place)
         index = self.index
         name = self.name("a size, from or to")
         if name not in ("from", "to"):

@@ -7,9 +7,11 @@ everything it consumes. The layout of its memory is the table below; ComponentIn
 """
 
 from . import devicetree, elf
-from .component_checks import PAGE, start_order
+from .component_checks import PAGE, find, start_order
 from .component_info import InfoPage
-from .model import (FILL_FILE, PAGE_TABLE_SHIFT, TCB_SLOTS, Cap, ComponentSummary, Fill, Object)
+from .grants import GrantResolver
+from .interface_meaning import differences, meaning, meaning_hash
+from .model import (FILL_FILE, PAGE_TABLE_SHIFT, TCB_SLOTS, BoardFact, Cap, ComponentSummary, Fill, Object)
 
 ELF_START, ELF_END = 0x40_0000, 0x1000_0000
 INFO_ADDRESS = 0x1000_0000
@@ -26,6 +28,7 @@ SC_BITS = 8
 START_BUDGET = (5_000, 10_000)
 ENDPOINT_SLOT, REPLY_SLOT, NOTIFICATION_SLOT, FIRST_FREE_SLOT = 1, 2, 3, 4
 CPTR_BITS = 64
+DEFAULT_RECEIVE_SLOTS = 8
 # What hangs below each level of an address space.
 _BELOW = {"pgd": "pud", "pud": "pd", "pd": "pt"}
 
@@ -69,6 +72,7 @@ class Part:
         self.endpoint = self.reply = self.notification = self.sched_context = None
         self.entry = 0
         self.next_slot = FIRST_FREE_SLOT
+        self.own_cnode_slot = 0
         self.bits = {}               # ("consumes" or "irq", name) -> mask in its notification
 
     def slot(self):
@@ -117,6 +121,7 @@ class Elaborator:
         self.connect_signals()
         self.connect_regions()
         self.connect_faults()
+        self.connect_grants()
         for part in self.parts.values():
             self.finish(part)
         self.spec.start_order = start_order(self.system)
@@ -138,8 +143,9 @@ class Elaborator:
         part.cnode = self.add(component, "cnode", "cnode")
         if any(port.kind == "provides" for port in component.ports) or self.handles_faults(part.name):
             part.endpoint = self.add(component, "ep", "ep")
+            rights = "RG" if self.passes_caps(component, "provides", "out") else "R"
             part.reply = self.add(component, "reply", "rtreply")
-            part.cnode.slots[ENDPOINT_SLOT] = Cap(part.endpoint.name, rights="R", place=part.place)
+            part.cnode.slots[ENDPOINT_SLOT] = Cap(part.endpoint.name, rights=rights, place=part.place)
             part.cnode.slots[REPLY_SLOT] = Cap(part.reply.name, place=part.place)
         signals = [("consumes", port.name) for port in component.ports if port.kind == "consumes"]
         signals += [("irq", item.name) for item in component.irqs]
@@ -150,6 +156,10 @@ class Elaborator:
             if part.endpoint:
                 part.tcb.slots[TCB_SLOTS["bound_notification"]] = Cap(part.notification.name, rights="R", place=part.place)
         self.make_time(part)
+
+    def passes_caps(self, component, kind, direction):
+        """True when a port of `kind` has an interface with capabilities in requests (in) or replies (out)."""
+        return any(port.kind == kind and self.system.interfaces[port.type].takes_cap(direction) for port in component.ports)
 
     def make_time(self, part):
         """The scheduling context: the component's own, or one that is lent to it until its first receive."""
@@ -218,6 +228,15 @@ class Elaborator:
         self.images[setting.value] = image
         return image
 
+    def check_meanings(self, part, file, image):
+        """Report where the interfaces that the program was compiled with differ from the description's."""
+        for port in part.component.ports:
+            theirs = image.meanings.get(port.type)
+            ours = meaning(self.system.interfaces[port.type]) if port.type else None
+            if theirs is not None and theirs != ours:
+                self.error(port.place, f"\"{file}\" was compiled with another {port.type}: {'; '.join(differences(theirs, ours))} (build it again with "
+                           "this description, or describe the interface that it has)", "interface-meaning")
+
     def make_program(self, part):
         """Map the segments of a component's ELF file."""
         image = self.image(part)
@@ -225,6 +244,7 @@ class Elaborator:
             return
         setting = next(item for item in part.component.settings if item.name == "elf")
         part.entry = image.entry
+        self.check_meanings(part, setting.value, image)
         if not any(segment.executable and segment.vaddr <= image.entry < segment.vaddr + segment.size for segment in image.segments):
             self.error(setting.place, f"\"{setting.value}\": the entry {image.entry:#x} is in no executable segment", "elf-layout")
         last_page = 0
@@ -265,6 +285,7 @@ class Elaborator:
                 continue
             try:
                 registers = self.board.registers(item.node)
+                facts = list(self.board.register_facts(item.node))
             except devicetree.DeviceProblem as problem:
                 self.error(item.place, str(problem), "device-tree")
                 continue
@@ -278,8 +299,16 @@ class Elaborator:
                     continue
                 self.map_device(part, item, first_page, size, next_address, mapped)
                 next_address += size + PAGE
+            self.take_facts(part, facts)
             address = mapped[first_page] + registers.address - first_page
             part.info.entry("Device", item.name, value=address, size=registers.size, text=registers.compatible)
+
+    def take_facts(self, part, facts):
+        """Note what the loader has to find in the device tree at boot, each thing once."""
+        for path, name, offset, content in facts:
+            fact = BoardFact(path, name, offset, content, part.name)
+            if all((fact.path, fact.property, fact.offset) != (item.path, item.property, item.offset) for item in self.spec.board_facts):
+                self.spec.board_facts.append(fact)
 
     def map_device(self, part, item, first_page, size, vaddr, mapped):
         """Map the pages of one device."""
@@ -305,6 +334,7 @@ class Elaborator:
                 continue
             try:
                 number, trigger = self.board.interrupt(item.node, item.index)
+                self.take_facts(part, self.board.interrupt_facts(item.node, item.index))
             except devicetree.DeviceProblem as problem:
                 self.error(item.place, str(problem), "device-tree")
                 continue
@@ -328,7 +358,7 @@ class Elaborator:
         for part in self.parts.values():
             provides = [port for port in part.component.ports if port.kind == "provides"]
             for index, port in enumerate(provides, 1):
-                part.info.entry("Provides", port.name, value=index)
+                part.info.entry("Provides", port.name, value=index, **self.interface_fields(port))
         calls = [item for item in self.system.connections if item.kind == "call"]
         given = {(item.target.component, item.target.port, parameter.value) for item in calls for parameter in item.parameters}
         for connection in calls:
@@ -342,9 +372,15 @@ class Elaborator:
                 given.add((connection.target.component, connection.target.port, low))
             badge = index << constants["badge_provide_shift"] | low
             slot = client.slot()
-            client.cnode.slots[slot] = Cap(server.endpoint.name, rights="WP", badge=badge, place=connection.place)
-            client.info.entry("Uses", connection.source.port, value=slot)
+            port = find(client.component.ports, connection.source.port, "uses")
+            rights = "WGP" if self.system.interfaces[port.type].takes_cap("in") else "WP"
+            client.cnode.slots[slot] = Cap(server.endpoint.name, rights=rights, badge=badge, place=connection.place)
+            client.info.entry("Uses", port.name, value=slot, **self.interface_fields(port))
             server.info.entry("Client", client.name, badge=badge)
+
+    def interface_fields(self, port):
+        """What the component is told of a port's interface."""
+        return {"text": port.type, "size": meaning_hash(meaning(self.system.interfaces[port.type]))}
 
     def connect_signals(self):
         """Notification capabilities of those that signal."""
@@ -435,6 +471,18 @@ class Elaborator:
             handler.cnode.slots[slot] = Cap(part.tcb.name, place=setting.place)
             handler.info.entry("Faults", part.name, value=slot, badge=badge)
 
+    def connect_grants(self):
+        """Capabilities to objects by name: those of `objects` and generated ones, which exist by now, and what the kernel has built in."""
+        resolver = GrantResolver(self.spec, self.diagnostics)
+        for part in self.parts.values():
+            for grant in part.component.grants:
+                caps = resolver.granted_caps(grant)
+                first = part.next_slot
+                for cap in caps:
+                    part.cnode.slots[part.slot()] = cap
+                if caps:
+                    part.info.entry("Grant", grant.name, value=first, size=len(caps))
+
     # Completion -------------------------------------------------------------------------------------------------------------------------
 
     def finish(self, part):
@@ -443,7 +491,10 @@ class Elaborator:
         for argument in component.arguments:
             is_number = isinstance(argument.value, int)
             part.info.entry("Argument", argument.name, value=argument.value if is_number else 0, text=str(argument.value))
+        self.make_receive_slots(part)
         part.cnode.size_bits = max((part.next_slot - 1).bit_length(), 1)
+        if part.own_cnode_slot:
+            part.cnode.slots[part.own_cnode_slot] = Cap(part.cnode.name, guard_size=CPTR_BITS - part.cnode.size_bits, place=part.place)
         part.tcb.params.update(addr=IPC_BUFFER_ADDRESS, ip=part.entry, sp=STACK_TOP, prio=self.setting(part, "prio"),
                                max_prio=self.setting(part, "max_prio", 0), affinity=self.setting(part, "core", 0), init=(INFO_ADDRESS,))
         part.tcb.params.update((access.name, True) for access in component.accesses)
@@ -455,6 +506,14 @@ class Elaborator:
                        notification=NOTIFICATION_SLOT if part.notification else 0)
         self.map_info(part)
         self.spec.components[part.name] = self.summary(part)
+
+    def make_receive_slots(self, part):
+        """Free slots for capabilities that come with messages, and the CNode's own capability, by which the kernel finds them."""
+        if self.passes_caps(part.component, "provides", "in") or self.passes_caps(part.component, "uses", "out"):
+            count = self.setting(part, "receive", DEFAULT_RECEIVE_SLOTS)
+            part.own_cnode_slot = part.slot()
+            part.info.entry("Receive", "caps", value=part.own_cnode_slot, size=count, badge=part.next_slot)
+            part.next_slot += count
 
     def map_info(self, part):
         """The ComponentInfo pages, read-only, filled from a generated file."""

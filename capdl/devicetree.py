@@ -97,6 +97,36 @@ class Board:
             raise DeviceProblem(f"the device '{path}' is disabled in the device tree")
         return offset
 
+    def full_path(self, node):
+        """The path of a node with the names of all nodes on it."""
+        names = []
+        while node != 0:
+            names.append(self.tree.get_name(node))
+            node = self.parent(node)
+        return "/" + "/".join(reversed(names))
+
+    def register_facts(self, name):
+        """(path, property, offset, bytes) of all that the address of the node's registers follows from."""
+        node = self.node(name)
+        bus = self.parent(node)
+        cells = self.cell(bus, "#address-cells", 2) + self.cell(bus, "#size-cells", 1)
+        yield self.full_path(node), "reg", 0, self.raw(node, "reg")[:4 * cells]
+        while bus != 0:
+            if self.raw(bus, "ranges"):
+                yield self.full_path(bus), "ranges", 0, self.raw(bus, "ranges")
+            bus = self.parent(bus)
+
+    def interrupt_facts(self, name, index):
+        """The same of interrupt `index` of the node. References to its controller are left out: their numbers may differ from boot to boot."""
+        node = self.node(name)
+        extended = self.raw(node, "interrupts-extended")
+        if extended is None:
+            before = sum(4 * len(cells) for _, cells in self.plain(node)[:index])
+            yield self.full_path(node), "interrupts", before, struct.pack(">3I", *self.plain(node)[index][1][:3])
+        else:
+            before = sum(4 + 4 * len(cells) for _, cells in self.extended(node)[:index])
+            yield self.full_path(node), "interrupts-extended", before + 4, struct.pack(">3I", *self.extended(node)[index][1][:3])
+
     def registers(self, name):
         """The first register range of the node, as physical addresses."""
         node = self.node(name)

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """From a file to a checked system: reads it and what it includes, and runs the phases in order.
 
-Each phase starts when the ones before found no error: parse, check components, elaborate, resolve, check objects.
+Phases: parse, check components, resolve, elaborate, check objects. Syntax errors end it, as nothing is known of what was not understood; after other errors
+components are not elaborated, and objects are checked as far as they are known.
 """
 
 from pathlib import Path
 
 from . import checks, component_checks
+from .compat import verdict
 from .component_checks import System
+from .constants import Scope, read_settings
 from .diagnostics import Diagnostics, Source
 from .model import FILL_FILE, Spec
 from .parser import parse
@@ -16,6 +19,7 @@ from .resolve import Resolver
 ROOT = Path(__file__).resolve().parent.parent
 INTERFACE_DIR = ROOT / "userland" / "interfaces"
 MAX_INCLUDES = 256
+MAX_INCLUDE_DEPTH = 32
 
 
 class Reader:
@@ -26,6 +30,8 @@ class Reader:
         self.strict = strict
         self.modules = []
         self.finished = set()
+        self.scope = Scope(self.include)
+        self.open = []               # (path, name, chain) of the files that are being read, outermost first
 
     def read(self, path, name, place, chain):
         """path: the file. name: as messages call it. place: of the include, or None. chain: resolved paths of the including files."""
@@ -47,29 +53,51 @@ class Reader:
         except UnicodeDecodeError:
             self.diagnostics.error(place, f"{name}: is no UTF-8 text", "include")
             return
-        module = parse(Source(name, text, resolved), self.diagnostics, self.strict)
-        for include in module.includes:
-            self.include(include, path, name, (*chain, resolved))
+        self.open.append((path, name, (*chain, resolved)))
+        module = parse(Source(name, text, resolved), self.diagnostics, self.strict, self.scope)
+        self.open.pop()
         self.modules.append(module)
 
-    def include(self, include, path, name, chain):
-        """Read an included file: one of the project's interfaces if the path is a mere name of one, else relative to the including file.
-        "./NAME" always means the file beside the including one."""
+    def include(self, include):
+        """Read an included file where it is included: one of the project's interfaces if the path is a mere name of one, else relative to the
+        including file. "./NAME" always means the file beside the including one."""
+        path, name, chain = self.open[-1]
+        if len(chain) > MAX_INCLUDE_DEPTH:
+            self.diagnostics.error(include.place, f"includes nest deeper than {MAX_INCLUDE_DEPTH} files", "include")
+            return
+        for setting, value in include.settings.items():
+            self.scope.give(setting, value)
         candidates = [(path.parent / include.path, str(Path(name).parent / include.path))]
         if "/" not in include.path:
             candidates.insert(0, (INTERFACE_DIR / include.path, f"userland/interfaces/{include.path}"))
         for candidate, candidate_name in candidates:
             if candidate.is_file():
                 self.read(candidate, candidate_name, include.place, chain)
+                self.check_settings(include, candidate)
                 return
         self.diagnostics.error(include.place, f"\"{include.path}\" does not exist beside this file (or, as a mere name, in "
                                "userland/interfaces)", "include")
 
 
-def read_modules(path, diagnostics, strict=True):
-    """Parse `path` and its includes: the modules, included ones first."""
+    def check_settings(self, include, path):
+        """Report settings of an include that no parameter took, as none has the name or the file was included before."""
+        for name, value in include.settings.items():
+            if name not in self.scope.used:
+                self.diagnostics.error(value.place, f"{path.name} has no parameter '{name}' (declare it there: parameter {name} = ...)", "parameter")
+            elif name in self.scope.values and self.scope.values[name].value != value.value:
+                self.diagnostics.error(value.place, f"'{name}' of {path.name} was set to {self.scope.values[name]} before (set it once)", "parameter")
+
+
+def read_modules(path, diagnostics, strict=True, settings=()):
+    """Parse `path` and its includes: the modules, included ones first. settings: `NAME=VALUE` for parameters."""
     reader = Reader(diagnostics, strict)
+    values = read_settings(settings, diagnostics)
+    for name, value in values.items():
+        reader.scope.give(name, value)
     reader.read(Path(path), str(path), None, ())
+    for name in values:
+        if name not in reader.scope.used and diagnostics.ok:
+            diagnostics.error(None, f"--set {name}: the description has no parameter '{name}'", "parameter")
     return reader.modules
 
 
@@ -80,7 +108,7 @@ def read_file(path, diagnostics):
     except UnicodeDecodeError:
         diagnostics.error(None, f"{path}: is no UTF-8 text", "include")
         return None
-    return parse(Source(str(path), text, Path(path)), diagnostics)
+    return parse(Source(str(path), text, Path(path)), diagnostics, scope=Scope(syntax_only=True))
 
 
 def make_system(modules):
@@ -89,13 +117,13 @@ def make_system(modules):
                   [item for module in modules for item in module.connections])
 
 
-def load_interfaces(path):
-    """The interfaces (syntax.Interface) of `path` and its includes, and the Diagnostics. Only what concerns interfaces is checked."""
+def load_interfaces(path, settings=()):
+    """The interfaces (syntax.Interface) of `path` and its includes, and the Diagnostics. Only what concerns interfaces is checked. settings: as of load."""
     diagnostics = Diagnostics()
-    modules = read_modules(path, diagnostics)
+    modules = read_modules(path, diagnostics, settings=settings)
     system = make_system(modules)
     for item in component_checks.COMPONENT_CHECKS:
-        if item.name in ("interface-names", "message-length"):
+        if item.name in ("interface-names", "message-length", "message-caps"):
             for place, message in item.function(system):
                 diagnostics.error(place, message, item.name)
     return list(system.interfaces.values())[::-1], diagnostics
@@ -155,31 +183,30 @@ def find_fill_files(spec, diagnostics, folders, generated):
             spec.files[name] = path
 
 
-def load(path, *, elf_dirs=(), dtb=None, out_dir=None, loadable=True, partial=False, strict=True):
+def load(path, *, elf_dirs=(), dtb=None, out_dir=None, loadable=True, partial=False, strict=True, settings=()):
     """Read, elaborate and check a description.
 
     path: the file. elf_dirs: directories with the components' ELF files and with files that fills name; the description's own directory
     is searched last. dtb: flattened device tree blob of the board, needed when components have devices or interrupts. out_dir: where the
     ComponentInfo pages are written (NAME.info), created when missing; None: they are not written, and Spec.files lacks them.
     loadable: check also that a Caprock kernel can hold the system. partial: without elf_dirs leave programs out, and without dtb
-    devices, instead of reporting them. strict: findings of strict checks are errors.
+    devices, instead of reporting them. strict: findings of strict checks are errors. settings: `NAME=VALUE` for each parameter that the caller sets.
 
     Returns (model.Spec, Diagnostics). The Spec is complete only when `diagnostics.ok`.
     """
     path = Path(path)
     diagnostics = Diagnostics()
     spec = Spec(name=path.stem)
-    modules = read_modules(path, diagnostics, strict)
+    modules = read_modules(path, diagnostics, strict, settings)
     if not diagnostics.ok:
         return spec, diagnostics
     set_architecture(spec, modules, diagnostics)
+    spec.memory = [item for module in modules for item in module.memory]
     folders = [Path(folder) for folder in elf_dirs]
     if folders or not partial:
         folders.append(path.parent)
     system = make_system(modules)
     component_checks.run(system, diagnostics)
-    if not diagnostics.ok:
-        return spec, diagnostics
     resolver = Resolver(spec, diagnostics, strict)
     resolver.resolve(modules)
     if system.all_components and diagnostics.ok:
@@ -187,12 +214,35 @@ def load(path, *, elf_dirs=(), dtb=None, out_dir=None, loadable=True, partial=Fa
             diagnostics.error(system.all_components[0].place, f"components run on aarch64 only, not on {spec.arch}", "architecture")
             return spec, diagnostics
         elaborate_components(spec, system, diagnostics, folders, dtb, out_dir, partial)
-    if not diagnostics.ok:
-        return spec, diagnostics
-    if folders:
+    if folders and diagnostics.ok:
         find_fill_files(spec, diagnostics, folders, {component.info for component in spec.components.values()})
     checks.run(spec, diagnostics, strict, loadable)
     return spec, diagnostics
+
+
+def check_placement(spec, diagnostics, build_dir, machine, dtb):
+    """Report what of a system without errors cannot be placed: in the memory that its description declares, and on a board. build_dir: the build
+    folder with the planner. machine: the board's name; dtb: its device tree, or None for no board."""
+    from .alloc.fit import check_system
+    from .lower import lower_or_report
+    tables = lower_or_report(spec, diagnostics)
+    if tables is not None:
+        check_system(spec, tables, diagnostics, build_dir, machine, dtb)
+
+
+def judge(path):
+    """What the reference tool for capDL has against a file (Diagnostics); what this tool has beyond that are warnings. A dump is a file, too."""
+    try:
+        text = Path(path).read_bytes().decode("utf-8")
+    except UnicodeDecodeError:
+        diagnostics = Diagnostics()
+        diagnostics.error(None, f"{path}: is no UTF-8 text", "include")
+        return diagnostics
+    diagnostics = verdict.judge(Source(str(path), text, Path(path)))
+    if diagnostics.ok:
+        for finding in load_text(text, str(path), strict=False)[1].findings:
+            diagnostics.warning(finding.place, finding.message, finding.check)
+    return diagnostics
 
 
 def load_text(text, name="<text>", **options):
@@ -203,6 +253,5 @@ def load_text(text, name="<text>", **options):
     set_architecture(spec, modules, diagnostics)
     if diagnostics.ok:
         Resolver(spec, diagnostics, options.get("strict", True)).resolve(modules)
-    if diagnostics.ok:
         checks.run(spec, diagnostics, options.get("strict", True), options.get("loadable", False))
     return spec, diagnostics

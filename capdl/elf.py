@@ -8,6 +8,9 @@ from io import BytesIO
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
+from .interface_meaning import name_of
+
+INTERFACE_SECTION = ".caprock.interfaces"
 NOTE_NAME = b"Caprock\0"
 NOTE_API_HASH = 1
 PF_X, PF_W = 1, 2
@@ -31,11 +34,12 @@ class Segment:
 
 @dataclass(frozen=True)
 class Image:
-    """A component's program. api_hash: 8 bytes of its note."""
+    """A component's program. api_hash: 8 bytes of its note. meanings: of the interfaces that it was compiled with, by name."""
 
     entry: int
     segments: tuple[Segment, ...]
     api_hash: bytes
+    meanings: dict[str, str]
 
 
 def note_hash(data):
@@ -81,4 +85,16 @@ def image(elf):
             raise ElfProblem("is linked dynamically (link it statically)")
     if api_hash is None:
         raise ElfProblem("has no Caprock note (link it with the SDK's start-up code and linker script)")
-    return Image(elf["e_entry"], tuple(sorted(segments, key=lambda segment: segment.vaddr)), api_hash)
+    return Image(elf["e_entry"], tuple(sorted(segments, key=lambda segment: segment.vaddr)), api_hash, read_meanings(elf))
+
+
+def read_meanings(elf):
+    """What the program was told its interfaces mean, by name."""
+    section = elf.get_section_by_name(INTERFACE_SECTION)
+    texts = section.data().decode("utf-8", "replace").split("\0") if section is not None else ()
+    result = {}
+    for text in texts:
+        name = name_of(text)
+        if name is not None and result.setdefault(name, text) != text:
+            raise ElfProblem(f"was compiled with two different interfaces {name} (build all of it again)")
+    return result

@@ -17,7 +17,7 @@ from pathlib import Path
 import jinja2
 
 from .diagnostics import CapdlError
-from .lower import NONE, THREAD_FLAGS, lower
+from .lower import NONE, PAGE_BITS, THREAD_FLAGS, lower
 from .printing import canonical_text
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -81,7 +81,7 @@ def read_file(path):
 
 
 def embed(spec, fills, out_dir):
-    """The Blobs of all embedded fills, and the fills with their places. Files of equal content are embedded once, and of each file only
+    """The Blobs of all embedded fills, and all fills with their places. Files of equal content are embedded once, and of each file only
     what frames need."""
     canonical = {}
     by_content = {}
@@ -113,8 +113,21 @@ def join_ranges(ranges):
     return joined
 
 
+def page_contents(spec, pages):
+    """The bytes of the image's pages for frames. pages: lists of lower.PagePart."""
+    contents = {name: read_file(spec.files[name]) for name in {part.file for parts in pages for part in parts}}
+    result = bytearray(len(pages) << PAGE_BITS)
+    for number, parts in enumerate(pages):
+        for part in parts:
+            start = (number << PAGE_BITS) + part.offset
+            result[start:start + part.length] = contents[part.file][part.file_offset:part.file_offset + part.length]
+    return bytes(result)
+
+
 def locate(fill, blobs):
-    """The fill with the place of its bytes in one of `blobs`; none for fills from elsewhere."""
+    """The fill with the place of its bytes: in one of `blobs`, among the pages, or nowhere for fills from the device tree."""
+    if fill.source == "Page":
+        return LocatedFill(fill, f"image_pages + {fill.file_offset}", 0)
     for blob in blobs:
         if blob.start <= fill.file_offset and fill.file_offset + fill.length <= blob.start + blob.length:
             return LocatedFill(fill, f"{blob.label} + {fill.file_offset - blob.start}", 0)
@@ -151,8 +164,9 @@ def environment():
 
 
 def write_sources(spec, tables, digest, out_dir):
-    """Write tables.cc and files.S to `out_dir`, and return their paths."""
+    """Write tables.cc and files.S, and what the latter brings into the image, to `out_dir`. Returns the paths of both."""
     blobs, fills = embed(spec, tables.fills, out_dir)
+    (Path(out_dir) / "pages.bin").write_bytes(page_contents(spec, tables.pages))
     templates = environment()
     sources = {"tables.cc": "tables.cc.j2", "files.S": "tables_files.S.j2"}
     for target, template in sources.items():

@@ -14,33 +14,36 @@ _TOKEN = re.compile(r"""
   | (?P<number>0[xX][0-9a-fA-F]+|0[oO][0-7]+|[0-9]+)
   | (?P<comment>/\*)
   | (?P<string>"[^"\n]*")
-  | (?P<mark>\.\.|->|[{}()\[\]<>=:;,/.\-])
+  | (?P<mark>\.\.|->|[{}()\[\]<>=:;,/.@\-])
   | (?P<bad>.)
 """, re.VERBOSE | re.DOTALL)
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 
 
 class Tokens:
-    """The tokens of a text. kinds, texts, offsets: parallel lists; the last token is of kind "end"."""
+    """The tokens of a text. kinds, texts, offsets: parallel lists; the last two tokens are of kind "end"."""
 
     __slots__ = ("kinds", "texts", "offsets", "unclosed_comment")
 
-    def __init__(self, text):
+    def __init__(self, text: str) -> None:
         """Split `text`. unclosed_comment: offset of a block comment without end, or None."""
-        self.kinds, self.texts, self.offsets = [], [], []
-        self.unclosed_comment = None
-        position = 0
+        self.kinds: list[str] = []
+        self.texts: list[str] = []
+        self.offsets: list[int] = []
+        self.unclosed_comment: int | None = None
+        position: int | None = 0
         while position is not None:
             position = self._scan(text, position)
-        self.kinds.append("end")
-        self.texts.append("")
-        self.offsets.append(len(text))
+        # Two of them: whoever has seen that the next token is none of his may look at the one behind.
+        self.kinds += ["end", "end"]
+        self.texts += ["", ""]
+        self.offsets += [len(text), len(text)]
 
-    def _scan(self, text, position):
+    def _scan(self, text: str, position: int) -> int | None:
         """Take tokens from `position` up to a block comment; gives the offset after that comment, or None at the end."""
         add_kind, add_text, add_offset = self.kinds.append, self.texts.append, self.offsets.append
         for match in _TOKEN.finditer(text, position):
-            kind = match.lastgroup
+            kind = match.lastgroup or ""
             if kind == "space":
                 continue
             if kind == "comment":
@@ -51,7 +54,7 @@ class Tokens:
             add_offset(match.start())
         return None
 
-    def _skip_comment(self, text, start):
+    def _skip_comment(self, text: str, start: int) -> int | None:
         """The offset after the (nested) comment that begins at `start`; None when it does not end."""
         depth = 0
         for edge in _COMMENT_EDGE.finditer(text, start):
@@ -62,7 +65,7 @@ class Tokens:
         return None
 
 
-def number_value(text):
+def number_value(text: str) -> int:
     """The value of a number token: 0x... hexadecimal, 0o... octal, else decimal (a leading zero means nothing).
 
     Python refuses to convert decimal texts of many thousand digits; no such number is legal here, so they count as 2^64.

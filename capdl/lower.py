@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from .checks import CPTR_BITS, DOMAIN_SCHEDULE_ENTRIES
 from .diagnostics import CapdlError, Diagnostics
-from .model import ACCESS_PARAMETERS, FILL_BOOT_INFO, FILL_FILE, PAGE_TABLE_SHIFT, SLOT_BITS, TCB_SLOTS
+from .model import ACCESS_PARAMETERS, FILL_BOOT_INFO, FILL_FILE, PAGE_TABLE_SHIFT, SLOT_BITS, TCB_SLOTS, BoardFact
 
 # Names of abi::ObjectType by the language's types; frames by their size.
 OBJECT_TYPES = {"ep": "Endpoint", "notification": "Notification", "tcb": "TCB", "cnode": "CNode", "ut": "Untyped", "asid_pool": "Untyped",
@@ -37,6 +37,7 @@ LOADER_POOL_FREE = ASID_POOL_ENTRIES - 2
 ROOT_MAX_UNTYPEDS = 230
 PADDINGS_PER_RUN = 96
 CONSOLE_SLOTS = PADDINGS_PER_RUN + 1
+PAGE_BITS = 12
 NONE = 0xffff_ffff
 DEVICE_TREE = "CDL_FrameFill_BootInfo_FDT"
 CONSOLE_NAME = "the loader's console page"
@@ -62,9 +63,29 @@ class Group:
     count: int
 
 
+@dataclass(slots=True, frozen=True)
+class PagePart:
+    """Bytes of a file that stand in a page of the loader's image; all others of the page are zero."""
+
+    offset: int
+    length: int
+    file: str
+    file_offset: int
+
+
+@dataclass(slots=True)
+class PageFrame:
+    """A frame that is made of a page of the loader's image, without a copy: page `page` of those for frames."""
+
+    frame: int
+    page: int
+    executable: bool
+    uncached: bool
+
+
 @dataclass(slots=True)
 class LoweredFill:
-    """source: "Embedded" (from `file`) or "DeviceTree"; file_offset: in either."""
+    """source: "Embedded" (from `file`), "Page" (the page `file_offset` of the image) or "DeviceTree"; file_offset: in either."""
 
     frame: int
     offset: int
@@ -154,12 +175,15 @@ class LoaderTables:
     sgi_signals: list[tuple[int, int, int]] = field(default_factory=list)           # object, interrupt, core
     domain_turns: list[tuple[int, int, int, bool]] = field(default_factory=list)    # entry, domain, duration, in ticks (not us)
     domain_start: int = NONE                                                        # the entry that begins, or NONE
+    pages: list[tuple[PagePart, ...]] = field(default_factory=list)                 # of the image, for frames
+    page_frames: list[PageFrame] = field(default_factory=list)
     fills: list[LoweredFill] = field(default_factory=list)
     address_spaces: list[tuple[int, int]] = field(default_factory=list)             # vspace, pool
     table_mappings: list[tuple[int, int, int]] = field(default_factory=list)        # vspace, table, address
     frame_mappings: list[FrameMapping] = field(default_factory=list)
     caps: list[CapEntry] = field(default_factory=list)
     schedules: list[tuple[int, int, int, int, int]] = field(default_factory=list)   # sc, core, budget, period, badge
+    board_facts: list[BoardFact] = field(default_factory=list)
     threads: list[Thread] = field(default_factory=list)
     vault: int = NONE
     object_count: int = 0
@@ -183,6 +207,13 @@ class LoaderTables:
         paddings = sum(PADDINGS_PER_RUN * (fixed_runs(self.objects[group.first:group.first + group.count]) + 1) for group in self.groups)
         copies = sum(mapping.is_copy for mapping in self.frame_mappings)
         return 1 + CONSOLE_SLOTS + len(self.names) + len(self.asid_pools) + paddings + copies
+
+
+def page_parts(item):
+    """The PageParts of a frame of 4k that has no address of its own and content from files alone; none for all other objects."""
+    if item.type != "frame" or item.size_bits != PAGE_BITS or item.paddr is not None or any(fill.kind != FILL_FILE for fill in item.fills):
+        return ()
+    return tuple(PagePart(fill.offset, fill.length, fill.file, fill.file_offset) for fill in item.fills if fill.length > 0)
 
 
 def fixed_runs(objects):
@@ -209,11 +240,19 @@ def guard_data(cap):
 
 def lower(spec):
     """The LoaderTables of a checked model.Spec. Raises CapdlError with all findings when the loader cannot make the system."""
+    diagnostics = Diagnostics()
+    tables = lower_or_report(spec, diagnostics)
+    if tables is None:
+        raise CapdlError(diagnostics.render())
+    return tables
+
+
+def lower_or_report(spec, diagnostics):
+    """The LoaderTables of a checked model.Spec; None, and findings in `diagnostics`, when the loader cannot make the system."""
     lowering = _Lowering(spec)
     tables = lowering.run()
-    if not lowering.diagnostics.ok:
-        raise CapdlError(lowering.diagnostics.render())
-    return tables
+    diagnostics.findings += lowering.diagnostics.findings
+    return tables if lowering.diagnostics.ok else None
 
 
 class _Lowering:
@@ -226,6 +265,8 @@ class _Lowering:
         self.index = {}                         # name of an object -> its index
         self.mapped_tables = set()              # names of page tables that are in an address space
         self.mapping_of = {}                    # (container, slot) -> index of the frame mapping that it describes
+        self.page_of = {}                       # parts of a page -> its number in the image
+        self.page_frames = set()                # names of frames that are pages of the image
         self.controls = self.find_controls()
         self.originals = set()                  # slots that hold the first capability of an object
         self.derived_from = {}                  # slot -> slot of its badged parent
@@ -242,6 +283,7 @@ class _Lowering:
         self.lower_threads()
         self.lower_domains()
         self.size_vault()
+        self.tables.board_facts = list(self.spec.board_facts)
         self.tables.object_count = len(self.index)
         self.tables.capability_count = sum(len(item.slots) for item in self.spec.objects.values())
         return self.tables
@@ -252,9 +294,13 @@ class _Lowering:
     # Objects ----------------------------------------------------------------------------------------------------------------------------
 
     def number_objects(self):
-        """Lay out the objects by group, the kernel's untypeds last, and number them."""
+        """Lay out the objects: frames that are pages of the image, then group by group, the kernel's untypeds last. Number them."""
         members = self.group_members()
         tables = self.tables
+        self.take_page_frames(members)
+        for name in (name for name in self.spec.objects if name in self.page_frames):
+            self.index[name] = len(tables.objects)
+            tables.objects.append(self.memory_object(self.spec.objects[name]))
         order = [name for name in members if name is not None] + [None]
         for owner in order:
             for name in members.get(owner, ()):
@@ -282,6 +328,18 @@ class _Lowering:
                 owner = parents.get(owner)
             members[owner].append(item.name)
         return members
+
+    def take_page_frames(self, members):
+        """Take from the objects that are placed in the kernel's untypeds those frames that can be made of pages of the image: one of each content.
+        Equal ones are copies of it."""
+        for name in members.get(None, ()):
+            parts = page_parts(self.spec.objects[name])
+            if parts and parts not in self.page_of:
+                self.page_of[parts] = len(self.tables.pages)
+                self.tables.pages.append(parts)
+                self.page_frames.add(name)
+        if self.page_frames:
+            members[None] = [name for name in members[None] if name not in self.page_frames]
 
     def by_depth(self, members):
         """Untypeds that hold something, outer ones first."""
@@ -397,6 +455,10 @@ class _Lowering:
                 self.error(item.place, f"'{item.name}' has a fill; the loader fills frames of 4k and 2M (divide it)")
                 continue
             frame = self.index[item.name] if item.fills else NONE
+            page = self.page_of.get(page_parts(item))
+            if page is not None:
+                self.fill_from_page(item, frame, page, frame in executable, frame in uncached)
+                continue
             for fill in item.fills:
                 if fill.kind == FILL_FILE:
                     source = "Embedded"
@@ -408,6 +470,15 @@ class _Lowering:
                 if fill.length > 0:
                     self.tables.fills.append(LoweredFill(frame, fill.offset, fill.length, source, frame in executable, frame in uncached,
                                                          fill.file, fill.file_offset))
+
+    def fill_from_page(self, item, frame, page, executable, uncached):
+        """A frame of 4k whose content is a page of the image: it becomes that page, or a copy of what is not zero in it."""
+        if item.name in self.page_frames:
+            self.tables.page_frames.append(PageFrame(frame, page, executable, uncached))
+            return
+        first = min(fill.offset for fill in item.fills)
+        length = max(fill.offset + fill.length for fill in item.fills) - first
+        self.tables.fills.append(LoweredFill(frame, first, length, "Page", executable, uncached, "", (page << PAGE_BITS) + first))
 
     # Capabilities -----------------------------------------------------------------------------------------------------------------------
 

@@ -8,10 +8,12 @@ file, and every object can be loaded on AArch64.
 How a component's memory, CSpace and page tables come about stands in components.py; here they are objects like all others.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from .diagnostics import Place
+from .syntax import MemoryRange
 
 ARCHITECTURES = ("ia32", "arm11", "x86_64", "aarch64", "riscv")
 
@@ -93,9 +95,9 @@ class Cap:
     mapping: tuple[str, int] | None = None
     place: Place | None = None
 
-    def same(self, other):
+    def same(self, other: "Cap") -> bool:
         """True when both are the same capability, wherever they were written."""
-        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__ if name != "place")
+        return all(getattr(self, item.name) == getattr(other, item.name) for item in fields(self) if item.name != "place")
 
 
 @dataclass(slots=True)
@@ -127,16 +129,16 @@ class Object:
     size_bits: int | None = None
     paddr: int | None = None
     fills: tuple[Fill, ...] = ()
-    params: dict = field(default_factory=dict)
+    params: dict[str, Any] = field(default_factory=dict)
     slots: dict[int, Cap] = field(default_factory=dict)
     children: list[str] = field(default_factory=list)
     component: str | None = None
 
-    def memory_bits(self):
+    def memory_bits(self) -> int | None:
         """log2 of the bytes that the object takes from an untyped on AArch64; None for those that take none (interrupts) and for
         untypeds without a size."""
         if self.type == "cnode":
-            return self.size_bits + SLOT_BITS
+            return None if self.size_bits is None else self.size_bits + SLOT_BITS
         if self.type == "sc":
             return DEFAULT_SC_BITS if self.size_bits is None else self.size_bits
         if self.type in ("ut", "frame"):
@@ -183,6 +185,18 @@ class DomainSchedule:
     place: Place | None = None
 
 
+@dataclass(slots=True, frozen=True)
+class BoardFact:
+    """Bytes of a property of the board's device tree that a component stands on; the loader compares them with the tree at boot. offset: in the property.
+    user: the component."""
+
+    path: str
+    property: str
+    offset: int
+    content: bytes
+    user: str
+
+
 @dataclass(slots=True)
 class Spec:
     """A whole system.
@@ -193,7 +207,9 @@ class Spec:
     irqs: interrupt number -> name of the irq or arm_irq object (number as the GIC counts: SPI n is 32 + n).
     cdt: (container, slot) of a capability -> that of its parent; only for derivations that the text states.
     files: name in fills -> path on this machine.
+    board_facts: what was taken from the device tree.
     components: by name, in order of declaration; empty for plain capDL. start_order: their names in the order in which they start.
+    memory: ranges that every board has at least, as the description declares; empty: it does not say.
     """
 
     name: str = ""
@@ -206,9 +222,11 @@ class Spec:
     cdt_places: dict[tuple[str, int], Place] = field(default_factory=dict)
     domains: DomainSchedule | None = None
     files: dict[str, Path] = field(default_factory=dict)
+    board_facts: list[BoardFact] = field(default_factory=list)
     components: dict[str, ComponentSummary] = field(default_factory=dict)
     start_order: list[str] = field(default_factory=list)
+    memory: list[MemoryRange] = field(default_factory=list)
 
-    def parents(self):
+    def parents(self) -> dict[str, str]:
         """untyped that covers it -> by name of the covered object."""
         return {child: ut.name for ut in self.objects.values() for child in ut.children}

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Parameters of object declarations: which ones a type may have and must have, and what fills mean."""
 
+from collections.abc import Iterable
+from typing import Any
+
+from .diagnostics import Diagnostics, Place
 from .model import FILL_BOOT_INFO, FILL_FILE, OWN_TCB_PARAMETERS, Fill
+from .syntax import ObjectDeclaration
 
 # type -> (parameters that it may have, parameters that it must have)
 _TCB_PLACE = ("addr", "ip", "sp", "prio", "max_prio", "affinity")
-OBJECT_PARAMETERS = {
+OBJECT_PARAMETERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "tcb": ((*_TCB_PLACE, "resume", "fpu_disabled", "dom", "fault_ep", "init", *OWN_TCB_PARAMETERS), ()),
     "cnode": (("bits",), ("bits",)),
     "ut": (("bits", "paddr"), ()),
@@ -22,25 +27,28 @@ OBJECT_PARAMETERS = {
     "contextbank": (("bank",), ()),
     "arm_sgi_signal": (("irq", "target"), ("irq", "target")),
 }
-_NO_PARAMETERS = ((), ())
+_NO_PARAMETERS: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
 
 
 class ParameterReader:
-    """The part of the Resolver that reads parameters. Attributes: diagnostics, strict."""
+    """The part of the Resolver that reads parameters."""
 
-    def error(self, place, message, check):
+    diagnostics: Diagnostics
+    strict: bool
+
+    def error(self, place: Place | None, message: str, check: str) -> None:
         """A mistake that every tool rejects."""
         self.diagnostics.error(place, message, check)
 
-    def strict_error(self, place, message, check):
+    def strict_error(self, place: Place | None, message: str, check: str) -> None:
         """A mistake that only this tool rejects."""
         (self.diagnostics.error if self.strict else self.diagnostics.warning)(place, message, check)
 
-    def object_parameters(self, declaration):
+    def object_parameters(self, declaration: ObjectDeclaration) -> tuple[int | None, int | None, tuple[Fill, ...], dict[str, Any]]:
         """(size_bits, paddr, fills, params) of a declaration, checked against its type."""
         kind, place = declaration.type, declaration.place
         allowed, required = OBJECT_PARAMETERS.get(kind, _NO_PARAMETERS)
-        values = {}
+        values: dict[str, Any] = {}
         for parameter in declaration.parameters:
             if parameter.name not in allowed:
                 text = f"(it takes: {', '.join(allowed)})" if allowed else "(it takes none)"
@@ -66,22 +74,22 @@ class ParameterReader:
         fills = self.fills(values.pop("fill", ()))
         return size_bits, paddr, fills, values
 
-    def check_tcb_parameters(self, declaration, values):
+    def check_tcb_parameters(self, declaration: ObjectDeclaration, values: dict[str, Any]) -> None:
         """The three sets of parameters that a TCB may have."""
-        given = {name for name in _TCB_PLACE if name in values}
+        given: set[str] = {name for name in _TCB_PLACE if name in values}
         if given not in (set(), {"addr", "affinity"}, set(_TCB_PLACE)) or not given and not values.keys().isdisjoint(("resume",
                                                                                                                      "fpu_disabled")):
             self.error(declaration.place, f"'{declaration.name}' needs all of {', '.join(_TCB_PLACE)}, or addr and affinity, or none of "
                        "them", "object-parameters")
 
-    def frame_bits(self, declaration, size):
+    def frame_bits(self, declaration: ObjectDeclaration, size: int) -> int | None:
         """log2 of a frame's size."""
         if size == 0 or size & (size - 1):
             self.error(declaration.place, f"the size of the frame '{declaration.name}' is no power of two", "frame-size")
             return None
         return size.bit_length() - 1
 
-    def fills(self, items):
+    def fills(self, items: Iterable[tuple[list[str], Place]]) -> tuple[Fill, ...]:
         """The fills that the words of a frame mean."""
         result = []
         for words, place in items:
@@ -90,18 +98,17 @@ class ParameterReader:
                 result.append(fill)
         return tuple(result)
 
-    def fill(self, words, place):
+    def fill(self, words: list[str], place: Place) -> Fill | None:
         """offset length kind what what_offset"""
-        def number(word):
+        def number(word: str) -> int | None:
             try:
                 return int(word, 0) if len(word) < 100 else None
             except ValueError:
                 return int(word) if word.isdecimal() and len(word) < 100 else None
-        numbers = [number(word) for word in words]
-        well_formed = (len(words) == 5 and numbers[0] is not None and numbers[1] is not None and numbers[4] is not None
-                       and words[2] in (FILL_FILE, FILL_BOOT_INFO))
-        if not well_formed or min(numbers[0], numbers[1], numbers[4]) < 0:
+        offset, length, file_offset = (number(words[index]) for index in (0, 1, 4)) if len(words) == 5 else (None, None, None)
+        if (offset is None or length is None or file_offset is None or min(offset, length, file_offset) < 0
+                or words[2] not in (FILL_FILE, FILL_BOOT_INFO)):
             self.strict_error(place, f"the fill is not understood (write {{offset length {FILL_FILE} \"file\" offset}} or "
                               f"{{offset length {FILL_BOOT_INFO} {FILL_BOOT_INFO}_FDT offset}})", "fill-form")
             return None
-        return Fill(numbers[0], numbers[1], words[2], words[3].strip('"'), numbers[4])
+        return Fill(offset, length, words[2], words[3].strip('"'), file_offset)

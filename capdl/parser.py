@@ -4,10 +4,19 @@
 The component level is parsed by the subclass in component_parser.py; `parse` picks the right one.
 """
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
 from . import syntax
-from .diagnostics import Place, Source
+from .compat.dump import is_dump, parse_dump
+from .diagnostics import Diagnostics, Place, Source
 from .lexer import Tokens, number_value
 from .model import ARCHITECTURES, OBJECT_TYPES, TCB_SLOTS
+
+if TYPE_CHECKING:
+    from .constants import Scope
+
+Entry = TypeVar("Entry")
 
 MAX_SYNTAX_ERRORS = 20
 MAX_NESTING = 64
@@ -27,7 +36,7 @@ _OBJECT_TYPES = frozenset(OBJECT_TYPES)
 class SyntaxProblem(Exception):
     """A syntax error at `offset`; caught where the parser can resume."""
 
-    def __init__(self, offset, message):
+    def __init__(self, offset: int, message: str):
         super().__init__(message)
         self.offset = offset
 
@@ -42,7 +51,7 @@ class Parser:
     number_parameters = _NUMBER_PARAMETERS
     boolean_parameters = _BOOLEAN_PARAMETERS
 
-    def __init__(self, source, diagnostics, strict=True):
+    def __init__(self, source: Source, diagnostics: Diagnostics, strict: bool = True):
         """source: diagnostics.Source. strict: numbers above 64 bits are errors; they wrap otherwise."""
         self.source = source
         self.diagnostics = diagnostics
@@ -57,51 +66,51 @@ class Parser:
 
     # Tokens -----------------------------------------------------------------------------------------------------------------------------
 
-    def place(self, index=None):
+    def place(self, index: int | None = None) -> Place:
         """The place of token `index`, by default the next one."""
         return Place(self.source, self.offsets[self.index if index is None else index])
 
-    def problem(self, message, index=None):
+    def problem(self, message: str, index: int | None = None) -> SyntaxProblem:
         """A SyntaxProblem at token `index`, by default the next one, for the caller to raise."""
         return SyntaxProblem(self.offsets[self.index if index is None else index], message)
 
-    def found(self):
+    def found(self) -> str:
         """The next token as messages call it."""
         kind, text = self.kinds[self.index], self.texts[self.index]
         if kind == "end":
             return "the end of the file"
         return f"'{text if len(text) <= 40 else text[:37] + '...'}'"
 
-    def accept(self, kind):
+    def accept(self, kind: str) -> bool:
         """Take the next token if it is the punctuation mark `kind`."""
         if self.kinds[self.index] == kind:
             self.index += 1
             return True
         return False
 
-    def expect(self, kind, what=None):
+    def expect(self, kind: str, what: str | None = None) -> None:
         """Take the punctuation mark `kind`; what: what it would begin or end, for the message."""
         if self.kinds[self.index] != kind:
             raise self.problem(f"expected '{kind}'{f' {what}' if what else ''}, found {self.found()}")
         self.index += 1
 
-    def at_word(self, *words):
+    def at_word(self, *words: str) -> bool:
         """True when the next token is one of the names `words`."""
         return self.kinds[self.index] == "name" and self.texts[self.index] in words
 
-    def accept_word(self, word):
+    def accept_word(self, word: str) -> bool:
         """Take the name `word` if it is next."""
         if self.kinds[self.index] == "name" and self.texts[self.index] == word:
             self.index += 1
             return True
         return False
 
-    def expect_word(self, word):
+    def expect_word(self, word: str) -> None:
         """Take the name `word`."""
         if not self.accept_word(word):
             raise self.problem(f"expected '{word}', found {self.found()}")
 
-    def name(self, what="a name"):
+    def name(self, what: str = "a name") -> str:
         """Take a name; what: what it names."""
         index = self.index
         if self.kinds[index] != "name":
@@ -112,7 +121,7 @@ class Parser:
         self.index = index + 1
         return text
 
-    def number(self, what="a number"):
+    def number(self, what: str = "a number") -> int:
         """Take a number."""
         index = self.index
         if self.kinds[index] != "number":
@@ -126,14 +135,14 @@ class Parser:
             value &= MAX_NUMBER
         return value
 
-    def string(self, what="a text in double quotes"):
+    def string(self, what: str = "a text in double quotes") -> str:
         """Take a string; gives its text without the quotes."""
         if self.kinds[self.index] != "string":
             raise self.problem(f"expected {what}, found {self.found()}")
         self.index += 1
         return self.texts[self.index - 1][1:-1]
 
-    def adjacent(self, first, second):
+    def adjacent(self, first: str, second: str) -> bool:
         """True when the next tokens are `first` and `second` with exactly one space between."""
         index = self.index
         return (self.texts[index] == first and self.texts[index + 1:index + 2] == [second]
@@ -142,19 +151,19 @@ class Parser:
 
     # Recovery ---------------------------------------------------------------------------------------------------------------------------
 
-    def report(self, problem, check="syntax"):
+    def report(self, problem: SyntaxProblem, check: str = "syntax") -> None:
         """Record a SyntaxProblem; raises TooManyErrors when there are many."""
         self.diagnostics.error(Place(self.source, problem.offset), str(problem), check)
         self.error_count += 1
         if self.error_count >= MAX_SYNTAX_ERRORS:
             raise TooManyErrors
 
-    def starts_line(self, index):
+    def starts_line(self, index: int) -> bool:
         """True when token `index` is the first on its line."""
         begin = self.offsets[index - 1] + len(self.texts[index - 1]) if index else 0
         return "\n" in self.source.text[begin:self.offsets[index]]
 
-    def recover(self, start):
+    def recover(self, start: int) -> None:
         """After an error in the entry that began at token `start`: go to the next entry of the same block, or to its `}`."""
         depth, index = 0, start
         while True:
@@ -167,12 +176,19 @@ class Parser:
                 depth -= 1
             elif kind == "{":
                 depth += 1
-            elif index > self.index and depth == 0 and kind in ("name", "number", "(", "<") and self.starts_line(index):
+            elif index > start and index >= self.index and depth == 0 and kind in ("name", "number", "(", "<") and self.starts_line(index):
                 break
             index += 1
         self.index = max(index, start + 1) if self.kinds[start] not in ("}", "end") else start
 
-    def block(self, parse_entry, what):
+    def closed(self) -> bool:
+        """Take an empty body, which every object may have: {}"""
+        if self.kinds[self.index] == "{" and self.kinds[self.index + 1] == "}":
+            self.index += 2
+            return True
+        return False
+
+    def block(self, parse_entry: Callable[[], None], what: str) -> None:
         """`{ entries }`: calls parse_entry until the brace closes; `;` and `,` between entries are skipped by the entries."""
         self.expect("{", f"before {what}")
         opened = self.index - 1
@@ -196,7 +212,7 @@ class Parser:
 
     # Names ------------------------------------------------------------------------------------------------------------------------------
 
-    def reference(self, what="a name"):
+    def reference(self, what: str = "a name") -> syntax.NameReference:
         """name, name[n], name[], name[a..b], name[3,5,7..9]"""
         index = self.index
         name = self.name(what)
@@ -206,7 +222,7 @@ class Parser:
             ranges = self.ranges()
         return syntax.NameReference(name, ranges, Place(self.source, self.offsets[index]))
 
-    def ranges(self):
+    def ranges(self) -> tuple[syntax.Range, ...]:
         """What stands in the brackets of a reference, and the closing one."""
         if self.accept("]"):
             return ()
@@ -216,7 +232,7 @@ class Parser:
         self.expect("]", "after the indices")
         return tuple(ranges)
 
-    def range(self):
+    def range(self) -> syntax.Range:
         """n, a..b, a.. or ..b"""
         if self.accept(".."):
             return syntax.Range(None, self.number("an index after '..'"))
@@ -225,14 +241,14 @@ class Parser:
             return syntax.Range(first, first, single=True)
         return syntax.Range(first, self.number() if self.kinds[self.index] == "number" else None)
 
-    def slot(self):
+    def slot(self) -> int:
         """A slot: a number or one of the names of a TCB's slots."""
         if self.kinds[self.index] == "name" and self.texts[self.index] in TCB_SLOTS:
             self.index += 1
             return TCB_SLOTS[self.texts[self.index - 1]]
         return self.number("a slot (a number, or a TCB slot such as cspace)")
 
-    def slot_reference(self):
+    def slot_reference(self) -> syntax.SlotReference:
         """(object, slot), or the name of a capability"""
         place = self.place()
         if self.accept("("):
@@ -245,11 +261,11 @@ class Parser:
 
     # objects ----------------------------------------------------------------------------------------------------------------------------
 
-    def object_entry(self):
+    def object_entry(self) -> None:
         """An entry of `objects`."""
         self.module.objects.append(self.object_declaration())
 
-    def object_declaration(self):
+    def object_declaration(self) -> syntax.ObjectDeclaration:
         """a/b/name = type (parameters) { body }"""
         place = self.place()
         path = [self.reference("an object's name")]
@@ -261,28 +277,31 @@ class Parser:
         if kind not in _OBJECT_TYPES:
             raise self.problem(f"unknown object type '{kind}' (known: {' '.join(OBJECT_TYPES)})", type_index)
         parameters = self.parameters(self.object_parameter) if self.kinds[self.index] == "(" else []
-        body = None
-        if self.kinds[self.index] == "{":
+        body: list[syntax.ObjectDeclaration | syntax.NameReference] | None = None
+        if kind != "ut" and self.closed():
+            body = []
+        elif self.kinds[self.index] == "{":
             if kind != "ut":
                 raise self.problem(f"only an untyped (ut) covers objects, not type {kind} (remove the braces)")
-            body = []
-            self.block(lambda: body.append(self.body_entry()), "the objects of an untyped")
+            entries: list[syntax.ObjectDeclaration | syntax.NameReference] = []
+            self.block(lambda: entries.append(self.body_entry()), "the objects of an untyped")
+            body = entries
         return syntax.ObjectDeclaration(path[:-1], path[-1], kind, parameters, body, place)
 
-    def body_entry(self):
+    def body_entry(self) -> syntax.ObjectDeclaration | syntax.NameReference:
         """A declaration or a reference in the body of an untyped."""
         start = self.index
         self.reference("an object's name")
         is_declaration = self.kinds[self.index] in ("=", "/")
         self.index = start
-        entry = self.object_declaration() if is_declaration else self.reference()
+        entry: syntax.ObjectDeclaration | syntax.NameReference = self.object_declaration() if is_declaration else self.reference()
         self.accept(",")
         return entry
 
-    def parameters(self, parse_parameter):
+    def parameters(self, parse_parameter: Callable[[], Entry]) -> list[Entry]:
         """( parameter, ... )"""
         self.index += 1
-        result = []
+        result: list[Entry] = []
         if self.accept(")"):
             return result
         while True:
@@ -293,7 +312,7 @@ class Parser:
         self.expect(")", "or ',' after a parameter")
         return result
 
-    def object_parameter(self):
+    def object_parameter(self) -> syntax.Parameter:
         """One parameter of an object."""
         place = self.place()
         if self.kinds[self.index] == "number":
@@ -315,7 +334,7 @@ class Parser:
             return syntax.Parameter(name, self.port_range(), place)
         raise self.problem(f"unknown parameter '{name}'", start)
 
-    def numeric_parameter(self, place):
+    def numeric_parameter(self, place: Place) -> syntax.Parameter:
         """n bits, 4k, 2M, or a PCI device bus:device.function"""
         value = self.number()
         if self.accept(":"):
@@ -329,14 +348,14 @@ class Parser:
             return syntax.Parameter("size", value * SIZE_UNITS[self.texts[self.index - 1]], place)
         raise self.problem(f"expected 'bits', 'k' or 'M' after the number, found {self.found()}")
 
-    def boolean(self):
+    def boolean(self) -> bool:
         """True or False"""
         if self.at_word("True", "False"):
             self.index += 1
             return self.texts[self.index - 1] == "True"
         raise self.problem(f"expected True or False, found {self.found()}")
 
-    def trigger(self):
+    def trigger(self) -> str:
         """level, edge, or their numbers 0 and 1"""
         if self.at_word("level", "edge"):
             self.index += 1
@@ -345,7 +364,7 @@ class Parser:
             return ("level", "edge")[self.number()]
         raise self.problem(f"expected level or edge, found {self.found()}")
 
-    def number_list(self):
+    def number_list(self) -> tuple[int, ...]:
         """[n, ...]"""
         self.expect("[", "before the arguments")
         values = []
@@ -356,7 +375,7 @@ class Parser:
             self.expect("]", "after the arguments")
         return tuple(values)
 
-    def port_range(self):
+    def port_range(self) -> tuple[int, int]:
         """[a..b]"""
         self.expect("[", "before the ports")
         first = self.number()
@@ -365,12 +384,12 @@ class Parser:
         self.expect("]", "after the ports")
         return first, last
 
-    def fills(self):
+    def fills(self) -> list[tuple[list[str], Place]]:
         """[{words}, ...] or {words}: a list of (words, Place)"""
         if self.kinds[self.index] == "{":
             return [self.fill()]
         self.expect("[", "before the fills")
-        result = []
+        result: list[tuple[list[str], Place]] = []
         if self.accept("]"):
             return result
         result.append(self.fill())
@@ -379,7 +398,7 @@ class Parser:
         self.expect("]", "after the fills")
         return result
 
-    def fill(self):
+    def fill(self) -> tuple[list[str], Place]:
         """{words}: split at white space only, whatever characters the words have"""
         place = self.place()
         self.expect("{", "before a fill")
@@ -394,7 +413,7 @@ class Parser:
 
     # caps -------------------------------------------------------------------------------------------------------------------------------
 
-    def caps_entry(self):
+    def caps_entry(self) -> None:
         """container { capabilities }, or name = (object, slot)"""
         place = self.place()
         container = self.reference("an object, or a capability's name")
@@ -410,7 +429,7 @@ class Parser:
         self.block(lambda: entries.append(self.cap_entry()), "the capabilities of an object")
         self.module.caps.append(syntax.CapDeclaration(container, entries, place))
 
-    def cap_entry(self):
+    def cap_entry(self) -> syntax.CapEntry:
         """slot: name = target (parameters) - child_of parent ;"""
         kinds, texts = self.kinds, self.texts
         index = self.index
@@ -432,7 +451,7 @@ class Parser:
             self.index = start
         return self.cap_tail(slot, name, place)
 
-    def cap_tail(self, slot, name, place):
+    def cap_tail(self, slot: int | None, name: syntax.NameReference | None, place: Place) -> syntax.CapEntry:
         """The part of a capability from its target on."""
         is_copy = self.accept("<")
         target = self.reference("a capability's name" if is_copy else "an object")
@@ -449,7 +468,7 @@ class Parser:
             self.index += 1
         return syntax.CapEntry(slot, name, target, is_copy, parameters, parent, place)
 
-    def rights(self):
+    def rights(self) -> str:
         """Letters of R W G X P, together or apart."""
         letters = []
         while self.kinds[self.index] == "name" and RIGHT_LETTERS.issuperset(self.texts[self.index]):
@@ -459,7 +478,7 @@ class Parser:
             raise self.problem(f"expected rights (letters of R W G X P), found {self.found()}")
         return "".join(letters)
 
-    def cap_parameter(self):
+    def cap_parameter(self) -> syntax.Parameter:
         """One parameter of a capability."""
         index = self.index
         place = Place(self.source, self.offsets[index])
@@ -486,7 +505,7 @@ class Parser:
             return syntax.Parameter(name, self.slot_reference(), place)
         return syntax.Parameter(name, self.number(), place)
 
-    def asid(self):
+    def asid(self) -> tuple[int, int]:
         """(high, low)"""
         self.expect("(", "before the ASID")
         high = self.number()
@@ -497,11 +516,11 @@ class Parser:
 
     # irq maps, cdt, domains -------------------------------------------------------------------------------------------------------------
 
-    def irq_maps(self):
+    def irq_maps(self) -> None:
         """irq maps { number: object }"""
         place, entries = self.place(), []
 
-        def entry():
+        def entry() -> None:
             start = self.place()
             number = None
             if self.kinds[self.index] == "number":
@@ -513,11 +532,11 @@ class Parser:
         self.block(entry, "the interrupts")
         self.module.irq_maps.append((place, entries))
 
-    def cdt_entry(self):
+    def cdt_entry(self) -> None:
         """slotref { children }"""
         self.module.cdt.append(self.cdt_node())
 
-    def cdt_node(self, needs_children=True):
+    def cdt_node(self, needs_children: bool = True) -> syntax.CdtNode:
         """A capability and, in braces, those derived from it."""
         place = self.place()
         slot = self.slot_reference()
@@ -527,7 +546,7 @@ class Parser:
         self.accept(";")
         return syntax.CdtNode(slot, children, place)
 
-    def domain_item(self):
+    def domain_item(self) -> None:
         """schedule, domain_set_start or index_shift"""
         place = self.place()
         name = self.name("schedule, domain_set_start or index_shift")
@@ -535,6 +554,7 @@ class Parser:
         if name not in ("schedule", "domain_set_start", "index_shift"):
             raise self.problem(f"unknown item '{name}' (known: schedule, domain_set_start, index_shift)", start)
         self.expect(":", f"after '{name}'")
+        value: object
         if name == "schedule":
             value = self.schedule()
         elif name == "domain_set_start" and self.accept_word("no_start"):
@@ -543,7 +563,7 @@ class Parser:
             value = self.number()
         self.module.domains.append(syntax.DomainItem(name, value, place))
 
-    def schedule(self):
+    def schedule(self) -> list[tuple[int, int, str | None]]:
         """[(domain, duration), ...]; a duration may have a unit (ticks or us)"""
         self.expect("[", "before the schedule")
         entries = []
@@ -564,7 +584,7 @@ class Parser:
 
     # Module -----------------------------------------------------------------------------------------------------------------------------
 
-    def arch(self):
+    def arch(self) -> None:
         """arch NAME"""
         place = self.place()
         self.index += 1
@@ -576,7 +596,7 @@ class Parser:
             raise self.problem("the architecture is given twice (remove one)", index - 1)
         self.module.arch, self.module.arch_place = name, place
 
-    def section(self):
+    def section(self) -> bool:
         """One section; False when no section begins here."""
         if self.accept_word("objects"):
             self.block(self.object_entry, "the objects")
@@ -596,7 +616,7 @@ class Parser:
 
     section_words = "objects, caps, irq maps, cdt or domains"
 
-    def parse(self):
+    def parse(self) -> syntax.Module:
         """The module. With errors among the findings it holds what could be understood."""
         if self.unclosed_comment is not None:
             self.diagnostics.error(Place(self.source, self.unclosed_comment), "the comment is never closed (add a '*/')", "syntax")
@@ -608,7 +628,7 @@ class Parser:
             self.diagnostics.error(self.place(), "too many syntax errors; the rest of the file was not read", "syntax")
         return self.module
 
-    def recovering_section(self):
+    def recovering_section(self) -> None:
         """A section; after an error in its frame, the next one."""
         start = self.index
         try:
@@ -620,7 +640,7 @@ class Parser:
             self.index = max(self.index, start + 1)
             self.skip_to_section()
 
-    def skip_to_section(self):
+    def skip_to_section(self) -> None:
         """Go to the next word that begins a section outside braces and at the start of a line or after a brace."""
         depth = 0
         while self.kinds[self.index] != "end":
@@ -633,11 +653,11 @@ class Parser:
                 return
             self.index += 1
 
-    def begins_section(self):
+    def begins_section(self) -> bool:
         """True when the next name begins a section."""
         return self.texts[self.index] in ("objects", "caps", "cdt", "domains") or self.adjacent("irq", "maps")
 
-    def header(self):
+    def header(self) -> None:
         """arch NAME, and at least one section"""
         try:
             if not self.at_word("arch"):
@@ -651,15 +671,18 @@ class Parser:
             self.report(self.problem(f"the file has no section (add one of {self.section_words})"))
 
 
-def parse(source, diagnostics, strict=True):
-    """Parse a diagnostics.Source into a syntax.Module; findings go to `diagnostics`. strict: see Parser."""
+def parse(source: Source, diagnostics: Diagnostics, strict: bool = True, scope: "Scope | None" = None) -> syntax.Module:
+    """Parse a diagnostics.Source into a syntax.Module; findings go to `diagnostics`. strict: see Parser. scope: constants.Scope of a description that
+    includes are read for."""
+    if is_dump(source.text):
+        return parse_dump(source, diagnostics)
     from .component_parser import ComponentParser  # a subclass of Parser
     parser = Parser(source, diagnostics, strict)
     if parser.at_word("caprock"):
-        parser = ComponentParser(source, diagnostics, strict)
+        parser = ComponentParser(source, diagnostics, strict, scope)  # type: ignore[no-untyped-call]
     return parser.parse()
 
 
-def parse_text(text, diagnostics, name="<text>", strict=True):
+def parse_text(text: str, diagnostics: Diagnostics, name: str = "<text>", strict: bool = True) -> syntax.Module:
     """Parse a text in memory; name: what messages call it."""
     return parse(Source(name, text), diagnostics, strict)

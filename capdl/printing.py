@@ -5,41 +5,45 @@ capDL cannot.
 Two systems are the same exactly when their canonical texts are.
 """
 
-from .model import FILL_FILE, OWN_TCB_PARAMETERS, TCB_SLOT_NAMES
+from collections.abc import Callable, Iterable
+
+from .model import FILL_FILE, OWN_TCB_PARAMETERS, TCB_SLOT_NAMES, Cap, DomainSchedule, Fill, Object, Spec
+
+Note = Callable[..., str]
 
 _TCB_PARAMETERS = ("addr", "ip", "sp", "prio", "max_prio", "affinity", "resume", "fpu_disabled", "init", "dom", "fault_ep",
                    *OWN_TCB_PARAMETERS)
 _HEXADECIMAL = frozenset(("addr", "ip", "sp", "fault_ep", "asid_high", "first_receive"))
 
 
-def object_order(item):
+def object_order(item: Object) -> tuple[str, int]:
     """Sort key of objects: by name, elements of an array by index."""
     return item.base, -1 if item.index is None else item.index
 
 
-def spell_size(bits):
+def spell_size(bits: int) -> str:
     """A frame's size: 4k, 2M."""
     return f"{1 << (bits - 20)}M" if bits >= 20 else f"{1 << (bits - 10)}k"
 
 
-def spell_number(name, value):
+def spell_number(name: str, value: object) -> str:
     """The value of a parameter."""
     if isinstance(value, bool):
         return str(value)
     return f"{value:#x}" if name in _HEXADECIMAL else str(value)
 
 
-def spell_fill(fill):
+def spell_fill(fill: Fill) -> str:
     """A fill in braces."""
     file = f'"{fill.file}"' if fill.kind == FILL_FILE else fill.file
     return f"{{{fill.offset} {fill.length} {fill.kind} {file} {fill.file_offset}}}"
 
 
-def object_parameters(item):
+def object_parameters(item: Object) -> str:
     """The parameters of an object, as text without parentheses."""
     parts = []
     params = item.params
-    if item.type == "frame":
+    if item.type == "frame" and item.size_bits is not None:
         parts.append(spell_size(item.size_bits))
     elif item.size_bits is not None:
         parts.append(f"{item.size_bits} bits")
@@ -64,29 +68,30 @@ def object_parameters(item):
     return ", ".join(parts)
 
 
-def object_line(item, count):
+def object_line(item: Object, count: int | None) -> str:
     """The declaration of an object, or of an array of `count`."""
     name = item.name if count is None else f"{item.base}[{count}]"
     parameters = object_parameters(item)
     return f"{name} = {item.type}" + (f" ({parameters})" if parameters else "")
 
 
-def compress(names, objects):
+def compress(names: Iterable[str], objects: dict[str, Object]) -> list[str]:
     """References to `names`: runs of consecutive array elements become ranges."""
-    result = []
+    result: list[tuple[str, int | None, int | None]] = []
     for name in names:
         item = objects[name]
-        if item.index is not None and result and result[-1][0] == item.base and result[-1][2] + 1 == item.index:
-            result[-1][2] = item.index
+        base, first, last = result[-1] if result else ("", None, None)
+        if item.index is not None and base == item.base and last is not None and last + 1 == item.index:
+            result[-1] = base, first, item.index
         else:
-            result.append([item.base, item.index, item.index])
+            result.append((item.base, item.index, item.index))
     return [base if first is None else f"{base}[{first}]" if first == last else f"{base}[{first}..{last}]" for base, first, last in result]
 
 
-def spell_cap(cap, kind):
+def spell_cap(cap: Cap, kind: str | None) -> str:
     """A capability; kind: the type of its object, or None for a built-in one."""
     if kind is None:
-        return cap.built_in if cap.core is None else f"{cap.built_in} (core: {cap.core})"
+        return f"{cap.built_in}" if cap.core is None else f"{cap.built_in} (core: {cap.core})"
     parts = []
     if cap.rights:
         parts.append(cap.rights)
@@ -102,11 +107,11 @@ def spell_cap(cap, kind):
         parts.append("uncached")
     if cap.mapping:
         parts.append(f"mapping: ({cap.mapping[0]}, {cap.mapping[1]:#x})")
-    return cap.object + (f" ({', '.join(parts)})" if parts else "")
+    return f"{cap.object}" + (f" ({', '.join(parts)})" if parts else "")
 
 
-def container_lines(item, spec):
-    """The capabilities of one object."""
+def container_lines(item: Object, spec: Spec, note: Note) -> list[str]:
+    """The capabilities of one object. note: see canonical_text."""
     objects = spec.objects
     lines = [f"{item.name} {{"]
     for slot in sorted(item.slots):
@@ -115,19 +120,19 @@ def container_lines(item, spec):
         parent = spec.cdt.get((item.name, slot)) if spec.cdt else None
         derived = f" - child_of ({parent[0]}, {parent[1]:#x})" if parent else ""
         kind = None if cap.object is None else objects[cap.object].type
-        lines.append(f"  {label}: {spell_cap(cap, kind)}{derived}")
+        lines.append(f"  {label}: {spell_cap(cap, kind)}{derived}{note(cap, item.name)}")
     lines.append("}")
     return lines
 
 
-def object_lines(spec, ordered):
-    """The declarations of all objects, then what each untyped covers."""
+def object_lines(spec: Spec, ordered: list[Object], note: Note) -> list[str]:
+    """The declarations of all objects, then what each untyped covers. note: see canonical_text."""
     lines = []
     for item in ordered:
         if item.index is None:
-            lines.append(object_line(item, None))
+            lines.append(object_line(item, None) + note(item))
         elif item.index == 0:
-            lines.append(object_line(item, spec.arrays[item.base]))
+            lines.append(object_line(item, spec.arrays[item.base]) + note(item))
     for item in ordered:
         if item.children:
             children = compress(sorted(item.children, key=lambda name: object_order(spec.objects[name])), spec.objects)
@@ -135,7 +140,7 @@ def object_lines(spec, ordered):
     return lines
 
 
-def domain_lines(domains):
+def domain_lines(domains: DomainSchedule) -> list[str]:
     """The domain schedule."""
     lines = []
     if domains.schedule:
@@ -148,19 +153,25 @@ def domain_lines(domains):
     return lines
 
 
-def orphan_derivations(spec):
+def orphan_derivations(spec: Spec) -> list[tuple[tuple[str, int], tuple[str, int]]]:
     """Derivations whose child slot holds nothing cannot stand behind a capability: (child, parent), sorted."""
     return sorted((child, parent) for child, parent in spec.cdt.items() if child[1] not in spec.objects[child[0]].slots)
 
 
-def canonical_text(spec):
-    """The canonical text of a model.Spec that has no errors."""
+def no_note(_item: Object | Cap, _holder: str | None = None) -> str:
+    """The comment behind an object or capability of the canonical text: none."""
+    return ""
+
+
+def canonical_text(spec: Spec, note: Note = no_note) -> str:
+    """The canonical text of a model.Spec that has no errors. note: gives the comment behind a model.Object, or behind a model.Cap in a holder; with comments
+    the text is not canonical any more."""
     ordered = sorted(spec.objects.values(), key=object_order)
     own = any(item.type == "tcb" and not item.params.keys().isdisjoint(OWN_TCB_PARAMETERS) for item in ordered)
-    lines = [*(["caprock 1"] if own else []), f"arch {spec.arch}", "", "objects {", *object_lines(spec, ordered), "}", "", "caps {"]
+    lines = [*(["caprock 1"] if own else []), f"arch {spec.arch}", "", "objects {", *object_lines(spec, ordered, note), "}", "", "caps {"]
     for item in ordered:
         if item.slots:
-            lines += container_lines(item, spec)
+            lines += container_lines(item, spec, note)
     lines.append("}")
     if spec.irqs:
         lines += ["", "irq maps {", *(f"{number}: {spec.irqs[number]}" for number in sorted(spec.irqs)), "}"]

@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """From object-level syntax to the model: expands arrays, resolves names, fills slots, follows copies and derivations."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from difflib import get_close_matches
 
 from . import syntax
-from .model import BUILT_IN_CAPS, PAGE_TABLE_SHIFT, RIGHTS, TCB_SLOT_NAMES, Cap, DomainSchedule, Object
+from .diagnostics import Diagnostics, Place
+from .model import BUILT_IN_CAPS, PAGE_TABLE_SHIFT, RIGHTS, TCB_SLOT_NAMES, Cap, DomainSchedule, Object, Spec
 from .parameters import ParameterReader
+from .syntax import CapDeclaration, CapEntry, NameReference, ObjectDeclaration
+
+Slot = tuple[str, int]
+CapKey = tuple[str, int | None]
 
 # Arrays multiply; beyond these numbers a description is a mistake (or an attack on this tool).
 MAX_OBJECTS = 1 << 20
@@ -23,11 +29,11 @@ CAP_PARAMETERS = {
     "tcb": ("reply", "master_reply"),
     "cnode": ("guard", "guard_size"),
     "frame": ("rights", "asid", "cached", "mapping"),
-    **{table: ("asid",) for table in TABLE_TYPES},
+    **{table: ("asid",) for table in (*TABLE_TYPES, "asid_pool")},
 }
 
 
-def canonical_rights(letters):
+def canonical_rights(letters: str) -> str:
     """Letters of R W G X P in any order and number, as RIGHTS orders them; X is G."""
     present = {"G" if letter == "X" else letter for letter in letters}
     return "".join(letter for letter in RIGHTS if letter in present)
@@ -36,22 +42,23 @@ def canonical_rights(letters):
 class Resolver(ParameterReader):
     """Adds the object level of parsed modules to a Spec."""
 
-    def __init__(self, spec, diagnostics, strict=True):
+    def __init__(self, spec: Spec, diagnostics: Diagnostics, strict: bool = True):
         """spec: the model.Spec to fill. strict: what only this tool rejects is an error; else a warning."""
         self.spec = spec
         self.diagnostics = diagnostics
         self.strict = strict
         self.references = 0
-        self.cap_names = {}          # (name, index or None) -> ((container, slot), Place)
-        self.cap_arrays = {}         # name -> number of elements
-        self.copies = {}             # (container, slot) -> (source (name, index), masked rights or None, Place)
-        self.covered = {}            # untyped -> set of names it covers
-        self.implicit = []           # references to untypeds that are named before a '/'
-        self.unknown_reported = set()
+        self.cap_names: dict[CapKey, tuple[Slot, Place]] = {}
+        self.cap_arrays: dict[str, int] = {}        # name -> number of elements
+        # Slots that hold copies: of what, with which rights only (None: all), and as which entry says.
+        self.copies: dict[Slot, tuple[CapKey, str | None, CapEntry]] = {}
+        self.covered: dict[str, set[str]] = {}      # by untyped
+        self.implicit: list[NameReference] = []     # untypeds that are named before a '/'
+        self.unknown_reported: set[tuple[str, int]] = set()
 
     # Findings ---------------------------------------------------------------------------------------------------------------------------
 
-    def unknown(self, place, name, what, known):
+    def unknown(self, place: Place, name: str, what: str, known: Collection[str]) -> None:
         """A name that means nothing, with the nearest that does."""
         if (name, place.offset) in self.unknown_reported:
             return
@@ -61,14 +68,14 @@ class Resolver(ParameterReader):
 
     # Names ------------------------------------------------------------------------------------------------------------------------------
 
-    def indices(self, reference, count):
+    def indices(self, reference: NameReference, count: int) -> list[int] | None:
         """The indices that the ranges of `reference` pick from an array of `count` elements; None after an error."""
         if not reference.ranges:
             ranges = [(0, count - 1)]
         else:
             ranges = [(0 if item.first is None else item.first, count - 1 if item.last is None else item.last)
                       for item in reference.ranges]
-        result = []
+        result: list[int] = []
         for first, last in ranges:
             if first >= count or last >= count:
                 self.error(reference.place, f"'{reference}' reaches past the array, which has {count} elements (0 to {count - 1})",
@@ -83,7 +90,7 @@ class Resolver(ParameterReader):
             return None
         return result
 
-    def names(self, reference):
+    def names(self, reference: NameReference) -> list[str]:
         """The names of the objects that a reference means; empty after an error."""
         name = reference.name
         if reference.ranges is None:
@@ -104,7 +111,7 @@ class Resolver(ParameterReader):
         indices = self.indices(reference, count)
         return [] if indices is None else [f"{name}[{index}]" for index in indices]
 
-    def single(self, reference):
+    def single(self, reference: NameReference) -> str | None:
         """The one object that a reference means, or None after an error."""
         names = self.names(reference)
         if len(names) > 1:
@@ -114,7 +121,7 @@ class Resolver(ParameterReader):
 
     # Objects ----------------------------------------------------------------------------------------------------------------------------
 
-    def resolve(self, modules):
+    def resolve(self, modules: list[syntax.Module]) -> None:
         """Add everything that the modules declare."""
         declarations = [declaration for module in modules for declaration in module.objects]
         for declaration in declarations:
@@ -124,23 +131,23 @@ class Resolver(ParameterReader):
         for declaration in declarations:
             self.cover_declaration(declaration, None)
         containers = [entry for module in modules for entry in module.caps if isinstance(entry, syntax.CapDeclaration)]
-        for declaration in containers:
-            self.fill_container(declaration)
+        for container in containers:
+            self.fill_container(container)
         for module in modules:
             for entry in module.caps:
                 if isinstance(entry, syntax.CapName):
                     self.name_slot(entry)
         for where in list(self.copies):
             self.fill_copy(where)
-        for declaration in containers:
-            self.derive_entries(declaration)
+        for container in containers:
+            self.derive_entries(container)
         for module in modules:
             for node in module.cdt:
                 self.derive(node)
             self.domains(module.domains)
         self.irq_maps([irq_map for module in modules for irq_map in module.irq_maps])
 
-    def declare(self, declaration):
+    def declare(self, declaration: ObjectDeclaration) -> None:
         """Create the objects of a declaration and of its body."""
         self.declare_one(declaration)
         self.implicit.extend(declaration.covers)
@@ -148,7 +155,7 @@ class Resolver(ParameterReader):
             if isinstance(item, syntax.ObjectDeclaration):
                 self.declare(item)
 
-    def declare_one(self, declaration):
+    def declare_one(self, declaration: ObjectDeclaration) -> None:
         """Create one object or array."""
         reference, kind = declaration.name, declaration.type
         name, spec = reference.name, self.spec
@@ -163,7 +170,7 @@ class Resolver(ParameterReader):
         if len(reference.ranges) != 1 or not reference.ranges[0].single:
             self.error(reference.place, f"'{reference}' declares nothing (write {name}[n] for an array of n elements)", "not-unique")
             return
-        count = reference.ranges[0].first
+        count = reference.ranges[0].first or 0
         if count == 0:
             self.error(reference.place, f"the array '{name}' is empty (remove it, or give it at least one element)", "empty-array")
             return
@@ -178,7 +185,7 @@ class Resolver(ParameterReader):
             element = f"{name}[{index}]"
             spec.objects[element] = Object(element, kind, declaration.place, name, index, size_bits, paddr, fills, params)
 
-    def declare_again(self, declaration):
+    def declare_again(self, declaration: ObjectDeclaration) -> None:
         """A second declaration: legal for untypeds only, to say what they cover."""
         reference = declaration.name
         if declaration.type != "ut":
@@ -206,10 +213,11 @@ class Resolver(ParameterReader):
 
     # Covers -----------------------------------------------------------------------------------------------------------------------------
 
-    def cover_declaration(self, declaration, enclosing):
+    def cover_declaration(self, declaration: ObjectDeclaration, enclosing: str | None) -> None:
         """Record which untyped covers what: an untyped named before a '/', and one whose body it stands in."""
-        chain = ([enclosing] if enclosing else []) + [self.single(reference) for reference in declaration.covers]
-        if None in chain:
+        covers = [self.single(reference) for reference in declaration.covers]
+        chain = [name for name in (enclosing, *covers) if name]
+        if None in covers:
             return
         for outer, inner in zip(chain, chain[1:]):
             self.cover(outer, inner, declaration.place)
@@ -217,7 +225,7 @@ class Resolver(ParameterReader):
             names = self.declared_names(declaration)
         else:
             target = declaration.name.name if declaration.name.ranges is None else self.single(declaration.name)
-            names = [target] if target in self.spec.objects else []
+            names = [target] if target and target in self.spec.objects else []
         if chain:
             for name in names:
                 self.cover(chain[-1], name, declaration.place)
@@ -230,7 +238,7 @@ class Resolver(ParameterReader):
                 for name in self.names(item):
                     self.cover(names[0], name, item.place)
 
-    def declared_names(self, declaration):
+    def declared_names(self, declaration: ObjectDeclaration) -> list[str]:
         """The names of the objects that a declaration creates."""
         name = declaration.name.name
         if declaration.name.ranges is None:
@@ -241,13 +249,13 @@ class Resolver(ParameterReader):
             return [f"{name}[{index}]" for index in range(count)]
         return []
 
-    def implicit_untyped(self, reference):
+    def implicit_untyped(self, reference: NameReference) -> None:
         """An untyped that is only named before a '/' exists by that."""
         name = reference.name
         if reference.ranges is None and name not in self.spec.objects and name not in self.spec.arrays:
             self.spec.objects[name] = Object(name, "ut", reference.place, name)
 
-    def cover(self, untyped, name, place):
+    def cover(self, untyped: str, name: str, place: Place) -> None:
         """`untyped` covers `name`."""
         target = self.spec.objects[untyped]
         if target.type != "ut":
@@ -260,7 +268,7 @@ class Resolver(ParameterReader):
 
     # Capabilities -----------------------------------------------------------------------------------------------------------------------
 
-    def fill_container(self, declaration):
+    def fill_container(self, declaration: CapDeclaration) -> None:
         """Put the capabilities of a declaration into their slots."""
         if any(entry.is_copy for entry in declaration.entries):
             for entry in declaration.entries:
@@ -278,7 +286,7 @@ class Resolver(ParameterReader):
             for entry in declaration.entries:
                 slot = self.fill_entry(container, entry, slot, first=position == 0)
 
-    def fill_entry(self, container, entry, last_slot, first):
+    def fill_entry(self, container: Object, entry: CapEntry, last_slot: int, first: bool) -> int:
         """Put one entry into its slots; gives the last slot. first: this container is the one that names refer to."""
         slot = last_slot + 1 if entry.slot is None else entry.slot
         if entry.is_copy:
@@ -295,10 +303,10 @@ class Resolver(ParameterReader):
                 self.place_cap(container, slot + offset, self.object_cap(target, entry), entry)
             count = len(targets)
         if first and entry.name is not None:
-            self.name_caps(container.name, slot, count, entry)
+            self.name_caps(container.name, slot, count, entry.name)
         return slot + max(count, 1) - 1
 
-    def place_cap(self, container, slot, cap, entry):
+    def place_cap(self, container: Object, slot: int, cap: Cap | None, entry: CapEntry) -> None:
         """Put a capability into a slot that must be empty."""
         if slot in container.slots or (container.name, slot) in self.copies:
             self.error(entry.place, f"slot {spell_slot(container, slot)} of '{container.name}' is filled twice (choose another slot)",
@@ -306,7 +314,7 @@ class Resolver(ParameterReader):
         elif cap is not None:
             container.slots[slot] = cap
 
-    def built_in_cap(self, entry):
+    def built_in_cap(self, entry: CapEntry) -> Cap | None:
         """A capability to what the kernel has built in."""
         name, core = entry.target.name, None
         for parameter in entry.parameters:
@@ -320,13 +328,13 @@ class Resolver(ParameterReader):
             return None
         return Cap(None, name, core=core, place=entry.place)
 
-    def object_cap(self, target, entry):
+    def object_cap(self, target: str, entry: CapEntry) -> Cap | None:
         """A capability to the object `target`; None after an error."""
         cap = Cap(target, place=entry.place)
         kind = self.spec.objects[target].type
         if entry.parameters:
             allowed = CAP_PARAMETERS.get(kind, ())
-            seen = set()
+            seen: set[str] = set()
             for parameter in entry.parameters:
                 name = parameter.name
                 if name not in allowed:
@@ -341,7 +349,7 @@ class Resolver(ParameterReader):
                 self.set_cap_parameter(cap, parameter)
         return cap
 
-    def set_cap_parameter(self, cap, parameter):
+    def set_cap_parameter(self, cap: Cap, parameter: syntax.Parameter) -> None:
         """Store one parameter in a capability."""
         name, value = parameter.name, parameter.value
         if name == "rights":
@@ -357,7 +365,7 @@ class Resolver(ParameterReader):
 
     # Names of capabilities, and copies --------------------------------------------------------------------------------------------------
 
-    def add_cap_name(self, key, where, place):
+    def add_cap_name(self, key: CapKey, where: Slot, place: Place) -> None:
         """The capability called `key` is in slot `where`."""
         earlier = self.cap_names.get(key)
         if earlier is not None and earlier[0] != where:
@@ -365,7 +373,7 @@ class Resolver(ParameterReader):
                               "duplicate-cap-name")
         self.cap_names[key] = (where, place)
 
-    def name_slot(self, entry):
+    def name_slot(self, entry: syntax.CapName) -> None:
         """name = (object, slot)"""
         reference = entry.slot.object
         known = reference.name in self.spec.objects or reference.name in self.spec.arrays
@@ -374,11 +382,10 @@ class Resolver(ParameterReader):
             return
         container = self.single(reference)
         if container is not None:
-            self.add_cap_name((entry.name, None), (container, entry.slot.slot), entry.place)
+            self.add_cap_name((entry.name, None), (container, entry.slot.slot or 0), entry.place)
 
-    def name_caps(self, container, slot, count, entry):
+    def name_caps(self, container: str, slot: int, count: int, reference: NameReference) -> None:
         """Name the `count` capabilities that an entry puts into slots from `slot` on."""
-        reference = entry.name
         if reference.ranges is None:
             if count > 1:
                 self.error(reference.place, f"one name for {count} capabilities (write {reference.name}[])", "cap-name")
@@ -391,7 +398,7 @@ class Resolver(ParameterReader):
                 self.add_cap_name((reference.name, index), (container, slot + index), reference.place)
             self.cap_arrays[reference.name] = count
 
-    def copy_sources(self, entry):
+    def copy_sources(self, entry: CapEntry) -> list[CapKey]:
         """The (name, index) of the capabilities that a copy means. Names may be given later in the text, so only arrays whose name is
         known by then can be taken whole."""
         reference = entry.target
@@ -406,9 +413,9 @@ class Resolver(ParameterReader):
         indices = self.indices(reference, count)
         return [] if indices is None else [(reference.name, index) for index in indices]
 
-    def place_copy(self, container, slot, entry, source):
+    def place_copy(self, container: Object, slot: int, entry: CapEntry, source: CapKey) -> None:
         """Remember a copy; its capability is known when all slots are filled."""
-        masked = None
+        masked: str | None = None
         for parameter in entry.parameters:
             if parameter.name == "masked":
                 rights = canonical_rights(parameter.value)
@@ -420,7 +427,7 @@ class Resolver(ParameterReader):
             return
         self.copies[container.name, slot] = (source, masked, entry)
 
-    def fill_copy(self, where):
+    def fill_copy(self, where: Slot) -> None:
         """Put the copied capability into slot `where`, after those that it is a copy of."""
         chain = []
         while where in self.copies:
@@ -445,7 +452,7 @@ class Resolver(ParameterReader):
 
     # Derivations ------------------------------------------------------------------------------------------------------------------------
 
-    def slot_of(self, reference):
+    def slot_of(self, reference: syntax.SlotReference) -> Slot | None:
         """(container, slot) of a SlotReference, or None after an error."""
         if reference.slot is not None:
             container = self.single(reference.object)
@@ -458,7 +465,7 @@ class Resolver(ParameterReader):
             return None
         return found[0]
 
-    def set_parent(self, child, parent, place):
+    def set_parent(self, child: Slot | None, parent: Slot | None, place: Place) -> None:
         """Record one derivation."""
         if child is None or parent is None:
             return
@@ -468,7 +475,7 @@ class Resolver(ParameterReader):
         self.spec.cdt[child] = parent
         self.spec.cdt_places[child] = place
 
-    def derive(self, node):
+    def derive(self, node: syntax.CdtNode) -> None:
         """The derivations of a node of `cdt`."""
         pending = [node]
         while pending:
@@ -479,7 +486,7 @@ class Resolver(ParameterReader):
                 if child.children:
                     pending.append(child)
 
-    def derive_entries(self, declaration):
+    def derive_entries(self, declaration: CapDeclaration) -> None:
         """The derivations that `- child_of` states."""
         if not any(entry.parent for entry in declaration.entries):
             return
@@ -494,7 +501,7 @@ class Resolver(ParameterReader):
 
     # Interrupts and domains -------------------------------------------------------------------------------------------------------------
 
-    def irq_maps(self, sections):
+    def irq_maps(self, sections: list[tuple[Place, list[syntax.IrqMapping]]]) -> None:
         """The interrupt numbers."""
         filled = [section for section in sections if section[1]]
         for place, _ in filled[1:]:
@@ -503,13 +510,12 @@ class Resolver(ParameterReader):
             number = -1
             for entry in entries:
                 number = number + 1 if entry.number is None else entry.number
-                for name in self.names(entry.object) or [None]:
-                    if name is not None:
-                        self.map_irq(number, name, entry.place)
-                    number += 1
-                number -= 1
+                names = self.names(entry.object)
+                for offset, name in enumerate(names):
+                    self.map_irq(number + offset, name, entry.place)
+                number += max(len(names), 1) - 1
 
-    def map_irq(self, number, name, place):
+    def map_irq(self, number: int, name: str, place: Place) -> None:
         """Interrupt `number` is the object `name`."""
         if number in self.spec.irqs:
             self.error(place, f"interrupt {number} is mapped twice, first to '{self.spec.irqs[number]}' (remove one)", "irq-twice")
@@ -519,36 +525,37 @@ class Resolver(ParameterReader):
             self.spec.irqs[number] = name
             self.spec.irq_places[number] = place
 
-    def domains(self, items):
+    def domains(self, items: list[syntax.DomainItem]) -> None:
         """The domain schedule."""
-        if items and self.spec.domains is None:
-            self.spec.domains = DomainSchedule(place=items[0].place)
+        if not items:
+            return
+        schedule = self.spec.domains or DomainSchedule(place=items[0].place)
+        self.spec.domains = schedule
         seen = set()
         for item in items:
             if item.name in seen:
                 self.error(item.place, f"'{item.name}' is given twice (remove one)", "domains")
             seen.add(item.name)
             if item.name == "schedule":
-                self.spec.domains.schedule = item.value
+                schedule.schedule = item.value
                 for domain, _, _ in item.value:
                     if domain > 255:
                         self.error(item.place, f"domain {domain} is out of range (0 to 255)", "domains")
             elif item.name == "index_shift":
-                self.spec.domains.index_shift = item.value
+                schedule.index_shift = item.value
             else:
-                self.spec.domains.start, self.spec.domains.has_start = item.value, True
-        schedule = self.spec.domains
-        if items and schedule.start is not None and schedule.start >= max(len(schedule.schedule), 1):
+                schedule.start, schedule.has_start = item.value, True
+        if schedule.start is not None and schedule.start >= max(len(schedule.schedule), 1):
             self.error(items[0].place, f"domain_set_start {schedule.start} is past the schedule of {len(schedule.schedule)} entries",
                        "domains")
 
 
-def spell_bits(bits):
+def spell_bits(bits: int | None) -> str:
     """A size as messages call it."""
     return "no size" if bits is None else f"{bits} bits"
 
 
-def spell_slot(container, slot):
+def spell_slot(container: Object, slot: int) -> str:
     """A slot as messages call it: by name in a TCB and in page tables by number."""
     if container.type == "tcb" and slot in TCB_SLOT_NAMES:
         return TCB_SLOT_NAMES[slot]

@@ -6,6 +6,7 @@ Every node knows its `place` (diagnostics.Place). Nothing here is checked beyond
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from .diagnostics import Place
 
@@ -29,10 +30,10 @@ class NameReference:
     ranges: tuple[Range, ...] | None
     place: Place
 
-    def __str__(self):
+    def __str__(self) -> str:
         if self.ranges is None:
             return self.name
-        def spell(item):
+        def spell(item: Range) -> str:
             if item.single:
                 return str(item.first)
             return f"{'' if item.first is None else item.first}..{'' if item.last is None else item.last}"
@@ -45,7 +46,7 @@ class Parameter:
     value: int, str, bool, tuple, or a list of fills (lists of strings) by keyword."""
 
     name: str
-    value: object
+    value: Any
     place: Place
 
 
@@ -58,7 +59,7 @@ class ObjectDeclaration:
     name: NameReference
     type: str
     parameters: list[Parameter]
-    body: list | None
+    body: "list[ObjectDeclaration | NameReference] | None"
     place: Place
 
 
@@ -127,31 +128,80 @@ class DomainItem:
     no_start) or index_shift (int)."""
 
     name: str
-    value: object
+    value: Any
     place: Place
 
 
 # Component level ------------------------------------------------------------------------------------------------------------------------
 
-SCALAR_TYPES = ("u8", "u16", "u32", "u64", "i8", "i16", "i32", "i64", "bool")
+SCALAR_BYTES = {"u8": 1, "u16": 2, "u32": 4, "u64": 8, "i8": 1, "i16": 2, "i32": 4, "i64": 8, "bool": 1}
+SCALAR_TYPES = tuple(SCALAR_BYTES)
 DIRECTIONS = ("in", "out", "inout")
 
 
 @dataclass(slots=True, frozen=True)
 class Type:
-    """A type of the interface language. name: one of SCALAR_TYPES, or `bytes`. size: for bytes[N] the most bytes N (1 to 960),
-    else None."""
+    """A type of the interface language. name: one of SCALAR_TYPES, `bytes`, `cap`, or that of a struct. size: for bytes[N] the most bytes N (1 to
+    960), else None. count: elements of an array of scalars or structs, else None. struct: its Struct, else None."""
 
     name: str
     size: int | None = None
+    count: int | None = None
+    struct: "Struct | None" = None
 
     @property
-    def is_bytes(self):
+    def is_bytes(self) -> bool:
         """True for bytes[N]."""
         return self.name == "bytes"
 
-    def __str__(self):
-        return f"bytes[{self.size}]" if self.is_bytes else self.name
+    @property
+    def is_cap(self) -> bool:
+        """True for a capability."""
+        return self.name == "cap"
+
+    @property
+    def is_scalar(self) -> bool:
+        """True for one number or bool."""
+        return self.name in SCALAR_TYPES and self.count is None
+
+    @property
+    def element(self) -> "Type":
+        """The type of an array's elements."""
+        return Type(self.name, struct=self.struct)
+
+    def words(self) -> int:
+        """Words of a message that a value takes at most. Elements of arrays of scalars stand side by side in words."""
+        if self.is_bytes:
+            return 1 + ((self.size or 0) + 7) // 8
+        if self.is_cap:
+            return 0
+        if self.count is not None and self.struct is None:
+            return (self.count * SCALAR_BYTES[self.name] + 7) // 8
+        words = 1 if self.struct is None else sum(item.type.words() for item in self.struct.fields)
+        return words * (1 if self.count is None else self.count)
+
+    def __str__(self) -> str:
+        if self.is_bytes:
+            return f"bytes[{self.size}]"
+        return self.name if self.count is None else f"{self.name}[{self.count}]"
+
+
+@dataclass(slots=True, frozen=True)
+class Field:
+    """`type name` of a struct; the type is a scalar, a struct that stands before, or an array of such."""
+
+    type: Type
+    name: str
+    place: Place
+
+
+@dataclass(slots=True, frozen=True)
+class Struct:
+    """`struct name { fields }` in an interface."""
+
+    name: str
+    fields: tuple[Field, ...]
+    place: Place
 
 
 @dataclass(slots=True)
@@ -166,36 +216,49 @@ class MethodParameter:
 
 @dataclass(slots=True)
 class Method:
-    """`name(parameters) -> returns`; returns is None for a method without value, and never bytes. The label of its calls is
-    1 + its index in Interface.methods."""
+    """`name(parameters) -> returns idempotent wcet 10us`; returns is None for a method without value, else a scalar. The label of its calls is
+    1 + its index in Interface.methods. idempotent: doing it twice is as good as once. wcet: most microseconds that the server takes, or None."""
 
     name: str
     parameters: list[MethodParameter]
     returns: Type | None
     place: Place
+    idempotent: bool = False
+    wcet: int | None = None
+
+    def takes_cap(self, direction: str) -> bool:
+        """True when a capability travels in `direction` (in: with the request, out: with the reply)."""
+        return any(item.type.is_cap and item.direction == direction for item in self.parameters)
 
 
 @dataclass(slots=True)
 class Interface:
-    """`interface name { methods }`."""
+    """`interface name @version { structs and methods }`. version: 1 when the file does not say."""
 
     name: str
     methods: list[Method]
     place: Place
+    version: int = 1
+    structs: list[Struct] = field(default_factory=list)
+
+    def takes_cap(self, direction: str) -> bool:
+        """True when a method's request (in) or reply (out) has a capability."""
+        return any(method.takes_cap(direction) for method in self.methods)
 
 
 @dataclass(slots=True)
 class Include:
-    """`include "path"`."""
+    """`include "path" (name: value, ...)`. settings: constants.Value by name of a parameter that the file declares."""
 
     path: str
     place: Place
+    settings: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class Setting:
     """A component's property that occurs at most once. name and value: elf str, prio int, max_prio int, core int, domain int,
-    budget (budget us, period us), stack bytes, heap bytes, faults name (str), passive True."""
+    budget (budget us, period us), stack bytes, heap bytes, receive (slots for capabilities that come with messages), faults name (str), passive True."""
 
     name: str
     value: object
@@ -204,12 +267,14 @@ class Setting:
 
 @dataclass(slots=True)
 class Port:
-    """A named item of a component. kind: uses, provides (type: the interface's name), emits, consumes, region (type None)."""
+    """A named item of a component. kind: uses, provides (type: the interface's name; version: that it must have, or None), emits, consumes, region
+    (type None)."""
 
     kind: str
     name: str
     type: str | None
     place: Place
+    version: int | None = None
 
 
 @dataclass(slots=True)
@@ -240,6 +305,17 @@ class Access:
 
 
 @dataclass(slots=True)
+class Grant:
+    """`grant name: target (parameters)`: a capability, or one to each element of an array. target: an object of `objects`, a generated one, or one of
+    model.BUILT_IN_CAPS. parameters: as of a CapEntry."""
+
+    name: str
+    target: NameReference
+    parameters: list[Parameter]
+    place: Place
+
+
+@dataclass(slots=True)
 class Argument:
     """`name: value` in `args`; value is int or str."""
 
@@ -259,6 +335,7 @@ class Component:
     devices: list[DeviceItem] = field(default_factory=list)
     irqs: list[IrqItem] = field(default_factory=list)
     accesses: list[Access] = field(default_factory=list)
+    grants: list[Grant] = field(default_factory=list)
     arguments: list[Argument] = field(default_factory=list)
 
 
@@ -283,6 +360,15 @@ class Connection:
     place: Place
 
 
+@dataclass(slots=True, frozen=True)
+class MemoryRange:
+    """`size at start` in `memory`: memory that every board has that the system is for."""
+
+    start: int
+    size: int
+    place: Place
+
+
 @dataclass(slots=True)
 class Module:
     """One file. language: 0 for plain capDL, else the number after `caprock`. arch: None when the file does not say.
@@ -296,7 +382,8 @@ class Module:
     components: list[Component] = field(default_factory=list)
     connections: list[Connection] = field(default_factory=list)
     objects: list[ObjectDeclaration] = field(default_factory=list)
-    caps: list = field(default_factory=list)
+    caps: list[CapDeclaration | CapName] = field(default_factory=list)
     irq_maps: list[tuple[Place, list[IrqMapping]]] = field(default_factory=list)
     cdt: list[CdtNode] = field(default_factory=list)
     domains: list[DomainItem] = field(default_factory=list)
+    memory: list[MemoryRange] = field(default_factory=list)

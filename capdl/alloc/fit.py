@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Whether a system fits a board, found by running the loader's planner on the untypeds that the board's kernel would give.
+"""Whether a system fits a board, or the memory that its description declares, found by running the loader's planner on the untypeds that the
+kernel would give there.
 
 The untypeds are nominal: what the kernel, the boot shim and the device tree take is a bound and not the exact place, and firmware may
 take more. The loader decides with the real ones.
@@ -16,6 +17,8 @@ from ..diagnostics import CapdlError
 PAGE_BYTES = 4096
 # Kernel image, boot information, device tree and page tables: taken from the start of memory.
 BOOT_BYTES = 8 << 20
+# The root task without what it brings along.
+LOADER_BYTES = 512 << 10
 # Devices are below this address on the boards that there are.
 DEVICE_TOP = 1 << 40
 LARGEST_BITS = 47
@@ -87,11 +90,56 @@ def check_fit(tables, machine, dtb, root_elf, build_dir):
     memory = memory or NOMINAL_MEMORY.get(machine)
     if not memory:
         raise CapdlError(f"capdl: error: {dtb}: the device tree has no memory (give the machine's own)\n")
-    lines = nominal_untypeds(memory, BOOT_BYTES + Path(root_elf).stat().st_size) + list(object_lines(tables))
+    problem = misfit(tables, memory, BOOT_BYTES + Path(root_elf).stat().st_size, build_dir)
+    if problem:
+        raise CapdlError(f"capdl: error: {tables.name} on {machine}: {problem}\n")
+
+
+def misfit(tables, memory, taken, build_dir):
+    """What the planner has against the objects of lower.LoaderTables in this memory, beginning with an object's name; None: they fit.
+
+    memory: (start, end) of each range. taken: bytes that are in use when the loader starts. build_dir: the build folder with the planner."""
+    lines = nominal_untypeds(memory, taken) + list(object_lines(tables))
     planner = build_dir / "capdl" / "capdl-plan"
     try:
         done = subprocess.run([str(planner)], input="\n".join(lines) + "\n", capture_output=True, text=True, check=False)
     except OSError as error:
         raise CapdlError(f"capdl: error: {planner}: {error.strerror} (build the project first)\n") from error
-    if done.returncode != 0:
-        raise CapdlError(f"capdl: error: {tables.name} on {machine}: {done.stderr.removeprefix('capdl-plan: ')}")
+    return done.stderr.removeprefix("capdl-plan: ").rstrip("\n") if done.returncode != 0 else None
+
+
+def image_bytes(tables):
+    """A bound of the root task's size: the loader, pages that become frames, and what is copied."""
+    return LOADER_BYTES + len(tables.pages) * PAGE_BYTES + sum(fill.length for fill in tables.fills if fill.source == "Embedded")
+
+
+def check_declared_map(spec, diagnostics):
+    """Report a declared memory map that cannot be; gives its ranges, ascending, as (start, end)."""
+    ranges = sorted(spec.memory, key=lambda item: item.start)
+    for item in ranges:
+        if item.size == 0 or item.start % PAGE_BYTES or item.size % PAGE_BYTES or item.start + item.size > DEVICE_TOP:
+            diagnostics.error(item.place, f"{item.size} bytes at {item.start:#x} are no memory (whole pages, below {DEVICE_TOP:#x})", "memory-map")
+    for first, second in zip(ranges, ranges[1:]):
+        if first.start + first.size > second.start:
+            diagnostics.error(second.place, f"the memory at {second.start:#x} overlaps that at {first.start:#x} (correct one)", "memory-map")
+    return [(item.start, item.start + item.size) for item in ranges]
+
+
+def check_system(spec, tables, diagnostics, build_dir, machine, dtb):
+    """Report what does not fit: the memory that the description declares, if it does, and the board, if there is a device tree.
+
+    spec, tables: the system, and what lower.py made of it. machine: the board's name."""
+    places = [(f"the declared memory ({len(spec.memory)} range{'s' if len(spec.memory) > 1 else ''})", check_declared_map(spec, diagnostics))]
+    if dtb is not None:
+        try:
+            places.append((machine, memory_ranges(Board(Path(dtb))) or NOMINAL_MEMORY.get(machine)))
+        except DeviceProblem as problem:
+            diagnostics.error(None, str(problem), "device-tree")
+    if not diagnostics.ok:
+        return
+    taken = BOOT_BYTES + image_bytes(tables)
+    for label, memory in places:
+        problem = misfit(tables, memory, taken, Path(build_dir)) if memory else None
+        if problem:
+            item = spec.objects.get(problem.split(" ", 1)[0])
+            diagnostics.error(None if item is None else item.place, f"on {label}: {problem}", "memory-fit")

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Writes the initial content of frames. The kernel zeroed them; each is mapped here for as long as it is written to.
-#include "capdl/loader/report.hpp"
+#include "capdl/loader/maintenance.hpp"
 #include "capdl/loader/windows.hpp"
 
 namespace caprock::loader {
 namespace {
-
-constexpr uint64_t page_bytes = 4096;
 
 class FrameFiller {
 public:
@@ -32,18 +30,11 @@ public:
     }
 
     void finish() {
-        // Page by page: the kernel bounds what one call maintains.
-        for (uint64_t page = 0; page < size_; page += page_bytes) maintain(page);
+        maintain_caches(frame_, size_, executable_, uncached_, name_);
         check(frame_.unmap(), [this](Text& text) { text << "unmapping " << name_ << " after filling it"; });
     }
 
 private:
-    void maintain(uint64_t page) {
-        const auto describe = [this](Text& text) { text << "cleaning the caches of " << name_; };
-        if (executable_) check(frame_.unify_instruction(page, page + page_bytes), describe);
-        if (uncached_) check(frame_.clean_invalidate_data(page, page + page_bytes), describe);
-    }
-
     const char* name_;
     uint64_t size_;
     uint64_t window_;

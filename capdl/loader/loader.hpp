@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The root task: makes the system of its tables out of what the kernel gave it, starts it, and gives all its authority up.
 //
-// Steps, in this order: create every object where the planner says; fill frames; build address spaces; place capabilities; configure
-// and bind threads; print one line; resume; begin the domain schedule; release. Whatever goes wrong halts the system with a line that names the object.
+// Steps, in this order: look whether it is the right board; create every object where the planner says; fill frames; give pages of
+// its own image away as frames; build address spaces; place capabilities; configure and bind threads; print one line; resume; begin the domain schedule; release. Whatever goes wrong halts the system with a
+// line that names the object.
 //
 // Slots of its CNode: the kernel's come first, then one for capabilities that live for one call, some for the console's way, and from
 // first_object_slot on what the system consists of, in order of creation.
@@ -50,10 +51,14 @@ struct Loader {
     void delete_slot(uint64_t slot) const;
 };
 
+/// Halts when the board's devices are not those that the system was built for (board.cc).
+void check_board(const Loader& loader);
 /// Creates every object, pool and interrupt handler (create.cc).
 void create_objects(Loader& loader);
 /// Writes the initial content of frames (fill.cc).
 void fill_frames(Loader& loader);
+/// Makes frames of pages of the loader's image, which it has no access to from then on (pages.cc).
+void take_page_frames(const Loader& loader);
 /// Gives ASIDs, maps page tables and frames (map.cc).
 void map_memory(Loader& loader);
 /// Places the capabilities of CNodes (install.cc).

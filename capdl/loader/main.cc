@@ -68,8 +68,10 @@ extern "C" [[noreturn]] void loader_main(const abi::RootBootInfo* info) {
     take_boot_info(loader, *info);
     prepare_windows(loader);
     check_platform(loader);
+    check_board(loader);
     create_objects(loader);
     fill_frames(loader);
+    take_page_frames(loader);
     map_memory(loader);
     install_capabilities(loader);
     configure_threads(loader);

@@ -44,6 +44,14 @@ struct DomainTurn {
     bool in_ticks;  // of the counter; else microseconds
 };
 
+/// A frame that is made of a page of the loader's image: `page` counts from the first of those for frames.
+struct PageFrame {
+    uint32_t frame;
+    uint32_t page;
+    bool executable;  // code: unify the instruction cache
+    bool uncached;    // read past the caches: clean them
+};
+
 enum class FillSource : uint8_t {
     Embedded,    // bytes in the loader's image
     DeviceTree,  // bytes of the flattened device tree that the kernel passes on
@@ -154,24 +162,35 @@ struct Thread {
     bool resume;
 };
 
+/// Something that the description took from the board's device tree: bytes of a node's property.
+struct BoardFact {
+    const char* path;
+    const char* property;
+    uint32_t offset;  // in the property
+    Slice<const uint8_t> bytes;
+    const char* user;  // the component that needs it
+};
+
 /// The whole system.
 struct System {
     const char* name;
     const uint8_t* hash;                    // 32 bytes: SHA-256 of the description and its ELFs
     Slice<const char* const> object_names;  // of `objects`, and behind them of the interrupts
-    Slice<alloc::Object> objects;           // those with memory; the last entry is the loader's, for its console
+    Slice<alloc::Object> objects;           // those with memory, page frames first; the last entry is the loader's, for its console
     Slice<const Group> groups;              // the kernel's untypeds first (up to that last entry), each untyped before what is in it
     Slice<const uint32_t> asid_pools;       // untyped objects that become ASID pools
     Slice<const Interrupt> interrupts;
     Slice<const SgiSignal> sgi_signals;
     Slice<const DomainTurn> domain_turns;
     uint32_t domain_start;  // the entry with which the schedule begins, or none
+    Slice<const PageFrame> page_frames;
     Slice<const Fill> fills;
     Slice<const AddressSpace> address_spaces;
     Slice<const TableMapping> table_mappings;
     Slice<const FrameMapping> frame_mappings;
     Slice<const CapEntry> caps;
     Slice<const Schedule> schedules;
+    Slice<const BoardFact> board_facts;
     Slice<const Thread> threads;  // in the order in which they start
     uint32_t vault;               // the CNode object of vault.hpp
     uint64_t object_count;        // objects that the description declares

@@ -64,15 +64,18 @@ def make_parser() -> tuple[Parser, dict[str, Parser]]:
     test.add_argument("--quick", action="store_true", help="only what takes less than five minutes")
     test.add_argument("names", nargs="*", metavar="NAME",
                       help="only these tests (`meson test --list` names them; the part before a dash, such as conformance, stands for all of them)")
-    _fuzzing(verb("fuzz", _fuzz, "make random system calls against a part of the system, with every check after each; a failure says how to repeat it"))
+    _fuzzing(verb("fuzz", _fuzz, "give a part of the system random input, with every check after each; a failure says how to repeat it"))
     _mutating(verb("mutants", _mutants, "run the conformance tests on kernels with seeded mistakes; status 1 if a test fails for none"))
     _stepping(verb("lockstep", _lockstep, "perform random events on the kernel's core and on the specification, and compare the whole state after each"))
     _tracing(_system(verb("trace", _trace, "run a system on QEMU and compare the kernel with the specification after each kernel entry"), optional=True))
-    verb("build", _build, "compile everything").add_argument("-j", dest="jobs", type=_number(1, 64), metavar="N", help="processes (1..64)")
+    compiling = verb("build", _build, "compile everything")
+    compiling.add_argument("--systems", action="store_true", help="only what systems are made of: no tests, no specification")
+    compiling.add_argument("-j", dest="jobs", type=_number(1, 64), metavar="N", help="processes (1..64)")
     image = verb("image", _image, "make a bootable disk or SD-card image of a system, and its bill of materials (FILE.spdx.json)")
     image.add_argument("system", type=_existing, metavar="SYSTEM.cdl")
     image.add_argument("--machine", choices=("virt", "raspi4b"), default="virt")
     image.add_argument("--debug", action="store_true", help="with the debug kernel")
+    _setting(image)
     image.add_argument("-o", dest="output", type=Path, required=True, metavar="FILE", help="the image to write")
     gdb = _system(verb("gdb", _gdb, "run a system under gdb-multiarch, stopped at the kernel's entry, with symbols of kernel and components"))
     gdb.add_argument("--command", action="append", default=[], metavar="COMMAND",
@@ -84,8 +87,23 @@ def make_parser() -> tuple[Parser, dict[str, Parser]]:
         if name != "fmt":
             sub.add_argument("--machine", choices=("virt", "raspi4b"), help="the board that it is for" + (
                 ": check devices and programs too" if name == "check" else " (default: virt)"))
+        if name == "check":
+            sub.add_argument("--compat", action="store_true", help="only what the reference tool for capDL rejects is an error; 0 if it accepts the file")
+            sub.add_argument("--json", action="store_true", help="print the findings to standard output, as JSON")
+        if name != "fmt":
+            _setting(sub)
         if name == "elaborate":
+            shape = sub.add_mutually_exclusive_group()
+            shape.add_argument("--canonical", action="store_true", help="without the comments that say where each object and capability comes from")
+            shape.add_argument("--compat", action="store_true", help="plain capDL, as other tools read it; an error for each extension in the way")
             sub.add_argument("-o", dest="output", type=Path, metavar="FILE", help="write to FILE instead")
+    verb("explain", _explain, "say what the code of a finding means; without a code, list them").add_argument("code", nargs="?", metavar="CODE")
+    _reporting(verb("report", _report, "print what a system takes and who in it may do what to whom"))
+    changes = verb("diff", _diff, "print what authority each component gained or lost between two descriptions; status 1 if any was gained")
+    changes.add_argument("old", type=_existing, metavar="OLD")
+    changes.add_argument("new", type=_existing, metavar="NEW")
+    changes.add_argument("--machine", choices=("virt", "raspi4b"), default="virt", help="the board (default: virt)")
+    _setting(changes)
     verb("new", _new, "make a component and a system around it in a new folder", installs=False).add_argument("name", metavar="NAME")
     setup = verb("setup", _setup, "install a tier: run (QEMU, compilers; the default), dev (tests, debugger, clang), proofs (Coq, OCaml, z3), all")
     setup.add_argument("tier", nargs="?", choices=("run", "dev", "proofs", "all"), default="run")
@@ -108,7 +126,13 @@ def _system(parser: Parser, optional: bool = False) -> Parser:
     parser.add_argument("--cores", type=_number(1, 8), metavar="N", help="1..8 cores, raspi4b: 4 (default: 4)")
     parser.add_argument("--timeout", type=_number(1, 86400), default=60, metavar="S", help="give up after S seconds (default: 60)")
     parser.add_argument("--debug", action="store_true", help="with the debug kernel (assertions, debug system calls)")
+    _setting(parser)
     return parser
+
+
+def _setting(parser: Parser) -> None:
+    """Adds the option that sets parameters of a description."""
+    parser.add_argument("--set", dest="settings", action="append", default=[], metavar="NAME=VALUE", help="the value of a parameter (may repeat)")
 
 
 def _rooting(parser: Parser) -> None:
@@ -118,12 +142,24 @@ def _rooting(parser: Parser) -> None:
     parser.add_argument("--cnode-bits", type=_number(12, 20), metavar="N", help="with --root: radix of the root CNode, 12..20 (default: 12)")
 
 
+def _reporting(parser: Parser) -> None:
+    """Adds the options of `report`."""
+    parser.add_argument("system", type=_existing, metavar="FILE")
+    parser.add_argument("--machine", choices=("virt", "raspi4b"), default="virt", help="the board (default: virt)")
+    _setting(parser)
+    shape = parser.add_mutually_exclusive_group()
+    shape.add_argument("--json", action="store_true", help="as JSON")
+    shape.add_argument("--svg", action="store_true", help="as a picture of who may do what to whom")
+    parser.add_argument("-o", dest="output", type=Path, metavar="FILE", help="write to FILE instead")
+
+
 def _fuzzing(parser: Parser) -> None:
     """Adds the options of `fuzz`."""
-    parser.add_argument("part", choices=("kernel",), help="what is tried: the kernel")
+    parser.add_argument("part", choices=("kernel", "capdl"), help="what is tried: the kernel, or the description tool")
     parser.add_argument("--host", action="store_true", help="its portable part on this machine, with sanitizers and all invariants (default: both)")
     parser.add_argument("--target", action="store_true", help="the whole kernel on QEMU")
     parser.add_argument("--ops", type=_number(1, 10**12), metavar="N", help="operations (default: 1000000 on the host, 250000 on the target)")
+    parser.add_argument("--inputs", type=_number(1, 10**9), metavar="N", help="of the description tool: descriptions, most of them damaged (default: 20000)")
     parser.add_argument("--seed", type=_number(0, 2**63), default=1, metavar="S", help="the first seed; every 10000 operations take one (default: 1)")
     parser.add_argument("--guided", type=_number(1, 10**6), metavar="SECONDS", help="on the host, guided by coverage, for so long")
     parser.add_argument("--replay", metavar="FILE|SEED", help="the operations of one seed, or of the file of an input")
@@ -227,6 +263,21 @@ def _describe(options) -> int:
     return systems.describe(options)
 
 
+def _explain(options) -> int:
+    from . import systems
+    return systems.explain(options)
+
+
+def _report(options) -> int:
+    from . import systems
+    return systems.report(options)
+
+
+def _diff(options) -> int:
+    from . import systems
+    return systems.diff(options)
+
+
 def _test(options) -> int:
     from . import testing
     return testing.test(options.quick, options.names, not options.no_install)
@@ -254,7 +305,7 @@ def _mutants(options) -> int:
 
 def _build(options) -> int:
     from . import systems
-    systems.prepare(not options.no_install, jobs=options.jobs, quiet=False, tests=True)
+    systems.prepare(not options.no_install, jobs=options.jobs, quiet=False, tests=not options.systems)
     return 0
 
 

@@ -41,6 +41,9 @@ class Piece:
 
 def fuzz(options) -> int:
     """Does what the options of `./caprock fuzz` say; 0 if nothing is wrong, 1 after a line that says what is and how to see it again."""
+    if options.part == "capdl":
+        from . import fuzzing_capdl
+        return fuzzing_capdl.fuzz(options)
     _check(options)
     systems.prepare(not options.no_install, tier="run" if options.no_install else "dev", more=("fuzzers",))
     if options.guided is not None:
@@ -55,6 +58,8 @@ def fuzz(options) -> int:
 
 def _check(options) -> None:
     """Usage if the options do not go together."""
+    if options.inputs is not None:
+        raise Usage("--inputs is for capdl (fuzz kernel counts --ops)")
     if options.replay is not None:
         if options.guided is not None or options.ops is not None:
             raise Usage("--replay repeats one run: give neither --ops nor --guided with it")

@@ -52,7 +52,7 @@ def run(options) -> int:
 
     setting = chosen_setting(options)
     prepare(not options.no_install)
-    with built(options.system, setting, options.debug, options.no_install or None) as ready:
+    with built(options.system, setting, options.debug, options.no_install or None, options.settings) as ready:
         outcome = in_one_line(machines.run, setting, timeout=options.timeout, image=ready.image, payload=ready.payload,
                                offline=options.no_install or None)
     sys.stdout.flush()
@@ -71,7 +71,7 @@ def image(options) -> int:
         raise Usage(f"{output.parent}: no such folder (make it first)")
     setting = machines.Setting(options.machine).checked()
     prepare(not options.no_install)
-    with built(options.system, setting, options.debug, options.no_install or None) as ready:
+    with built(options.system, setting, options.debug, options.no_install or None, options.settings) as ready:
         bill = in_one_line(images.make_image, options.machine, output, ready.image, ready.payload, offline=options.no_install or None)
     say(f"wrote {output} and {bill}")
     return 0
@@ -84,7 +84,7 @@ def gdb(options) -> int:
     setting = chosen_setting(options)
     set_up("dev", not options.no_install)
     building.build()
-    with built(options.system, setting, options.debug, options.no_install or None) as ready:
+    with built(options.system, setting, options.debug, options.no_install or None, options.settings) as ready:
         console = ready.payload.with_name("console")
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = probe.getsockname()[1]
@@ -108,9 +108,12 @@ def describe(options) -> int:
     """
     if options.verb == "fmt":
         return _capdl("fmt", str(options.system))
+    switches = _settings(options) + [f"--{name}" for name in ("compat", "json", "canonical") if getattr(options, name, False)]
     if options.verb == "check" and options.machine is None:
         set_up("run", not options.no_install)
-        return _capdl("check", str(options.system))
+        return _capdl("check", str(options.system), *switches)
+    if options.verb == "check" and getattr(options, "compat", False):
+        raise Usage("--compat looks at the text alone: give no --machine with it")
     import machines
 
     prepare(not options.no_install)
@@ -118,11 +121,55 @@ def describe(options) -> int:
     with tempfile.TemporaryDirectory(prefix="caprock-") as scratch:
         tree = in_one_line(machines.device_tree, setting, Path(scratch) / "board.dtb", options.no_install or None)
         arguments = ["--machine", options.machine] if options.machine else []
-        for folder in _elf_folders(options.system):
+        arguments += ["--build-dir", str(BUILD)] if options.verb == "check" else []
+        for folder in _elf_folders(options.system, options.settings):
             arguments += ["--elf-dir", str(folder)]
         if getattr(options, "output", None):
             arguments += ["-o", str(options.output)]
-        return _capdl(options.verb, str(options.system), "--dtb", str(tree), *arguments)
+        return _capdl(options.verb, str(options.system), "--dtb", str(tree), *switches, *arguments)
+
+
+def _settings(options) -> list[str]:
+    """The values of parameters as the description tool takes them."""
+    return [word for value in options.settings for word in ("--set", value)]
+
+
+def explain(options) -> int:
+    """Says what a code of the description tool means."""
+    set_up("run", not options.no_install)
+    return _capdl("explain", *filter(None, [options.code]))
+
+
+def report(options) -> int:
+    """Prints what a system takes and who in it may do what: text, JSON or a picture."""
+    if options.svg:
+        set_up("dev", not options.no_install)
+    prepare(not options.no_install)
+    arguments = ["report", str(options.system), "--kernel", str(BUILD / "kernel" / "kernel.elf"), *_settings(options)]
+    for root in (ROOT, BUILD, options.system.parent):
+        arguments += ["--source-root", str(root)]
+    for folder in _elf_folders(options.system, options.settings):
+        arguments += ["--elf-dir", str(folder)]
+    arguments += [f"--{shape}" for shape in ("json", "svg") if getattr(options, shape)]
+    if options.output:
+        arguments += ["-o", str(options.output)]
+    return _with_board(options, arguments)
+
+
+def diff(options) -> int:
+    """Prints what authority changed between two descriptions."""
+    set_up("run", not options.no_install)
+    return _with_board(options, ["diff", str(options.old), str(options.new), *_settings(options)])
+
+
+def _with_board(options, arguments: list[str]) -> int:
+    """Runs the reporting tool with the machine's device tree."""
+    import machines
+
+    with tempfile.TemporaryDirectory(prefix="caprock-") as scratch:
+        setting = machines.Setting(options.machine).checked()
+        tree = in_one_line(machines.device_tree, setting, Path(scratch) / "board.dtb", options.no_install or None)
+        return _capdl(*arguments, "--dtb", str(tree))
 
 
 def chosen_setting(options):
@@ -136,11 +183,11 @@ def chosen_setting(options):
 
 
 @contextmanager
-def built(system: Path, setting, debug: bool = False, offline: bool | None = True):
+def built(system: Path, setting, debug: bool = False, offline: bool | None = True, settings: list[str] = ()):
     """Builds the system of a description for a machine (machines.Setting), from programs that are there; gives it as Built while the block runs.
 
     The payload is a copy: another command may build the same system meanwhile. `debug`: with the debug kernel. `offline`: True takes packages
-    from the cache only, None also from the network. A Finding, after what the tool says, if it cannot be built.
+    from the cache only, None also from the network. `settings`: `NAME=VALUE` for its parameters. A Finding, after what the tool says, if it cannot be built.
     """
     from capdl import build as system_builder
     from capdl.diagnostics import CapdlError
@@ -156,8 +203,8 @@ def built(system: Path, setting, debug: bool = False, offline: bool | None = Tru
             folder.mkdir(parents=True, exist_ok=True)
             tree = in_one_line(machines.device_tree, setting, folder / "board.dtb", offline)
             try:
-                result = system_builder.build_system(system, machine=setting.machine, dtb=tree, elf_dirs=_elf_folders(system), build_dir=BUILD,
-                                                     out_dir=folder)
+                result = system_builder.build_system(system, machine=setting.machine, dtb=tree, elf_dirs=_elf_folders(system, settings),
+                                                     build_dir=BUILD, out_dir=folder, settings=settings)
             except CapdlError as error:
                 sys.stderr.write(str(error))
                 raise Finding(f"{system} cannot be built (the lines above say why)") from error
@@ -166,9 +213,9 @@ def built(system: Path, setting, debug: bool = False, offline: bool | None = Tru
         yield Built(BUILD / "platform" / ("Image-debug" if debug else "Image"), payload, tuple(result.elfs))
 
 
-def _elf_folders(system: Path) -> list[Path]:
+def _elf_folders(system: Path, settings: list[str]) -> list[Path]:
     """Where a description's ELF files are looked for: its own folder's programs first, then the project's."""
-    return [*outside.build_components(system), BUILD / "userland"]
+    return [*outside.build_components(system, settings), BUILD / "userland"]
 
 
 def _debug(options, ready: Built, port: int) -> int:

@@ -32,8 +32,9 @@ BOARD_SOURCE = """
 """
 
 
-def make_elf(segments, entry=0x401000, api_hash=None, machine=183, kind=2, note=True):
-    """An ELF file. segments: (vaddr, content, memory size, flags). api_hash: 8 bytes of the Caprock note; note False: no note."""
+def make_elf(segments, entry=0x401000, api_hash=None, machine=183, kind=2, note=True, meanings=()):
+    """An ELF file. segments: (vaddr, content, memory size, flags). api_hash: 8 bytes of the Caprock note; note False: no note.
+    meanings: of interfaces that the program was compiled with."""
     if api_hash is None:
         from capdl.component_info import layout
         api_hash = layout().api_hash().to_bytes(8, "little")
@@ -48,8 +49,19 @@ def make_elf(segments, entry=0x401000, api_hash=None, machine=183, kind=2, note=
         body = body.ljust(offset - 0x1000, b"\0") + content
         at = 0x1000 + (len(body) + 0xfff) // 0x1000 * 0x1000
     ident = b"\x7fELF\x02\x01\x01".ljust(16, b"\0")
-    head = ident + struct.pack("<HHIQQQIHHHHHH", kind, machine, 1, entry, 64, 0, 0, 64, 56, count, 64, 0, 0)
-    return ((head + headers).ljust(0x800, b"\0") + note_bytes).ljust(0x1000, b"\0") + body
+    sections = section_table(0x1000 + len(body), meanings) if meanings else b""
+    table_at, numbers = (0x1000 + len(body), (64, 3, 2)) if meanings else (0, (64, 0, 0))
+    head = ident + struct.pack("<HHIQQQIHHHHHH", kind, machine, 1, entry, 64, table_at, 0, 64, 56, count, *numbers)
+    return ((head + headers).ljust(0x800, b"\0") + note_bytes).ljust(0x1000, b"\0") + body + sections
+
+
+def section_table(at, meanings):
+    """A table of three sections at offset `at`, and behind it what they hold: nothing, the meanings, and the sections' names."""
+    content = b"".join(text.encode() + b"\0" for text in meanings)
+    names = b"\0.caprock.interfaces\0.shstrtab\0"
+    header = lambda name, kind, offset, size: struct.pack("<IIQQQQIIQQ", name, kind, 0, 0, offset, size, 0, 0, 1, 0)
+    start = at + 3 * 64
+    return header(0, 0, 0, 0) + header(1, 1, start, len(content)) + header(21, 3, start + len(content), len(names)) + content + names
 
 
 def default_elf(**options):

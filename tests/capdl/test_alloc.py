@@ -126,3 +126,54 @@ def test_a_missing_planner_is_named(board, tmp_path):
 
 def test_without_a_device_tree_nothing_is_checked(tmp_path):
     fit.check_fit(tables_of("f[64] = frame (2M)"), "virt", None, tmp_path / "none", tmp_path)
+
+
+MAP = "caprock 1\narch aarch64\nmemory { SIZE at 0x40000000; 2M at 0x50000000 }\nobjects { f[8] = frame (2M) }\n"
+
+
+def placement_of(text, tmp_path, build=BUILD, dtb=None):
+    """The findings of placing a description."""
+    path = tmp_path / "system.cdl"
+    path.write_text(text)
+    spec, diagnostics = driver.load(path, partial=True)
+    assert diagnostics.ok, diagnostics.render()
+    driver.check_placement(spec, diagnostics, build, "virt", dtb)
+    return diagnostics
+
+
+@needs_planner
+def test_a_declared_map_that_is_too_small(tmp_path):
+    """What does not fit is a finding at the object's declaration; with more memory there is none."""
+    found = placement_of(MAP.replace("SIZE", "16M"), tmp_path).findings
+    assert [item.check for item in found] == ["memory-fit"]
+    assert (found[0].place.line, found[0].place.column) == (4, 11)
+    assert found[0].message.startswith("on the declared memory (2 ranges): f[")
+    assert placement_of(MAP.replace("SIZE", "64M"), tmp_path).findings == []
+
+
+@needs_planner
+def test_declared_map_and_board_are_both_asked(board, tmp_path):
+    """Each is told of on its own: the board of the tests has 128 MiB."""
+    text = MAP.replace("SIZE", "16M").replace("f[8]", "f[70]")
+    assert [item.message.split(":")[0] for item in placement_of(text, tmp_path, dtb=board).findings] == ["on the declared memory (2 ranges)", "on virt"]
+
+
+@pytest.mark.parametrize(("ranges", "message"), [
+    ("64M at 0x40000000; 2M at 0x41000000", "the memory at 0x41000000 overlaps that at 0x40000000"),
+    ("2M at 0x40000100", "are no memory (whole pages"), ("0 at 0x40000000", "are no memory"), ("100 at 0x40000000", "are no memory"),
+    ("4G at 0xfffffff0000", "are no memory")])
+def test_maps_that_cannot_be(ranges, message, tmp_path):
+    """A wrong map is a finding of its own, and nothing is placed in it."""
+    found = placement_of(f"caprock 1 memory {{ {ranges} }} objects {{ e = ep }}", tmp_path, build=tmp_path).findings
+    assert [item.check for item in found] == ["memory-map"] and message in found[0].message
+
+
+def test_without_map_and_board_nothing_is_placed(tmp_path):
+    """There is nothing to place it in; no planner is run."""
+    assert placement_of("arch aarch64 objects { f[64] = frame (2M) }", tmp_path, build=tmp_path).findings == []
+
+
+def test_what_cannot_be_lowered_is_told_first(tmp_path):
+    """Placing needs the loader's tables."""
+    found = placement_of("arch aarch64 objects { t = tcb (addr: 4096, affinity: 0) }", tmp_path, build=tmp_path).findings
+    assert [item.check for item in found] == ["emit"]

@@ -132,9 +132,35 @@ def test_fills_know_how_their_frames_are_mapped(tmp_path):
     spec = load(TABLES + 'f = frame (4k, fill: [{16 32 CDL_FrameFill_FileData "data" 8}, {64 0 CDL_FrameFill_FileData "data" 0}]) '
                          "g = frame (4k, fill: [{0 4096 CDL_FrameFill_BootInfo CDL_FrameFill_BootInfo_FDT 100}])",
                 TREE + " v3 { 0: f (RG)  1: g (R, uncached) }", folder=tmp_path)
-    code, tree = lower.lower(spec).fills
-    assert (code.offset, code.length, code.file, code.file_offset, code.executable, code.uncached) == (16, 32, "data", 8, True, False)
+    tables = lower.lower(spec)
+    page, tree = *tables.page_frames, *tables.fills
+    assert (names(tables, page.frame), page.page, page.executable, page.uncached) == (["f"], 0, True, False)
+    assert tables.pages == [(lower.PagePart(16, 32, "data", 8),)]
     assert (tree.source, tree.file_offset, tree.executable, tree.uncached) == ("DeviceTree", 100, False, True)
+
+
+def test_what_becomes_of_a_page_of_the_image(tmp_path):
+    """One frame of each content, if the kernel's untypeds are where it would be placed; equal ones are copies, all others are filled."""
+    (tmp_path / "data").write_bytes(bytes(8192))
+    part = 'CDL_FrameFill_FileData "data"'
+    spec = load(f"u = ut (13 bits) {{ inner = frame (4k, fill: [{{0 16 {part} 0}}])  other = frame (4k, fill: [{{0 16 {part} 4}}]) }} "
+                f"a = frame (4k, fill: [{{0 16 {part} 0}}]) b = frame (4k, fill: [{{0 16 {part} 0}}]) c = frame (4k, fill: [{{8 16 {part} 0}}]) "
+                f"d = frame (4k) e = frame (2M, fill: [{{0 16 {part} 0}}]) f = frame (4k, paddr: 0x40000000, fill: [{{0 16 {part} 0}}]) k = cnode (4 bits)",
+                "k { 1: u }", folder=tmp_path)
+    tables = lower.lower(spec)
+    assert names(tables, *(item.frame for item in tables.page_frames)) == ["a", "c"] == [item.name for item in tables.objects[:2]]
+    assert [(names(tables, item.frame)[0], item.source, item.offset, item.length, item.file_offset) for item in tables.fills] == [
+        ("inner", "Page", 0, 16, 0), ("other", "Embedded", 0, 16, 4), ("b", "Page", 0, 16, 0), ("e", "Embedded", 0, 16, 0), ("f", "Embedded", 0, 16, 0)]
+    placed = {index for group in tables.groups for index in range(group.first, group.first + group.count)}
+    assert placed == set(range(2, len(tables.objects)))
+
+
+def test_pages_of_the_image_are_padded_with_zeros(tmp_path):
+    (tmp_path / "data").write_bytes(bytes(range(1, 101)))
+    part = 'CDL_FrameFill_FileData "data"'
+    spec = load(f"a = frame (4k, fill: [{{10 3 {part} 5}}, {{4094 2 {part} 0}}]) b = frame (4k, fill: [{{0 1 {part} 99}}])", folder=tmp_path)
+    content = emit.page_contents(spec, lower.lower(spec).pages)
+    assert content == bytes(10) + bytes((6, 7, 8)) + bytes(4081) + bytes((1, 2)) + bytes((100,)) + bytes(4095)
 
 
 # Capabilities ---------------------------------------------------------------------------------------------------------------------------
@@ -331,8 +357,8 @@ def test_close_ranges_are_joined():
 def test_equal_files_are_embedded_once(tmp_path):
     (tmp_path / "one").write_bytes(b"x" * 8192)
     (tmp_path / "two").write_bytes(b"x" * 8192)
-    spec = load('f = frame (4k, fill: [{0 4096 CDL_FrameFill_FileData "one" 0}]) '
-                'g = frame (4k, fill: [{0 4000 CDL_FrameFill_FileData "two" 4096}])',
+    spec = load('f = frame (2M, fill: [{0 4096 CDL_FrameFill_FileData "one" 0}]) '
+                'g = frame (2M, fill: [{0 4000 CDL_FrameFill_FileData "two" 4096}])',
                 folder=tmp_path)
     blobs, fills = emit.embed(spec, lower.lower(spec).fills, tmp_path)
     assert [(blob.path, blob.start, blob.length) for blob in blobs] == [("one", 0, 8096)]
@@ -357,7 +383,7 @@ def test_the_hash_covers_text_and_files(tmp_path):
 # The image ------------------------------------------------------------------------------------------------------------------------------
 
 SYSTEM = (TABLES + THREAD.replace("v = pgd ", "") + "u = ut (16 bits) { k = frame (4k) } i = arm_irq (trigger: level, target: 0) "
-          'x = frame (4k, fill: [{8 100 CDL_FrameFill_FileData "data" 24}])',
+          'x = frame (4k, fill: [{8 100 CDL_FrameFill_FileData "data" 24}]) y = frame (2M, fill: [{8 100 CDL_FrameFill_FileData "data" 24}])',
           TREE + " v3 { 0: x (RG)  1: f (RW) } c { 1: e (W, badge: 3)  2: u  3: i } i { 0: n (badge: 1) } "
           "t { cspace: c  vspace: v  ipc_buffer_slot: f (RW)  sc_slot: s  fault_ep_slot: e (WG, badge: 5) }", "33: i")
 
@@ -400,6 +426,17 @@ def test_content_stands_in_the_image_as_in_the_file(tmp_path):
         start = symbol["st_value"] - section["sh_addr"]
         assert section.data()[start:start + 100] == (tmp_path / "a" / "data").read_bytes()[24:124]
     assert symbol["st_value"] % 16 == 24 % 16
+
+
+@needs_build
+def test_pages_that_become_frames_stand_on_pages_of_the_image(tmp_path):
+    root = make_root(tmp_path / "a")
+    with root.elf.open("rb") as stream:
+        elf = ELFFile(stream)
+        start = elf.get_section_by_name(".symtab").get_symbol_by_name("image_pages")[0]["st_value"]
+        section = elf.get_section_by_name(".pages")
+        assert section["sh_addr"] == start and start % 4096 == 0 and section["sh_size"] == 4096 * len(root.tables.pages)
+        assert section.data() == bytes(8) + (tmp_path / "a" / "data").read_bytes()[24:124] + bytes(4096 - 108)
 
 
 @needs_build
@@ -453,6 +490,7 @@ int main() {
     for (const auto& item : s.interrupts)
         std::printf("interrupt %u %u %llu %u %llu\n", item.object, item.number, static_cast<Number>(item.trigger), item.notification,
                     Number{item.badge});
+    for (const auto& item : s.page_frames) std::printf("page %u %u %d %d\n", item.frame, item.page, item.executable, item.uncached);
     for (const auto& item : s.fills) std::printf("fill %u %u %u %u\n", item.frame, item.offset, item.length, item.bytes[0]);
     for (const auto& item : s.address_spaces) std::printf("space %u %u\n", item.vspace, item.pool);
     for (const auto& item : s.table_mappings) std::printf("table %u %u %llu\n", item.vspace, item.table, Number{item.address});
@@ -487,6 +525,7 @@ def test_the_compiled_tables_say_what_was_lowered(tmp_path):
     expected += [f"object {item.bits} {-1 if item.paddr is None else item.paddr}" for item in tables.objects] + ["object 12 -1"]
     expected += [f"group {item.parent} {item.first} {item.count}" for item in tables.groups]
     expected += [f"interrupt {item[0]} {item[1]} {['Level', 'Edge'].index(item[2])} {item[3]} {item[4]}" for item in tables.interrupts]
+    expected += [f"page {item.frame} {item.page} {item.executable:d} {item.uncached:d}" for item in tables.page_frames]
     data = (tmp_path / "a" / "data").read_bytes()
     expected += [f"fill {item.frame} {item.offset} {item.length} {data[item.file_offset]}" for item in tables.fills]
     expected += [f"space {item[0]} {item[1]}" for item in tables.address_spaces]

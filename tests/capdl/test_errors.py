@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Every diagnostic, provoked: a source text in which `¦` marks the place, the check that must speak, and a part of its message."""
 
+import ast
+import re
+
 import pytest
-from capdl_support import default_elf, make_elf
+from capdl_support import ROOT, default_elf, make_elf
 
 import capdl
 from capdl import checks, component_checks
 from capdl.driver import load_text
+from capdl.explanations import EXPLANATIONS
 
 MARK = "¦"
 
@@ -27,7 +31,7 @@ OBJECT_ERRORS = [
     ("syntax", f"{OBJ} a = ¦epp }}", "unknown object type 'epp'"),
     ("syntax", f"{OBJ} ¦caps = ep }}", "reserved word 'caps'"),
     ("syntax", f"{OBJ} ¦§ = ep }}", "found '§'"),
-    ("syntax", f"{OBJ} a = ep ¦{{ }} }}", "only an untyped (ut) covers objects"),
+    ("syntax", f"{OBJ} a = ep ¦{{ b }} }}", "only an untyped (ut) covers objects"),
     ("syntax", f"{OBJ} a = frame (4¦) }}", "expected 'bits', 'k' or 'M'"),
     ("syntax", f"{OBJ} a = tcb (¦colour: 3) }}", "unknown parameter 'colour'"),
     ("syntax", f"{OBJ} a = tcb (resume: ¦yes) }}", "expected True or False"),
@@ -208,15 +212,18 @@ def one(items):
 
 BASE = 'elf "a.elf"; prio 1; budget 1ms/2ms; '
 COMPONENT_ERRORS = [
+    ("syntax", "caprock 1 memory { 4k ¦0x1000 }", "expected 'at'"),
+    ("syntax", "caprock 1 memory { ¦at 0x1000 }", "expected the size of memory"),
     ("syntax", "caprock ¦2", "expected 'caprock 1'"),
     ("syntax", "caprock 1 ¦policy { }", "expected a section (include, interface, components"),
     ("syntax", "caprock 1 arch aarch64 ¦arch aarch64", "given twice"),
     ("syntax", "caprock 1 interface ¦a-b { }", "cannot be the interface's name"),
     ("syntax", "caprock 1 interface I { ¦a.b() }", "cannot be a method's name"),
     ("syntax", "caprock 1 interface I { m(¦u64 a) }", "expected in, out or inout"),
+    ("syntax", "caprock 1 interface I { struct S { u8 a¦[4] } }", "stands behind the type (u8[n] a)"),
     ("syntax", "caprock 1 interface I { m(in ¦u65 a) }", "unknown type 'u65'"),
     ("syntax", "caprock 1 interface I { m(in bytes[¦961] a) }", "out of range (1 to 960)"),
-    ("syntax", "caprock 1 interface I { m(inout bytes[4¦] a) }", "bytes travel one way"),
+    ("syntax", "caprock 1 interface I { m(inout ¦cap a) }", "a capability travels one way"),
     ("syntax", "caprock 1 interface I { m() -> ¦bytes[4] }", "use an 'out' parameter"),
     ("syntax", "caprock 1 interface I { m ¦}", "expected '(' after the method's name"),
     ("syntax", one("¦colour 3"), "unknown item 'colour'"),
@@ -246,6 +253,7 @@ COMPONENT_ERRORS = [
     ("message-length", "caprock 1 interface I { ¦m(in bytes[960] a) }", "takes 121 words; a message has at most 120"),
     ("message-length", "caprock 1 interface I { ¦m(out bytes[952] a) -> u64 m2(out u8 b, out bytes[944] a) }",
      "the reply of 'I.m' takes 121 words"),
+    ("message-caps", "caprock 1 interface I { m(in cap a, ¦in cap b) }", "a message hands over one"),
     ("component-names", GOOD % ("", "") + "components { ¦c = component { " + BASE + "} }", "declared twice"),
     ("component-names", one(BASE + "args { a: 1, ¦a: 2 }"), "two arguments 'a'"),
     ("component-names", one(BASE + "¦prio 2"), "has 'prio' twice"),
@@ -264,6 +272,10 @@ COMPONENT_ERRORS = [
     ("component-passive", f'{HEAD}components {{ ¦p = component {{ elf "a.elf"; prio 1; passive; provides i: I; uses j: J }} '
      f"a = component {{ {BASE} provides j: J; uses k: I }} }} connect {{ call p.j -> a.j call a.k -> p.i }}",
      "'p' is passive and has to be ready before those who call it"),
+    ("priority-order", GOOD.replace("prio 1", "prio 3").replace("call c.i", "¦call c.i") % ("", ""), "calls 's' of priority 2"),
+    ("call-cycle", GOOD.replace("consumes n", "consumes n; prio 2; uses j: J").replace("prio 2; budget", "budget").replace("prio 1", "prio 2; provides j: J")
+     % ("", "; ¦call s.j -> c.j"), "calls lead in a circle: c -> s -> c"),
+    ("call-cycle", one(BASE + "provides i: I; uses i: I") + " connect { ¦call c.i -> c.i }", "calls lead in a circle: c -> c"),
     ("component-ranges", one('elf "a.elf"; budget 1ms/2ms; ¦prio 256'), "above the highest priority"),
     ("component-ranges", one('elf "a.elf"; prio 1; ¦budget 3ms/2ms'), "above the period"),
     ("component-ranges", one('elf "a.elf"; prio 1; ¦budget 0ms/2ms'), "the budget is 0"),
@@ -275,6 +287,8 @@ COMPONENT_ERRORS = [
     ("component-ranges", one(BASE + "¦domain 16"), "domain 16 does not exist (0 to 15)"),
     ("component-ranges", one('prio 1; budget 1ms/2ms; ¦elf "../a.elf"'), "no plain file name"),
     ("unknown-interface", one(BASE + "provides ¦k: K"), "unknown interface 'K'"),
+    ("wcet", 'caprock 1 interface I { m() wcet 2ms n() wcet 1ms } components { p = component { elf "a.elf"; prio 1; passive; provides i: I } '
+     f"a = component {{ {BASE} uses i: I }} }} connect {{ ¦call a.i -> p.i }}", "'I.m' takes up to 2000 us on its caller's time, and 'a' has 1000 us"),
     ("fault-handler", one(BASE + "¦faults to x"), "unknown component 'x'"),
     ("fault-handler", one(BASE + "¦faults to c"), "cannot handle its own faults"),
     ("notification-bits", f"{HEAD}components {{ ¦c = component {{ {BASE}" + " ".join(f"consumes n{i};" for i in range(65)) + "} }",
@@ -394,11 +408,59 @@ def test_good_system_is_good(broken_programs, board, tmp_path):
     assert len(spec.components) == 2
 
 
+COMPONENT_WARNINGS = [
+    ("core-load", GOOD.replace("s = component", "¦s = component").replace("budget 1ms/2ms; provides", "budget 1001us/2ms; provides") % ("", ""),
+     "the components of core 0 have 100.05% of its time"),
+    ("unused-interface", GOOD.replace("provides i: I;", "provides i: I; provides ¦j: J;") % ("", ""), "nobody calls 's.j'"),
+]
+
+
+@pytest.mark.parametrize(("check", "text", "message"), COMPONENT_WARNINGS, ids=[item[0] for item in COMPONENT_WARNINGS])
+def test_component_warnings(check, text, message, broken_programs, board, tmp_path):
+    """What is doubtful is told, and does not stop the build."""
+    source, line, column = split(text)
+    path = tmp_path / "test.cdl"
+    path.write_text(source)
+    _, diagnostics = capdl.load(path, elf_dirs=[broken_programs], dtb=board, out_dir=tmp_path)
+    assert [(item.check, item.severity, item.place.line, item.place.column) for item in diagnostics.findings] == [(check, "warning", line, column)]
+    assert message in diagnostics.render() and diagnostics.ok
+
+
+def test_time_without_a_promise_is_no_load(broken_programs, board, tmp_path):
+    """Budgets of a whole period, and other cores, do not count."""
+    path = tmp_path / "test.cdl"
+    more = "".join(f'x{i} = component {{ elf "a.elf"; prio 1; {setting} }} ' for i, setting in enumerate(("budget 5ms/5ms", "budget 2ms/3ms; core 1")))
+    path.write_text(GOOD.replace("components {", "components { " + more) % ("", ""))
+    _, diagnostics = capdl.load(path, elf_dirs=[broken_programs], dtb=board, out_dir=tmp_path)
+    assert not diagnostics.findings, diagnostics.render()
+
+
 def test_every_check_is_provoked():
     """No registered check is without a test here."""
-    provoked = {item[0] for item in OBJECT_ERRORS + COMPONENT_ERRORS}
+    provoked = {item[0] for item in OBJECT_ERRORS + COMPONENT_ERRORS + COMPONENT_WARNINGS}
     registered = {item.name for item in checks.CHECKS} | {item.name for item in component_checks.COMPONENT_CHECKS}
     assert registered <= provoked
+
+
+def codes_in_use():
+    """The codes that the package gives findings: registered checks, and constant arguments of what reports."""
+    codes = {item.name for item in checks.CHECKS} | {item.name for item in component_checks.COMPONENT_CHECKS}
+    for path in (ROOT / "capdl").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("error", "strict_error", "warning", "report"):
+                last = node.args[-1] if node.args else None
+                if isinstance(last, ast.Constant) and isinstance(last.value, str) and re.fullmatch(r"[a-z]+(-[a-z]+)*", last.value):
+                    codes.add(last.value)
+    return codes
+
+
+def test_every_code_is_explained():
+    """`explain` knows every code, and explains none that nobody uses."""
+    in_use = codes_in_use()
+    assert len(in_use) > 80
+    assert in_use - EXPLANATIONS.keys() == set()
+    # Codes of the reference tool's verdict and of the lexer are not constant arguments.
+    assert EXPLANATIONS.keys() - in_use <= {"syntax", "number-range"}
 
 
 def test_strict_checks_become_warnings():
@@ -488,3 +550,14 @@ def test_not_utf8(tmp_path):
     (tmp_path / "main.cdl").write_bytes(b"caprock 1 \xff")
     _, diagnostics = capdl.load(tmp_path / "main.cdl")
     assert "is no UTF-8 text" in diagnostics.render()
+
+
+def test_errors_of_all_kinds_in_one_run(tmp_path):
+    """Components, names and objects are checked in one run; nothing is said to be missing because something else was not understood."""
+    path = tmp_path / "test.cdl"
+    path.write_text("caprock 1\ncomponents { a = component { prio 300 } }\nobjects { c = cnode (2 bits) e = ep t = tcb (resume: True) i = irq }\n"
+                    "caps { c { nothing 9: e i } }\nirq maps { 40: typo }\n")
+    _, diagnostics = capdl.load(path, partial=True)
+    found = {(item.check, item.place.line) for item in diagnostics.findings}
+    assert found == {("component-settings", 2), ("component-ranges", 2), ("object-parameters", 3), ("unknown-name", 4), ("cnode-slot", 4),
+                     ("unknown-name", 5)}

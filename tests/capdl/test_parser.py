@@ -2,30 +2,29 @@
 """Lexing and parsing: tokens, comments, numbers, the syntax tree, formatting, speed by counting, and no crash on any input."""
 
 import sys
-import tempfile
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import capdl
 from capdl import syntax
-from capdl.diagnostics import Diagnostics
+from capdl.compat.verdict import judge
+from capdl.diagnostics import Diagnostics, Source
 from capdl.driver import load_text
 from capdl.formatting import format_text
 from capdl.lexer import Tokens, number_value
 from capdl.parser import parse_text
 from capdl.printing import canonical_text
 from capdl_support import GOLDEN, ROOT
+from robustness import examine_file, examine_text
 
 
 def test_tokens():
     """Names contain - _ @ and dots; ranges are no dots of names; comments nest."""
     tokens = Tokens("a-b.c@1 [3..0x1F] /* x /* y */ \" */ -> 4k -- rest\n<é>;")
-    assert tokens.texts == ["a-b.c@1", "[", "3", "..", "0x1F", "]", "->", "4", "k", "<", "é", ">", ";", ""]
+    assert tokens.texts == ["a-b.c@1", "[", "3", "..", "0x1F", "]", "->", "4", "k", "<", "é", ">", ";", "", ""]
     assert tokens.kinds[:6] == ["name", "[", "number", "..", "number", "]"]
-    assert tokens.kinds[-1] == "end" and tokens.unclosed_comment is None
+    assert tokens.kinds[-2:] == ["end", "end"] and tokens.unclosed_comment is None
 
 
 def test_unclosed_comment():
@@ -139,28 +138,10 @@ WORDS = ["arch", "aarch64", "objects", "caps", "irq maps", "cdt", "domains", "{"
          "/*", "*/", "--", "\n", "é", "\""]
 
 
-def run_as_file(text):
-    """The component level too, which wants a file."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "test.cdl"
-        path.write_text(text, encoding="utf-8", errors="replace")
-        spec, diagnostics = capdl.load(path, partial=True)
-        diagnostics.render()
-        if diagnostics.ok:
-            assert load_text(canonical_text(spec))[1].ok
-
-
 def run(text):
-    """All phases on a text; gives whether it is free of errors."""
-    run_as_file(text)
-    spec, diagnostics = load_text(text, loadable=True)
-    diagnostics.render()
-    if diagnostics.ok:
-        canonical = canonical_text(spec)
-        again, repeated = load_text(canonical)
-        assert repeated.ok, f"{canonical}\n{repeated.render()}"
-        assert canonical_text(again) == canonical
-    return diagnostics.ok
+    """Everything that holds for any text."""
+    examine_file(text.encode("utf-8", "replace"))
+    examine_text(text)
 
 
 FUZZ = settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -220,8 +201,24 @@ def large_system(count):
     return f"arch aarch64\nobjects {{\n{frames}{table_objects}}}\ncaps {{\n{caps}}}\n"
 
 
-def calls_for(count):
-    """Function calls, Python's and built-in ones, that parsing, checking and printing a system of `count` frames takes."""
+def check_and_print(text):
+    """What `elaborate` does."""
+    spec, diagnostics = load_text(text, loadable=False)
+    assert diagnostics.ok and canonical_text(spec).count("(RW)") == text.count("(RW)")
+
+
+def judge_it(text):
+    """What `check --compat` does beside."""
+    assert judge(Source("<text>", text)).ok
+
+
+def format_it(text):
+    """What `fmt` does beside."""
+    assert format_text(text).count("(RW)") == text.count("(RW)")
+
+
+def calls_for(work, count):
+    """Function calls, Python's and built-in ones, that work on a system of `count` frames takes."""
     text = large_system(count)
     calls = 0
 
@@ -230,16 +227,15 @@ def calls_for(count):
         calls += event in ("call", "c_call")
     sys.setprofile(count_call)
     try:
-        spec, diagnostics = load_text(text, loadable=False)
-        canonical = canonical_text(spec)
+        work(text)
     finally:
         sys.setprofile(None)
-    assert diagnostics.ok and canonical.count("(RW)") == count
     return calls
 
 
-def test_work_grows_linearly():
+@pytest.mark.parametrize("work", [check_and_print, judge_it, format_it])
+def test_work_grows_linearly(work):
     """Twice the system is twice the work, and 20,000 frames stay within what takes two seconds (some four million calls)."""
-    small, large = calls_for(1000), calls_for(2000)
+    small, large = calls_for(work, 1000), calls_for(work, 2000)
     assert large < 2.1 * small
     assert large * 10 < 6_000_000

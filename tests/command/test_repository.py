@@ -16,7 +16,7 @@ LONGEST_LINE = 160
 
 def project_files() -> list[Path]:
     """Every file of the project that is not made by a build or a tool."""
-    skipped = re.compile(r"^(build[^/]*|\.git|\.hypothesis|\.pytest_cache)/|(^|/)__pycache__/")
+    skipped = re.compile(r"^(build[^/]*|\.git)/|(^|/)(__pycache__|\.hypothesis|\.pytest_cache)/")
     names = (str(path.relative_to(ROOT)) for path in ROOT.rglob("*") if path.is_file())
     return [ROOT / name for name in sorted(names) if not skipped.search(name)]
 

@@ -51,8 +51,8 @@ def test_check_accepts_the_projects_systems():
 
 def test_elaborated_text_elaborates_to_itself(tmp_path):
     once, twice = tmp_path / "once.cdl", tmp_path / "twice.cdl"
-    assert caprock("elaborate", HELLO, "-o", once).returncode == 0
-    done = caprock("elaborate", once, "-o", twice)
+    assert caprock("elaborate", HELLO, "--canonical", "-o", once).returncode == 0
+    done = caprock("elaborate", once, "--canonical", "-o", twice)
     assert done.returncode == 0, done.stderr
     assert once.read_text(encoding="utf-8") == twice.read_text(encoding="utf-8") != ""
 
@@ -85,3 +85,28 @@ def test_gdb_stops_at_the_kernels_entry_with_symbols_of_both_worlds():
     assert "0xffffffff8" in done.stdout
     assert "void start_core(" in done.stdout  # its source
     assert '"userland/drivers/uart/main.cc" starts at' in done.stdout  # a component's
+
+
+def test_report_counts_the_code_that_each_component_relies_on():
+    done = caprock("report", HELLO, "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    client = next(item for item in report["subjects"] if item["name"] == "client")
+    assert client["relies_on"] == ["client", "console", "greeter", "supervisor", "timer", "kernel"]
+    assert client["trusted"]["lines"] > report["kernel"]["lines"] > client["code"]["lines"] > 50
+    assert "userland/apps/hello/client.cc" in client["code"]["files"] and "userland/servers/console/main.cc" in client["trusted"]["files"]
+
+
+def test_diff_fails_when_authority_is_gained(tmp_path):
+    new = tmp_path / "hello.cdl"
+    new.write_text(HELLO.read_text(encoding="utf-8").replace("uses greeter: Greeter; uses console: Console", "uses greeter: Greeter; uses console: Console; "
+                   "uses system: System").replace("call client.console", "call client.system -> console.system\n  call client.console"), encoding="utf-8")
+    gained = caprock("diff", HELLO, new)
+    assert gained.returncode == 1 and gained.stdout == "client\n  + calls console_ep: system (WP)\n", gained.stdout + gained.stderr
+    new.write_text(HELLO.read_text(encoding="utf-8").replace("emits supervisor", "emits supervisor; emits client").replace(
+        "uses greeter: Greeter; uses console: Console\n", "uses greeter: Greeter; uses console: Console; consumes alarm\n").replace(
+        "notify timer.supervisor", "notify timer.client -> client.alarm\n  notify timer.supervisor"), encoding="utf-8")
+    gained = caprock("diff", HELLO, new)
+    assert gained.returncode == 1 and "timer\n  + signals client\n" in gained.stdout, gained.stdout + gained.stderr
+    lost = caprock("diff", new, HELLO)
+    assert lost.returncode == 0 and "timer\n  - signals client\n" in lost.stdout

@@ -63,6 +63,11 @@ def caprock(*arguments, **environment):
     (("fuzz", "kernel", "--replay", "1", "--ops", "5"), 2, "neither --ops nor --guided"),
     (("fuzz", "kernel", "--target", "--replay", str(ROOT / "README.md")), 2, "--target replays a seed"),
     (("fuzz", "kernel", "--guided", "5", "--target"), 2, "neither --target nor --ops"),
+    (("fuzz", "kernel", "--inputs", "5"), 2, "--inputs is for capdl"),
+    (("fuzz", "capdl", "--ops", "5"), 2, "--ops is for the kernel"),
+    (("fuzz", "capdl", "--replay", "README.md", "--inputs", "5"), 2, "give no --inputs"),
+    (("fuzz", "capdl", "--replay", "nowhere.cdl"), 2, "nowhere.cdl: no such file"),
+    (("check", "--compat", "--machine", "virt", str(ROOT / "systems" / "hello.cdl")), 2, "give no --machine"),
 ])
 def test_wrong_usage_is_one_line(arguments, status, words):
     done = caprock(*arguments)
@@ -82,7 +87,8 @@ def test_version_is_that_of_the_build_system():
 def test_help_names_every_verb():
     done = caprock("help")
     assert done.returncode == 0
-    for verb in ("run", "test", "fuzz", "lockstep", "trace", "build", "image", "gdb", "check", "elaborate", "fmt", "new", "setup", "doctor", "size", "help"):
+    for verb in ("run", "test", "fuzz", "lockstep", "trace", "build", "image", "gdb", "check", "explain", "elaborate", "fmt", "report", "diff", "new",
+                 "setup", "doctor", "size", "help"):
         assert f"\n    {verb}" in done.stdout
 
 

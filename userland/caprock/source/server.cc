@@ -5,11 +5,13 @@
 
 namespace caprock {
 
-void Server::check_interface(Text provide, Text interface) const
+void Server::check_interface(Text provide, Text interface, uint64_t meaning) const
 {
-    const Text described = entry_text(self_.get(ComponentEntryKind::Provides, provide));
-    if (!described.empty() && !(described == interface))
-        panic("`provides {}` is {}, not {}", provide, described, interface);
+    const ComponentEntry& entry = self_.get(ComponentEntryKind::Provides, provide);
+    if (!(entry_text(entry) == interface))
+        panic("`provides {}` is {}, not {}", provide, entry_text(entry), interface);
+    if (entry.size != meaning)
+        panic("`provides {}`: the program has another {}", provide, interface);
 }
 
 void Server::add_service(uint64_t index, ServiceEntry entry)
@@ -84,6 +86,7 @@ void Server::run()
         ipc_exchange(answer ? abi::Syscall::ReplyRecv : abi::Syscall::Recv, info.endpoint, packet, info.reply,
                      abi::syscall_flag_require_donation);
         answer = handle(packet);
+        drop_cap(packet);
     }
 }
 

@@ -86,6 +86,20 @@ private:
     size_t size_ = 0;
 };
 
+/// `count` objects by value: what an array of an interface becomes.
+template <class T, size_t count>
+struct Array {
+    T items[count] {};
+
+    static constexpr size_t size() { return count; }
+    constexpr T& operator[](size_t index) { return items[index]; }
+    constexpr const T& operator[](size_t index) const { return items[index]; }
+    constexpr T* begin() { return items; }
+    constexpr T* end() { return items + count; }
+    constexpr const T* begin() const { return items; }
+    constexpr const T* end() const { return items + count; }
+};
+
 /// Up to `capacity` bytes by value: what a method's `bytes[capacity]` parameter becomes.
 template <size_t capacity_bytes>
 class Buffer {

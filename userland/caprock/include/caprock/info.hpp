@@ -19,7 +19,7 @@ inline Text entry_text(const ComponentEntry& entry) { return Text::from_field(en
 constexpr Text kind_name(ComponentEntryKind kind)
 {
     constexpr const char* names[] = {"entry", "uses", "provides", "emits", "consumes", "region", "device", "irq", "faults of", "client",
-        "argument", "grant"};
+        "argument", "grant", "receive"};
     const auto index = static_cast<uint64_t>(kind);
     return index < sizeof names / sizeof names[0] ? names[index] : names[0];
 }

@@ -12,8 +12,12 @@ inline Packet ipc_packet()
 {
     Packet packet;
     packet.memory = caprock_ipc_buffer->msg;
+    packet.caps = caprock_ipc_buffer->caps_or_badges;
     return packet;
 }
+
+/// Notes the capability that came with `packet`, and makes the next free slot the one for the next capability.
+void note_received_cap(Packet& packet);
 
 /// One system call with all message registers; the result replaces the packet.
 /// @param flags  0, or abi::syscall_flag_require_donation
@@ -22,6 +26,8 @@ inline void ipc_exchange(abi::Syscall number, uint64_t destination, Packet& pack
     uint64_t badge = destination;
     caprock_trap(static_cast<uint64_t>(number) | flags, &badge, &packet.info.raw, packet.registers, reply, 0);
     packet.badge = badge;
+    if (packet.info.extra_caps() != 0)
+        note_received_cap(packet);
 }
 
 /// The transport of generated clients: calls on an endpoint.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What generated interface headers stand on: the result of a remote call, and reading and writing messages word by word.
-// Wire format: label = 1 + index of the method; request words are the in and inout scalars, then each bytes parameter as its
-// length and its bytes packed little-endian; a reply has label 0, the returned value, out and inout scalars, out bytes.
+// Wire format: label = 1 + index of the method; request words are the in and inout scalars, structs field by field and arrays, then each bytes
+// parameter as its length and its bytes packed little-endian; a reply has label 0, the returned value, and the out and inout parameters likewise.
+// Elements of arrays of scalars are packed little-endian, those of arrays of structs follow each other. A capability travels as such.
 #pragma once
 
 #include <caprock/abi.hpp>
@@ -32,6 +33,8 @@ enum class RpcError : uint64_t {
     Busy = 261,
     /// The server does not do it for this client, or not at all.
     Refused = 262,
+    /// The capability that belongs to the message did not come: its sender may not grant, or the receiver has no free slot for it.
+    MissingCap = 263,
     /// First number for errors of an interface's own.
     First = 1024,
 };
@@ -81,10 +84,72 @@ struct Packet {
     uint64_t registers[abi::ipc_register_words] {};
     /// IPCBuffer.msg; its words 0 to 11 are not used.
     uint64_t* memory = nullptr;
+    /// IPCBuffer.caps_or_badges; its first word names the capability that is sent.
+    uint64_t* caps = nullptr;
+    /// Slot of a capability that came, until somebody takes it over; 0 for none.
+    uint64_t received_slot = 0;
+    /// The badge of a capability to the receiver's own endpoint, which comes as no more than that; 0 for none.
+    uint64_t received_badge = 0;
 
     /// Word `index`, below abi::ipc_message_words.
     uint64_t word(size_t index) const { return index < abi::ipc_register_words ? registers[index] : memory[index]; }
     void set_word(size_t index, uint64_t value) { (index < abi::ipc_register_words ? registers[index] : memory[index]) = value; }
+};
+
+/// How often a client makes a call that is idempotent, when its reply is lost.
+inline constexpr unsigned idempotent_attempts = 3;
+
+/// Deletes a received capability and makes its slot free for the next one. The SDK has it; tests on the host bring their own.
+void release_cap(uint64_t slot);
+
+/// Releases a capability that came with a message without being asked for.
+inline void drop_cap(Packet& packet)
+{
+    if (packet.received_slot != 0)
+        release_cap(packet.received_slot);
+    packet.received_slot = 0;
+}
+
+/// A capability that came with a message. It is deleted at the end of this object's life, unless `keep` was called.
+class ReceivedCap {
+public:
+    ReceivedCap() = default;
+    ReceivedCap(const ReceivedCap&) = delete;
+    ReceivedCap& operator=(const ReceivedCap&) = delete;
+    ~ReceivedCap() { reset(); }
+
+    /// Takes over what came with `packet`, if anything.
+    void take(Packet& packet)
+    {
+        reset();
+        slot_ = packet.received_slot;
+        badge_ = packet.received_badge;
+        packet.received_slot = 0;
+    }
+    /// True when a capability came.
+    bool came() const { return slot_ != 0 || badge_ != 0; }
+    /// Its slot; 0 when it is one to the receiver's own endpoint, of which only the badge comes.
+    uint64_t slot() const { return slot_; }
+    /// The badge of a capability to the receiver's own endpoint, else 0.
+    uint64_t badge() const { return badge_; }
+    /// The slot, which now is the caller's to release.
+    uint64_t keep()
+    {
+        const uint64_t slot = slot_;
+        slot_ = 0;
+        return slot;
+    }
+
+private:
+    void reset()
+    {
+        if (slot_ != 0)
+            release_cap(slot_);
+        slot_ = badge_ = 0;
+    }
+
+    uint64_t slot_ = 0;
+    uint64_t badge_ = 0;
 };
 
 /// Words that `size` bytes occupy in a message, without the word for their length.
@@ -114,12 +179,37 @@ public:
         }
     }
 
+    /// Appends an array of scalars, packed.
+    template <class T, size_t count>
+    void put_array(const Array<T, count>& array)
+    {
+        constexpr size_t per_word = 8 / sizeof(T);
+        for (size_t start = 0; start < count; start += per_word) {
+            uint64_t word = 0;
+            for (size_t i = start; i < count && i < start + per_word; ++i)
+                word |= (static_cast<uint64_t>(array[i]) & element_mask<T>) << (i - start) * 8 * sizeof(T);
+            put(word);
+        }
+    }
+
+    /// Sends the capability in `slot` along.
+    void put_cap(uint64_t slot)
+    {
+        packet_.caps[0] = slot;
+        caps_ = 1;
+    }
+
     /// Makes the message info; nothing may be appended afterwards.
-    void finish(uint64_t label) { packet_.info = abi::MessageInfo::make(length_, 0, 0, label); }
+    void finish(uint64_t label) { packet_.info = abi::MessageInfo::make(length_, caps_, 0, label); }
+
+    /// The bits of a word that an element of an array takes.
+    template <class T>
+    static constexpr uint64_t element_mask = ~uint64_t {0} >> (64 - 8 * sizeof(T));
 
 private:
     Packet& packet_;
     size_t length_ = 0;
+    uint64_t caps_ = 0;
 };
 
 /// Reads a packet from the front and remembers the first error; after one everything reads as zero.
@@ -158,6 +248,25 @@ public:
                 word = take_word();
             bytes.data()[i] = static_cast<uint8_t>(word);
         }
+    }
+
+    /// Takes an array of scalars. BadArgument when an element is no value of T or an unused byte is not zero.
+    template <class T, size_t count>
+    void take_array(Array<T, count>& array)
+    {
+        constexpr size_t per_word = 8 / sizeof(T);
+        uint64_t word = 0;
+        for (size_t i = 0; i < count; ++i) {
+            if (i % per_word == 0)
+                word = take_word();
+            const uint64_t bits = word & PacketWriter::element_mask<T>;
+            array[i] = static_cast<T>(bits);
+            if ((static_cast<uint64_t>(array[i]) & PacketWriter::element_mask<T>) != bits)
+                fail(RpcError::BadArgument);
+            word = per_word == 1 ? 0 : word >> 8 * sizeof(T) % 64;
+        }
+        if (word != 0)
+            fail(RpcError::BadArgument);
     }
 
     /// The first error, also BadLength when words are left over.

@@ -57,10 +57,10 @@ public:
     template <class Interface>
     auto uses(Text name) const
     {
-        const ComponentEntry& entry = get(ComponentEntryKind::Uses, name);
-        check_interface(entry, Interface::name);
-        return typename Interface::template Client<IpcTransport> {IpcTransport {entry.value}};
+        return typename Interface::template Client<IpcTransport> {IpcTransport {uses_endpoint(name, Interface::name, Interface::meaning)}};
     }
+    /// The endpoint of `uses NAME`. Panics when that is connected to another interface, or to one of another meaning.
+    uint64_t uses_endpoint(Text name, Text interface, uint64_t meaning) const;
     /// The number of `provides NAME`, counted from 0: bits 63:48 of its callers' badges are one more.
     uint64_t provides(Text name) const { return get(ComponentEntryKind::Provides, name).value - 1; }
     /// The notification behind `emits NAME`.
@@ -91,8 +91,10 @@ public:
     Text argument_text(Text name) const { return entry_text(get(ComponentEntryKind::Argument, name)); }
     /// True when the description gives an argument of that name.
     bool has_argument(Text name) const { return find(ComponentEntryKind::Argument, name) != nullptr; }
-    /// The slot of a further capability.
+    /// The slot of the capability of `grant NAME`; of one to all elements of an array the first slot, the others follow.
     uint64_t grant(Text name) const { return get(ComponentEntryKind::Grant, name).value; }
+    /// How many capabilities `grant NAME` gave.
+    uint64_t grant_count(Text name) const { return get(ComponentEntryKind::Grant, name).size; }
     /// The heap of the description; empty for `heap 0`.
     Bytes heap() const { return {reinterpret_cast<uint8_t*>(info().heap_start), static_cast<size_t>(info().heap_size)}; }
 
@@ -103,10 +105,16 @@ public:
     /// Keeps signals that arrived elsewhere.
     void keep(uint64_t signals) { kept_ |= signals; }
 
-private:
-    static void check_interface(const ComponentEntry& entry, Text interface);
+    /// Names the next free slot for capabilities that come with messages. A component that is sent some has such slots.
+    void prepare_receive_slot();
+    /// Takes the slot that a capability has come to; the next one goes elsewhere.
+    uint64_t take_receive_slot();
+    /// Deletes the capability in a slot that take_receive_slot gave, which is free then.
+    void release_receive_slot(uint64_t slot);
 
+private:
     uint64_t kept_ = 0;
+    uint64_t used_receive_slots_ = 0;
 };
 
 /// The running component.

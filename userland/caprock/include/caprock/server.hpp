@@ -27,18 +27,27 @@ public:
     template <class Service>
     void provide(Text name, Service& service)
     {
-        check_interface(name, Service::interface_name);
-        add_service(self_.provides(name), {&service, [](void* object, Packet& packet) {
+        provide(name, Service::interface_name, Service::interface_meaning, &service, [](void* object, Packet& packet) {
             static_cast<Service*>(object)->dispatch(packet, Caller {packet.badge});
-        }});
+        });
+    }
+
+    /// The same for an object of no generated class: `dispatch(object, packet)` answers. interface, meaning: of what it serves.
+    void provide(Text name, Text interface, uint64_t meaning, void* object, void (*dispatch)(void*, Packet&))
+    {
+        check_interface(name, interface, meaning);
+        add_service(self_.provides(name), {object, dispatch});
     }
 
     /// When one of the signals in `mask` has come, `handler(signals)` is called with those of them that have.
     template <class Handler>
     void on_signal(uint64_t mask, Handler& handler)
     {
-        add_signal({mask, &handler, [](void* object, uint64_t signals) { (*static_cast<Handler*>(object))(signals); }});
+        on_signal(mask, &handler, [](void* object, uint64_t signals) { (*static_cast<Handler*>(object))(signals); });
     }
+
+    /// The same for an object of any kind: `deliver(object, signals)` handles them.
+    void on_signal(uint64_t mask, void* object, void (*deliver)(void*, uint64_t)) { add_signal({mask, object, deliver}); }
 
     /// Faults go to `handler(const Fault&)`, which returns a FaultAnswer. Without one, faulted components stay stopped.
     template <class Handler>
@@ -66,7 +75,7 @@ private:
         FaultAnswer (*handle)(void*, const Fault&) = nullptr;
     };
 
-    void check_interface(Text provide, Text interface) const;
+    void check_interface(Text provide, Text interface, uint64_t meaning) const;
     void add_service(uint64_t index, ServiceEntry entry);
     void add_signal(SignalEntry entry);
     void deliver_signals();

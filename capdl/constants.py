@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Named constants and parameters of descriptions: `const NAME = 4k`, and `parameter NAME = 10ms`, which the including file or the command line may
+set to something else. They are known from where they stand on, in the file, in what it includes later, and in files that include it.
+"""
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from .diagnostics import Diagnostics, Place, Source
+
+
+@dataclass(frozen=True)
+class Value:
+    """A value with its unit. kind: "number", "size" (bytes), "duration" (microseconds) or "text"."""
+
+    kind: str
+    value: int | str
+    place: Place
+
+    def __str__(self):
+        spelled = {"size": f"{self.value} bytes", "duration": f"{self.value} us", "text": f'"{self.value}"'}
+        return spelled.get(self.kind, str(self.value))
+
+
+class Scope:
+    """The constants of a description, while its files are read. include: called with a syntax.Include where it stands, or None when includes are not
+    followed. syntax_only: a file is read for its syntax alone, so that any name may stand for a constant."""
+
+    def __init__(self, include=None, syntax_only=False):
+        self.include = include
+        self.syntax_only = syntax_only
+        self.values: dict[str, Value] = {}
+        self.given: dict[str, Value] = {}
+        self.used: set[str] = set()
+
+    def give(self, name, value):
+        """Set a parameter that is going to be declared."""
+        self.given[name] = value
+
+    def declare(self, name, default, place, is_parameter):
+        """A constant or parameter. Returns what is wrong with it, or None."""
+        value = default
+        if is_parameter and name in self.given:
+            self.used.add(name)
+            value = self.given[name]
+            if default is not None and {value.kind, default.kind} not in ({value.kind}, {"number", "size"}):
+                return f"the parameter '{name}' is a {default.kind} ({default}), but {value} was given"
+        if value is None:
+            return f"the parameter '{name}' has no value (give it one here, with the include, or with --set {name}=VALUE)"
+        earlier = self.values.get(name)
+        if earlier is not None:
+            return f"the name '{name}' stands for {earlier} already, since {earlier.place} (rename one)"
+        self.values[name] = Value(value.kind, value.value, place)
+        return None
+
+    def near(self, name):
+        """A known name that is like `name`, as a remedy, or nothing."""
+        near = get_close_matches(name, self.values, 1)
+        return f" (did you mean '{near[0]}'?)" if near else ""
+
+
+def read_settings(words, diagnostics):
+    """Values of `--set NAME=VALUE` by name; what cannot be understood is reported."""
+    from .component_parser import ComponentParser  # which needs this module
+    result = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not equals or not name:
+            diagnostics.error(None, f"--set {word}: expected NAME=VALUE", "parameter")
+            continue
+        findings = Diagnostics()
+        value = ComponentParser(Source("--set", text), findings).whole_value()
+        if value is None:
+            diagnostics.error(None, f"--set {word}: the value is none (a number, 4k, 10ms, or a text in double quotes)", "parameter")
+        else:
+            result[name] = value
+    return result
