@@ -68,6 +68,7 @@ def make_parser() -> tuple[Parser, dict[str, Parser]]:
     _mutating(verb("mutants", _mutants, "run the conformance tests on kernels with seeded mistakes; status 1 if a test fails for none"))
     _stepping(verb("lockstep", _lockstep, "perform random events on the kernel's core and on the specification, and compare the whole state after each"))
     _tracing(_system(verb("trace", _trace, "run a system on QEMU and compare the kernel with the specification after each kernel entry"), optional=True))
+    _benching(verb("bench", _bench, "count the instructions of the kernel's operations, beside those of seL4 and the goals"))
     compiling = verb("build", _build, "compile everything")
     compiling.add_argument("--systems", action="store_true", help="only what systems are made of: no tests, no specification")
     compiling.add_argument("-j", dest="jobs", type=_number(1, 64), metavar="N", help="processes (1..64)")
@@ -189,6 +190,18 @@ def _tracing(parser: Parser) -> None:
     parser.add_argument("--keep", type=Path, metavar="FILE", help="write the trace, which the oracle replays by itself")
 
 
+def _benching(parser: Parser) -> None:
+    """Adds the options of `bench`."""
+    parser.add_argument("--machine", choices=("virt", "raspi4b"), default="virt", help="the board (default: virt)")
+    parser.add_argument("--timeout", type=_number(1, 86400), default=300, metavar="S", help="give up after S seconds (default: 300)")
+    parser.add_argument("--json", action="store_true", help="print a list of objects with operation, caprock, peer and goal")
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw Caprock's figures in relation to seL4's, too")
+    parser.add_argument("--footprint", action="store_true", help="instead: instructions by class, memory accesses, and cache lines and pages touched")
+    parser.add_argument("--record", action="store_true", help="make the figures those that the tests expect and docs/performance.md shows")
+    parser.add_argument("--wall", action="store_true", help="instead: real time in nanoseconds, which no two runs have in common")
+    parser.add_argument("--console", type=_file, metavar="FILE", help="with --wall: the figures are those in FILE, what a board's console printed")
+
+
 def _mutating(parser: Parser) -> None:
     """Adds the options of `mutants`."""
     parser.add_argument("--mutant", action="append", default=[], metavar="NAME", help="only this one (may repeat); tests/mutants/entries has them")
@@ -301,6 +314,11 @@ def _trace(options) -> int:
 def _mutants(options) -> int:
     from . import mutants
     return mutants.run(options)
+
+
+def _bench(options) -> int:
+    from . import bench
+    return bench.bench(options)
 
 
 def _build(options) -> int:

@@ -11,6 +11,7 @@ from .building import python_environment
 from .errors import Finding
 
 _CASE = re.compile(r"^(not )?ok\b([^#\n]*)(#\s*(?:SKIP|skip)\b)?", re.MULTILINE)
+_SKIPPED_CASE = re.compile(r"^(?:ok\b[^#\n]*|1\.\.0 *)#\s*SKIP (?:Skipped: )?(.+)$", re.MULTILINE)
 _FAILED_CASE = re.compile(r"^not ok\b.*(?:\n#.*)*", re.MULTILINE)
 _PASSED_RESULTS = ("OK", "EXPECTEDFAIL")
 _GOOD_RESULTS = (*_PASSED_RESULTS, "SKIP")
@@ -44,7 +45,7 @@ def _run_meson(quick: bool, names: list[str]) -> tuple[int, int, int]:
     if not log.exists() or not log.read_text(encoding="utf-8").strip():
         raise Finding("no test ran (`meson test -C build --list` names them)")
     text = log.read_text(encoding="utf-8")
-    sys.stdout.write(failures(text))
+    sys.stdout.write(failures(text) + skips(text))
     return count(text)
 
 
@@ -67,6 +68,13 @@ def failures(log: str) -> str:
         ends = [text for text in (*([] if cases else [_end(output)]), _end(entry.get("stderr") or "")) if text]
         report += "\n".join([f"\n{entry['name']}: {entry['result']}", *cases, *ends]) + "\n"
     return report + "\n" if report else ""
+
+
+def skips(log: str) -> str:
+    """A line for each reason that a test gives for skipping cases."""
+    entries = [json.loads(line) for line in log.splitlines()]
+    lines = [f"{entry['name']}: skipped: {reason}\n" for entry in entries for reason in _SKIPPED_CASE.findall(entry.get("stdout") or "")]
+    return "".join(dict.fromkeys(lines))
 
 
 def _end(output: str) -> str:

@@ -59,7 +59,7 @@ def fixture_twice():
         if os.geteuid() == 0:
             options |= {"user": NOBODY, "group": NOBODY, "extra_groups": []}
             subprocess.run(["chown", "-R", f"{NOBODY}:{NOBODY}", second], check=True)
-        caprock(sources, "build", "-j", "1", **options)
+        caprock(sources, "build", "--systems", "-j", "1", **options)
         make_media(sources, media, **options)
         yield (BUILD, Path(first)), (sources / "another-build", media)
 

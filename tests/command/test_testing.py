@@ -51,6 +51,12 @@ def test_no_failure_no_report():
     assert testing.failures(entry("OK") + entry("SKIP")) == ""
 
 
+def test_reasons_for_skipping_are_shown_once():
+    cases = "ok 1 - a # SKIP Skipped: no tool\nok 2 - b # SKIP Skipped: no tool\nok 3 - c\nok 4 - d # SKIP\n1..4\n"
+    assert testing.skips(entry("OK", cases)) == "t: skipped: no tool\n"
+    assert testing.skips(entry("OK", "ok 1 - a\n") + entry("SKIP", "1..0 # SKIP pytest is missing\n")) == "t: skipped: pytest is missing\n"
+
+
 def test_without_pytest_tests_are_skipped_and_not_passed():
     runner = Path(__file__).resolve().parents[1] / "run_pytest.py"
     # -S leaves out the folder of Debian's packages.

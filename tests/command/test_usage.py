@@ -67,6 +67,13 @@ def caprock(*arguments, **environment):
     (("fuzz", "capdl", "--ops", "5"), 2, "--ops is for the kernel"),
     (("fuzz", "capdl", "--replay", "README.md", "--inputs", "5"), 2, "give no --inputs"),
     (("fuzz", "capdl", "--replay", "nowhere.cdl"), 2, "nowhere.cdl: no such file"),
+    (("bench", "--footprint", "--wall"), 2, "give neither --wall nor --plot"),
+    (("bench", "--wall", "--plot", "x.svg"), 2, "give no --wall"),
+    (("bench", "--console", str(ROOT / "README.md")), 2, "give --wall with it"),
+    (("bench", "--wall", "--console", "nowhere.txt"), 2, "nowhere.txt: no such file"),
+    (("bench", "--record", "--machine", "raspi4b"), 2, "--record is for the figures of virt"),
+    (("bench", "--plot", "/nowhere/at/all/x.svg"), 2, "/nowhere/at/all: no such folder"),
+    (("bench", "--machine", "toaster"), 2, "toaster"),
     (("check", "--compat", "--machine", "virt", str(ROOT / "systems" / "hello.cdl")), 2, "give no --machine"),
 ])
 def test_wrong_usage_is_one_line(arguments, status, words):
@@ -87,7 +94,7 @@ def test_version_is_that_of_the_build_system():
 def test_help_names_every_verb():
     done = caprock("help")
     assert done.returncode == 0
-    for verb in ("run", "test", "fuzz", "lockstep", "trace", "build", "image", "gdb", "check", "explain", "elaborate", "fmt", "report", "diff", "new",
+    for verb in ("run", "test", "fuzz", "lockstep", "trace", "bench", "build", "image", "gdb", "check", "explain", "elaborate", "fmt", "report", "diff", "new",
                  "setup", "doctor", "size", "help"):
         assert f"\n    {verb}" in done.stdout
 
