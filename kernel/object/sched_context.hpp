@@ -61,7 +61,7 @@ void refill_update(SchedContext& context, unsigned max, Ticks budget, Ticks peri
 void refill_charge(SchedContext& context, Ticks used);
 // A thread starts to run on the context at `now`: budget that was available earlier is available from now on only.
 void refill_unblock(SchedContext& context, Ticks now);
-bool refill_ready(SchedContext& context, Ticks now);
+[[gnu::always_inline]] inline bool refill_ready(SchedContext& context, Ticks now) { return context.first().time <= now; }
 // The time used since the last report; the next one starts at zero. Of the context in use only what is booked counts.
 Micros take_consumed(SchedContext& context);
 // Books the time up to now, if this is the context in use.

@@ -226,7 +226,7 @@ Result<SchedContext*> sched_context_argument(const Invocation& invocation, unsig
     if (!slot->cap.is(CapType::SchedContext)) return Failure::invalid_capability(argument + 1);
     SchedContext& context = slot->cap.as_object<SchedContext>();
     Tcb& thread = target(invocation);
-    if (thread.sched_context == &context) return &context;
+    if (thread.sched_context == &context && context.notification == nullptr) return &context;
     if (thread.sched_context != nullptr || context.tcb != nullptr || context.notification != nullptr) return Failure::illegal_operation();
     return &context;
 }

@@ -147,8 +147,6 @@ void refill_unblock(SchedContext& context, Ticks now) {
     assert_refills(context);
 }
 
-bool refill_ready(SchedContext& context, Ticks now) { return context.first().time <= now; }
-
 bool refill_sufficient(SchedContext& context) { return context.first().amount >= min_budget(); }
 
 }  // namespace caprock

@@ -12,12 +12,10 @@ namespace {
 // other interrupts and user level have most of the time.
 constexpr unsigned release_batch = 4;
 
-constexpr Word micros_in_second = 1'000'000;
-
 Ticks earlier(Ticks a, Ticks b) { return a < b ? a : b; }
 Ticks later(Ticks a, Ticks b) { return a < b ? b : a; }
 
-bool usable(SchedContext& context, Ticks now) { return refill_ready(context, now) && refill_sufficient(context); }
+[[gnu::always_inline]] inline bool usable(SchedContext& context, Ticks now) { return refill_ready(context, now) && refill_sufficient(context); }
 
 ReadyQueues& queues_of(Core& core, const Tcb& thread) { return core.queues[thread.domain.raw]; }
 
@@ -130,26 +128,46 @@ void next_domain(Core& core) {
     begin_domain_turn(core, end ? kernel.domain_start : next);
 }
 
-void choose(Core& core) {
-    bool runs = current_runs(core);
-    if (runs) enqueue_front(core, *core.current);
-    if (Tcb* candidate = core.candidate) {
-        // Who is woken waits behind its equals; who takes over from a thread that blocks goes first.
-        core.candidate = nullptr;
-        runs ? enqueue_back(core, *candidate) : enqueue_front(core, *candidate);
-    }
+// Takes the first thread of the highest priority out of the ready queues; null if they are empty.
+Tcb* take_highest(Core& core) {
+    int highest = core.ready->highest();
+    if (highest < 0) return nullptr;
+    Tcb* next = core.ready->rings[highest].head;
+    take_from_ready(core, *next);
+    return next;
+}
+
+// Who runs next, in no queue; whom it wins against is put into the queues. The current thread and one that takes over from a thread that blocks go
+// before their equals; who is woken waits behind them.
+[[gnu::always_inline]] inline Tcb* take_next(Core& core) {
+    Tcb* first = current_runs(core) ? core.current : nullptr;
+    Tcb* candidate = core.candidate;
+    core.candidate = nullptr;
     core.reschedule = false;
-    ReadyQueues& ready = *core.ready;
-    int highest = ready.highest();
-    if (highest < 0) {
+    if (first == nullptr) {
+        first = candidate;
+    } else if (candidate != nullptr) {
+        if (candidate->priority > first->priority && int{candidate->priority.raw} > core.ready->highest()) {
+            enqueue_front(core, *first);
+            return candidate;
+        }
+        enqueue_back(core, *candidate);
+    }
+    if (first == nullptr) return take_highest(core);
+    if (int{first->priority.raw} >= core.ready->highest() && first->domain == core.domain) return first;
+    enqueue_front(core, *first);
+    return take_highest(core);
+}
+
+void choose(Core& core) {
+    Tcb* next = take_next(core);
+    if (next == nullptr) {
         switch_context(core, nullptr);
         if (core.current_context != &core.idle) switch_to_idle(core);
         return;
     }
-    Tcb& next = *ready.rings[highest].head;
-    take_from_ready(core, next);
-    if (next.sched_context != core.current_sched_context) switch_context(core, next.sched_context);
-    switch_thread(core, next);
+    if (next->sched_context != core.current_sched_context) switch_context(core, next->sched_context);
+    switch_thread(core, *next);
 }
 
 }  // namespace
@@ -335,7 +353,5 @@ Micros micros_up(Ticks time) {
     Micros down = micros_down(time);
     return ticks_down(down) < time ? down + 1 : down;
 }
-
-Ticks min_budget() { return ticks_down(min_budget_us); }
 
 }  // namespace caprock

@@ -56,9 +56,10 @@ void take_fpu(Core& core, Tcb* thread);
 // The current thread's VSpace capability was replaced.
 void reload_address_space(Core& core);
 
+inline constexpr Word micros_in_second = 1'000'000;
 // The smallest budget, and the least rest of one that is worth running on. Both forms round alike, so that no budget that is allowed is less.
 inline constexpr Micros min_budget_us{10};
-Ticks min_budget();
+inline Ticks min_budget() { return Ticks(arch::timer_frequency() / (micros_in_second / min_budget_us.raw)); }
 // Durations that user level gives in microseconds: budgets round down, deadlines and periods up. The caller has checked timeout_max_us.
 Ticks ticks_down(Micros time);
 Ticks ticks_up(Micros time);

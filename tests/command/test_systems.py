@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -25,6 +26,13 @@ def test_run_prints_the_console_and_returns_the_systems_status():
     assert "caprock: exit 0\n" in done.stdout
     assert "caprock: loaded hello:" in done.stdout
     assert done.stderr == "" or all(line.startswith("caprock: ") for line in done.stderr.splitlines())
+
+
+def test_run_tells_what_the_comparison_gave():
+    done = caprock("run", ROOT / "systems" / "passive.cdl", "--verify")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^caprock: verified passive: \d+ objects, \d+ slots, \d+ pages, 7 threads are as described, and there is nothing else$", done.stdout,
+                     re.MULTILINE)
 
 
 def test_run_gives_up_after_the_time_asked_for():

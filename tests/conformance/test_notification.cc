@@ -472,6 +472,24 @@ TEST(lent_once, "a notification's context is lent to one waiter at a time, and t
                 CHECK_OK(inspect.read_sched_context(threads[2]->context)).identity);
 }
 
+TEST(lent_not_given, "SetSchedParams does not give a thread the context that a notification lends it") {
+    const Cap<Notification> notification = create<Notification>();
+    const Cap<SchedContext> context = create<SchedContext>(8);
+    set_budget(context, 1'000, 1'000);
+    CHECK_OK(context.bind(notification));
+    auto waiting = [&] {
+        sys::ShortMessage message;
+        for (;;) sys::wait(notification.address(), message);
+    };
+    const Thread& thread = spawn(waiting);
+    CHECK_OK(thread.context.unbind());
+    CHECK_OK(thread.tcb.set_priority(lower_priority, own_tcb));
+    sys::signal(notification.address());
+    CHECK_EQUAL(CHECK_OK(inspect.read_tcb(thread.tcb)).sched_context, CHECK_OK(inspect.read_sched_context(context)).identity);
+    CHECK_ERROR(thread.tcb.set_sched_params(1, 1, own_tcb, context, CapRef{}), IllegalOperation);
+    CHECK_OK(context.unbind());
+}
+
 TEST(own_context, "a waiter that has a context is not given the notification's") {
     const Cap<Notification> notification = create<Notification>();
     const Cap<SchedContext> context = create<SchedContext>(8);

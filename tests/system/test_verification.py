@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The loader compares the system with its description: whatever is changed in between is named, and nothing else is."""
+
+import os
+import re
+import subprocess
+
+import payload as payloads
+import pytest
+from test_loader import BUILD, HERE, PROBE, ROOT, build, make_probe, run
+
+from capdl import emit
+
+SEED = int(os.environ.get("CAPROCK_SEED", "1"))
+SYSTEM = PROBE.replace("  e = ep\n", "  e = ep\n  loner = tcb (addr: 0, affinity: 1)\n")
+NUMBER = "0x[0-9a-f]+"
+# What is found for each deviation: all lines, in order. CHOSEN stands for the thread that the seed picks.
+DEVIATIONS = {
+    "object_kind": ["e: is Notification, not Endpoint", "n: is Endpoint, not Notification"],
+    "object_size": ["cspace: size in bits is 0x2, not 0x5", "callers_cspace: size in bits is 0x5, not 0x2"],
+    "object_address": [f"uart: physical address is {NUMBER}, not 0x9000000"],
+    "table_address": [f"v2: mapped address is 0x400000, not 0x0", "v3: mapped address is 0x0, not 0x400000"],
+    "slot_missing": ["cspace slot 0x1: is nothing, not Endpoint", "cspace slot 0x1: object is nothing, not e",
+                     "cspace slot 0x1: rights is 0x0, not 0x2"],
+    "slot_extra": ["cspace slot 0x1e: is Endpoint, not nothing"],
+    "slot_rights": ["cspace slot 0x3: rights is 0x1, not 0x2"],
+    "slot_badge": ["cspace slot 0x4: badge, guard or address is 0x11, not 0x10"],
+    "slot_guard": ["cspace slot 0x6: badge, guard or address is 0x1, not 0x0"],
+    "slot_guard_size": ["cspace slot 0x6: guard size is 0x3a, not 0x3b"],
+    "slot_object": ["cspace slot 0x1: object is served, not e"],
+    "slot_parent": ["cspace slot 0x13: slot \\+ 1 of its parent is 0xe, not 0xd"],
+    "page_missing": ["v address 0x404000: frame is nothing, not data", "v address 0x404000: rights is 0x0, not 0x3",
+                     "v address 0x404000: attributes is 0x0, not 0x5"],
+    "page_frame": ["v address 0x404000: frame is shared, not data"],
+    "page_rights": ["v address 0x404000: rights is 0x2, not 0x3"],
+    "page_attributes": ["v address 0x404000: attributes is 0x4, not 0x5"],
+    "page_extra": ["v address 0x40a000: frame is shared, not nothing"],
+    "thread_state": ["spinner: state is 0x1, not 0x0"],
+    "thread_priority": [f"CHOSEN: priority is {NUMBER}, not {NUMBER}"],
+    "thread_highest": [f"CHOSEN: highest priority that it may give is {NUMBER}, not {NUMBER}"],
+    "thread_domain": [f"CHOSEN: domain is {NUMBER}, not {NUMBER}"],
+    "thread_core": ["loner: core is 0x2, not 0x1"],
+    "thread_flags": [f"caller: flags is {NUMBER}, not 0x0"],
+    "thread_buffer": ["probe: address of the IPC buffer is 0x406400, not 0x406000"],
+    "thread_context": ["asleep: scheduling context is nothing, not sc_asleep", "sc_asleep: thread is nothing, not asleep"],
+    "thread_notification": ["CHOSEN: notification is n, not nothing"],
+    "thread_registers": ["caller: stack pointer is 0x8, not 0x0"],
+    "thread_cspace": ["caller slot 0x0: guard size is 0x3d, not 0x3e"],
+    "thread_vspace": ["caller slot 0x1: object is w, not v"],
+    "thread_buffer_frame": ["probe slot 0x2: object is data, not buffer"],
+    "thread_handler": ["faulty slot 0x3: badge or guard is 0x78, not 0x77"],
+    "thread_timeout": ["spinner slot 0x4: badge or guard is 0x89, not 0x88"],
+    "context_budget": ["sc_caller: budget is 0xfa0, not 0x1388"],
+    "context_period": ["sc_caller: period is 0x2af8, not 0x2710"],
+    "context_refills": ["sc_caller: further refills is 0x1, not 0x0"],
+    "context_badge": ["sc_caller: badge is 0x1, not 0x0"],
+    "context_notification": ["asleep: scheduling context is nothing, not sc_asleep", "sc_asleep: thread is nothing, not asleep",
+                             "sc_asleep: notification is n, not nothing"],
+    "interrupt_notification": ["clock: notification is n, not nothing"],
+    "interrupt_badge": ["message_line: badge is 0x21, not 0x20"],
+}
+
+
+@pytest.fixture(scope="module")
+def probe(tmp_path_factory):
+    """The system of the loader's test, built: (BuiltSystem, Setting, folder of its objects, names of its threads in order)."""
+    folder = tmp_path_factory.mktemp("probe")
+    make_probe(folder)
+    system, setting = build(folder, SYSTEM, "probe")
+    root = emit.lower(system.spec)
+    return system, setting, folder / "out", [root.names[thread.tcb] for thread in root.threads]
+
+
+def deviate(system, out, name, folder):
+    """A payload whose loader does the deviation."""
+    includes = [f"-I{ROOT}", f"-I{BUILD / 'kernel' / 'api'}", f"-I{ROOT / 'userland' / 'caprock' / 'include'}"]
+    defines = [f"-DDEVIATION={name}", f"-DSEED={SEED}", f"-DOF_OBJECTS={str(name.startswith(('object', 'table'))).lower()}"]
+    target = folder / "deviation.o"
+    subprocess.run([*emit.COMPILE, "-Wno-unused-function", "-Wno-unused-const-variable", *includes, *defines, "-c", HERE / "deviations.cc", "-o", target],
+                   check=True)
+    wrap = [f"-Wl,--wrap=_ZN7caprock6loader{symbol}ERKNS0_6LoaderE" for symbol in ("14verify_objects", "13verify_system")]
+    elf = folder / "root.elf"
+    library = ["-Wl,--whole-archive", BUILD / "capdl" / "libloader.a", "-Wl,--no-whole-archive"]
+    subprocess.run([*emit.LINK, *wrap, f"-Wl,-T,{emit.LINKER_SCRIPT}", out / "tables.o", out / "files.o", target, *library, "-o", elf], check=True)
+    subprocess.run(["aarch64-linux-gnu-objcopy", "--strip-all", elf, folder / "boot.elf"], check=True)
+    content = (folder / "boot.elf").read_bytes()
+    payload = folder / "deviating.bin"
+    payload.write_bytes(payloads.make_payload(content, "probe", system.system_hash, payloads.elf_api_hash(content)))
+    return payload
+
+
+@pytest.mark.parametrize("name", DEVIATIONS)
+def test_a_deviation_is_named(probe, name, tmp_path):
+    """Each compared item, and the system does not start."""
+    system, setting, out, threads = probe
+    outcome = run(deviate(system, out, name, tmp_path), setting)
+    lines = re.findall(r"^caprock: deviation: (.*)$", outcome.log, re.MULTILINE)
+    expected = [line.replace("CHOSEN", threads[SEED % len(threads)]) for line in DEVIATIONS[name]]
+    assert len(lines) == len(expected) and all(map(re.fullmatch, expected, lines)), outcome.log
+    assert re.search(rf"caprock: halt: loader: the system differs from its description in {len(expected)} places$", outcome.log, re.MULTILINE)
+    assert outcome.status == 1 and "caprock: loaded" not in outcome.log
+
+
+def test_every_deviation_is_tried():
+    """The table has what the source can do."""
+    text = (HERE / "deviations.cc").read_text(encoding="utf-8")
+    named = re.findall(r"^void ((?:object|table|slot|page|thread|context|interrupt)_\w+)\(\)", text, re.MULTILINE)
+    assert set(named) == set(DEVIATIONS)
