@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "canonical.hpp"
 
+#include "caprock/abi.hpp"
+
 #include <algorithm>
 #include <charconv>
 #include <set>
@@ -173,6 +175,9 @@ void rename_registers(std::string& line, const Renaming& names) {
     set_field(line, "registers", join(renamed));
 }
 
+// Nothing can mask SError, though the specification treats it as an interrupt like others.
+const std::string serror = "interrupt " + hex(abi::irq_serror);
+
 bool has_children(const std::vector<Line>& lines, std::string_view slot) {
     return std::any_of(lines.begin(), lines.end(), [&](const Line& line) { return line.key.starts_with("slot ") && field(line.value, "parent") == slot; });
 }
@@ -186,6 +191,7 @@ Pair normalised(const Line& line, std::string_view theirs, const std::vector<Lin
     Pair pair{std::string(line.value), std::string(theirs)};
     for (std::string* text : {&pair.ours, &pair.theirs}) {
         if (line.key == "core") normalise_core(specification, *text);
+        if (line.key == serror) set_field(*text, "masked", "-");
         if (text->starts_with(" TCB ")) normalise_thread(*text);
         if (text->starts_with(" SchedContext ")) normalise_context(*text);
         if (text->starts_with(" Untyped(") && !has_children(kernel, line.key.substr(5))) normalise_untyped(*text);

@@ -44,6 +44,7 @@ using Renaming = std::map<std::string, std::string, std::less<>>;
 ///   - the order of ready threads of different domains, and of threads that wait for the same instant;
 ///   - how much of an untyped without children is used; entries of the domain schedule that have no time;
 ///   - how many refills a round-robin context could have had; registers that the manual calls dead (x17, x18, NZCV aside the rest of SPSR);
+///   - whether SError is masked;
 ///   - the numbers by which Inspect tells objects apart: `renaming` gives what the specification has for them.
 std::string difference(const std::vector<Line>& kernel, const Lines& specification, const std::function<Renaming()>& renaming, unsigned most = 12);
 

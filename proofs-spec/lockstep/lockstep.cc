@@ -331,6 +331,8 @@ void Lockstep::happen(std::string_view kind, std::string_view arguments, const s
     agree(event_);
 }
 
+std::string Lockstep::after_units(const std::string& event, unsigned units) { return event + " !" + std::to_string(units); }
+
 // The first difference of any kind after the oracle has performed the event; empty if there is none.
 std::string Lockstep::compare(const std::string& event) {
     std::string changes;
@@ -376,17 +378,20 @@ bool Lockstep::agree_on_order(const std::string& event) {
 void Lockstep::agree_on_preemption(const std::string& event) {
     ++tally_.preemptions;
     std::string nearest;
+    unsigned least = 0;
     for (unsigned units = 0; units < most_units; ++units) {
         if (units != 0) oracle_.restore(before);
-        std::string found = compare(event + " !" + std::to_string(units));
+        std::string found = compare(after_units(event, units));
         if (found.empty()) return;
         bool ended = found.find("the specification's result is") != std::string::npos;
         if (nearest.empty() || (!ended && found.size() < nearest.size())) {
-            nearest = "  the nearest is that after " + std::to_string(units) + " units:\n" + found;
+            nearest = found;
+            least = units;
         }
         if (ended) break;
     }
-    fail("  preempted, and the specification has no such state on the way\n" + nearest);
+    if (agree_on_order(after_units(event, least))) return;
+    fail("  preempted, and the specification has no such state on the way\n  the nearest is that after " + std::to_string(least) + " units:\n" + nearest);
 }
 
 // Inspect tells objects apart by numbers that are the kernel's own; the specification has their addresses there.

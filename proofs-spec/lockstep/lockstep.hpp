@@ -88,6 +88,7 @@ private:
     void agree(const std::string& event);
     bool agree_on_order(const std::string& event);
     void agree_on_preemption(const std::string& event);
+    static std::string after_units(const std::string& event, unsigned units);
     std::string compare(const std::string& event);
     std::string compare_memory(const Effects& theirs) const;
     std::string compare_controllers() const;

@@ -26,7 +26,7 @@ EQUIVALENT = HERE / "equivalent.toml"
 MOST_EQUIVALENT = 0.05
 EVENTS = 150_000
 MEMORY = 4 << 30
-# Functions of which seam.cc has its own (meson.build has them too).
+# Functions that seam.cc and fast_paths.cc take the place of (meson.build has them too).
 WRAPPED = ("4arch12initial_spsrEv", "4arch13sanitise_spsrEm", "9fast_callERNS_4CoreERNS_3TcbE", "15fast_reply_recvERNS_4CoreERNS_3TcbE")
 
 

@@ -82,6 +82,70 @@ void build_messages(Scene& scene) {
     scene.add_fault();
 }
 
+// -- Calls: two passive servers that wait, and two clients. One server is the other one's client, or takes its place.
+
+// The thread waits for calls, and has no scheduling context then.
+void serve(World& w, const Thread& server, Word endpoint, Word reply) {
+    w.run(server);
+    w.syscall(Syscall::Recv, endpoint, {}, reply);
+    w.must(server.context, Method::SchedContextUnbind);
+    w.must(server.tcb, Method::TCBSetPriority, {server.priority.raw}, {static_cast<Word>(InitSlot::TCB)});
+}
+
+void build_calls(Scene& scene) {
+    World& w = scene.world();
+    Thread servers[] = {scene.thread(12), scene.thread(12)};
+    Thread clients[] = {scene.thread(10, {.budget_us = 100, .period_us = 300, .badge = 3}), scene.thread(10)};
+    Word endpoints[] = {w.make(ObjectType::Endpoint), w.make(ObjectType::Endpoint)};
+    Word replies = w.make(ObjectType::Reply, 0, 2);
+    Word notification = w.make(ObjectType::Notification);
+    constexpr abi::CapRights send_only{1};
+    constexpr abi::CapRights receive_only{2};
+    constexpr abi::CapRights send_with_answer{9};
+    Word badged = w.mint(endpoints[0], 5, send_with_answer);
+    Word unanswered = w.copy(endpoints[0], send_only);
+    Word weak = w.copy(endpoints[0], receive_only);
+    for (unsigned i = 0; i < std::size(servers); ++i) serve(w, servers[i], endpoints[i], replies + i);
+    for (unsigned i = 0; i < std::size(endpoints); ++i) {
+        Word endpoint = endpoints[i];
+        std::string number = " " + text(i);
+        scene.call("Call" + number, Syscall::Call, endpoint, {1, {7}, {}});
+        scene.call("Call with much" + number, Syscall::Call, endpoint, {2, std::vector<Word>(13, 6), {}});
+        scene.call("ReplyRecv" + number, Syscall::ReplyRecv, endpoint, {3, {1, 2, 3, 4, 5}, {}}, replies + i);
+        scene.call("ReplyRecv that wants time" + number, Syscall::ReplyRecv, endpoint, {0, {}, {}}, replies + i, 0, abi::syscall_flag_require_donation);
+        scene.call("Recv" + number, Syscall::Recv, endpoint, {}, replies + i);
+        scene.invoke("Unbind the context of server" + number, servers[i].context, Method::SchedContextUnbind);
+        scene.invoke("Bind the context of server" + number, servers[i].context, Method::SchedContextBind, {}, {servers[i].tcb});
+        scene.invoke("SetPriority of server" + number, servers[i].tcb, Method::TCBSetPriority, {9}, {static_cast<Word>(InitSlot::TCB)});
+        scene.invoke("Suspend server" + number, servers[i].tcb, Method::TCBSuspend);
+        scene.invoke("Resume server" + number, servers[i].tcb, Method::TCBResume);
+        scene.invoke("Suspend client" + number, clients[i].tcb, Method::TCBSuspend);
+        scene.invoke("Resume client" + number, clients[i].tcb, Method::TCBResume);
+        scene.invoke("Unbind the context of client" + number, clients[i].context, Method::SchedContextUnbind);
+        scene.invoke("Bind the context of server 0 to client" + number, servers[0].context, Method::SchedContextBind, {}, {clients[i].tcb});
+        scene.invoke("Delete reply" + number, root_cnode, Method::CNodeDelete, {replies + i, depth});
+    }
+    scene.call("Call with badge", Syscall::Call, badged, {1, {7}, {}});
+    scene.call("Call that is not answered", Syscall::Call, unanswered, {1, {7}, {}});
+    scene.call("Call with a capability", Syscall::Call, endpoints[0], {1, {7}, {badged}});
+    scene.call("Send", Syscall::Send, badged, {1, {7}, {}});
+    scene.call("ReplyRecv without grant", Syscall::ReplyRecv, weak, {0, {9}, {}}, replies);
+    scene.call("ReplyRecv with a capability", Syscall::ReplyRecv, endpoints[0], {0, {9}, {badged}}, replies);
+    scene.call("ReplyRecv from the other's clients", Syscall::ReplyRecv, endpoints[1], {0, {9}, {}}, replies);
+    scene.call("ReplyRecv without a right", Syscall::ReplyRecv, unanswered, {0, {9}, {}}, replies);
+    scene.call("Send an answer", Syscall::Send, replies, {0, {5}, {}});
+    scene.invoke("BindNotification", servers[0].tcb, Method::TCBBindNotification, {}, {notification});
+    scene.invoke("UnbindNotification", servers[0].tcb, Method::TCBUnbindNotification);
+    scene.invoke("Bind the context of server 1 to the notification", servers[1].context, Method::SchedContextBind, {}, {notification});
+    scene.call("Signal", Syscall::NBSend, notification);
+    scene.invoke("Set the domain of server 0", static_cast<Word>(InitSlot::Domain), Method::DomainSet, {1}, {servers[0].tcb});
+    scene.invoke("Set the domain of client 0", static_cast<Word>(InitSlot::Domain), Method::DomainSet, {1}, {clients[0].tcb});
+    scene.invoke("Revoke the endpoint", root_cnode, Method::CNodeRevoke, {endpoints[0], depth});
+    scene.call("Yield", Syscall::Yield, 0);
+    scene.add_fault();
+    scene.add_time();
+}
+
 // -- Capabilities: a CNode of four slots and an untyped.
 
 void build_capabilities(Scene& scene) {
@@ -287,8 +351,9 @@ struct Entry {
     const char* name;
     void (*build)(Scene&);
 };
-constexpr Entry entries[] = {{"messages", build_messages}, {"capabilities", build_capabilities}, {"time", build_time},
-                             {"spaces", build_spaces},     {"containers", build_containers},     {"domains", build_domains}};
+constexpr Entry entries[] = {{"messages", build_messages}, {"calls", build_calls},           {"capabilities", build_capabilities},
+                             {"time", build_time},         {"spaces", build_spaces},         {"containers", build_containers},
+                             {"domains", build_domains}};
 
 }  // namespace
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What the linker puts between the kernel's core and what it calls.
+// How often the kernel's fast paths were taken: a lockstep that does not take them says nothing about them.
 #pragma once
 
 #include <cstdint>
 
 namespace caprock::lockstep {
 
-/// System calls that the kernel's fast paths have done.
+/// System calls that the fast paths have done.
 inline uint64_t fast_paths = 0;
 
 }  // namespace caprock::lockstep

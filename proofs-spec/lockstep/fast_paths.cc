@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The linker puts these functions before the kernel's.
+#include "fast_paths.hpp"
+
+#include "sched/core.hpp"
+
+using namespace caprock;
+
+extern "C" {
+
+bool __real__ZN7caprock9fast_callERNS_4CoreERNS_3TcbE(Core& core, Tcb& caller);
+bool __real__ZN7caprock15fast_reply_recvERNS_4CoreERNS_3TcbE(Core& core, Tcb& server);
+
+bool __wrap__ZN7caprock9fast_callERNS_4CoreERNS_3TcbE(Core& core, Tcb& caller) {
+    bool done = __real__ZN7caprock9fast_callERNS_4CoreERNS_3TcbE(core, caller);
+    lockstep::fast_paths += done;
+    return done;
+}
+
+bool __wrap__ZN7caprock15fast_reply_recvERNS_4CoreERNS_3TcbE(Core& core, Tcb& server) {
+    bool done = __real__ZN7caprock15fast_reply_recvERNS_4CoreERNS_3TcbE(core, server);
+    lockstep::fast_paths += done;
+    return done;
+}
+}
