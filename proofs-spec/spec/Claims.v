@@ -7,21 +7,25 @@ From Coq Require Export Sorted.
 From Spec Require Export WellFormed.
 Open Scope N_scope.
 
+(** ** Of which step
+
+    Each claim is about a step, whatever it is; it is proved of [step], and refuted of another that has a mistake in it. *)
+Definition Stepping : Type := State -> Event -> State * Result * list Effect.
+Section Claims.
+Variable one_step : Stepping.
+
 (** ** States that can be reached
 
-    From a boot state, by any events whatever. Claims that are also refuted of a wrong kernel say of which step they speak; all others speak of
-    [step]. *)
-Definition Stepping : Type := State -> Event -> State * Result * list Effect.
-Inductive reachable_by (one_step : Stepping) (p : BootPlan) : State -> Prop :=
-| at_boot : reachable_by one_step p (boot p)
-| after_event (st : State) (e : Event) : reachable_by one_step p st -> reachable_by one_step p (fst (fst (one_step st e))).
-Definition reachable : BootPlan -> State -> Prop := reachable_by step.
+    From a boot state, by any events whatever. *)
+Inductive reachable (p : BootPlan) : State -> Prop :=
+| at_boot : reachable p (boot p)
+| after_event (st : State) (e : Event) : reachable p st -> reachable p (fst (fst (one_step st e))).
 
 (** ** T0: the step is a function
 
     For each state and event there is one next state, one result and one list of effects. That it is total and has only one value is
     what Coq checks of every function; the claim says no more. *)
-Definition step_is_a_function : Prop := forall st e, exists! next, step st e = next.
+Definition step_is_a_function : Prop := forall st e, exists! next, one_step st e = next.
 
 (** ** T0: an error changes nothing
 
@@ -51,14 +55,14 @@ Definition leaves_time_alone (e : Event) : Prop := books (chosen e) = false /\ e
     former one but for the clock and the registers of the caller, in which the error is told. *)
 Definition errors_change_nothing : Prop :=
   forall p st e error next done,
-    reachable p st -> leaves_time_alone e -> step st e = (next, Fails error, done) ->
+    reachable p st -> leaves_time_alone e -> one_step st e = (next, Fails error, done) ->
     done = [] /\ now next = N.max (now st) (time e) /\ exists t, current st = Some t /\ same_but_registers_of t st next.
 
 (** The one exception is time, which the kernel may look at in any step: then the error leaves the state like that, and what follows is
     what comes at the end of every step, the charge and the choice of the next thread. This holds of every state. *)
 Definition errors_only_book : Prop :=
   forall st e error next done,
-    step st e = (next, Fails error, done) ->
+    one_step st e = (next, Fails error, done) ->
     exists t told, current st = Some t /\ same_but_registers_of t st told /\ now told = N.max (now st) (time e) /\ effects told = []
       /\ (next, Fails error, done) = finish (Fails error, told).
 
@@ -104,15 +108,24 @@ Definition refills_in_order (c : SchedContext) : Prop :=
 Definition refills_stay_in_order : Prop :=
   forall p st o c, reachable p st -> objects st !! o = Some (SchedContextObject c) -> refills_in_order c.
 
+(** ** S1, T1a: the queues of those that can run
+
+    No thread stands in them twice, nor in both. *)
+Definition queues_are_right (st : State) : Prop := NoDup (ready st ++ sleeping st).
+Definition threads_queue_once : Prop := forall p st, reachable p st -> queues_are_right st.
+
 (** ** S2, T2a: capabilities come from capabilities
 
     What can be made of a capability by one operation: [yields c made]. Rights only get fewer, a badge is given once, and what is made of an
     untyped lies in its memory, and is memory if the untyped is. *)
+Definition size_fits (type : ObjectType.t) (n : N) : Prop :=
+  forall smallest largest, choice_of_size type = Some (smallest, largest) -> smallest <= n <= largest.
 Inductive yields : Capability -> Capability -> Prop :=
 | fewer_rights c mask : yields c (mask_rights mask c)
 | badge_given c badge made : with_badge badge c = Some made -> yields c made
 | other_guard c data made : with_guard data c = Some made -> yields c made
-| other_use base bits device used used' : yields (UntypedCap base bits device used) (UntypedCap base bits device used')
+| other_use base bits device used used' :
+    used' <= N.shiftl 1 bits -> yields (UntypedCap base bits device used) (UntypedCap base bits device used')
 | other_place_of_frame base bits device r p p' : yields (FrameCap base bits device r p) (FrameCap base bits device r p')
 | other_place_of_table table p p' : yields (PageTableCap table p) (PageTableCap table p')
 | other_asid vspace a a' : yields (VSpaceCap vspace a) (VSpaceCap vspace a')
@@ -122,7 +135,7 @@ Inductive yields : Capability -> Capability -> Prop :=
 | sender_made irq core : yields IRQControlCap (SGISignalCap irq core)
 | pool_made base used : yields (UntypedCap base 12 false used) (ASIDPoolCap base)
 | retyped base bits device used type at_ n :
-    base <= at_ -> at_ + N.shiftl 1 (object_bits type n) <= base + N.shiftl 1 bits -> device && needs_memory type = false ->
+    base <= at_ -> at_ + N.shiftl 1 (object_bits type n) <= base + N.shiftl 1 bits -> device && needs_memory type = false -> size_fits type n ->
     yields (UntypedCap base bits device used) (new_capability type at_ n device).
 
 (** A capability stems from another if it was made of it in some number of steps. *)
@@ -132,9 +145,8 @@ Inductive stems_from (root : Capability) : Capability -> Prop :=
 
 (** Every capability that is ever in a slot stems from one that the root task held at boot. *)
 Definition boot_capability (p : BootPlan) (c : Capability) : Prop := exists slot, In (slot, c) (root_capabilities p ++ dynamic_capabilities p).
-Definition capabilities_stem_from_boot_by (one_step : Stepping) : Prop :=
-  forall p st slot c, reachable_by one_step p st -> capability_at slot st = Some c -> exists root, boot_capability p root /\ stems_from root c.
-Definition capabilities_stem_from_boot : Prop := capabilities_stem_from_boot_by step.
+Definition capabilities_stem_from_boot : Prop :=
+  forall p st slot c, reachable p st -> capability_at slot st = Some c -> exists root, boot_capability p root /\ stems_from root c.
 
 (** Of memory this says that a capability to memory, or to device registers, lies in what a boot capability of the same kind covered. *)
 Definition memory_of (c : Capability) : option (N * N * bool) :=
@@ -148,10 +160,20 @@ Definition memory_comes_from_boot : Prop :=
     exists root base0 bits0, boot_capability p root /\ memory_of root = Some (base0, bits0, device)
       /\ base0 <= base /\ base + N.shiftl 1 bits <= base0 + N.shiftl 1 bits0.
 
+(** What a capability says of itself stays within bounds: an untyped has not used more than it has, and guard and radix of a CNode can be resolved. *)
+Definition in_bounds (c : Capability) : Prop :=
+  match c with
+  | UntypedCap _ bits _ used => used <= N.shiftl 1 bits
+  | CNodeCap _ radix guard size => radix + size <= 64 /\ guard <= N.ones size
+  | _ => True
+  end.
+Definition capabilities_are_in_bounds : Prop :=
+  forall p st slot c, root_radix p <= 64 -> reachable p st -> capability_at slot st = Some c -> in_bounds c.
+
 (** And only system calls move capabilities: whatever the state, after an interrupt, the timer or an exception of the thread that runs each slot
     holds what it held. *)
 Definition only_system_calls_move_capabilities : Prop :=
-  forall st e, cause e <> SystemCall -> slots (fst (fst (step st e))) = slots st.
+  forall st e, cause e <> SystemCall -> slots (fst (fst (one_step st e))) = slots st.
 
 (** ** S2, T2b: revocation is complete
 
@@ -166,9 +188,9 @@ Definition invokes (st : State) (m : Method.t) (call : Invocation) : Prop :=
     /\ call = {| invoker := t; invoked_slot := place; invoked := c; word_arguments := words (message_of_call t st); cap_arguments := arguments |}.
 
 (** When a Revoke of a slot succeeds, be it at the last restart of many, no capability is left that was derived from the one in the slot. *)
-Definition revocation_is_complete_by (one_step : Stepping) : Prop :=
+Definition revocation_is_complete : Prop :=
   forall p st e call slot next done,
-    reachable_by one_step p st -> cause e = SystemCall -> invokes (enter e st) Method.CNodeRevoke call ->
+    reachable p st -> cause e = SystemCall -> invokes (enter e st) Method.CNodeRevoke call ->
     slot_under (Some (invoked call)) (word 0 call) (word 1 call) (enter e st) = inl slot -> one_step st e = (next, Succeeds, done) ->
     forall c, ~ is_child next c slot.
-Definition revocation_is_complete : Prop := revocation_is_complete_by step.
+End Claims.

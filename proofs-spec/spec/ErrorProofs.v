@@ -251,7 +251,7 @@ Lemma left_is_at_rest st : is_at_rest (leave st).
 Proof. destruct st. vm_compute. reflexivity. Qed.
 
 (** Claim [states_are_settled]. *)
-Theorem states_are_settled_proved : states_are_settled.
+Theorem states_are_settled_proved : states_are_settled step.
 Proof.
   assert (forall st, settled (leave (choose_thread st))) as chosen.
   { intros st. pose proof (choose_thread_settles st) as settles. revert settles.
@@ -385,7 +385,7 @@ Proof.
 Qed.
 
 (** Claim [errors_only_book]. *)
-Theorem errors_only_book_proved : errors_only_book.
+Theorem errors_only_book_proved : errors_only_book step.
 Proof.
   intros st e error next done result.
   destruct (step_error st e error next done result) as (t & told & is_cur & same & clock & nothing & _ & finished).
@@ -393,7 +393,7 @@ Proof.
 Qed.
 
 (** Claim [errors_change_nothing]. *)
-Theorem errors_change_nothing_proved : errors_change_nothing.
+Theorem errors_change_nothing_proved : errors_change_nothing step.
 Proof.
   intros p st e error next done reached unbooked result.
   destruct (step_error st e error next done result) as (t & told & is_cur & same & clock & nothing & booked & finished).
@@ -406,5 +406,5 @@ Proof.
 Qed.
 
 (** Claim [step_is_a_function]. *)
-Theorem step_is_a_function_proved : step_is_a_function.
+Theorem step_is_a_function_proved : step_is_a_function step.
 Proof. intros st e. exists (step st e). split; [reflexivity | intros next same; exact same]. Qed.

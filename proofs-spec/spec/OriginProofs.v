@@ -87,7 +87,10 @@ Definition from_boot (p : BootPlan) (c : Capability) : Prop := exists root, boot
 Lemma origins_are_kept_quietly p : kept_quietly (all_fine (from_boot p)) (fun _ => True) (from_boot p).
 Proof.
   constructor; try (intros; exact I).
-  - intros a b same _ _. exact (fine_of_slots _ a b same).
+  - intros a b same _ _ _ _. exact (fine_of_slots _ a b same).
+  - intros t st. exact (fine_of_slots _ st (unplace t st) eq_refl).
+  - intros insert t st _. exact (fine_of_slots _ st _ (proj1 (place_by_same insert t st))).
+  - intros t st _. exact (fine_of_slots _ st _ eq_refl).
   - intros o x st _ ok. exact ok.
   - intros slot c st ok. rewrite capability_at_in. apply ok.
 Qed.
@@ -106,7 +109,7 @@ Proof.
 Qed.
 
 (** Claim [capabilities_stem_from_boot]. *)
-Theorem capabilities_stem_from_boot_proved : capabilities_stem_from_boot.
+Theorem capabilities_stem_from_boot_proved : capabilities_stem_from_boot step.
 Proof.
   intros p st slot c reached. rewrite capability_at_in. revert slot c. change (all_fine (from_boot p) st). revert reached.
   apply (reachable_keeps _ _ _ (origins_are_kept_quietly p) (origins_are_kept p)). intros c at_boot. exists c. split; [exact at_boot | constructor].
@@ -140,7 +143,7 @@ Proof.
 Qed.
 
 (** Claim [memory_comes_from_boot]. *)
-Theorem memory_comes_from_boot_proved : memory_comes_from_boot.
+Theorem memory_comes_from_boot_proved : memory_comes_from_boot step.
 Proof.
   intros p st slot c base bits device reached found memory.
   destruct (capabilities_stem_from_boot_proved p st slot c reached found) as (root & at_boot & stems).
@@ -148,11 +151,49 @@ Proof.
   exists root, base0, bits0. repeat split; assumption.
 Qed.
 
+(** ** Bounds *)
+Lemma yields_in_bounds c made : yields c made -> in_bounds c -> in_bounds made.
+Proof.
+  intros made_so ok. assert (forall data x y, with_guard data x = Some y -> in_bounds x -> in_bounds y) as guarded_.
+  { intros data x y. destruct x; cbn [with_guard]; try (intros same; injection same as <-; exact id).
+    destruct (N.leb_spec (CNodeCapData.guard_size data + radix) 64) as [fits_|more]; [|discriminate]. intros same _. injection same as <-.
+    split; [lia|]. unfold bits_of. rewrite N.land_ones, N.ones_equiv. apply N.lt_le_pred, N.mod_lt, N.pow_nonzero. lia. }
+  destruct made_so; cbn [in_bounds]; try exact I; try exact ok.
+  - destruct c; exact ok.
+  - destruct c; cbn [with_badge] in H; try exact (guarded_ _ _ _ H ok); destruct badge0; try discriminate; injection H as <-; exact I.
+  - exact (guarded_ _ _ _ H ok).
+  - assumption.
+  - destruct type; cbn [new_capability in_bounds]; try exact I; [lia|]. destruct (H2 1 31 eq_refl). split; [lia | apply N.le_0_l].
+Qed.
+
+(** Claim [capabilities_are_in_bounds]. *)
+Lemma boot_in_bounds p c : root_radix p <= 64 -> boot_capability p c -> in_bounds c.
+Proof.
+  intros resolves (slot & listed). apply in_app_or in listed. destruct listed as [listed|listed].
+  - unfold root_capabilities in listed. cbn [In] in listed.
+    repeat (destruct listed as [same|listed];
+            [apply (f_equal snd) in same; cbn [snd] in same; rewrite <- same; cbn [in_bounds]; first [exact I | split; [lia | apply N.le_0_l]]|]).
+    contradiction.
+  - unfold dynamic_capabilities in listed. cbv zeta in listed. apply in_combine_r, in_app_or in listed. destruct listed as [listed|listed].
+    + apply in_map_iff in listed. destruct listed as (core & <- & _). exact I.
+    + apply in_map_iff in listed. destruct listed as (((base & bits) & device) & <- & _). cbn [in_bounds]. lia.
+Qed.
+Lemma stems_in_bounds root c : stems_from root c -> in_bounds root -> in_bounds c.
+Proof. induction 1 as [|c made _ IH step_]; intros ok; [exact ok | exact (yields_in_bounds c made step_ (IH ok))]. Qed.
+Theorem capabilities_are_in_bounds_proved : capabilities_are_in_bounds step.
+Proof.
+  intros p st slot c resolves reached found. destruct (capabilities_stem_from_boot_proved p st slot c reached found) as (root & at_boot_ & stems).
+  exact (stems_in_bounds root c stems (boot_in_bounds p root resolves at_boot_)).
+Qed.
+
 (** ** Only system calls *)
 Lemma slots_are_kept_quietly l : kept_quietly (fun st => slots st = l) (fun _ => True) (fun _ => True).
 Proof.
   constructor; try (intros; exact I).
-  - intros a b same _ _ is_l. rewrite same. exact is_l.
+  - intros a b same _ _ _ _ is_l. rewrite same. exact is_l.
+  - intros t st is_l. exact is_l.
+  - intros insert t st _ is_l. rewrite (proj1 (place_by_same insert t st)). exact is_l.
+  - intros t st _ is_l. exact is_l.
   - intros o x st _ is_l. exact is_l.
 Qed.
 Lemma finish_slots r st : slots (fst (fst (finish (r, st)))) = slots st.
@@ -161,7 +202,7 @@ Proof.
 Qed.
 
 (** Claim [only_system_calls_move_capabilities]. *)
-Theorem only_system_calls_move_capabilities_proved : only_system_calls_move_capabilities.
+Theorem only_system_calls_move_capabilities_proved : only_system_calls_move_capabilities step.
 Proof.
   intros st e no_call. pose proof (slots_are_kept_quietly (slots st)) as quiet.
   assert (slots (enter e st) = slots st) as entered by exact (keeps_enter _ _ _ quiet e st eq_refl).
@@ -287,7 +328,7 @@ Proof.
   assert (r = Succeeds) as -> by (rewrite <- (finish_result r told), result; reflexivity).
   split; [reflexivity|]. rewrite <- (finish_slots Succeeds told), result. reflexivity.
 Qed.
-Theorem revocation_is_complete_proved : revocation_is_complete.
+Theorem revocation_is_complete_proved : revocation_is_complete step.
 Proof.
   intros p st e call slot next done reached is_call invoked_ names result c child.
   assert (exists t, current (enter e st) = Some t) as (t & cur) by (destruct invoked_ as (t & ? & ? & ? & ? & cur & _); exists t; exact cur).

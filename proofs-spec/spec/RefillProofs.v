@@ -3,7 +3,7 @@
 
     Charging moves amounts between refills, and what is unreturned, but neither makes nor loses any. *)
 From Coq Require Import Lia.
-From Spec Require Export StepProofs.
+From Spec Require Export QueueProofs.
 Open Scope N_scope.
 
 Lemma total_app a b : total (a ++ b) = total a + total b.
@@ -300,19 +300,13 @@ Definition all_right (st : State) : Prop := forall o c, objects st !! o = Some (
 Lemma right_of_same a b : objects b = objects a -> all_right a -> all_right b.
 Proof. intros same right o c. rewrite same. apply right. Qed.
 
-Lemma same_children slot f st : objects (change_children slot f st) = objects st.
-Proof. destruct slot; reflexivity. Qed.
-Lemma same_count c st : objects (count_reference c st) = objects st.
-Proof. unfold count_reference. destruct (referent c); reflexivity. Qed.
-Lemma same_discount c st : objects (discount_reference c st) = objects st.
-Proof. unfold discount_reference. destruct (referent c); [|reflexivity]. cbv zeta. reflexivity. Qed.
-Lemma same_entries f l st : objects (fold_left (fun st child => change_entry child f st) l st) = objects st.
-Proof. revert st. induction l as [|child l IH]; intros st; [reflexivity|]. simpl. rewrite IH. reflexivity. Qed.
-
 Lemma refills_are_kept_quietly : kept_quietly all_right fine_refills (fun _ => True).
 Proof.
   constructor; try exact fine_same; try (intros; exact I).
-  - intros a b _ _ same. exact (right_of_same a b same).
+  - intros a b _ _ same _ _. exact (right_of_same a b same).
+  - intros t st. exact (right_of_same st (unplace t st) eq_refl).
+  - intros insert t st _. destruct (place_by_same insert t st) as (_ & _ & same). exact (right_of_same st _ same).
+  - intros t st _. exact (right_of_same st _ eq_refl).
   - intros o x st fits right o' c. change (objects (put_object o x st)) with (set o x (objects st)). rewrite find_set.
     destruct (o' =? o); [intros is_x; injection is_x as ->; exact fits | apply right].
   - intros o c st right found. exact (right o c found).
@@ -323,28 +317,17 @@ Proof.
 Qed.
 Lemma refills_are_kept : kept all_right (fun _ => True).
 Proof.
-  constructor; try (intros; exact I).
-  - intros slot parent_ is_original cap_ st _. apply right_of_same. unfold insert_child.
-    destruct (_ && _); [|reflexivity]. rewrite same_count. exact (same_children (Some parent_) (cons slot) st).
-  - intros slot source_ is_original cap_ st _. apply right_of_same. unfold insert_sibling.
-    destruct (is_empty slot st), (slots st !! source_) as [e|]; try reflexivity. rewrite same_count.
-    exact (same_children (parent e) (replace source_ [source_; slot]) st).
-  - intros slot st. apply right_of_same. unfold remove_capability. destruct (slots st !! slot) as [e|]; [|reflexivity]. cbv zeta.
-    rewrite same_discount. etransitivity; [apply same_children | apply same_entries].
-  - intros from to st. apply right_of_same. unfold move_capability. destruct (slots st !! from) as [e|], (is_empty to st); try reflexivity.
-    cbv zeta. etransitivity; [apply same_children | apply same_entries].
-  - intros slot cap_ st _. apply right_of_same. unfold change_capability. destruct (slots st !! slot) as [e|]; [|reflexivity].
-    rewrite same_count. exact (same_discount (capability e) st).
-  - intros slot cap_ st _. apply right_of_same. unfold insert_root. destruct (is_empty slot st); [|reflexivity]. rewrite same_count. reflexivity.
+  apply slots_keep.
+  - intros a b same. apply right_of_same. rewrite same. reflexivity.
   - intros m o c found. change (objects (nothing_yet m)) with (@empty Object) in found. rewrite find_empty in found. discriminate.
   - intros o st right o' c. change (objects (remove_object o st)) with (remove o (objects st)). rewrite find_remove.
     destruct (o' =? o); [discriminate | apply right].
 Qed.
 
 (** Claims [refills_sum_to_budget] and [refills_stay_in_order]. *)
-Lemma refills_stay_fine p st : reachable p st -> all_right st.
+Lemma refills_stay_fine p st : reachable step p st -> all_right st.
 Proof. apply (reachable_keeps _ _ _ refills_are_kept_quietly refills_are_kept). intros c _. exact I. Qed.
-Theorem refills_sum_to_budget_proved : refills_sum_to_budget.
+Theorem refills_sum_to_budget_proved : refills_sum_to_budget step.
 Proof. intros p st o c reached found. exact (proj1 (refills_stay_fine p st reached o c found)). Qed.
-Theorem refills_stay_in_order_proved : refills_stay_in_order.
+Theorem refills_stay_in_order_proved : refills_stay_in_order step.
 Proof. intros p st o c reached found. exact (proj2 (refills_stay_fine p st reached o c found)). Qed.

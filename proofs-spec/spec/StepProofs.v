@@ -8,14 +8,19 @@ From Coq Require Import Lia.
 From Spec Require Export Claims TreeProofs.
 Open Scope N_scope.
 
-(** What is kept: a property of states that looks at slots, references and objects only. Of objects it says something about scheduling contexts
-    only, and of these about their time. Of capabilities it says something that what is made of one inherits, so that every capability
-    that comes into a slot has it: it was made of one that was in a slot. *)
+(** What is kept: a property of states that looks at slots, references, objects and the queues of those that can run only. Of objects it says
+    something about scheduling contexts only, and of these about their time. Of capabilities it says something that what is made of one
+    inherits, so that every capability that comes into a slot has it: it was made of one that was in a slot. *)
 Definition fine_object (fine_context : SchedContext -> Prop) (x : Object) : Prop :=
   match x with SchedContextObject c => fine_context c | _ => True end.
 Record kept_quietly (invariant : State -> Prop) (fine_context : SchedContext -> Prop) (fine_capability : Capability -> Prop) : Prop := {
   looks_at_objects :
-    forall a b, slots b = slots a -> references b = references a -> objects b = objects a -> invariant a -> invariant b;
+    forall a b, slots b = slots a -> references b = references a -> objects b = objects a -> ready b = ready a -> sleeping b = sleeping a ->
+      invariant a -> invariant b;
+  after_unplace : forall t st, invariant st -> invariant (unplace t st);
+  after_place : forall insert t st, In insert [insert_behind; insert_ahead] -> invariant st -> invariant (place_by insert t st);
+  after_sleeping_anew :
+    forall t st, member t (sleeping st) = true -> invariant st -> invariant (st <| sleeping := insert_by_time t (without t (sleeping st)) st |>);
   after_put_object : forall o x st, fine_object fine_context x -> invariant st -> invariant (put_object o x st);
   contexts_are_fine : forall o c st, invariant st -> objects st !! o = Some (SchedContextObject c) -> fine_context c;
   capabilities_are_fine : forall slot c st, invariant st -> capability_at slot st = Some c -> fine_capability c;
@@ -41,6 +46,9 @@ Record kept (invariant : State -> Prop) (fine_capability : Capability -> Prop) :
   fine_yield : forall c made, yields c made -> fine_capability c -> fine_capability made
 }.
 Arguments looks_at_objects {_ _ _} _.
+Arguments after_unplace {_ _ _} _.
+Arguments after_place {_ _ _} _.
+Arguments after_sleeping_anew {_ _ _} _.
 Arguments after_put_object {_ _ _} _.
 Arguments contexts_are_fine {_ _ _} _.
 Arguments capabilities_are_fine {_ _ _} _.
@@ -86,7 +94,8 @@ Instance good_invocation : Good Invocation := fun call => good (invoked call) /\
 Class Keeps {T : Type} `{Good T} (f : State -> T) : Prop := keeps : forall st, good st -> good (f st).
 Instance good_decision : Good Decision := fun d => match d with Perform work => Keeps work | Refuse _ _ => True end.
 
-Lemma good_of_same (a b : State) : slots b = slots a -> references b = references a -> objects b = objects a -> good a -> good b.
+Lemma good_of_same (a b : State) :
+  slots b = slots a -> references b = references a -> objects b = objects a -> ready b = ready a -> sleeping b = sleeping a -> good a -> good b.
 Proof. exact (looks_at_objects quiet a b). Qed.
 
 (** Constructors carry what they are given. *)
@@ -137,8 +146,9 @@ Proof.
 Qed.
 Lemma good_mutated d c : good c -> good (mutated d c).
 Proof. intros ok. destruct c; try exact I; exact (good_with_guard d _ ok). Qed.
-Lemma good_used base bits device used used' : good (UntypedCap base bits device used) -> good (UntypedCap base bits device used').
-Proof. exact (fine_yield primitives _ _ (other_use _ _ _ _ _)). Qed.
+Lemma good_used base bits device used used' :
+  good (UntypedCap base bits device used) -> used' <= N.shiftl 1 bits -> good (UntypedCap base bits device used').
+Proof. intros ok within. exact (fine_yield primitives _ _ (other_use _ _ _ _ _ within) ok). Qed.
 Lemma good_place_of_frame base bits device r p p' : good (FrameCap base bits device r p) -> good (FrameCap base bits device r p').
 Proof. exact (fine_yield primitives _ _ (other_place_of_frame _ _ _ _ _ _)). Qed.
 Lemma good_place_of_table t p p' : good (PageTableCap t p) -> good (PageTableCap t p').
@@ -217,7 +227,7 @@ Ltac keep_step find :=
   | |- good (with_badge _ _) => apply good_with_badge
   | |- good (mutated _ _) => apply good_mutated
   | M : Making ?make |- good (?make _) => apply M
-  | H : good (UntypedCap ?b ?s ?d ?u) |- good (UntypedCap ?b _ _ ?v) => exact (good_used b s d u v H)
+  | H : good (UntypedCap ?b ?s ?d ?u) |- good (UntypedCap ?b _ _ ?v) => exact (good_used b s d u v H (N.le_refl _))
   | H : good (FrameCap ?b ?s ?d ?r ?p) |- good (FrameCap ?b ?s ?d ?r ?q) => exact (good_place_of_frame b s d r p q H)
   | H : good (PageTableCap ?t ?p) |- good (PageTableCap ?t ?q) => exact (good_place_of_table t p q H)
   | H : good (VSpaceCap ?v ?a) |- good (VSpaceCap ?v ?b) => exact (good_asid v a b H)
@@ -266,7 +276,7 @@ Ltac keep_step find :=
   | |- good (reports _) => unfold reports; cbv beta
   | |- good (set_field _ _ ?s) =>
       let ok := fresh "ok" in
-      (cut (good s); [generalize s; intros ? ok; refine (good_of_same _ _ _ _ _ ok); reflexivity |])
+      (cut (good s); [generalize s; intros ? ok; refine (good_of_same _ _ _ _ _ _ _ ok); reflexivity |])
   | |- good (?f ?s) => apply (keeps (f := f) s)
   | |- Keeps _ => intros ? ?; cbv beta
   end.
@@ -312,7 +322,7 @@ Hint Extern 0 (FineObject _) => (red; cbn [fine_object]; solve [exact I | repeat
 Hint Extern 0 (FineUpdate _) => (intros ? ?; cbv beta; solve [repeat fine_step]) : typeclass_instances.
 
 Instance keeps_emit e : Keeps (emit e).
-Proof. intros st ok. exact (good_of_same st (emit e st) eq_refl eq_refl eq_refl ok). Qed.
+Proof. intros st ok. exact (good_of_same st (emit e st) eq_refl eq_refl eq_refl eq_refl eq_refl ok). Qed.
 Instance keeps_put_object o x : FineObject x -> Keeps (put_object o x). Proof. intros fine st ok. exact (after_put_object quiet o x st fine ok). Qed.
 Instance keeps_remove_object o : Keeps (remove_object o). Proof. exact (after_remove_object primitives o). Qed.
 Instance keeps_change_thread o f : Keeps (change_thread o f). Proof. keeping change_thread. Qed.
@@ -355,10 +365,10 @@ Qed.
 Instance keeps_write_memory a v : Keeps (write_memory a v). Proof. keeping write_memory. Qed.
 
 (** ** Time *)
-Instance keeps_unplace t : Keeps (unplace t). Proof. keeping unplace. Qed.
-Instance keeps_place_by insert t : Keeps (place_by insert t). Proof. keeping place_by. Qed.
-Instance keeps_place t : Keeps (place t). Proof. keeping place. Qed.
-Instance keeps_place_ahead t : Keeps (place_ahead t). Proof. keeping place_ahead. Qed.
+Instance keeps_unplace t : Keeps (unplace t). Proof. exact (after_unplace quiet t). Qed.
+Instance keeps_place t : Keeps (place t). Proof. intros st. exact (after_place quiet insert_behind t st (or_introl eq_refl)). Qed.
+Instance keeps_place_ahead t : Keeps (place_ahead t).
+Proof. intros st. exact (after_place quiet insert_ahead t st (or_intror (or_introl eq_refl))). Qed.
 Instance keeps_place_anew t : Keeps (place_anew t). Proof. keeping place_anew. Qed.
 Instance keeps_begin_sporadic t : Keeps (begin_sporadic t). Proof. keeping begin_sporadic. Qed.
 Instance keeps_wake t : Keeps (wake t). Proof. keeping wake. Qed.
@@ -530,14 +540,21 @@ Proof.
 Qed.
 Lemma keeps_make_objects count type at_ n d slot offset base bits used u t :
   good (UntypedCap base bits d used) -> base <= at_ -> at_ + N.of_nat count * N.shiftl 1 (object_bits type n) <= base + N.shiftl 1 bits ->
-  d && needs_memory type = false -> Keeps (make_objects count type at_ n d slot offset base bits u t).
+  d && needs_memory type = false -> size_fits type n -> Keeps (make_objects count type at_ n d slot offset base bits u t).
 Proof.
   intros fine. revert at_ slot offset.
-  induction count as [|rest IH]; intros at_ slot offset above fits memory st ok; cbn [make_objects]; [exact ok|].
+  induction count as [|rest IH]; intros at_ slot offset above fits memory sized st ok; cbn [make_objects]; [exact ok|].
   destruct (must_stop st); [keep|]. cbv zeta.
   assert (Nice (new_capability type at_ n d)) as made
-    by (exact (fine_yield primitives _ _ (retyped base bits d used type at_ n above ltac:(lia) memory) fine)).
-  apply (IH (at_ + N.shiftl 1 (object_bits type n)) (slot + slot_bytes) (offset + 1)); [lia | lia | exact memory | keep].
+    by (exact (fine_yield primitives _ _ (retyped base bits d used type at_ n above ltac:(lia) memory sized) fine)).
+  pose proof (good_used base bits d used (at_ + N.shiftl 1 (object_bits type n) - base) fine ltac:(lia)) as more.
+  apply (IH (at_ + N.shiftl 1 (object_bits type n)) (slot + slot_bytes) (offset + 1)); [lia | lia | exact memory | exact sized | keep].
+Qed.
+Lemma size_is_fit type n :
+  match choice_of_size type with Some (smallest, largest) => (smallest <=? n) && (n <=? largest) | None => true end = true -> size_fits type n.
+Proof.
+  unfold size_fits. intros within smallest largest choice. rewrite choice in within. apply andb_prop in within. destruct within as (low & high).
+  split; apply N.leb_le; assumption.
 Qed.
 Lemma align_up_above n bits : n <= align_up n bits.
 Proof.
@@ -555,7 +572,7 @@ Proof.
          end.
   all: apply good_perform; apply (keeps_make_objects _ type _ _ device _ _ base bits used _ _ fine).
   all: match goal with H : (_ + N.shiftl _ _ <=? _) = true |- _ => apply N.leb_le in H; rewrite N.shiftl_mul_pow2 in H end.
-
+  all: try (match goal with H : match choice_of_size _ with _ => _ end = true |- _ => exact (size_is_fit _ _ H) end).
   all: try (pose proof (align_up_above (base + (if has_children (invoked_slot call) st then used else 0)) (object_bits type b)); lia).
   all: try (rewrite N2Nat.id, N.shiftl_1_l; assumption).
   all: destruct device, (needs_memory type); try reflexivity; discriminate.
@@ -578,7 +595,13 @@ Hint Extern 0 (Nice (replacement _)) => (red; apply good_replacement; solve [kee
 Hint Extern 0 (Nice (guarded _ _)) => (red; apply good_guarded; solve [keep]) : typeclass_instances.
 Instance keeps_set_buffer t a f : Nice f -> Keeps (set_buffer t a f).
 Proof. intros fine. red in fine. intros st ok. unfold set_buffer. destruct (a =? 0); keep. Qed.
-Instance keeps_set_priority t p : Keeps (set_priority t p). Proof. keeping set_priority. Qed.
+Instance keeps_set_priority t p : Keeps (set_priority t p).
+Proof.
+  intros st ok. unfold set_priority. cbv zeta. assert (good (change_thread t (fun x => x <| priority := p |>) st)) as changed by keep.
+  revert changed. generalize (change_thread t (fun x => x <| priority := p |>) st). intros after fine.
+  destruct (run_state (thread t after)); [keep | | keep | keep | keep | keep].
+  destruct (member t (sleeping after)) eqn:sleeps; [exact (after_sleeping_anew quiet t after sleeps fine) | keep].
+Qed.
 Instance keeps_bind_context c t : Keeps (bind_context c t). Proof. keeping bind_context. Qed.
 Instance keeps_change_flags t c s : Keeps (change_flags t c s). Proof. keeping change_flags. Qed.
 Instance keeps_tcb_configure a b c x y z call : Nice x -> Nice y -> Nice z -> Keeps (tcb_configure a b c x y z call).
@@ -728,15 +751,27 @@ Proof.
   keep.
 Qed.
 
-Theorem reachable_keeps (st : State) : reachable plan st -> invariant st.
+Theorem reachable_keeps (st : State) : reachable step plan st -> invariant st.
 Proof. induction 1 as [|st e _ IH]; [exact boot_keeps | exact (step_keeps st e IH)]. Qed.
 End Kept.
+
+(** What the queues are changed by leaves the rest. *)
+Lemma place_by_same insert t st :
+  slots (place_by insert t st) = slots st /\ references (place_by insert t st) = references st /\ objects (place_by insert t st) = objects st.
+Proof.
+  unfold place_by. cbv zeta. destruct (is_running t (unplace t st)), (context_of t (unplace t st)) as [c|]; try (repeat split; reflexivity).
+  destruct (negb _); [repeat split; reflexivity|]. destruct (usable _ _); repeat split; reflexivity.
+Qed.
 
 (** Claim [indices_hold]: of objects it says nothing, nor of capabilities. *)
 Lemma indices_are_kept_quietly : kept_quietly indices_are_right (fun _ => True) (fun _ => True).
 Proof.
   constructor; try (intros; exact I).
-  - intros a b same_slots same_references _. exact (indices_of_same a b same_slots same_references).
+  - intros a b same_slots same_references _ _ _. exact (indices_of_same a b same_slots same_references).
+  - intros t before. exact (indices_of_same before (unplace t before) eq_refl eq_refl).
+  - intros insert t before _. destruct (place_by_same insert t before) as (same_slots & same_references & _).
+    exact (indices_of_same before (place_by insert t before) same_slots same_references).
+  - intros t before _. apply (indices_of_same before); reflexivity.
   - intros o x before _. exact (indices_of_same before (put_object o x before) eq_refl eq_refl).
 Qed.
 Lemma indices_are_kept : kept indices_are_right (fun _ => True).
@@ -751,5 +786,5 @@ Proof.
   - exact nothing_yet_right.
   - intros o before. exact (indices_of_same before (remove_object o before) eq_refl eq_refl).
 Qed.
-Theorem indices_hold_proved : indices_hold.
+Theorem indices_hold_proved : indices_hold step.
 Proof. intros p st. apply (reachable_keeps _ _ _ indices_are_kept_quietly indices_are_kept). intros c _. exact I. Qed.

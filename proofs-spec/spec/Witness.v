@@ -48,22 +48,48 @@ Example capabilities_come_and_go :
   = [([], Some (EndpointCap 0x10000 7 all_rights)); ([], None)].
 Proof. vm_compute. reflexivity. Qed.
 
-Lemma reached_after (events : list Event) : reachable small_plan (after events).
+Lemma reached_after (events : list Event) : reachable step small_plan (after events).
 Proof.
-  unfold after. assert (forall st, reachable small_plan st ->
-    reachable small_plan (fold_left (fun st e => fst (fst (step st e))) events st)) as onwards.
+  unfold after. assert (forall st, reachable step small_plan st ->
+    reachable step small_plan (fold_left (fun st e => fst (fst (step st e))) events st)) as onwards.
   { induction events as [|e rest IH]; intros st reached; [exact reached|]. apply IH, after_event, reached. }
   apply onwards, at_boot.
 Qed.
 
+(** ** Mistakes
+
+    A step that is right but for what it does to the state at its end. Each claim is refuted of such a step, or of one with a mistake of its
+    own; but for [step_is_a_function], which holds of all functions. *)
+Definition with_mistake (mistake : State -> State) : Stepping := fun st e =>
+  let '(next, result, done) := step st e in (mistake next, result, done).
+Lemma mistaken_state mistake st e : fst (fst (with_mistake mistake st e)) = mistake (fst (fst (step st e))).
+Proof. unfold with_mistake. destruct (step st e) as ((next & result) & done). reflexivity. Qed.
+Definition mistaken (mistake : State -> State) (e : Event) : State := mistake (fst (fst (step (boot small_plan) e))).
+Lemma mistaken_reached mistake e : reachable (with_mistake mistake) small_plan (mistaken mistake e).
+Proof. unfold mistaken. rewrite <- mistaken_state. apply after_event, at_boot. Qed.
+
+(** The thread that runs is forgotten. *)
+Definition forget_current (st : State) : State := st <| current := None |>.
+Example forgotten_thread_is_refuted : ~ states_are_settled (with_mistake forget_current).
+Proof. intros claim. destruct (claim small_plan _ (mistaken_reached forget_current wrong_call)) as [first _ _ _]. vm_compute in first. discriminate. Qed.
+
 (** A removal that only empties the slot leaves a child whose parent is gone. *)
 Definition careless_removal (slot : N) (st : State) : State := st <| slots := remove slot (slots st) |>.
-Example careless_removal_breaks_the_tree :
-  ~ tree_is_right (careless_removal (slot_of 0x2000 40) (after [retype_endpoint; mint_badge])).
+Definition remove_untyped : State -> State := careless_removal (slot_of 0x2000 18).
+Example careless_removal_is_refuted : ~ indices_hold (with_mistake remove_untyped).
 Proof.
-  intros right. destruct (parents_exist _ right (slot_of 0x2000 41) (slot_of 0x2000 40)) as (e & found).
+  intros claim. destruct (claim small_plan _ (mistaken_reached remove_untyped retype_endpoint)) as (tree & _).
+  destruct (parents_exist _ tree (slot_of 0x2000 40) (slot_of 0x2000 18)) as (e & found).
   - eexists. split; vm_compute; reflexivity.
   - vm_compute in found. discriminate.
+Qed.
+
+(** A thread sleeps that is ready. *)
+Definition sleep_walk (st : State) : State := st <| sleeping := ready st |>.
+Example sleep_walk_is_refuted : ~ threads_queue_once (with_mistake sleep_walk).
+Proof.
+  intros claim. pose proof (claim small_plan _ (mistaken_reached sleep_walk wrong_call)) as once. vm_compute in once.
+  inversion_clear once as [|? ? new _]. apply new. left. reflexivity.
 Qed.
 
 (** Time that is used comes back a period later; a charge that forgot it would break [refills_are_right]. *)
@@ -71,12 +97,24 @@ Definition limited_context : SchedContext := configure_context 0 100 1000 2 0 0 
 Example time_comes_back :
   refills (charge 30 10 limited_context) = [{| usable_at := 30; amount := 70 |}; {| usable_at := 1000; amount := 30 |}].
 Proof. vm_compute. reflexivity. Qed.
-Example a_careless_charge_breaks_the_order :
-  ~ refills_in_order (limited_context <| refills := [{| usable_at := 30; amount := 70 |}; {| usable_at := 1000; amount := 20 |};
-                                                     {| usable_at := 990; amount := 10 |}] |>).
-Proof. intros (sorted & _). vm_compute in sorted. inversion_clear sorted as [|? ? _ first]. inversion_clear first as [|? ? late _]. exact (late eq_refl). Qed.
-Example careless_charge_loses_time : ~ refills_are_right (limited_context <| refills := [{| usable_at := 30; amount := 70 |}] |>).
-Proof. vm_compute. discriminate. Qed.
+Definition root_refills (l : list Refill) : State -> State := change_context 0x5000 (fun c => c <| refills := l |>).
+Lemma context_found l : objects (mistaken (root_refills l) wrong_call) !! 0x5000
+                        = Some (SchedContextObject (context 0x5000 (mistaken (root_refills l) wrong_call))).
+Proof. vm_compute. reflexivity. Qed.
+Definition too_much : list Refill := [{| usable_at := 0; amount := 1000000 |}].
+Example too_much_time_is_refuted : ~ refills_sum_to_budget (with_mistake (root_refills too_much)).
+Proof.
+  intros claim. pose proof (claim small_plan _ 0x5000 _ (mistaken_reached (root_refills too_much) wrong_call) (context_found too_much)) as right.
+  vm_compute in right. exact (proj2 right eq_refl).
+Qed.
+Definition disordered : list Refill :=
+  [{| usable_at := 30; amount := 70 |}; {| usable_at := 1000; amount := 20 |}; {| usable_at := 990; amount := 10 |}].
+Example disorder_is_refuted : ~ refills_stay_in_order (with_mistake (root_refills disordered)).
+Proof.
+  intros claim.
+  destruct (claim small_plan _ 0x5000 _ (mistaken_reached (root_refills disordered) wrong_call) (context_found disordered)) as (sorted & _).
+  vm_compute in sorted. inversion_clear sorted as [|? ? _ first]. inversion_clear first as [|? ? late _]. exact (late eq_refl).
+Qed.
 
 (** The badged capability stems from the untyped that the root task held; and a kernel that leaves a capability to memory that nobody had would
     break the claim. *)
@@ -87,18 +125,80 @@ Proof.
   apply (retyped 0x10000 16 false 0 ObjectType.Endpoint 0x10000 0); vm_compute; reflexivity || discriminate.
 Qed.
 Definition foreign_memory : Capability := FrameCap 0x900000 12 false memory_rights None.
-Definition generous_step : Stepping := fun st e =>
-  let '(next, result, done) := step st e in
-  (put_entry (slot_of 0x2000 50) {| capability := foreign_memory; original := true; parent := None; children := [] |} next, result, done).
-Example generous_step_is_refuted : ~ capabilities_stem_from_boot_by generous_step.
+Definition planted (c : Capability) (st : State) : State :=
+  put_entry (slot_of 0x2000 50) {| capability := c; original := true; parent := None; children := [] |} st.
+Lemma planted_found c e : capability_at (slot_of 0x2000 50) (mistaken (planted c) e) = Some c.
 Proof.
-  intros claim. destruct (claim small_plan _ (slot_of 0x2000 50) foreign_memory (after_event generous_step small_plan _ wrong_call (at_boot _ _)))
-    as (root & (slot & at_boot_) & stems); [vm_compute; reflexivity|].
-  destruct (stems_memory root foreign_memory 0x900000 12 false stems eq_refl) as (base & bits & memory & _ & below).
+  unfold mistaken. generalize (fst (fst (step (boot small_plan) e))). intros st. unfold capability_at.
+  change (slots (planted c st)) with (set (slot_of 0x2000 50) {| capability := c; original := true; parent := None; children := [] |} (slots st)).
+  rewrite find_set, N.eqb_refl. reflexivity.
+Qed.
+Lemma no_boot_memory root base bits : boot_capability small_plan root -> memory_of root = Some (base, bits, false) -> base + N.shiftl 1 bits <= 0x900000.
+Proof.
+  intros (slot & listed) memory.
   assert (forallb (fun entry => match memory_of (snd entry) with Some (b, n, _) => b + N.shiftl 1 n <=? 0x900000 | None => true end)
             (root_capabilities small_plan ++ dynamic_capabilities small_plan) = true) as all_below by (vm_compute; reflexivity).
-  pose proof (proj1 (forallb_forall _ _) all_below (slot, root) at_boot_) as root_below. cbn [snd] in root_below. rewrite memory in root_below.
-  apply N.leb_le in root_below. change (N.shiftl 1 12) with 4096 in below. lia.
+  pose proof (proj1 (forallb_forall _ _) all_below (slot, root) listed) as below. cbn [snd] in below. rewrite memory in below.
+  apply N.leb_le. exact below.
+Qed.
+Definition generous_step : Stepping := with_mistake (planted foreign_memory).
+Example generous_step_is_refuted : ~ memory_comes_from_boot generous_step.
+Proof.
+  intros claim. destruct (claim small_plan _ _ _ 0x900000 12 false (mistaken_reached _ wrong_call) (planted_found foreign_memory wrong_call) eq_refl)
+    as (root & base & bits & at_boot_ & memory & _ & within).
+  pose proof (no_boot_memory root base bits at_boot_ memory). change (N.shiftl 1 12) with 4096 in within. lia.
+Qed.
+Example generous_step_invents_capabilities : ~ capabilities_stem_from_boot generous_step.
+Proof.
+  intros claim. destruct (claim small_plan _ _ _ (mistaken_reached _ wrong_call) (planted_found foreign_memory wrong_call)) as (root & at_boot_ & stems).
+  destruct (stems_memory root foreign_memory 0x900000 12 false stems eq_refl) as (base & bits & memory & _ & within).
+  pose proof (no_boot_memory root base bits at_boot_ memory). change (N.shiftl 1 12) with 4096 in within. lia.
+Qed.
+Example overfull_untyped_is_refuted : ~ capabilities_are_in_bounds (with_mistake (planted (UntypedCap 0x10000 12 false 4097))).
+Proof.
+  intros claim. assert (root_radix small_plan <= 64) as resolves by (vm_compute; discriminate).
+  pose proof (claim small_plan _ _ _ resolves (mistaken_reached _ wrong_call) (planted_found _ wrong_call)) as within.
+  vm_compute in within. exact (within eq_refl).
+Qed.
+
+(** It is no error that changes nothing, either, nor a timer that does not move capabilities. *)
+Lemma wrong_call_fails : exists next done, step (boot small_plan) wrong_call = (next, Fails Error.IllegalOperation, done).
+Proof.
+  pose proof an_error_happens as fails. destruct (step (boot small_plan) wrong_call) as ((next & result) & done). cbn [fst snd] in fails. subst result.
+  exists next, done. reflexivity.
+Qed.
+Lemma planted_slot st : slots (planted foreign_memory st) !! slot_of 0x2000 50 <> slots (boot small_plan) !! slot_of 0x2000 50.
+Proof.
+  change (slots (planted foreign_memory st)) with
+    (set (slot_of 0x2000 50) {| capability := foreign_memory; original := true; parent := None; children := [] |} (slots st)).
+  rewrite find_set, N.eqb_refl. vm_compute. discriminate.
+Qed.
+Lemma registers_leave_slots t a b : same_but_registers_of t a b -> slots b = slots a.
+Proof. intros (_ & _ & same). rewrite same. reflexivity. Qed.
+Example generous_error_is_refuted : ~ errors_change_nothing generous_step.
+Proof.
+  intros claim. destruct wrong_call_fails as (next & done & fails).
+  destruct (claim small_plan (boot small_plan) wrong_call Error.IllegalOperation (planted foreign_memory next) done) as (_ & _ & t & _ & same).
+  - apply at_boot.
+  - split; reflexivity.
+  - unfold generous_step, with_mistake. rewrite fails. reflexivity.
+  - apply (planted_slot next). rewrite (registers_leave_slots _ _ _ same). reflexivity.
+Qed.
+Example generous_error_does_not_only_book : ~ errors_only_book generous_step.
+Proof.
+  intros claim. destruct wrong_call_fails as (next & done & fails).
+  destruct (claim (boot small_plan) wrong_call Error.IllegalOperation (planted foreign_memory next) done) as (t & told & _ & same & _ & _ & finished).
+  - unfold generous_step, with_mistake. rewrite fails. reflexivity.
+  - apply (planted_slot next). rewrite <- (registers_leave_slots _ _ _ same), <- (finish_slots (Fails Error.IllegalOperation) told), <- finished.
+    reflexivity.
+Qed.
+Definition time_passes : Event := {|
+  cause := TimerExpires; time := 50; saved := []; readable := []; preempt_after := None; chosen := nothing_chosen |}.
+Example generous_timer_is_refuted : ~ only_system_calls_move_capabilities generous_step.
+Proof.
+  intros claim. assert (cause time_passes <> SystemCall) as no_call by discriminate. pose proof (claim (boot small_plan) time_passes no_call) as same.
+  unfold generous_step in same. rewrite mistaken_state in same. apply (planted_slot (fst (fst (step (boot small_plan) time_passes)))).
+  rewrite same. reflexivity.
 Qed.
 
 (** The revocation above meets the premises of [revocation_is_complete]; a kernel that says that it is done when it was not preempted only because
@@ -118,15 +218,15 @@ Qed.
 Example revocation_succeeds : snd (fst (step before_revocation (restless revoke_endpoint))) = Succeeds.
 Proof. vm_compute. reflexivity. Qed.
 Lemma idle_reaches events st :
-  forallb (fun e => negb (is_some (preempt_after e))) events = true -> reachable_by idle_step small_plan st ->
-  reachable_by idle_step small_plan (fold_left (fun st e => fst (fst (step st e))) events st).
+  forallb (fun e => negb (is_some (preempt_after e))) events = true -> reachable idle_step small_plan st ->
+  reachable idle_step small_plan (fold_left (fun st e => fst (fst (step st e))) events st).
 Proof.
   revert st. induction events as [|e rest IH]; intros st calm reached; [exact reached|]. cbn [forallb] in calm. apply andb_prop in calm.
   destruct calm as (calm & others). cbn [fold_left]. apply (IH _ others).
   assert (idle_step st e = step st e) as same by (unfold idle_step; destruct (preempt_after e); [discriminate | reflexivity]).
   rewrite <- same. apply after_event. exact reached.
 Qed.
-Example idle_step_is_refuted : ~ revocation_is_complete_by idle_step.
+Example idle_step_is_refuted : ~ revocation_is_complete idle_step.
 Proof.
   intros claim.
   pose proof (idle_reaches [retype_endpoint; mint_badge] (boot small_plan) eq_refl (at_boot _ _)) as reached.
@@ -137,7 +237,6 @@ Proof.
   - eexists. split; vm_compute; reflexivity.
 Qed.
 
-(** No other event moves capabilities; a kernel whose timer did would break the claim. *)
-Example idle_timer_moves_nothing : slots (fst (fst (step before_revocation {|
-  cause := TimerExpires; time := 50; saved := []; readable := []; preempt_after := None; chosen := nothing_chosen |}))) = slots before_revocation.
+(** No other event moves capabilities. *)
+Example idle_timer_moves_nothing : slots (fst (fst (step before_revocation time_passes))) = slots before_revocation.
 Proof. apply only_system_calls_move_capabilities_proved. discriminate. Qed.
