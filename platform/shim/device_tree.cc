@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Reads the device tree with libfdt, following the Devicetree Specification 0.4 and the bindings of the devices named here. Every
-// property's length is checked before its cells are read.
+// Reads the device tree, following the Devicetree Specification 0.4 and the bindings of the devices named here. Every property's length is checked
+// before its cells are read.
 #include "device_tree.hpp"
 
-#include <libfdt.h>
+#include "tree.hpp"
 
 namespace caprock::shim {
 namespace {
@@ -18,10 +18,7 @@ struct Cells {
     unsigned count = 0;  // cells; a rest of less than a cell is left out
     unsigned size = 0;   // bytes
 
-    uint32_t cell(unsigned i) const {
-        const uint8_t* p = bytes + i * cell_bytes;
-        return uint32_t{p[0]} << 24 | uint32_t{p[1]} << 16 | uint32_t{p[2]} << 8 | p[3];
-    }
+    uint32_t cell(unsigned i) const { return big_endian(bytes + i * cell_bytes); }
     // The number of `cells` cells at cell i; the two lowest cells of a longer one.
     uint64_t number(unsigned i, unsigned cells) const {
         uint64_t value = 0;
@@ -31,43 +28,52 @@ struct Cells {
     explicit operator bool() const { return bytes != nullptr; }
 };
 
-Cells property(const void* fdt, int node, const char* name) {
-    int length = 0;
-    const void* value = fdt_getprop(fdt, node, name, &length);
+Cells property(const Tree& tree, int node, const char* name) {
+    unsigned size = 0;
+    const uint8_t* value = tree.property(node, name, size);
     if (!value) return {};
-    const unsigned size = static_cast<unsigned>(length);
-    return {static_cast<const uint8_t*>(value), static_cast<unsigned>(size / cell_bytes), size};
+    return {value, static_cast<unsigned>(size / cell_bytes), size};
 }
 
 // A property that is one number of one or two cells.
-bool read_number(const void* fdt, int node, const char* name, uint64_t& value) {
-    const Cells cells = property(fdt, node, name);
+bool read_number(const Tree& tree, int node, const char* name, uint64_t& value) {
+    const Cells cells = property(tree, node, name);
     if (cells.count < 1 || cells.count > 2) return false;
     value = cells.number(0, cells.count);
     return true;
 }
 
 // A property that is text; nullptr unless it ends with a NUL.
-const char* text(const void* fdt, int node, const char* name) {
-    const Cells value = property(fdt, node, name);
+const char* text(const Tree& tree, int node, const char* name) {
+    const Cells value = property(tree, node, name);
     if (!value || value.size == 0 || value.bytes[value.size - 1] != 0) return nullptr;
     return reinterpret_cast<const char*>(value.bytes);
 }
 
-bool equal(const char* a, const char* b) {
-    while (*a && *a == *b) ++a, ++b;
-    return *a == *b;
-}
-
-bool available(const void* fdt, int node) {
-    const char* status = text(fdt, node, "status");
+bool available(const Tree& tree, int node) {
+    const char* status = text(tree, node, "status");
     return !status || equal(status, "okay") || equal(status, "ok");
 }
 
-// The first available node of a compatible string, or a negative number.
-int find_compatible(const void* fdt, const char* compatible) {
-    int node = fdt_node_offset_by_compatible(fdt, -1, compatible);
-    while (node >= 0 && !available(fdt, node)) node = fdt_node_offset_by_compatible(fdt, node, compatible);
+// Whether one of a node's compatible strings is the given one.
+bool is_compatible(const Tree& tree, int node, const char* compatible) {
+    const Cells list = property(tree, node, "compatible");
+    for (unsigned at = 0; at < list.size;) {
+        const char* one = reinterpret_cast<const char*>(list.bytes) + at;
+        unsigned length = 0;
+        while (at + length < list.size && one[length] != 0) ++length;
+        if (at + length == list.size) return false;   // no NUL at the end
+        if (equal(one, compatible)) return true;
+        at += length + 1;
+    }
+    return false;
+}
+
+// The first available node of a compatible string, or Tree::none.
+int find_compatible(const Tree& tree, const char* compatible) {
+    int depth = 0;
+    int node = 0;
+    while (node != Tree::none && !(is_compatible(tree, node, compatible) && available(tree, node))) node = tree.next(node, depth);
     return node;
 }
 
@@ -77,17 +83,17 @@ struct CellCounts {
 };
 
 // #address-cells and #size-cells that a node sets for its children. False if they are absurd.
-bool child_cells(const void* fdt, int node, CellCounts& counts) {
-    const int address = fdt_address_cells(fdt, node);
-    const int size = fdt_size_cells(fdt, node);
-    if (address < 1 || address > 3 || size < 0 || size > 2) return false;
-    counts = {static_cast<unsigned>(address), static_cast<unsigned>(size)};
-    return true;
+bool child_cells(const Tree& tree, int node, CellCounts& counts) {
+    const Cells address = property(tree, node, "#address-cells");
+    const Cells size = property(tree, node, "#size-cells");
+    if ((address && address.size != cell_bytes) || (size && size.size != cell_bytes)) return false;
+    counts = {address ? address.cell(0) : 2, size ? size.cell(0) : 1};
+    return counts.address >= 1 && counts.address <= 3 && counts.size <= 2;
 }
 
 // Translates an address one level up, by the `ranges` of `bus`, whose parent's address cells are given.
-bool translate_once(const void* fdt, int bus, CellCounts counts, unsigned parent_cells, uint64_t& address) {
-    const Cells ranges = property(fdt, bus, "ranges");
+bool translate_once(const Tree& tree, int bus, CellCounts counts, unsigned parent_cells, uint64_t& address) {
+    const Cells ranges = property(tree, bus, "ranges");
     if (!ranges) return false;
     if (ranges.count == 0) return true;
     const unsigned entry = counts.address + parent_cells + counts.size;
@@ -102,19 +108,19 @@ bool translate_once(const void* fdt, int bus, CellCounts counts, unsigned parent
 }
 
 // Entry `index` of a node's `reg`, as physical addresses.
-bool read_reg(const void* fdt, int node, unsigned index, BootRange& range) {
-    int bus = fdt_parent_offset(fdt, node);
+bool read_reg(const Tree& tree, int node, unsigned index, BootRange& range) {
+    int bus = tree.parent(node);
     CellCounts counts{};
-    if (bus < 0 || !child_cells(fdt, bus, counts)) return false;
-    const Cells reg = property(fdt, node, "reg");
+    if (bus < 0 || !child_cells(tree, bus, counts)) return false;
+    const Cells reg = property(tree, node, "reg");
     const unsigned entry = counts.address + counts.size;
     if ((index + 1) * entry > reg.count) return false;
     uint64_t address = reg.number(index * entry, counts.address);
     const uint64_t size = reg.number(index * entry + counts.address, counts.size);
     while (bus != 0) {
-        const int parent = fdt_parent_offset(fdt, bus);
+        const int parent = tree.parent(bus);
         CellCounts above{};
-        if (parent < 0 || !child_cells(fdt, parent, above) || !translate_once(fdt, bus, counts, above.address, address)) return false;
+        if (parent < 0 || !child_cells(tree, parent, above) || !translate_once(tree, bus, counts, above.address, address)) return false;
         bus = parent;
         counts = above;
     }
@@ -125,13 +131,12 @@ bool read_reg(const void* fdt, int node, unsigned index, BootRange& range) {
 Problem list_full() { return {"device tree: more than 32 separate ranges of memory", use_another}; }
 
 // RAM: every available node below the root whose device_type is memory.
-Problem read_ram(const void* fdt, Machine& machine) {
-    int node = 0;
-    fdt_for_each_subnode(node, fdt, 0) {
-        const char* type = text(fdt, node, "device_type");
-        if (!type || !equal(type, "memory") || !available(fdt, node)) continue;
+Problem read_ram(const Tree& tree, Machine& machine) {
+    for (int node = tree.first_child(0); node != Tree::none; node = tree.next_sibling(node)) {
+        const char* type = text(tree, node, "device_type");
+        if (!type || !equal(type, "memory") || !available(tree, node)) continue;
         BootRange range{};
-        for (unsigned i = 0; read_reg(fdt, node, i, range); ++i) {
+        for (unsigned i = 0; read_reg(tree, node, i, range); ++i) {
             if (!machine.ram.add(pages_within(range))) return list_full();
         }
     }
@@ -142,13 +147,13 @@ Problem read_ram(const void* fdt, Machine& machine) {
 
 // Memory reservations of the header. Boot loaders also list what they loaded, which is ours to use and to free: it is told apart by its
 // start.
-Problem read_memory_reservations(const void* fdt, Machine& machine) {
-    const uint64_t self = reinterpret_cast<uint64_t>(fdt);
-    const int count = fdt_num_mem_rsv(fdt);
+Problem read_memory_reservations(const Tree& tree, Machine& machine) {
+    const uint64_t self = reinterpret_cast<uint64_t>(tree.fdt);
+    const int count = fdt_num_mem_rsv(tree.fdt);
     for (int i = 0; i < count; ++i) {
         uint64_t address = 0;
         uint64_t size = 0;
-        if (fdt_get_mem_rsv(fdt, i, &address, &size) != 0) return {"device tree: its memory reservations are damaged", use_another};
+        if (fdt_get_mem_rsv(tree.fdt, i, &address, &size) != 0) return {"device tree: its memory reservations are damaged", use_another};
         const BootRange range = range_at(address, size);
         const bool loaded = address == self || (address == machine.payload.start && range.end <= align_up(machine.payload.end, page_size));
         if (!loaded && size != 0 && !machine.no_map.add(pages_around(range))) return list_full();
@@ -157,24 +162,23 @@ Problem read_memory_reservations(const void* fdt, Machine& machine) {
 }
 
 // Static regions of /reserved-memory. A reusable one is ordinary memory until its driver asks for it, and dynamic ones have no place.
-Problem read_reserved_memory(const void* fdt, Machine& machine) {
-    const int parent = fdt_path_offset(fdt, "/reserved-memory");
+Problem read_reserved_memory(const Tree& tree, Machine& machine) {
+    const int parent = tree.child(0, "reserved-memory");
     if (parent < 0) return {};
-    int node = 0;
-    fdt_for_each_subnode(node, fdt, parent) {
-        if (!available(fdt, node) || property(fdt, node, "reusable")) continue;
+    for (int node = tree.first_child(parent); node != Tree::none; node = tree.next_sibling(node)) {
+        if (!available(tree, node) || property(tree, node, "reusable")) continue;
         BootRange range{};
-        for (unsigned i = 0; read_reg(fdt, node, i, range); ++i) {
+        for (unsigned i = 0; read_reg(tree, node, i, range); ++i) {
             if (range.start < range.end && !machine.no_map.add(pages_around(range))) return list_full();
         }
     }
     return {};
 }
 
-Problem read_payload_range(const void* fdt, Machine& machine) {
-    const int chosen = fdt_path_offset(fdt, "/chosen");
-    if (chosen < 0 || !read_number(fdt, chosen, "linux,initrd-start", machine.payload.start) ||
-        !read_number(fdt, chosen, "linux,initrd-end", machine.payload.end)) {
+Problem read_payload_range(const Tree& tree, Machine& machine) {
+    const int chosen = tree.child(0, "chosen");
+    if (chosen < 0 || !read_number(tree, chosen, "linux,initrd-start", machine.payload.start) ||
+        !read_number(tree, chosen, "linux,initrd-end", machine.payload.end)) {
         return {"no payload", "load system.bin as the initial ramdisk: -initrd system.bin, or the second argument of booti"};
     }
     if (machine.payload.start >= machine.payload.end) {
@@ -183,22 +187,22 @@ Problem read_payload_range(const void* fdt, Machine& machine) {
     return {};
 }
 
-void read_entropy(const void* fdt, Machine& machine) {
-    const int chosen = fdt_path_offset(fdt, "/chosen");
-    const Cells seed = chosen < 0 ? Cells{} : property(fdt, chosen, "rng-seed");
+void read_entropy(const Tree& tree, Machine& machine) {
+    const int chosen = tree.child(0, "chosen");
+    const Cells seed = chosen < 0 ? Cells{} : property(tree, chosen, "rng-seed");
     for (unsigned i = 0; i < 4 && (i + 1) * 8 <= seed.size; ++i) machine.entropy[i] = seed.number(2 * i, 2);
 }
 
-Problem read_gic(const void* fdt, Machine& machine) {
+Problem read_gic(const Tree& tree, Machine& machine) {
     struct Known {
         const char* compatible;
         uint64_t version;
     };
     const Known known[] = {{"arm,gic-v3", 3}, {"arm,gic-400", 2}, {"arm,cortex-a15-gic", 2}};
     for (const Known& gic : known) {
-        const int node = find_compatible(fdt, gic.compatible);
+        const int node = find_compatible(tree, gic.compatible);
         if (node < 0) continue;
-        if (!read_reg(fdt, node, 0, machine.gic_distributor) || !read_reg(fdt, node, 1, machine.gic_cpu)) {
+        if (!read_reg(tree, node, 0, machine.gic_distributor) || !read_reg(tree, node, 1, machine.gic_cpu)) {
             return {"device tree: the interrupt controller's registers cannot be located", use_another};
         }
         machine.gic_version = gic.version;
@@ -216,29 +220,29 @@ uint64_t timer_interrupt(const Cells& interrupts, unsigned cells, unsigned index
 }
 
 // The generic timer. Without interrupt-names its interrupts are: secure physical, physical, virtual, hypervisor.
-Problem read_timer(const void* fdt, Machine& machine) {
-    const int node = find_compatible(fdt, "arm,armv8-timer");
+Problem read_timer(const Tree& tree, Machine& machine) {
+    const int node = find_compatible(tree, "arm,armv8-timer");
     if (node < 0) return {"device tree: no arm,armv8-timer", use_another};
-    const Cells interrupts = property(fdt, node, "interrupts");
-    const int named_physical = fdt_stringlist_search(fdt, node, "interrupt-names", "phys");
-    const int named_virtual = fdt_stringlist_search(fdt, node, "interrupt-names", "virt");
+    const Cells interrupts = property(tree, node, "interrupts");
+    const int named_physical = fdt_stringlist_search(tree.fdt, node, "interrupt-names", "phys");
+    const int named_virtual = fdt_stringlist_search(tree.fdt, node, "interrupt-names", "virt");
     constexpr unsigned cells = 3;
     machine.timer_physical = timer_interrupt(interrupts, cells, named_physical < 0 ? 1 : static_cast<unsigned>(named_physical));
     machine.timer_virtual = timer_interrupt(interrupts, cells, named_virtual < 0 ? 2 : static_cast<unsigned>(named_virtual));
     if (machine.timer_physical == 0 || machine.timer_virtual == 0) {
         return {"device tree: the timer's interrupts are not private peripheral ones", use_another};
     }
-    if (property(fdt, node, "clock-frequency") && !read_number(fdt, node, "clock-frequency", machine.timer_frequency)) {
+    if (property(tree, node, "clock-frequency") && !read_number(tree, node, "clock-frequency", machine.timer_frequency)) {
         return {"device tree: the timer's clock-frequency is not a number", use_another};
     }
     return {};
 }
 
-Problem read_psci(const void* fdt, Machine& machine) {
-    int node = find_compatible(fdt, "arm,psci-1.0");
-    if (node < 0) node = find_compatible(fdt, "arm,psci-0.2");
+Problem read_psci(const Tree& tree, Machine& machine) {
+    int node = find_compatible(tree, "arm,psci-1.0");
+    if (node < 0) node = find_compatible(tree, "arm,psci-0.2");
     if (node < 0) return {};
-    const char* method = text(fdt, node, "method");
+    const char* method = text(tree, node, "method");
     if (method && equal(method, "smc")) {
         machine.psci = abi::PsciConduit::Smc;
     } else if (method && equal(method, "hvc")) {
@@ -250,14 +254,14 @@ Problem read_psci(const void* fdt, Machine& machine) {
 }
 
 // How the core of a node is started; false if the shim knows no way.
-bool read_start_method(const void* fdt, int node, const Machine& machine, abi::BootCore& core) {
-    const char* method = text(fdt, node, "enable-method");
+bool read_start_method(const Tree& tree, int node, const Machine& machine, abi::BootCore& core) {
+    const char* method = text(tree, node, "enable-method");
     if (!method) return false;
     if (equal(method, "psci") && machine.psci != abi::PsciConduit::None) {
         core.start_method = static_cast<uint64_t>(abi::StartMethod::Psci);
         return true;
     }
-    if (equal(method, "spin-table") && read_number(fdt, node, "cpu-release-addr", core.release_addr)) {
+    if (equal(method, "spin-table") && read_number(tree, node, "cpu-release-addr", core.release_addr)) {
         core.start_method = static_cast<uint64_t>(abi::StartMethod::SpinTable);
         return core.release_addr % sizeof(uint64_t) == 0;
     }
@@ -276,18 +280,17 @@ void add_core(Machine& machine, const abi::BootCore& core) {
 
 // The cores, the boot core first. Those that cannot be started are left out. The page of each spin table belongs to firmware: other cores
 // execute there.
-Problem read_cores(const void* fdt, uint64_t boot_mpidr, Machine& machine) {
-    const int parent = fdt_path_offset(fdt, "/cpus");
+Problem read_cores(const Tree& tree, uint64_t boot_mpidr, Machine& machine) {
+    const int parent = tree.child(0, "cpus");
     bool boot_core_listed = false;
     machine.cores[0] = {};
     machine.cores[0].mpidr = boot_mpidr;
     machine.core_count = 1;
-    int node = 0;
-    fdt_for_each_subnode(node, fdt, parent) {
-        const char* type = text(fdt, node, "device_type");
+    for (int node = parent == Tree::none ? parent : tree.first_child(parent); node != Tree::none; node = tree.next_sibling(node)) {
+        const char* type = text(tree, node, "device_type");
         abi::BootCore core{};
-        if (!type || !equal(type, "cpu") || !available(fdt, node) || !read_number(fdt, node, "reg", core.mpidr)) continue;
-        const bool can_start = read_start_method(fdt, node, machine, core);
+        if (!type || !equal(type, "cpu") || !available(tree, node) || !read_number(tree, node, "reg", core.mpidr)) continue;
+        const bool can_start = read_start_method(tree, node, machine, core);
         if (core.release_addr != 0 && !machine.no_map.add(pages_around({core.release_addr, core.release_addr + sizeof(uint64_t)}))) {
             return list_full();
         }
@@ -302,8 +305,8 @@ Problem read_cores(const void* fdt, uint64_t boot_mpidr, Machine& machine) {
 }
 
 // The Raspberry Pi 4's firmware keeps its boot stub (spin loop, or the entry to TF-A) in page 0, which not all of its device trees reserve.
-Problem reserve_boot_stub(const void* fdt, Machine& machine) {
-    if (fdt_node_check_compatible(fdt, 0, "brcm,bcm2711") != 0) return {};
+Problem reserve_boot_stub(const Tree& tree, Machine& machine) {
+    if (!is_compatible(tree, 0, "brcm,bcm2711")) return {};
     return machine.no_map.add({0, page_size}) ? Problem{} : list_full();
 }
 
@@ -321,39 +324,41 @@ Problem check_device_tree(const void* fdt, uint64_t limit) {
 }
 
 Problem read_console(const void* fdt, Console& console) {
+    const Tree tree(fdt);
     constexpr const char* remedy = "set stdout-path of /chosen to a UART: arm,pl011 or brcm,bcm2835-aux-uart";
-    const int chosen = fdt_path_offset(fdt, "/chosen");
-    const char* path = chosen < 0 ? nullptr : text(fdt, chosen, "stdout-path");
+    const int chosen = tree.child(0, "chosen");
+    const char* path = chosen < 0 ? nullptr : text(tree, chosen, "stdout-path");
     if (!path) return {"device tree: no console", remedy};
     int length = 0;
     while (path[length] && path[length] != ':') ++length;  // options such as the baud rate follow the colon
     const int node = fdt_path_offset_namelen(fdt, path, length);
     if (node < 0) return {"device tree: stdout-path names no node", remedy};
     abi::ConsoleKind kind = abi::ConsoleKind::None;
-    if (fdt_node_check_compatible(fdt, node, "arm,pl011") == 0) kind = abi::ConsoleKind::Pl011;
-    if (fdt_node_check_compatible(fdt, node, "brcm,bcm2835-aux-uart") == 0) kind = abi::ConsoleKind::MiniUart;
+    if (is_compatible(tree, node, "arm,pl011")) kind = abi::ConsoleKind::Pl011;
+    if (is_compatible(tree, node, "brcm,bcm2835-aux-uart")) kind = abi::ConsoleKind::MiniUart;
     BootRange registers{};
-    if (kind == abi::ConsoleKind::None || !read_reg(fdt, node, 0, registers))
+    if (kind == abi::ConsoleKind::None || !read_reg(tree, node, 0, registers))
         return {"device tree: the console is of an unknown kind", remedy};
     console = {kind, registers.start};
     return {};
 }
 
 Problem read_machine(const void* fdt, uint64_t boot_mpidr, Machine& machine) {
-    machine.compatible = text(fdt, 0, "compatible");
+    const Tree tree(fdt);
+    machine.compatible = text(tree, 0, "compatible");
     if (!machine.compatible) return {"device tree: the root node has no compatible string", use_another};
     if (const Problem problem = read_console(fdt, machine.console)) return problem;
-    if (const Problem problem = read_ram(fdt, machine)) return problem;
-    if (const Problem problem = read_payload_range(fdt, machine)) return problem;
-    if (const Problem problem = read_memory_reservations(fdt, machine)) return problem;
-    if (const Problem problem = read_reserved_memory(fdt, machine)) return problem;
-    if (const Problem problem = reserve_boot_stub(fdt, machine)) return problem;
-    if (const Problem problem = read_gic(fdt, machine)) return problem;
-    if (const Problem problem = read_timer(fdt, machine)) return problem;
-    if (const Problem problem = read_psci(fdt, machine)) return problem;
-    if (const Problem problem = read_cores(fdt, boot_mpidr, machine)) return problem;
+    if (const Problem problem = read_ram(tree, machine)) return problem;
+    if (const Problem problem = read_payload_range(tree, machine)) return problem;
+    if (const Problem problem = read_memory_reservations(tree, machine)) return problem;
+    if (const Problem problem = read_reserved_memory(tree, machine)) return problem;
+    if (const Problem problem = reserve_boot_stub(tree, machine)) return problem;
+    if (const Problem problem = read_gic(tree, machine)) return problem;
+    if (const Problem problem = read_timer(tree, machine)) return problem;
+    if (const Problem problem = read_psci(tree, machine)) return problem;
+    if (const Problem problem = read_cores(tree, boot_mpidr, machine)) return problem;
     if (machine.no_map.size() > abi::boot_max_ranges) return list_full();
-    read_entropy(fdt, machine);
+    read_entropy(tree, machine);
     return {};
 }
 

@@ -23,6 +23,12 @@ void* memcpy(void* destination, const void* source, size_t size) {
     char* to = static_cast<char*>(destination);
     const char* from = static_cast<const char*>(source);
     if (word_aligned(to, from)) {
+        for (; size >= 32; size -= 32, to += 32, from += 32) {
+            const AnyWord* words = reinterpret_cast<const AnyWord*>(from);
+            const AnyWord a = words[0], b = words[1], c = words[2], d = words[3];
+            AnyWord* copies = reinterpret_cast<AnyWord*>(to);
+            copies[0] = a, copies[1] = b, copies[2] = c, copies[3] = d;
+        }
         for (; size >= 8; size -= 8, to += 8, from += 8) *reinterpret_cast<AnyWord*>(to) = *reinterpret_cast<const AnyWord*>(from);
     }
     for (; size > 0; --size) *to++ = *from++;
@@ -40,6 +46,10 @@ void* memmove(void* destination, const void* source, size_t size) {
 void* memset(void* destination, int byte, size_t size) {
     char* to = static_cast<char*>(destination);
     if (byte == 0 && word_aligned(to, to)) {
+        for (; size >= 64; size -= 64, to += 64) {
+            AnyWord* words = reinterpret_cast<AnyWord*>(to);
+            words[0] = words[1] = words[2] = words[3] = words[4] = words[5] = words[6] = words[7] = 0;
+        }
         for (; size >= 8; size -= 8, to += 8) *reinterpret_cast<AnyWord*>(to) = 0;
     }
     for (; size > 0; --size) *to++ = static_cast<char>(byte);
