@@ -313,6 +313,9 @@ void Driver::load(Tcb& thread) {
     thread.context.pc = fuzz::code_address;
     abi::IPCBuffer* buffer = writable_buffer(thread);
     if (buffer == nullptr) return;
+    // Words that nobody reads: to whom takes the frame for an endpoint somebody receives there.
+    buffer->tag = choices_.below(2);
+    buffer->msg[0] = choices_.below(4);
     for (unsigned i = register_words; i < operation_.message_words; ++i) buffer->msg[i] = operation_.words[i];
     std::copy(std::begin(operation_.caps), std::end(operation_.caps), buffer->caps_or_badges);
     buffer->receive_cnode = operation_.receive_cnode;

@@ -9,7 +9,8 @@ from pathlib import Path
 FOLDERS = ("cap", "core", "fastpath", "ipc", "object", "sched", "syscall")
 # What ends the kernel is no part of what it does.
 LEFT_OUT = ("core/panic.hpp", "core/panic.cc")
-# Functions that are left out with the statements that only call them, because nothing that the specification has depends on what they do.
+# Functions that are left out with the statements that only call them, because nothing that the specification has depends on what they do. So are
+# assertions (assert_...).
 LEFT_OUT_FUNCTIONS = {
     # Ranks decide the shape of the heap, and with it how long an insertion takes, but not who is least.
     "core/heap.hpp": ("rank", "balance", "restore_ranks"),
@@ -121,7 +122,8 @@ class _Source:
         names = LEFT_OUT_FUNCTIONS.get(self.file, ())
         ranges = []
         for i, token in enumerate(self.tokens):
-            if token.text not in names or self.tokens[i + 1].text != "(":
+            left_out = token.text in names or token.text.startswith("assert_")
+            if not left_out or self.tokens[i + 1].text != "(":
                 continue
             behind = self.tokens[self.pairs[i + 1] + 1]
             if behind.text == "{":
