@@ -55,18 +55,18 @@ def root_cnode_bits(tables, pages):
     return radix
 
 
-def build_system(cdl_path, *, machine, dtb, elf_dirs, build_dir, out_dir, settings=()):
+def build_system(cdl_path, *, machine, dtb, elf_dirs, build_dir, out_dir, settings=(), says_verified=False):
     """Build the payload of a system.
 
     cdl_path: the description. machine: name of the board, for messages. dtb: its flattened device tree. elf_dirs: where the components'
     ELF files are looked for. build_dir: the project's build folder. out_dir: where all that is made goes; made when missing. settings:
-    `NAME=VALUE` for parameters. Returns a BuiltSystem. Raises CapdlError, whose text holds all findings.
+    `NAME=VALUE` for parameters. says_verified: as of emit. Returns a BuiltSystem. Raises CapdlError, whose text holds all findings.
     """
     out_dir = Path(out_dir).resolve()
     spec, diagnostics = load(cdl_path, elf_dirs=elf_dirs, dtb=dtb, out_dir=out_dir, settings=settings)
     if not diagnostics.ok:
         raise CapdlError(diagnostics.render())
-    root = emit(spec, build_dir=build_dir, out_dir=out_dir)
+    root = emit(spec, build_dir=build_dir, out_dir=out_dir, says_verified=says_verified)
     check_fit(root.tables, machine, dtb, root.boot_elf, Path(build_dir))
     check_system(spec, root.tables, diagnostics, build_dir, machine, None)
     if not diagnostics.ok:

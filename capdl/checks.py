@@ -346,8 +346,8 @@ def physical_overlaps(spec: Spec) -> Problems:
             open_ranges.pop()
         if open_ranges and not covers_indirectly(parents, open_ranges[-1][2].name, item.name):
             other_start, _, other = open_ranges[-1]
-            yield item.place, (f"'{item.name}' at {start:#x} overlaps '{other.name}' at {other_start:#x} "
-                               f"({other.place or 'generated'})")
+            yield item.place, (f"'{item.name}' at {start:#x} overlaps '{other.name}' at {other_start:#x}, which is from {other.place or 'a component'} "
+                               "(move one of them)")
             continue
         open_ranges.append((start, bits, item))
 

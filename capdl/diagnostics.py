@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Places in description files, and the findings that name them.
 
-A finding prints as `FILE:LINE:COLUMN: error: what (remedy) [code]`, then the source line and a caret below the place. Lines and columns
-count from 1; columns count characters. What a code means, `explanations.py` says.
+A finding prints as `FILE:LINE:COLUMN: error: what (remedy) [code]`, then the source line, a caret below the place, and, when the message has no
+remedy of its own, that of its code. Lines and columns count from 1; columns count characters. What a code means, `explanations.py` says.
 """
 
 import json
@@ -11,6 +11,8 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from .explanations import EXPLANATIONS, Explanation
 
 # One file with thousands of equal mistakes is told to the reader in part.
 MAX_FINDINGS_PRINTED = 50
@@ -86,6 +88,11 @@ class Finding:
         match = _REMEDY.match(self.message)
         return match["remedy"] if match else None
 
+    @property
+    def explanation(self) -> Explanation | None:
+        """What its code means."""
+        return EXPLANATIONS.get(self.check)
+
     def __str__(self) -> str:
         message = f"{self.severity}: {self.message}{f' [{self.check}]' if self.check else ''}"
         if self.place is None:
@@ -93,7 +100,8 @@ class Finding:
         line, column = self.place.source.position(self.place.offset)
         text = self.place.source.line_text(line)
         indent = "".join("\t" if character == "\t" else " " for character in text[:column - 1])
-        return f"{self.place.source.name}:{line}:{column}: {message}\n  {text}\n  {indent}^"
+        suggestion = f"\n  {self.explanation.remedy}" if self.remedy is None and self.explanation else ""
+        return f"{self.place.source.name}:{line}:{column}: {message}\n  {text}\n  {indent}^{suggestion}"
 
     def as_dictionary(self) -> dict[str, Any]:
         """For JSON; file, line, column and text are null for a finding without a place."""
@@ -101,7 +109,8 @@ class Finding:
         if self.place is not None:
             line, column = self.place.source.position(self.place.offset)
             where = {"file": self.place.source.name, "line": line, "column": column, "text": self.place.source.line_text(line)}
-        return {"code": self.check, "severity": self.severity, "message": self.message, "suggestion": self.remedy, **where}
+        cause, remedy = self.explanation or (None, None)
+        return {"code": self.check, "severity": self.severity, "message": self.message, "cause": cause, "suggestion": self.remedy or remedy, **where}
 
 
 @dataclass

@@ -163,14 +163,15 @@ def environment():
     return result
 
 
-def write_sources(spec, tables, digest, out_dir):
+def write_sources(spec, tables, digest, out_dir, says_verified=False):
     """Write tables.cc and files.S, and what the latter brings into the image, to `out_dir`. Returns the paths of both."""
     blobs, fills = embed(spec, tables.fills, out_dir)
     (Path(out_dir) / "pages.bin").write_bytes(page_contents(spec, tables.pages))
     templates = environment()
     sources = {"tables.cc": "tables.cc.j2", "files.S": "tables_files.S.j2"}
     for target, template in sources.items():
-        text = templates.get_template(template).render(tables=tables, blobs=blobs, fills=fills, system_hash=digest, thread_flags=THREAD_FLAGS)
+        text = templates.get_template(template).render(tables=tables, blobs=blobs, fills=fills, system_hash=digest, thread_flags=THREAD_FLAGS,
+                                                        says_verified=says_verified)
         (Path(out_dir) / target).write_text(text, encoding="utf-8")
     return [Path(out_dir) / target for target in sources]
 
@@ -185,8 +186,8 @@ def execute(command, folder, what):
         raise CapdlError(f"capdl: error: {what} failed:\n{done.stderr}")
 
 
-def emit(spec, *, build_dir, out_dir):
-    """Make the root task of a checked model.Spec.
+def emit(spec, *, build_dir, out_dir, says_verified=False):
+    """Make the root task of a checked model.Spec. says_verified: it prints the result of comparing the system with its tables.
 
     build_dir: the project's build folder, which has the generated headers and the loader's library. out_dir: a folder for the sources,
     objects and ELFs, which is made when missing. Returns a Root. Raises CapdlError.
@@ -199,7 +200,7 @@ def emit(spec, *, build_dir, out_dir):
     tables = lower(spec)
     digest = system_hash(spec)
     objects = []
-    for source in write_sources(spec, tables, digest, out_dir):
+    for source in write_sources(spec, tables, digest, out_dir, says_verified):
         objects.append(source.with_suffix(".o").name)
         includes = [f"-I{ROOT}", f"-I{build_dir / 'kernel' / 'api'}"]
         execute([*COMPILE, *includes, "-c", source.name, "-o", objects[-1]], out_dir, f"compiling {source}")

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The root task: makes the system of its tables out of what the kernel gave it, starts it, and gives all its authority up.
 //
-// Steps, in this order: look whether it is the right board; create every object where the planner says; fill frames; give pages of
-// its own image away as frames; build address spaces; place capabilities; configure and bind threads; print one line; resume; begin the domain schedule; release. Whatever goes wrong halts the system with a
-// line that names the object.
+// Steps, in this order: look whether it is the right board; create every object where the planner says; fill frames; give pages of its own image away
+// as frames; build address spaces; place capabilities; configure and bind threads; read all of it back; print one line; resume; begin the domain
+// schedule; release. Whatever goes wrong halts the system with a line that names the object.
 //
 // Slots of its CNode: the kernel's come first, then one for capabilities that live for one call, some for the console's way, and from
 // first_object_slot on what the system consists of, in order of creation.
@@ -61,10 +61,15 @@ void fill_frames(Loader& loader);
 void take_page_frames(const Loader& loader);
 /// Gives ASIDs, maps page tables and frames (map.cc).
 void map_memory(Loader& loader);
+/// Compares objects and page tables with their entries while the loader has all capabilities, and notes by what numbers Inspect knows them
+/// (verify.cc).
+void verify_objects(const Loader& loader);
 /// Places the capabilities of CNodes (install.cc).
 void install_capabilities(Loader& loader);
 /// Configures scheduling contexts and threads, and binds interrupts (threads.cc).
 void configure_threads(Loader& loader);
+/// Reads everything back and halts, with a line for each, if anything is not as the tables say or is not in them (verify.cc).
+void verify_system(const Loader& loader);
 /// Starts the threads, those first that others wait for. Ends when whoever started on a lent scheduling context has given it back.
 void resume_threads(Loader& loader);
 /// Fills the domain schedule (domains.cc).

@@ -56,6 +56,10 @@ void announce(Loader& loader) {
     line << "caprock: loaded " << system.name << ": " << system.object_count << " objects, " << system.capability_count
          << " capabilities, hash ";
     console.write(line.hex_bytes(system.hash, 8) << "\n");
+    if (system.says_verified)
+        console.write(Text() << "caprock: verified " << system.name << ": " << uint64_t{system.object_names.size - 1} << " objects, "
+                             << uint64_t{system.caps.size} << " slots, " << uint64_t{system.frame_mappings.size} << " pages, "
+                             << uint64_t{system.threads.size} << " threads are as described, and there is nothing else\n");
     console.close();
 }
 
@@ -73,9 +77,11 @@ extern "C" [[noreturn]] void loader_main(const abi::RootBootInfo* info) {
     fill_frames(loader);
     take_page_frames(loader);
     map_memory(loader);
+    verify_objects(loader);
     install_capabilities(loader);
     configure_threads(loader);
     configure_domains();
+    verify_system(loader);
     announce(loader);
     resume_threads(loader);
     begin_domains();

@@ -192,7 +192,8 @@ struct System {
     Slice<const Schedule> schedules;
     Slice<const BoardFact> board_facts;
     Slice<const Thread> threads;  // in the order in which they start
-    uint32_t vault;               // the CNode object of vault.hpp
+    uint32_t vault;               // the CNode object of release.cc
+    bool says_verified;           // print that the system was compared
     uint64_t object_count;        // objects that the description declares
     uint64_t capability_count;    // capabilities that it places: in CNodes, TCBs, address spaces and interrupts
 };
@@ -203,6 +204,7 @@ struct Buffers {
     Slice<uint32_t> piece_slots;    // one per piece of the plan
     Slice<uint32_t> object_slots;   // one per name of an object
     Slice<uint32_t> mapping_slots;  // one per frame mapping
+    Slice<uint64_t> identities;     // one per name of an object: the numbers by which Inspect knows them
 };
 
 /// Written by the emitter.

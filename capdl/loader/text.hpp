@@ -70,7 +70,7 @@ private:
         if (length_ < capacity) text_[length_++] = character;
     }
 
-    char text_[capacity];
+    char text_[capacity]{};
     size_t length_ = 0;
 };
 

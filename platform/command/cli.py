@@ -59,7 +59,9 @@ def make_parser() -> tuple[Parser, dict[str, Parser]]:
             verbs[name].add_argument("--no-install", action="store_true", help="never install anything; fail if something is missing")
         return verbs[name]
 
-    _rooting(_system(verb("run", _run, "build a system and run it on QEMU; the exit status is the system's own"), optional=True))
+    run = _system(verb("run", _run, "build a system and run it on QEMU; the exit status is the system's own"), optional=True)
+    run.add_argument("--verify", action="store_true", help="print also what comparing the started system with its description gave")
+    _rooting(run)
     test = verb("test", _test, "run the tests; the last line is `N passed, N failed`, with `, N skipped` where something is missing")
     test.add_argument("--quick", action="store_true", help="only what takes less than five minutes")
     test.add_argument("names", nargs="*", metavar="NAME",
@@ -256,6 +258,8 @@ def _run(options) -> int:
         raise Usage("--with and --cnode-bits are for a program that runs as the root task (give it with --root)")
     if options.root is None:
         return systems.run(options)
+    if options.verify:
+        raise Usage("--verify compares a system with its description, and a program that runs as the root task has none (leave one out)")
     if options.system != _DEFAULT_SYSTEM:
         raise Usage(f"{options.system.name} and --root: either a system or a root task (leave one out)")
     return roots.run(options)

@@ -52,7 +52,7 @@ def run(options) -> int:
 
     setting = chosen_setting(options)
     prepare(not options.no_install)
-    with built(options.system, setting, options.debug, options.no_install or None, options.settings) as ready:
+    with built(options.system, setting, options.debug, options.no_install or None, options.settings, options.verify) as ready:
         outcome = in_one_line(machines.run, setting, timeout=options.timeout, image=ready.image, payload=ready.payload,
                                offline=options.no_install or None)
     sys.stdout.flush()
@@ -183,11 +183,13 @@ def chosen_setting(options):
 
 
 @contextmanager
-def built(system: Path, setting, debug: bool = False, offline: bool | None = True, settings: list[str] = ()):
+def built(system: Path, setting, debug: bool = False, offline: bool | None = True, settings: list[str] = (),
+          says_verified: bool = False):
     """Builds the system of a description for a machine (machines.Setting), from programs that are there; gives it as Built while the block runs.
 
     The payload is a copy: another command may build the same system meanwhile. `debug`: with the debug kernel. `offline`: True takes packages
-    from the cache only, None also from the network. `settings`: `NAME=VALUE` for its parameters. A Finding, after what the tool says, if it cannot be built.
+    from the cache only, None also from the network. `settings`: `NAME=VALUE` for its parameters. `says_verified`: its loader prints that the
+    system is as described. A Finding, after what the tool says, if it cannot be built.
     """
     from capdl import build as system_builder
     from capdl.diagnostics import CapdlError
@@ -204,7 +206,8 @@ def built(system: Path, setting, debug: bool = False, offline: bool | None = Tru
             tree = in_one_line(machines.device_tree, setting, folder / "board.dtb", offline)
             try:
                 result = system_builder.build_system(system, machine=setting.machine, dtb=tree, elf_dirs=_elf_folders(system, settings),
-                                                     build_dir=BUILD, out_dir=folder, settings=settings)
+                                                     build_dir=BUILD, out_dir=folder, settings=settings,
+                                                     says_verified=says_verified)
             except CapdlError as error:
                 sys.stderr.write(str(error))
                 raise Finding(f"{system} cannot be built (the lines above say why)") from error

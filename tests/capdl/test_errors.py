@@ -523,6 +523,19 @@ def test_format_of_a_finding():
     assert diagnostics.render().endswith("\n  \ta = epp }\n  \t    ^\n")
 
 
+def test_every_finding_has_a_cause_and_a_suggestion():
+    """The message's own, or that of its code."""
+    _, diagnostics = load_text(f"{CNODE} c {{ 1: e (R) }} }} cdt {{ (c, 1) {{ (c, 2) }} }}", "test.cdl")
+    finding, = diagnostics.findings
+    assert finding.remedy is None and finding.check == "cdt-empty"
+    assert diagnostics.render().endswith(f"^\n  {EXPLANATIONS['cdt-empty'].remedy}\n")
+    found = finding.as_dictionary()
+    assert (found["cause"], found["suggestion"]) == EXPLANATIONS["cdt-empty"]
+    _, diagnostics = load_text(f"{CNODE} c {{ 16: e }} }}", "test.cdl")
+    assert [item.as_dictionary()["suggestion"] for item in diagnostics.findings] == ["give it more bits"]
+    assert all(len(item.cause) > 20 and len(item.remedy) > 10 for item in EXPLANATIONS.values())
+
+
 def test_includes_name_their_place(tmp_path):
     """An error in an included file is told with the path relative to the including one; a diamond is read once."""
     (tmp_path / "sub").mkdir()

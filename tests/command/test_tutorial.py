@@ -43,4 +43,4 @@ def test_the_tutorial_works_word_for_word(tmp_path):
                                     stdin=subprocess.DEVNULL, check=False)
             assert result.returncode == 0, f"{text}\n{result.stdout}\n{result.stderr}"
             printed = result.stdout
-    assert (done.count("run"), done.count("write")) == (7, 3) and done.count("see") >= 8, done
+    assert (done.count("run"), done.count("write")) == (10, 3) and done.count("see") >= 8, done

@@ -6,7 +6,6 @@
 namespace caprock::loader {
 namespace {
 
-constexpr abi::CapRights nothing = abi::CapRights::make(0, 0, 0, 0);
 constexpr abi::CapRights reading = abi::CapRights::make(0, 1, 0, 0);
 constexpr abi::CapRights writing = abi::CapRights::make(1, 0, 0, 0);
 constexpr abi::VMAttributes plain = abi::VMAttributes::make(1, 0, 1);

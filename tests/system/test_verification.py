@@ -3,13 +3,12 @@
 
 import os
 import re
-import subprocess
 
-import payload as payloads
 import pytest
-from test_loader import BUILD, HERE, PROBE, ROOT, build, make_probe, run
+from test_loader import HERE, PROBE, build, make_probe, run
+from wrapping import wrap
 
-from capdl import emit
+from capdl.lower import lower
 
 SEED = int(os.environ.get("CAPROCK_SEED", "1"))
 SYSTEM = PROBE.replace("  e = ep\n", "  e = ep\n  loner = tcb (addr: 0, affinity: 1)\n")
@@ -67,26 +66,14 @@ def probe(tmp_path_factory):
     folder = tmp_path_factory.mktemp("probe")
     make_probe(folder)
     system, setting = build(folder, SYSTEM, "probe")
-    root = emit.lower(system.spec)
+    root = lower(system.spec)
     return system, setting, folder / "out", [root.names[thread.tcb] for thread in root.threads]
 
 
 def deviate(system, out, name, folder):
     """A payload whose loader does the deviation."""
-    includes = [f"-I{ROOT}", f"-I{BUILD / 'kernel' / 'api'}", f"-I{ROOT / 'userland' / 'caprock' / 'include'}"]
-    defines = [f"-DDEVIATION={name}", f"-DSEED={SEED}", f"-DOF_OBJECTS={str(name.startswith(('object', 'table'))).lower()}"]
-    target = folder / "deviation.o"
-    subprocess.run([*emit.COMPILE, "-Wno-unused-function", "-Wno-unused-const-variable", *includes, *defines, "-c", HERE / "deviations.cc", "-o", target],
-                   check=True)
-    wrap = [f"-Wl,--wrap=_ZN7caprock6loader{symbol}ERKNS0_6LoaderE" for symbol in ("14verify_objects", "13verify_system")]
-    elf = folder / "root.elf"
-    library = ["-Wl,--whole-archive", BUILD / "capdl" / "libloader.a", "-Wl,--no-whole-archive"]
-    subprocess.run([*emit.LINK, *wrap, f"-Wl,-T,{emit.LINKER_SCRIPT}", out / "tables.o", out / "files.o", target, *library, "-o", elf], check=True)
-    subprocess.run(["aarch64-linux-gnu-objcopy", "--strip-all", elf, folder / "boot.elf"], check=True)
-    content = (folder / "boot.elf").read_bytes()
-    payload = folder / "deviating.bin"
-    payload.write_bytes(payloads.make_payload(content, "probe", system.system_hash, payloads.elf_api_hash(content)))
-    return payload
+    of_objects = str(name.startswith(("object", "table"))).lower()
+    return wrap(system, out, "deviations.cc", [f"-DDEVIATION={name}", f"-DSEED={SEED}", f"-DOF_OBJECTS={of_objects}"], folder)
 
 
 @pytest.mark.parametrize("name", DEVIATIONS)
