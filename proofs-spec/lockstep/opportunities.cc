@@ -363,7 +363,8 @@ bool Director::help(Operation& operation, const Slot* space, const Tcb& current)
     space_ = space;
     auto is_stuck = [&](const Cap& cap) {
         const Tcb& thread = cap.as_object<Tcb>();
-        return &thread != &current && leads_to(thread, space_) && (thread.state == ThreadState::Inactive || (thread.faulted() && thread.state == ThreadState::BlockedOnSend));
+        bool stopped = thread.state == ThreadState::Inactive || (thread.faulted() && thread.state == ThreadState::BlockedOnSend);
+        return &thread != &current && leads_to(thread, space_) && stopped;
     };
     auto has_no_time = [&](const Cap& cap) {
         const Tcb& thread = cap.as_object<Tcb>();
