@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The command line of the tool: `python3 -m capdl VERB`. Exit status 0: fine; 1: findings; 2: wrong usage."""
 
+from __future__ import annotations
+
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from . import diff, driver
 from .diagnostics import CapdlError, Diagnostics
 from .explanations import explain, nearest
 from .formatting import format_text
+from .model import Spec
 from .plain import extensions
 from .printing import canonical_text
 from .report import as_json, make_report
@@ -22,11 +27,11 @@ OK, FINDINGS, USAGE = 0, 1, 2
 class ArgumentParser(argparse.ArgumentParser):
     """Wrong usage is told in one line."""
 
-    def error(self, message):
+    def error(self, message: str) -> NoReturn:
         self.exit(USAGE, f"capdl: {message} (see: python3 -m capdl --help)\n")
 
 
-def arguments(words):
+def arguments(words: list[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = ArgumentParser(prog="capdl", description="Checks, elaborates, formats, reports on and compares system descriptions.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=ArgumentParser)
@@ -62,7 +67,7 @@ def arguments(words):
     return parser.parse_args(words)
 
 
-def report_arguments(reporting):
+def report_arguments(reporting: argparse.ArgumentParser) -> None:
     """What the verb report takes beside what all of them do."""
     shape = reporting.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="as JSON")
@@ -73,7 +78,7 @@ def report_arguments(reporting):
     reporting.add_argument("-o", type=Path, metavar="FILE", dest="output", help="write here instead of to standard output")
 
 
-def tell(diagnostics, in_json=False):
+def tell(diagnostics: Diagnostics, in_json: bool = False) -> int:
     """Print the findings; gives the exit status."""
     if in_json:
         sys.stdout.write(diagnostics.as_json())
@@ -82,7 +87,7 @@ def tell(diagnostics, in_json=False):
     return OK if diagnostics.ok else FINDINGS
 
 
-def check(options):
+def check(options: argparse.Namespace) -> int:
     """capdl check"""
     if options.compat:
         return tell(driver.judge(options.file), options.json)
@@ -94,7 +99,7 @@ def check(options):
     return tell(diagnostics, options.json)
 
 
-def explain_code(options):
+def explain_code(options: argparse.Namespace) -> int:
     """capdl explain"""
     text = explain(options.code)
     if text is None:
@@ -106,7 +111,7 @@ def explain_code(options):
     return OK
 
 
-def elaborate(options):
+def elaborate(options: argparse.Namespace) -> int:
     """capdl elaborate"""
     out_dir = options.output.resolve().parent if options.output else None
     if out_dir is not None and not out_dir.is_dir():
@@ -122,7 +127,7 @@ def elaborate(options):
     return tell(diagnostics)
 
 
-def fmt(options):
+def fmt(options: argparse.Namespace) -> int:
     """capdl fmt"""
     diagnostics = Diagnostics()
     driver.read_file(options.file, diagnostics)
@@ -137,7 +142,7 @@ def fmt(options):
     return tell(diagnostics)
 
 
-def load_existing(path, options, elf_dirs=()):
+def load_existing(path: Path, options: argparse.Namespace, elf_dirs: Sequence[Path] = ()) -> Spec:
     """The system of a description, for looking at: programs and devices are left out where they are unknown. Raises CapdlError with what is wrong in it."""
     spec, diagnostics = driver.load(path, elf_dirs=elf_dirs, dtb=options.dtb, partial=True, loadable=False, settings=options.settings)
     if not diagnostics.ok:
@@ -145,21 +150,21 @@ def load_existing(path, options, elf_dirs=()):
     return spec
 
 
-def report(options):
+def report(options: argparse.Namespace) -> int:
     """capdl report"""
     result = make_report(load_existing(options.file, options, options.elf_dirs), options.kernel, tuple(options.source_roots))
     write(as_json(result) if options.json else as_svg(result) if options.svg else as_text(result), options.output)
     return OK
 
 
-def compare(options):
+def compare(options: argparse.Namespace) -> int:
     """capdl diff"""
     found = diff.compare(load_existing(options.old, options), load_existing(options.new, options))
     sys.stdout.write(diff.as_text(found))
     return FINDINGS if any(change.gained for change in found) else OK
 
 
-def write(text, path):
+def write(text: str, path: Path | None) -> None:
     """Write to a file, or to standard output if that is None."""
     if path:
         path.write_text(text, encoding="utf-8")
@@ -167,7 +172,7 @@ def write(text, path):
         sys.stdout.write(text)
 
 
-def main(words=None):
+def main(words: list[str] | None = None) -> int:
     """Run one verb; gives the exit status."""
     options = arguments(words)
     if options.verb == "explain":

@@ -4,6 +4,9 @@
     system = build_system(path, machine="virt", dtb=..., elf_dirs=[...], build_dir=..., out_dir=...)
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +17,7 @@ from .alloc.fit import check_fit, check_system
 from .diagnostics import CapdlError
 from .driver import load
 from .emit import emit
-from .lower import ROOT_MAX_UNTYPEDS
+from .lower import ROOT_MAX_UNTYPEDS, LoaderTables
 from .model import Spec
 
 PAGE_BYTES = 4096
@@ -37,14 +40,14 @@ class BuiltSystem:
     system_hash: bytes
 
 
-def image_pages(elf):
+def image_pages(elf: Path) -> int:
     """Pages of the loadable segments of an ELF file."""
     with open(elf, "rb") as stream:
         segments = [segment for segment in ELFFile(stream).iter_segments() if segment["p_type"] == "PT_LOAD"]
     return sum(-(-segment["p_memsz"] // PAGE_BYTES) for segment in segments)
 
 
-def root_cnode_bits(tables, pages):
+def root_cnode_bits(tables: LoaderTables, pages: int) -> int:
     """Radix of the root CNode for what the kernel and the loader put into it. pages: of the loader's image. Raises CapdlError."""
     page_tables = pages // 512 + 6
     slots = KERNEL_SLOTS + ROOT_MAX_UNTYPEDS + pages + page_tables + tables.slots_needed()
@@ -55,18 +58,19 @@ def root_cnode_bits(tables, pages):
     return radix
 
 
-def build_system(cdl_path, *, machine, dtb, elf_dirs, build_dir, out_dir, settings=(), says_verified=False):
+def build_system(cdl_path: Path, *, machine: str, dtb: Path | None, elf_dirs: Sequence[Path], build_dir: Path, out_dir: Path, settings: Iterable[str] = (),
+                 says: str = "Nothing") -> BuiltSystem:
     """Build the payload of a system.
 
     cdl_path: the description. machine: name of the board, for messages. dtb: its flattened device tree. elf_dirs: where the components'
     ELF files are looked for. build_dir: the project's build folder. out_dir: where all that is made goes; made when missing. settings:
-    `NAME=VALUE` for parameters. says_verified: as of emit. Returns a BuiltSystem. Raises CapdlError, whose text holds all findings.
+    `NAME=VALUE` for parameters. says: as of emit. Returns a BuiltSystem. Raises CapdlError, whose text holds all findings.
     """
     out_dir = Path(out_dir).resolve()
     spec, diagnostics = load(cdl_path, elf_dirs=elf_dirs, dtb=dtb, out_dir=out_dir, settings=settings)
     if not diagnostics.ok:
         raise CapdlError(diagnostics.render())
-    root = emit(spec, build_dir=build_dir, out_dir=out_dir, says_verified=says_verified)
+    root = emit(spec, build_dir=build_dir, out_dir=out_dir, says=says)
     check_fit(root.tables, machine, dtb, root.boot_elf, Path(build_dir))
     check_system(spec, root.tables, diagnostics, build_dir, machine, None)
     if not diagnostics.ok:

@@ -4,14 +4,19 @@
 A check is called with the System and yields (place, message).
 """
 
+from __future__ import annotations
+
 import re
 from collections import Counter
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fractions import Fraction
+from typing import Any, NamedTuple, TypeVar
 
 from . import syntax
-from .checks import CORES, DOMAINS, LARGEST_PERIOD_US, MAX_PRIORITY, Check
+from .checks import CORES, DOMAINS, LARGEST_PERIOD_US, MAX_PRIORITY, Problems
+from .diagnostics import Diagnostics
 
 PAGE = 4096
 MESSAGE_WORDS = 120
@@ -22,7 +27,19 @@ MAX_STACK = 16 << 20
 MAX_HEAP = 16 << 20
 REGION_SPACE = 0x600_0000
 
-COMPONENT_CHECKS = []
+Item = TypeVar("Item")
+Function = Callable[["System"], Problems]
+
+
+class Check(NamedTuple):
+    """A registered check. kind: always, or warning. function: yields what is wrong with a System."""
+
+    name: str
+    kind: str
+    function: Function
+
+
+COMPONENT_CHECKS: list[Check] = []
 
 
 @dataclass
@@ -34,41 +51,41 @@ class System:
     all_components: list[syntax.Component] = field(default_factory=list)
     connections: list[syntax.Connection] = field(default_factory=list)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self.interfaces = {item.name: item for item in reversed(self.all_interfaces)}
         self.components = {item.name: item for item in reversed(self.all_components)}
 
-    def port(self, end, kind):
+    def port(self, end: syntax.End, kind: str) -> syntax.Port | None:
         """The port of `kind` at an end of a connection, or None."""
         component = self.components.get(end.component)
-        return component and find(component.ports, end.port, kind)
+        return None if component is None else find(component.ports, end.port, kind)
 
-    def calls(self):
+    def calls(self) -> Iterator[tuple[syntax.Connection, syntax.Component, syntax.Component]]:
         """(connection, client, server) of each call between components that there are."""
         for connection in self.connections:
             client, server = (self.components.get(end.component) for end in (connection.source, connection.target))
             if connection.kind == "call" and client is not None and server is not None:
                 yield connection, client, server
 
-    def setting(self, component, name, default=None):
+    def setting(self, component: syntax.Component, name: str, default: Any = None) -> Any:
         """The value of a component's setting."""
         return next((item.value for item in component.settings if item.name == name), default)
 
 
-def find(ports, name, kind):
+def find(ports: Iterable[syntax.Port], name: str, kind: str) -> syntax.Port | None:
     """The port called `name` of `kind`, or None."""
     return next((port for port in ports if port.kind == kind and port.name == name), None)
 
 
-def check(name, kind="always"):
+def check(name: str, kind: str = "always") -> Callable[[Function], Function]:
     """Register the decorated function under `name`. kind: always, or warning: its findings do not end the run."""
-    def register(function):
+    def register(function: Function) -> Function:
         COMPONENT_CHECKS.append(Check(name, kind, function))
         return function
     return register
 
 
-def run(system, diagnostics):
+def run(system: System, diagnostics: Diagnostics) -> None:
     """Run all checks of the component level."""
     for item in COMPONENT_CHECKS:
         report = diagnostics.warning if item.kind == "warning" else diagnostics.error
@@ -76,7 +93,7 @@ def run(system, diagnostics):
             report(place, message, item.name)
 
 
-def hint(name, known):
+def hint(name: str, known: Collection[str]) -> str:
     """The nearest known name, as a remedy."""
     near = get_close_matches(name, known, 1)
     if near:
@@ -84,9 +101,9 @@ def hint(name, known):
     return f" (known: {', '.join(sorted(known))})" if known and len(known) <= 12 else ""
 
 
-def repeated(items, key):
+def repeated(items: Iterable[Item], key: Callable[[Item], Hashable]) -> Iterator[tuple[Item, Item]]:
     """(item, first item of the same key) for each repetition."""
-    seen = {}
+    seen: dict[Hashable, Item] = {}
     for item in items:
         first = seen.setdefault(key(item), item)
         if first is not item:
@@ -96,7 +113,7 @@ def repeated(items, key):
 # Interfaces -----------------------------------------------------------------------------------------------------------------------------
 
 @check("interface-names")
-def interface_names(system):
+def interface_names(system: System) -> Problems:
     """Interfaces, methods and parameters of the same name."""
     for item, first in repeated(system.all_interfaces, lambda item: item.name):
         yield item.place, f"the interface '{item.name}' is declared twice, first at {first.place} (rename one)"
@@ -106,15 +123,15 @@ def interface_names(system):
         for struct, _ in repeated(interface.structs, lambda item: item.name):
             yield struct.place, f"'{interface.name}' has two structs '{struct.name}' (rename one)"
         for struct in interface.structs:
-            for item, _ in repeated(struct.fields, lambda item: item.name):
-                yield item.place, f"'{struct.name}' has two fields '{item.name}' (rename one)"
+            for entry, _ in repeated(struct.fields, lambda item: item.name):
+                yield entry.place, f"'{struct.name}' has two fields '{entry.name}' (rename one)"
         for method in interface.methods:
             for parameter, _ in repeated(method.parameters, lambda item: item.name):
                 yield parameter.place, f"'{method.name}' has two parameters '{parameter.name}' (rename one)"
 
 
 @check("message-length")
-def message_lengths(system):
+def message_lengths(system: System) -> Problems:
     """Messages that are too long."""
     for interface in system.all_interfaces:
         for method in interface.methods:
@@ -127,7 +144,7 @@ def message_lengths(system):
 
 
 @check("message-caps")
-def message_caps(system):
+def message_caps(system: System) -> Problems:
     """More capabilities than a message can hand over: a receiver names one slot."""
     for interface in system.all_interfaces:
         for method in interface.methods:
@@ -141,23 +158,25 @@ def message_caps(system):
 # Components -----------------------------------------------------------------------------------------------------------------------------
 
 @check("component-names")
-def component_names(system):
+def component_names(system: System) -> Problems:
     """Components, and items of one, of the same name."""
     for item, first in repeated(system.all_components, lambda item: item.name):
         yield item.place, f"the component '{item.name}' is declared twice, first at {first.place} (rename one)"
     for component in system.all_components:
-        for items, what in ((component.devices, "devices"), (component.irqs, "interrupts"), (component.arguments, "arguments"),
-                            (component.accesses, "accesses"), (component.grants, "grants")):
-            for item, _ in repeated(items, lambda item: item.name):
-                yield item.place, f"'{component.name}' has two {what} '{item.name}' (rename one)"
-        for item, _ in repeated(component.ports, lambda item: (item.kind, item.name)):
-            yield item.place, f"'{component.name}' has '{item.kind} {item.name}' twice (rename one)"
-        for item, _ in repeated(component.settings, lambda item: item.name):
-            yield item.place, f"'{component.name}' has '{item.name}' twice (remove one)"
+        named: tuple[tuple[Sequence[Any], str], ...] = (
+            (component.devices, "devices"), (component.irqs, "interrupts"), (component.arguments, "arguments"), (component.accesses, "accesses"),
+            (component.grants, "grants"))
+        for items, what in named:
+            for entry, _ in repeated(items, lambda entry: entry.name):
+                yield entry.place, f"'{component.name}' has two {what} '{entry.name}' (rename one)"
+        for port, _ in repeated(component.ports, lambda port: (port.kind, port.name)):
+            yield port.place, f"'{component.name}' has '{port.kind} {port.name}' twice (rename one)"
+        for setting, _ in repeated(component.settings, lambda setting: setting.name):
+            yield setting.place, f"'{component.name}' has '{setting.name}' twice (remove one)"
 
 
 @check("component-settings")
-def missing_settings(system):
+def missing_settings(system: System) -> Problems:
     """What every component must say."""
     for component in system.all_components:
         given = {item.name: item for item in component.settings}
@@ -174,7 +193,7 @@ def missing_settings(system):
 
 
 @check("component-passive")
-def passive_components(system):
+def passive_components(system: System) -> Problems:
     """What a component without time of its own cannot do: take signals, start in a domain that has no turn yet, handle timeouts."""
     passive = {component.name for component in system.all_components if system.setting(component, "passive")}
     for component in system.all_components:
@@ -195,16 +214,16 @@ def passive_components(system):
                                     "directly or through others (give it a budget)")
 
 
-def start_order(system):
+def start_order(system: System) -> list[str]:
     """Names of components in the order in which they start: as they are declared, but a passive server, which has to reach its first receive on
     time that is lent to it, after whom it calls, and before its callers. Lacks those that would wait for each other."""
     passive = {component.name for component in system.all_components if system.setting(component, "passive")}
-    waits = {component.name: set() for component in system.all_components}
+    waits: dict[str, set[str]] = {component.name: set() for component in system.all_components}
     for item in system.connections:
         if item.kind == "call" and not passive.isdisjoint((item.source.component, item.target.component)):
             if item.source.component in waits and item.target.component in waits:
                 waits[item.source.component].add(item.target.component)
-    order = {}
+    order: dict[str, None] = {}
     while True:
         ready = [name for name, servers in waits.items() if name not in order and servers <= order.keys()]
         if not ready:
@@ -215,7 +234,7 @@ def start_order(system):
 
 
 @check("component-ranges")
-def setting_ranges(system):
+def setting_ranges(system: System) -> Problems:
     """Settings out of range."""
     for component in system.all_components:
         for item in component.settings:
@@ -224,7 +243,7 @@ def setting_ranges(system):
                 yield item.place, f"'{component.name}': {message}"
 
 
-def setting_problem(item):
+def setting_problem(item: syntax.Setting) -> str | None:
     """What is wrong with the value of a setting, or None."""
     name, value = item.name, item.value
     if name in ("prio", "max_prio") and value > MAX_PRIORITY:
@@ -255,7 +274,7 @@ def setting_problem(item):
 
 
 @check("unknown-interface")
-def interface_types(system):
+def interface_types(system: System) -> Problems:
     """Interfaces that do not exist."""
     for component in system.all_components:
         for port in component.ports:
@@ -268,7 +287,7 @@ def interface_types(system):
 
 
 @check("fault-handler")
-def fault_handlers(system):
+def fault_handlers(system: System) -> Problems:
     """Fault handlers that do not exist."""
     for component in system.all_components:
         for item in component.settings:
@@ -281,7 +300,7 @@ def fault_handlers(system):
 
 
 @check("notification-bits")
-def notification_bits(system):
+def notification_bits(system: System) -> Problems:
     """More signals than a notification has bits."""
     for component in system.all_components:
         count = sum(port.kind == "consumes" for port in component.ports) + len(component.irqs)
@@ -291,7 +310,7 @@ def notification_bits(system):
 
 
 @check("wcet")
-def lent_time(system):
+def lent_time(system: System) -> Problems:
     """Callers of passive servers whose budget is below the time that a method promises to take at most."""
     for connection, client, server in system.calls():
         port = system.port(connection.target, "provides")
@@ -305,7 +324,7 @@ def lent_time(system):
 
 
 @check("priority-order")
-def server_priorities(system):
+def server_priorities(system: System) -> Problems:
     """Servers below their clients: whoever is between them would delay the client, for as long as he likes."""
     for connection, client, server in system.calls():
         low, high = system.setting(server, "prio"), system.setting(client, "prio")
@@ -315,12 +334,12 @@ def server_priorities(system):
 
 
 @check("call-cycle")
-def call_cycles(system):
+def call_cycles(system: System) -> Problems:
     """Components that call each other in a circle: when all of them call at once, each waits for the next."""
-    servers = {}
+    servers: dict[str, dict[str, syntax.Connection]] = {}
     for connection, client, server in system.calls():
         servers.setdefault(client.name, {}).setdefault(server.name, connection)
-    told = set()
+    told: set[str] = set()
     for name in servers:
         circle = way_back(servers, name)
         if circle and told.isdisjoint(circle):
@@ -329,7 +348,7 @@ def call_cycles(system):
                                                     "them signal instead: emits, consumes)")
 
 
-def way_back(servers, name):
+def way_back(servers: Mapping[str, Mapping[str, syntax.Connection]], name: str) -> list[str] | None:
     """The shortest way from a component back to itself; servers: whom each one calls. None if there is none."""
     ways = [[name]]
     seen = set()
@@ -344,9 +363,9 @@ def way_back(servers, name):
 
 
 @check("core-load", "warning")
-def core_loads(system):
+def core_loads(system: System) -> Problems:
     """More time promised on a core than it has. A budget of a whole period promises nothing: who has it takes turns with what is left."""
-    shares = {}
+    shares: dict[int, list[tuple[Fraction, syntax.Component]]] = {}
     for component in system.all_components:
         budget, period = system.setting(component, "budget", (1, 1))
         if 0 < budget < period:
@@ -365,7 +384,7 @@ END_KINDS = {"call": ("uses", "provides"), "notify": ("emits", "consumes"), "sha
 
 
 @check("connection-end")
-def connection_ends(system):
+def connection_ends(system: System) -> Problems:
     """Ends that do not exist."""
     for connection in system.connections:
         for end, kind in zip((connection.source, connection.target), END_KINDS[connection.kind]):
@@ -383,7 +402,7 @@ def connection_ends(system):
 
 
 @check("connection-type")
-def connection_types(system):
+def connection_types(system: System) -> Problems:
     """Calls between different interfaces."""
     for connection in system.connections:
         if connection.kind == "call":
@@ -394,7 +413,7 @@ def connection_types(system):
 
 
 @check("connected-twice")
-def connected_twice(system):
+def connected_twice(system: System) -> Problems:
     """Sources with two targets, and two calls with one badge."""
     for kind in ("call", "notify"):
         connections = [item for item in system.connections if item.kind == kind]
@@ -410,7 +429,7 @@ def connected_twice(system):
 
 
 @check("connection-parameters")
-def connection_parameters(system):
+def connection_parameters(system: System) -> Problems:
     """Parameters of shared regions, and parameters given twice."""
     for connection in system.connections:
         counts = Counter(parameter.name for parameter in connection.parameters)
@@ -428,7 +447,7 @@ def connection_parameters(system):
 
 
 @check("unconnected")
-def unconnected(system):
+def unconnected(system: System) -> Problems:
     """Ports that no connection names."""
     used = set()
     for connection in system.connections:
@@ -443,7 +462,7 @@ def unconnected(system):
 
 
 @check("unused-interface", "warning")
-def unused_interfaces(system):
+def unused_interfaces(system: System) -> Problems:
     """What is provided and nobody calls. A component whose endpoint is granted to somebody is called by what is written nowhere."""
     called = {(connection.target.component, connection.target.port) for connection in system.connections if connection.kind == "call"}
     granted = {grant.target.name for component in system.all_components for grant in component.grants}

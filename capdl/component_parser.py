@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The component level of the description language: interfaces, components and connections, in files that begin with `caprock 1`."""
 
+from __future__ import annotations
+
 import re
+from collections.abc import Container, Mapping
+from typing import Any
 
 from . import syntax
 from .constants import Scope, Value
+from .diagnostics import Diagnostics, Source
 from .model import ACCESS_PARAMETERS
 from .parser import MAX_NUMBER, SIZE_UNITS, Parser, SyntaxProblem
 
@@ -28,13 +33,13 @@ class ComponentParser(Parser):
     boolean_parameters = Parser.boolean_parameters | set(ACCESS_PARAMETERS)
     section_words = "include, interface, components, connect, memory, const, parameter, objects, caps, irq maps, cdt or domains"
 
-    def __init__(self, source, diagnostics, strict=True, scope=None):
+    def __init__(self, source: Source, diagnostics: Diagnostics, strict: bool = True, scope: Scope | None = None):
         """scope: constants.Scope of all files that are read together, or None for this one alone."""
         super().__init__(source, diagnostics, strict)
         self.scope = scope or Scope()
-        self.structs = {}            # of the interface that is being read, by name
+        self.structs: dict[str, syntax.Struct] = {}   # of the interface that is being read, by name
 
-    def header(self):
+    def header(self) -> None:
         """caprock 1, and the architecture if the file gives it"""
         self.index += 1
         index = self.index
@@ -43,7 +48,7 @@ class ComponentParser(Parser):
             self.report(self.problem(f"expected 'caprock {LANGUAGE_VERSION}'; this tool knows no other version of the language", index))
         self.module.language = LANGUAGE_VERSION
 
-    def section(self):
+    def section(self) -> bool:
         """One section of either level; False when none begins here."""
         if self.at_word("arch"):
             self.arch()
@@ -63,11 +68,11 @@ class ComponentParser(Parser):
             return super().section()
         return True
 
-    def begins_section(self):
+    def begins_section(self) -> bool:
         """True when the next name begins a section."""
         return self.texts[self.index] in ("include", "const", "parameter", "interface", "components", "connect", "memory") or super().begins_section()
 
-    def short_name(self, what, pattern=_SHORT_NAME):
+    def short_name(self, what: str, pattern: re.Pattern[str] = _SHORT_NAME) -> str:
         """A name that fits the fixed field it travels in."""
         index = self.index
         name = self.name(what)
@@ -79,7 +84,7 @@ class ComponentParser(Parser):
 
     # Values -----------------------------------------------------------------------------------------------------------------------------
 
-    def include(self):
+    def include(self) -> None:
         """include "PATH" (NAME: VALUE, ...); the word is taken."""
         place = self.place()
         include = syntax.Include(self.string("the path of a file in double quotes"), place)
@@ -89,13 +94,13 @@ class ComponentParser(Parser):
         if self.scope.include is not None:
             self.scope.include(include)
 
-    def include_setting(self):
+    def include_setting(self) -> tuple[str, Value]:
         """NAME: VALUE"""
         name = self.short_name("the name of a parameter", _IDENTIFIER)
         self.expect(":", "and a value after the parameter's name")
         return name, self.value()
 
-    def constant(self):
+    def constant(self) -> None:
         """const NAME = VALUE, or parameter NAME = VALUE (the value may be left out)"""
         is_parameter = self.texts[self.index] == "parameter"
         self.index += 1
@@ -112,7 +117,7 @@ class ComponentParser(Parser):
         if message:
             self.report(SyntaxProblem(place.offset, message), "constant")
 
-    def value(self):
+    def value(self) -> Value:
         """A number, a size, a duration, a text, or the name of a constant."""
         place = self.place()
         if self.kinds[self.index] == "string":
@@ -131,7 +136,7 @@ class ComponentParser(Parser):
             return Value("duration", self.scaled(number, DURATION_UNITS), place)
         return Value("number", number, place)
 
-    def whole_value(self):
+    def whole_value(self) -> Value | None:
         """The value that the whole text is, or None."""
         try:
             value = self.value()
@@ -139,7 +144,7 @@ class ComponentParser(Parser):
             return None
         return value if self.kinds[self.index] == "end" and self.diagnostics.ok else None
 
-    def scaled(self, number, units):
+    def scaled(self, number: int, units: Mapping[str, int]) -> int:
         """A number times the unit that is next."""
         index = self.index
         self.index += 1
@@ -148,11 +153,11 @@ class ComponentParser(Parser):
             raise self.problem("the value does not fit 64 bits (the largest is 0xffffffffffffffff)", index - 1)
         return number
 
-    def known_constant(self):
+    def known_constant(self) -> Value | None:
         """The Value that the next name stands for; None when it is no name of a constant."""
         return self.scope.values.get(self.texts[self.index]) if self.kinds[self.index] == "name" else None
 
-    def constant_number(self, what, kinds):
+    def constant_number(self, what: str, kinds: Container[str]) -> Any:
         """The number behind the name of a constant, which is next; None when none is. kinds: that it may have."""
         if self.kinds[self.index] != "name":
             return None
@@ -167,12 +172,12 @@ class ComponentParser(Parser):
         self.index += 1
         return known.value
 
-    def number(self, what="a number"):
+    def number(self, what: str = "a number") -> int:
         """A number, or the name of a constant that is one."""
         value = self.constant_number(what, ("number", "size"))
         return super().number(what) if value is None else value
 
-    def size(self, what):
+    def size(self, what: str) -> int:
         """n, nk, nM or nG: bytes; or the name of a constant"""
         value = self.constant_number(what, ("number", "size"))
         if value is not None:
@@ -180,7 +185,7 @@ class ComponentParser(Parser):
         value = super().number(what)
         return self.scaled(value, SIZE_UNITS) if self.at_word(*SIZE_UNITS) else value
 
-    def memory_range(self):
+    def memory_range(self) -> None:
         """SIZE at ADDRESS"""
         place = self.place()
         size = self.size("the size of memory, for example 128M")
@@ -190,7 +195,7 @@ class ComponentParser(Parser):
 
     # interface --------------------------------------------------------------------------------------------------------------------------
 
-    def interface(self):
+    def interface(self) -> None:
         """interface NAME @VERSION { structs and methods }"""
         place = self.place()
         self.structs = {}
@@ -199,7 +204,7 @@ class ComponentParser(Parser):
         self.block(lambda: self.interface_entry(interface), "the methods")
         self.module.interfaces.append(interface)
 
-    def versioned_name(self, what):
+    def versioned_name(self, what: str) -> tuple[str, int | None]:
         """NAME, NAME @n or NAME@n (which is one token): (name, version or None)"""
         index = self.index
         name, at, digits = self.name(what).partition("@")
@@ -214,7 +219,7 @@ class ComponentParser(Parser):
             raise self.problem(f"version {version} is out of range (1 to {MAX_VERSION})", self.index - 1)
         return name, version
 
-    def interface_entry(self, interface):
+    def interface_entry(self, interface: syntax.Interface) -> None:
         """A struct or a method."""
         if self.at_word("struct") and self.kinds[self.index + 1] == "name":
             self.index += 1
@@ -224,7 +229,7 @@ class ComponentParser(Parser):
         else:
             interface.methods.append(self.method())
 
-    def struct(self):
+    def struct(self) -> syntax.Struct:
         """NAME { type name; ... }; the word is taken."""
         place = self.place()
         name = self.short_name("the struct's name", _IDENTIFIER)
@@ -237,7 +242,7 @@ class ComponentParser(Parser):
         self.accept(";")
         return syntax.Struct(name, tuple(fields), place)
 
-    def field(self):
+    def field(self) -> syntax.Field:
         """type name"""
         place, index = self.place(), self.index
         kind = self.type()
@@ -250,7 +255,7 @@ class ComponentParser(Parser):
             self.accept(",")
         return syntax.Field(kind, name, place)
 
-    def method(self):
+    def method(self) -> syntax.Method:
         """name(direction type name, ...) -> type idempotent wcet 10us"""
         place = self.place()
         name = self.short_name("a method's name", _IDENTIFIER)
@@ -268,7 +273,7 @@ class ComponentParser(Parser):
         self.accept(";")
         return method
 
-    def promises(self, method):
+    def promises(self, method: syntax.Method) -> None:
         """idempotent and wcet, each once. A word before '(' is the next method's name."""
         while self.at_word("idempotent", "wcet") and self.kinds[self.index + 1] != "(":
             if not method.idempotent and self.accept_word("idempotent"):
@@ -278,7 +283,7 @@ class ComponentParser(Parser):
             else:
                 raise self.problem(f"'{self.texts[self.index]}' is said twice (remove one)")
 
-    def method_parameter(self):
+    def method_parameter(self) -> syntax.MethodParameter:
         """direction type name"""
         place = self.place()
         if not self.at_word(*syntax.DIRECTIONS):
@@ -289,7 +294,7 @@ class ComponentParser(Parser):
             raise self.problem("a capability travels one way (use an 'in' and an 'out' parameter)", self.index - 1)
         return syntax.MethodParameter(direction, kind, self.short_name("the parameter's name", _IDENTIFIER), place)
 
-    def type(self):
+    def type(self) -> syntax.Type:
         """u8 ... u64, i8 ... i64, bool, a struct, an array of these, bytes[N] or cap"""
         index = self.index
         name = self.name("a type")
@@ -304,7 +309,7 @@ class ComponentParser(Parser):
         count = self.length(name) if self.accept("[") else None
         return syntax.Type(name, count=count, struct=self.structs.get(name))
 
-    def length(self, name):
+    def length(self, name: str) -> int:
         """n] after a type: bytes of bytes, elements of an array."""
         index = self.index
         count = self.number("the number of bytes" if name == "bytes" else "the number of elements")
@@ -315,7 +320,7 @@ class ComponentParser(Parser):
 
     # components -------------------------------------------------------------------------------------------------------------------------
 
-    def component(self):
+    def component(self) -> None:
         """NAME = component { items }"""
         place = self.place()
         component = syntax.Component(self.short_name("a component's name"), place)
@@ -325,7 +330,7 @@ class ComponentParser(Parser):
         self.accept(";")
         self.module.components.append(component)
 
-    def item(self, component):
+    def item(self, component: syntax.Component) -> None:
         """One item of a component."""
         place, index = self.place(), self.index
         word = self.name("an item of a component")
@@ -349,7 +354,7 @@ class ComponentParser(Parser):
             raise self.problem(f"unknown item '{word}' of a component (known: {' '.join(ITEMS)})", index)
         self.accept(";")
 
-    def port(self, kind):
+    def port(self, kind: str) -> syntax.Port:
         """uses NAME: INTERFACE and kin; the word is taken."""
         place = self.place()
         name = self.short_name(f"the name of what it {kind}" if kind != "region" else "the region's name")
@@ -359,19 +364,19 @@ class ComponentParser(Parser):
             interface, version = self.versioned_name("an interface")
         return syntax.Port(kind, name, interface, place, version)
 
-    def port_name(self):
+    def port_name(self) -> str:
         """NAME:"""
         name = self.short_name("a name")
         self.expect(":", "and a device-tree node")
         return name
 
-    def node(self):
+    def node(self) -> str:
         """A node of the device tree: "/path" or an alias."""
         if self.kinds[self.index] == "string":
             return self.string()
         return self.name("a device-tree path in double quotes, or an alias such as stdout")
 
-    def access(self):
+    def access(self) -> syntax.Access:
         """physical_timer or pmu"""
         place, index = self.place(), self.index
         name = self.name("what the component may use")
@@ -379,7 +384,7 @@ class ComponentParser(Parser):
             raise self.problem(f"unknown access '{name}' (known: {' '.join(ACCESS_PARAMETERS)})", index)
         return syntax.Access(name, place)
 
-    def grant(self):
+    def grant(self) -> syntax.Grant:
         """NAME: OBJECT (parameters of a capability)"""
         place = self.place()
         name = self.short_name("the name of the grant")
@@ -388,7 +393,7 @@ class ComponentParser(Parser):
         parameters = self.parameters(self.cap_parameter) if self.kinds[self.index] == "(" else []
         return syntax.Grant(name, target, parameters, place)
 
-    def argument(self):
+    def argument(self) -> syntax.Argument:
         """name: value"""
         place = self.place()
         name = self.short_name("an argument's name")
@@ -402,7 +407,7 @@ class ComponentParser(Parser):
             self.accept(";")
         return syntax.Argument(name, value, place)
 
-    def setting(self, word):
+    def setting(self, word: str) -> object:
         """The value of a setting; its word is taken."""
         if word == "elf":
             return self.string("the name of an ELF file in double quotes")
@@ -417,13 +422,13 @@ class ComponentParser(Parser):
             return self.name("the component that handles the faults")
         return self.number()
 
-    def budget(self):
+    def budget(self) -> tuple[int, int]:
         """DURATION/DURATION: (budget, period) in microseconds"""
         budget = self.duration()
         self.expect("/", "and the period after the budget")
         return budget, self.duration()
 
-    def duration(self):
+    def duration(self) -> int:
         """n us, n ms or n s: microseconds"""
         value = self.constant_number("a duration (1ms)", ("duration",))
         if value is not None:
@@ -435,7 +440,7 @@ class ComponentParser(Parser):
 
     # connect ----------------------------------------------------------------------------------------------------------------------------
 
-    def connection(self):
+    def connection(self) -> None:
         """call, notify or shared SOURCE -> TARGET (parameters)"""
         place, index = self.place(), self.index
         kind = self.name("call, notify or shared")
@@ -451,7 +456,7 @@ class ComponentParser(Parser):
         self.accept(";")
         self.module.connections.append(syntax.Connection(kind, source, target, parameters, place))
 
-    def end(self):
+    def end(self) -> syntax.End:
         """component.port; the dot belongs to names in this language, so it is one token."""
         place, index = self.place(), self.index
         text = self.name("component.port")
@@ -460,18 +465,18 @@ class ComponentParser(Parser):
             raise self.problem(f"expected component.port, found '{text}'", index)
         return syntax.End(component, port, place)
 
-    def call_parameter(self):
+    def call_parameter(self) -> syntax.Parameter:
         """badge: n"""
         place = self.place()
         self.expect_word("badge")
         self.expect(":", "after 'badge'")
         return syntax.Parameter("badge", self.number(), place)
 
-    def notify_parameter(self):
+    def notify_parameter(self) -> syntax.Parameter:
         """None exists."""
         raise self.problem("a notify connection has no parameters (remove the parentheses)")
 
-    def shared_parameter(self):
+    def shared_parameter(self) -> syntax.Parameter:
         """A size, or from: RIGHTS, or to: RIGHTS"""
         place = self.place()
         if self.kinds[self.index + 1] != ":":

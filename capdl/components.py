@@ -6,18 +6,27 @@ start), and what its connections need: one endpoint for everything it provides (
 everything it consumes. The layout of its memory is the table below; ComponentInfo (userland/caprock/api/component.toml) tells it.
 """
 
-from . import devicetree, elf
-from .component_checks import PAGE, find, start_order
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from . import devicetree, elf, syntax
+from .component_checks import PAGE, System, find, start_order
 from .component_info import InfoPage
+from .diagnostics import Diagnostics, Place
 from .grants import GrantResolver
 from .interface_meaning import differences, meaning, meaning_hash
-from .model import (FILL_FILE, PAGE_TABLE_SHIFT, TCB_SLOTS, BoardFact, Cap, ComponentSummary, Fill, Object)
+from .model import FILL_FILE, PAGE_TABLE_SHIFT, TCB_SLOTS, BoardFact, Cap, ComponentSummary, Fill, Object, Spec
 
 ELF_START, ELF_END = 0x40_0000, 0x1000_0000
 INFO_ADDRESS = 0x1000_0000
 IPC_BUFFER_ADDRESS = 0x1010_0000
 HEAP_ADDRESS = 0x1100_0000
 REGION_ADDRESS, REGION_END = 0x1200_0000, 0x1800_0000
+# From here on are regions that have no room there any more: more addresses than regions can take.
+MORE_REGIONS = 1 << 32
 DEVICE_ADDRESS, DEVICE_END = 0x1800_0000, 0x1f00_0000
 STACK_TOP = 0x2000_0000
 REGION_STEP = 1 << 21
@@ -31,17 +40,19 @@ CPTR_BITS = 64
 DEFAULT_RECEIVE_SLOTS = 8
 # What hangs below each level of an address space.
 _BELOW = {"pgd": "pud", "pud": "pd", "pd": "pt"}
+End = tuple[str, str]                # component and port
+Region = tuple[list[Object], str]    # frames and rights
 
 
 class AddressSpace:
     """The page tables of one component; maps frames and makes the tables in between."""
 
-    def __init__(self, elaborator, component):
+    def __init__(self, elaborator: Elaborator, component: Any):
         self.elaborator = elaborator
         self.component = component
         self.root = elaborator.add(component, "vspace", "pgd")
 
-    def map(self, vaddr, frame, rights, cached=True):
+    def map(self, vaddr: int, frame: Object, rights: str, cached: bool = True) -> None:
         """Map `frame` (an Object, 4 KiB or 2 MiB) at `vaddr` with `rights` (letters of R, W, and G for executable)."""
         leaf = "pd" if frame.size_bits == LARGE_FRAME_BITS else "pt"
         table = self.root
@@ -50,7 +61,7 @@ class AddressSpace:
         slot = (vaddr >> PAGE_TABLE_SHIFT[leaf]) & 511
         table.slots[slot] = Cap(frame.name, rights=rights, cached=cached, place=self.component.place)
 
-    def next_table(self, table, vaddr):
+    def next_table(self, table: Object, vaddr: int) -> Object:
         """The table below `table` on the way to `vaddr`."""
         shift = PAGE_TABLE_SHIFT[table.type]
         slot = (vaddr >> shift) & 511
@@ -64,18 +75,24 @@ class AddressSpace:
 class Part:
     """A component while it is elaborated: its syntax, its objects, and the next free slots and bits."""
 
-    def __init__(self, component):
+    def __init__(self, component: Any):
         self.component = component
         self.name = component.name
         self.place = component.place
-        self.tcb = self.cnode = self.space = self.info = None
-        self.endpoint = self.reply = self.notification = self.sched_context = None
+        self.tcb: Object = None
+        self.cnode: Object = None
+        self.space: AddressSpace = None
+        self.info: InfoPage = None
+        self.endpoint: Object | None = None
+        self.reply: Object | None = None
+        self.notification: Object | None = None
+        self.sched_context: Object | None = None
         self.entry = 0
         self.next_slot = FIRST_FREE_SLOT
         self.own_cnode_slot = 0
-        self.bits = {}               # ("consumes" or "irq", name) -> mask in its notification
+        self.bits: dict[tuple[str, str], int] = {}   # ("consumes" or "irq", name) -> mask in its notification
 
-    def slot(self):
+    def slot(self) -> int:
         """Take a free slot of its CNode."""
         self.next_slot += 1
         return self.next_slot - 1
@@ -84,21 +101,22 @@ class Part:
 class Elaborator:
     """Adds the objects of a component_checks.System, which passed its checks, to a Spec."""
 
-    def __init__(self, spec, system, diagnostics, elf_dirs, board, api_hash, partial):
+    def __init__(self, spec: Spec, system: System, diagnostics: Diagnostics, elf_dirs: Sequence[Path], board: devicetree.Board | None, api_hash: bytes,
+                 partial: bool):
         """elf_dirs: directories (Path) with the components' ELF files. board: devicetree.Board or None. api_hash: 8 bytes.
         partial: leave out programs when there are no elf_dirs, and devices when there is no board, instead of reporting."""
         self.spec, self.system, self.diagnostics = spec, system, diagnostics
         self.elf_dirs, self.board, self.api_hash, self.partial = elf_dirs, board, api_hash, partial
-        self.parts = {}
-        self.images = {}
-        self.device_pages = {}       # physical page -> name of the component that maps it
-        self.info_pages = {}         # name of the file -> content
+        self.parts: dict[str, Part] = {}
+        self.images: dict[str, elf.Image | None] = {}
+        self.device_pages: dict[int, str] = {}       # physical page -> name of the component that maps it
+        self.info_pages: dict[str, bytes] = {}       # name of the file -> content
 
-    def error(self, place, message, check):
+    def error(self, place: Place | None, message: str, check: str) -> None:
         """Record an error."""
         self.diagnostics.error(place, message, check)
 
-    def add(self, component, suffix, kind, **values):
+    def add(self, component: Any, suffix: str, kind: str, **values: Any) -> Object:
         """Create the object NAME_suffix of a component (anything with name and place)."""
         name = f"{component.name}_{suffix}"
         if name in self.spec.objects or name in self.spec.arrays:
@@ -108,7 +126,7 @@ class Elaborator:
         self.spec.objects[name] = made
         return made
 
-    def elaborate(self):
+    def elaborate(self) -> None:
         """All components, then their connections."""
         for component in self.system.all_components:
             part = self.parts[component.name] = Part(component)
@@ -128,15 +146,15 @@ class Elaborator:
 
     # Objects ----------------------------------------------------------------------------------------------------------------------------
 
-    def setting(self, part, name, default=None):
+    def setting(self, part: Part, name: str, default: Any = None) -> Any:
         """The value of a setting."""
         return self.system.setting(part.component, name, default)
 
-    def handles_faults(self, name):
+    def handles_faults(self, name: str) -> bool:
         """True when some component's faults go to the component `name`."""
         return any(self.system.setting(component, "faults") == name for component in self.system.all_components)
 
-    def make_objects(self, part):
+    def make_objects(self, part: Part) -> None:
         """TCB, CNode, endpoint, reply, notification and scheduling context."""
         component = part.component
         part.tcb = self.add(component, "tcb", "tcb")
@@ -157,11 +175,11 @@ class Elaborator:
                 part.tcb.slots[TCB_SLOTS["bound_notification"]] = Cap(part.notification.name, rights="R", place=part.place)
         self.make_time(part)
 
-    def passes_caps(self, component, kind, direction):
+    def passes_caps(self, component: Any, kind: str, direction: str) -> bool:
         """True when a port of `kind` has an interface with capabilities in requests (in) or replies (out)."""
         return any(port.kind == kind and self.system.interfaces[port.type].takes_cap(direction) for port in component.ports)
 
-    def make_time(self, part):
+    def make_time(self, part: Part) -> None:
         """The scheduling context: the component's own, or one that is lent to it until its first receive."""
         passive = self.setting(part, "passive")
         budget, period = START_BUDGET if passive else self.setting(part, "budget")
@@ -173,7 +191,7 @@ class Elaborator:
         else:
             part.sched_context = context
 
-    def make_memory(self, part):
+    def make_memory(self, part: Part) -> None:
         """Address space, program, stack, heap and IPC buffer."""
         component = part.component
         part.info = InfoPage(part.name)
@@ -187,7 +205,7 @@ class Elaborator:
         part.space.map(IPC_BUFFER_ADDRESS, buffer, "RW")
         part.tcb.slots[TCB_SLOTS["ipc_buffer_slot"]] = Cap(buffer.name, rights="RW", place=part.place)
 
-    def map_zeroed(self, part, start, end):
+    def map_zeroed(self, part: Part, start: int, end: int) -> None:
         """Map zeroed read-write memory at [start, end), in large frames where whole ones fit."""
         vaddr = start
         while vaddr < end:
@@ -199,7 +217,7 @@ class Elaborator:
 
     # Programs ---------------------------------------------------------------------------------------------------------------------------
 
-    def image(self, part):
+    def image(self, part: Part) -> elf.Image | None:
         """The elf.Image of a component's program, or None (then reported unless partial)."""
         setting = next(item for item in part.component.settings if item.name == "elf")
         if setting.value in self.images:
@@ -228,7 +246,7 @@ class Elaborator:
         self.images[setting.value] = image
         return image
 
-    def check_meanings(self, part, file, image):
+    def check_meanings(self, part: Part, file: str, image: elf.Image) -> None:
         """Report where the interfaces that the program was compiled with differ from the description's."""
         for port in part.component.ports:
             theirs = image.meanings.get(port.type)
@@ -237,7 +255,7 @@ class Elaborator:
                 self.error(port.place, f"\"{file}\" was compiled with another {port.type}: {'; '.join(differences(theirs, ours))} (build it again with "
                            "this description, or describe the interface that it has)", "interface-meaning")
 
-    def make_program(self, part):
+    def make_program(self, part: Part) -> None:
         """Map the segments of a component's ELF file."""
         image = self.image(part)
         if image is None:
@@ -256,13 +274,13 @@ class Elaborator:
             last_page = (segment.vaddr + segment.size - 1) // PAGE * PAGE
             self.map_segment(part, setting.value, segment)
 
-    def map_segment(self, part, file, segment):
+    def map_segment(self, part: Part, file: str, segment: elf.Segment) -> None:
         """Frames for one segment, page by page, filled from the file."""
         rights = "R" + ("W" if segment.writable else "") + ("G" if segment.executable else "")
         for page in range(segment.vaddr // PAGE * PAGE, segment.vaddr + segment.size, PAGE):
             first = max(page, segment.vaddr)
             last = min(page + PAGE, segment.vaddr + segment.file_size)
-            fills = ()
+            fills: tuple[Fill, ...] = ()
             if last > first:
                 fills = (Fill(first - page, last - first, FILL_FILE, file, segment.offset + first - segment.vaddr),)
             frame = self.add(part.component, f"frame_{page:x}", "frame", size_bits=SMALL_FRAME_BITS, fills=fills)
@@ -270,16 +288,16 @@ class Elaborator:
 
     # Devices and interrupts -------------------------------------------------------------------------------------------------------------
 
-    def have_board(self, place):
+    def have_board(self, place: Place | None) -> bool:
         """True when there is a device tree; reports its absence unless partial."""
         if self.board is None and not self.partial:
             self.error(place, "devices need a board's device tree (give it with --dtb)", "device-tree")
         return self.board is not None
 
-    def make_devices(self, part):
+    def make_devices(self, part: Part) -> None:
         """Map device registers."""
         next_address = DEVICE_ADDRESS
-        mapped = {}
+        mapped: dict[int, int] = {}
         for item in part.component.devices:
             if not self.have_board(item.place):
                 continue
@@ -303,14 +321,14 @@ class Elaborator:
             address = mapped[first_page] + registers.address - first_page
             part.info.entry("Device", item.name, value=address, size=registers.size, text=registers.compatible)
 
-    def take_facts(self, part, facts):
+    def take_facts(self, part: Part, facts: Iterable[tuple[str, str, int, bytes]]) -> None:
         """Note what the loader has to find in the device tree at boot, each thing once."""
         for path, name, offset, content in facts:
             fact = BoardFact(path, name, offset, content, part.name)
             if all((fact.path, fact.property, fact.offset) != (item.path, item.property, item.offset) for item in self.spec.board_facts):
                 self.spec.board_facts.append(fact)
 
-    def map_device(self, part, item, first_page, size, vaddr, mapped):
+    def map_device(self, part: Part, item: syntax.DeviceItem, first_page: int, size: int, vaddr: int, mapped: dict[int, int]) -> None:
         """Map the pages of one device."""
         for offset in range(0, size, PAGE):
             page = first_page + offset
@@ -327,7 +345,7 @@ class Elaborator:
             mapped[page] = vaddr + offset
             part.space.map(vaddr + offset, frame, "RW", cached=False)
 
-    def make_irqs(self, part):
+    def make_irqs(self, part: Part) -> None:
         """Interrupt handlers, bound to the component's notification."""
         for item in part.component.irqs:
             if not self.have_board(item.place):
@@ -352,7 +370,7 @@ class Elaborator:
 
     # Connections ------------------------------------------------------------------------------------------------------------------------
 
-    def connect_calls(self):
+    def connect_calls(self) -> None:
         """Endpoint capabilities of callers, each with its badge."""
         constants = InfoPage.constants()
         for part in self.parts.values():
@@ -378,11 +396,11 @@ class Elaborator:
             client.info.entry("Uses", port.name, value=slot, **self.interface_fields(port))
             server.info.entry("Client", client.name, badge=badge)
 
-    def interface_fields(self, port):
+    def interface_fields(self, port: syntax.Port) -> dict[str, Any]:
         """What the component is told of a port's interface."""
         return {"text": port.type, "size": meaning_hash(meaning(self.system.interfaces[port.type]))}
 
-    def connect_signals(self):
+    def connect_signals(self) -> None:
         """Notification capabilities of those that signal."""
         for part in self.parts.values():
             for (kind, name), mask in part.bits.items():
@@ -397,9 +415,9 @@ class Elaborator:
             source.cnode.slots[slot] = Cap(target.notification.name, rights="W", badge=mask, place=connection.place)
             source.info.entry("Emits", connection.source.port, value=slot)
 
-    def connect_regions(self):
+    def connect_regions(self) -> None:
         """Shared memory. Connections that have an end in common share one region."""
-        regions = {}                 # (component, port) -> (frames, rights)
+        regions: dict[End, Region] = {}
         next_address = dict.fromkeys(self.parts, REGION_ADDRESS)
         for connection in self.system.connections:
             if connection.kind != "shared":
@@ -414,9 +432,10 @@ class Elaborator:
             for key, rights in ends:
                 if key not in regions:
                     regions[key] = (frames, rights)
-                    self.map_region(connection, key, frames, rights, next_address)
+                    self.map_region(key, frames, rights, next_address)
 
-    def region_fits(self, connection, values, known, regions, ends):
+    def region_fits(self, connection: syntax.Connection, values: dict[str, Any], known: list[Region], regions: dict[End, Region],
+                    ends: list[tuple[End, str]]) -> bool:
         """True when a connection agrees with earlier ones on the same region."""
         if len(known) == 2 and known[0][0] is not known[1][0]:
             self.error(connection.place, "both ends already belong to different regions (connect them to one of them)", "region")
@@ -432,27 +451,25 @@ class Elaborator:
                 return False
         return True
 
-    def region_frames(self, connection, size):
+    def region_frames(self, connection: syntax.Connection, size: int) -> list[Object]:
         """The frames of a region, named after its first end."""
         component = self.parts[connection.source.component].component
         return [self.add(component, f"{connection.source.port}_region_{offset:x}", "frame", size_bits=SMALL_FRAME_BITS)
                 for offset in range(0, size, PAGE)]
 
-    def map_region(self, connection, key, frames, rights, next_address):
+    def map_region(self, key: End, frames: list[Object], rights: str, next_address: dict[str, int]) -> None:
         """Map a region into one component."""
         part = self.parts[key[0]]
         vaddr = next_address[key[0]]
         size = len(frames) * PAGE
-        if vaddr + size > REGION_END:
-            self.error(connection.place, f"the regions of '{part.name}' exceed {REGION_END - REGION_ADDRESS:#x} bytes of addresses",
-                       "region")
-            return
+        if vaddr < MORE_REGIONS and vaddr + size > REGION_END:
+            vaddr = MORE_REGIONS
         for index, frame in enumerate(frames):
             part.space.map(vaddr + index * PAGE, frame, rights)
         next_address[key[0]] = vaddr + (size + REGION_STEP - 1) // REGION_STEP * REGION_STEP
         part.info.entry("Region", key[1], value=vaddr, size=size)
 
-    def connect_faults(self):
+    def connect_faults(self) -> None:
         """Fault handlers: endpoint capabilities in TCB slots, and TCB capabilities of the handled for the handler."""
         constants = InfoPage.constants()
         numbers = dict.fromkeys(self.parts, 0)
@@ -471,7 +488,7 @@ class Elaborator:
             handler.cnode.slots[slot] = Cap(part.tcb.name, place=setting.place)
             handler.info.entry("Faults", part.name, value=slot, badge=badge)
 
-    def connect_grants(self):
+    def connect_grants(self) -> None:
         """Capabilities to objects by name: those of `objects` and generated ones, which exist by now, and what the kernel has built in."""
         resolver = GrantResolver(self.spec, self.diagnostics)
         for part in self.parts.values():
@@ -485,7 +502,7 @@ class Elaborator:
 
     # Completion -------------------------------------------------------------------------------------------------------------------------
 
-    def finish(self, part):
+    def finish(self, part: Part) -> None:
         """What depends on everything else: sizes, the thread's start, and the ComponentInfo pages."""
         component = part.component
         for argument in component.arguments:
@@ -507,7 +524,7 @@ class Elaborator:
         self.map_info(part)
         self.spec.components[part.name] = self.summary(part)
 
-    def make_receive_slots(self, part):
+    def make_receive_slots(self, part: Part) -> None:
         """Free slots for capabilities that come with messages, and the CNode's own capability, by which the kernel finds them."""
         if self.passes_caps(part.component, "provides", "in") or self.passes_caps(part.component, "uses", "out"):
             count = self.setting(part, "receive", DEFAULT_RECEIVE_SLOTS)
@@ -515,7 +532,7 @@ class Elaborator:
             part.info.entry("Receive", "caps", value=part.own_cnode_slot, size=count, badge=part.next_slot)
             part.next_slot += count
 
-    def map_info(self, part):
+    def map_info(self, part: Part) -> None:
         """The ComponentInfo pages, read-only, filled from a generated file."""
         file = f"{part.name}.info"
         content = part.info.content(self.api_hash)
@@ -529,9 +546,9 @@ class Elaborator:
                              fills=(Fill(0, length, FILL_FILE, file, offset),))
             part.space.map(INFO_ADDRESS + offset, frame, "R")
 
-    def summary(self, part):
+    def summary(self, part: Part) -> ComponentSummary:
         """What tools want to know of a component."""
-        def name(item):
+        def name(item: Object | None) -> str | None:
             return None if item is None else item.name
         ports = part.component.ports
         return ComponentSummary(part.name, self.setting(part, "elf"), part.tcb.name, part.cnode.name, part.space.root.name,
@@ -541,7 +558,7 @@ class Elaborator:
                                 {port.name: port.type for port in ports if port.kind == "uses"}, part.place)
 
 
-def segment_problem(segment, last_page):
+def segment_problem(segment: elf.Segment, last_page: int) -> str | None:
     """Why a segment cannot be mapped, or None. last_page: the last page of the segment before."""
     if segment.writable and segment.executable:
         return "is writable and executable (separate code from data)"

@@ -3,10 +3,12 @@
 set to something else. They are known from where they stand on, in the file, in what it includes later, and in files that include it.
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
 from .diagnostics import Diagnostics, Place, Source
+from .syntax import Include
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,7 @@ class Value:
     value: int | str
     place: Place
 
-    def __str__(self):
+    def __str__(self) -> str:
         spelled = {"size": f"{self.value} bytes", "duration": f"{self.value} us", "text": f'"{self.value}"'}
         return spelled.get(self.kind, str(self.value))
 
@@ -26,18 +28,18 @@ class Scope:
     """The constants of a description, while its files are read. include: called with a syntax.Include where it stands, or None when includes are not
     followed. syntax_only: a file is read for its syntax alone, so that any name may stand for a constant."""
 
-    def __init__(self, include=None, syntax_only=False):
+    def __init__(self, include: Callable[[Include], None] | None = None, syntax_only: bool = False):
         self.include = include
         self.syntax_only = syntax_only
         self.values: dict[str, Value] = {}
         self.given: dict[str, Value] = {}
         self.used: set[str] = set()
 
-    def give(self, name, value):
+    def give(self, name: str, value: Value) -> None:
         """Set a parameter that is going to be declared."""
         self.given[name] = value
 
-    def declare(self, name, default, place, is_parameter):
+    def declare(self, name: str, default: Value | None, place: Place, is_parameter: bool) -> str | None:
         """A constant or parameter. Returns what is wrong with it, or None."""
         value = default
         if is_parameter and name in self.given:
@@ -53,16 +55,16 @@ class Scope:
         self.values[name] = Value(value.kind, value.value, place)
         return None
 
-    def near(self, name):
+    def near(self, name: str) -> str:
         """A known name that is like `name`, as a remedy, or nothing."""
         near = get_close_matches(name, self.values, 1)
         return f" (did you mean '{near[0]}'?)" if near else ""
 
 
-def read_settings(words, diagnostics):
+def read_settings(words: Iterable[str], diagnostics: Diagnostics) -> dict[str, Value]:
     """Values of `--set NAME=VALUE` by name; what cannot be understood is reported."""
     from .component_parser import ComponentParser  # which needs this module
-    result = {}
+    result: dict[str, Value] = {}
     for word in words:
         name, equals, text = word.partition("=")
         if not equals or not name:

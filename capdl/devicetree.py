@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The board as its flattened device tree describes it: registers and interrupts of a node."""
 
+from __future__ import annotations
+
 import struct
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import libfdt
 
@@ -25,13 +29,17 @@ class Registers:
     compatible: str
 
 
+# Path, property, offset in it, and bytes that stand there.
+Fact = tuple[str, str, int, bytes]
+
+
 class Board:
     """A device tree. All methods raise DeviceProblem."""
 
-    def __init__(self, path):
+    def __init__(self, path: Path):
         """path: pathlib.Path of a flattened device tree blob."""
         self.path = path
-        self.properties = {}         # node -> its properties by name
+        self.properties: dict[int, dict[str, bytes]] = {}   # node -> its properties by name
         try:
             self.tree = libfdt.FdtRo(path.read_bytes())
             self.tree.first_subnode(0, _QUIET)
@@ -40,7 +48,7 @@ class Board:
         except (libfdt.FdtException, ValueError) as error:
             raise DeviceProblem(f"{path} is no device tree blob ({error})") from error
 
-    def raw(self, node, name):
+    def raw(self, node: int, name: str) -> bytes | None:
         """A property's bytes, or None. Found by enumeration: asking libfdt's binding for a missing property releases a reference to
         Python's None that it does not own, which ends the interpreter after some hundred times."""
         if node not in self.properties:
@@ -52,26 +60,26 @@ class Board:
                 offset = self.tree.next_property_offset(offset, _QUIET)
         return self.properties[node].get(name)
 
-    def text(self, node, name):
+    def text(self, node: int, name: str) -> str | None:
         """The first text of a property, or None."""
         value = self.raw(node, name)
         return None if value is None else value.split(b"\0")[0].decode("utf-8", "replace")
 
-    def cells(self, node, name):
+    def cells(self, node: int, name: str) -> list[int] | None:
         """A property as a list of 32-bit numbers, or None."""
         value = self.raw(node, name)
         return None if value is None else list(struct.unpack(f">{len(value) // 4}I", value[:len(value) // 4 * 4]))
 
-    def cell(self, node, name, default):
+    def cell(self, node: int, name: str, default: int) -> int:
         """A property's first 32-bit number."""
         values = self.cells(node, name)
         return values[0] if values else default
 
-    def parent(self, node):
+    def parent(self, node: int) -> int | None:
         """The parent of a node, or None for the root."""
         return None if node == 0 else self.tree.parent_offset(node)
 
-    def path_of(self, name):
+    def path_of(self, name: str) -> str:
         """The path that `name` means: itself, an alias, or stdout."""
         if name == "stdout":
             chosen = self.tree.path_offset("/chosen", _QUIET)
@@ -87,7 +95,7 @@ class Board:
             raise DeviceProblem(f"the device tree has no alias '{name}' (give a path such as \"/soc/...\")")
         return path
 
-    def node(self, name):
+    def node(self, name: str) -> int:
         """The node that `name` means; it must not be disabled."""
         path = self.path_of(name)
         offset = self.tree.path_offset(path, _QUIET)
@@ -97,7 +105,7 @@ class Board:
             raise DeviceProblem(f"the device '{path}' is disabled in the device tree")
         return offset
 
-    def full_path(self, node):
+    def full_path(self, node: int) -> str:
         """The path of a node with the names of all nodes on it."""
         names = []
         while node != 0:
@@ -105,7 +113,7 @@ class Board:
             node = self.parent(node)
         return "/" + "/".join(reversed(names))
 
-    def register_facts(self, name):
+    def register_facts(self, name: str) -> Iterator[Fact]:
         """(path, property, offset, bytes) of all that the address of the node's registers follows from."""
         node = self.node(name)
         bus = self.parent(node)
@@ -116,7 +124,7 @@ class Board:
                 yield self.full_path(bus), "ranges", 0, self.raw(bus, "ranges")
             bus = self.parent(bus)
 
-    def interrupt_facts(self, name, index):
+    def interrupt_facts(self, name: str, index: int) -> Iterator[Fact]:
         """The same of interrupt `index` of the node. References to its controller are left out: their numbers may differ from boot to boot."""
         node = self.node(name)
         extended = self.raw(node, "interrupts-extended")
@@ -127,7 +135,7 @@ class Board:
             before = sum(4 + 4 * len(cells) for _, cells in self.extended(node)[:index])
             yield self.full_path(node), "interrupts-extended", before + 4, struct.pack(">3I", *self.extended(node)[index][1][:3])
 
-    def registers(self, name):
+    def registers(self, name: str) -> Registers:
         """The first register range of the node, as physical addresses."""
         node = self.node(name)
         if self.text(node, "device_type") == "memory":
@@ -143,7 +151,7 @@ class Board:
             raise DeviceProblem(f"the registers of '{self.path_of(name)}' have no size")
         return Registers(self.translate(bus, address, size, name), size, self.text(node, "compatible") or "")
 
-    def translate(self, bus, address, size, name):
+    def translate(self, bus: int, address: int, size: int, name: str) -> int:
         """An address on `bus` as a physical one, through `ranges` up to the root."""
         while bus != 0:
             above = self.parent(bus)
@@ -155,7 +163,7 @@ class Board:
             bus = above
         return address
 
-    def translate_once(self, bus, above, ranges, address, size, name):
+    def translate_once(self, bus: int, above: int, ranges: list[int], address: int, size: int, name: str) -> int:
         """One step of translate."""
         child_cells, parent_cells = self.cell(bus, "#address-cells", 2), self.cell(above, "#address-cells", 2)
         size_cells = self.cell(bus, "#size-cells", 1)
@@ -167,7 +175,7 @@ class Board:
                 return join(ranges[at + child_cells:at + child_cells + parent_cells]) + address - child
         raise DeviceProblem(f"the registers of '{self.path_of(name)}' are outside the 'ranges' of its bus")
 
-    def interrupt(self, name, index):
+    def interrupt(self, name: str, index: int) -> tuple[int, str]:
         """(number, "level" or "edge") of interrupt `index` of the node, numbered as the GIC does."""
         node = self.node(name)
         specifiers = self.extended(node) if self.raw(node, "interrupts-extended") is not None else self.plain(node)
@@ -181,19 +189,19 @@ class Board:
             raise DeviceProblem(f"interrupt {index} of '{self.path_of(name)}' is no SPI or PPI")
         return _FIRST_NUMBER[cells[0]] + cells[1], "edge" if cells[2] & _EDGE_FLAGS else "level"
 
-    def is_gic(self, node):
+    def is_gic(self, node: int) -> bool:
         """True when the node is an Arm GIC."""
         names = (self.raw(node, "compatible") or b"").split(b"\0")
         return any(name.startswith((b"arm,gic", b"arm,cortex-a")) and name.endswith((b"gic", b"gic-400", b"gic-v3")) for name in names)
 
-    def by_phandle(self, phandle):
+    def by_phandle(self, phandle: int) -> int:
         """The node with a phandle."""
         try:
             return self.tree.node_offset_by_phandle(phandle)
         except libfdt.FdtException as error:
             raise DeviceProblem(f"the device tree refers to a missing interrupt controller ({phandle:#x})") from error
 
-    def plain(self, node):
+    def plain(self, node: int) -> list[tuple[int, list[int]]]:
         """(controller, cells) per entry of `interrupts`."""
         values = self.cells(node, "interrupts") or []
         holder = node
@@ -205,7 +213,7 @@ class Board:
         width = max(self.cell(controller, "#interrupt-cells", 1), 1)
         return [(controller, values[at:at + width]) for at in range(0, len(values) - width + 1, width)]
 
-    def extended(self, node):
+    def extended(self, node: int) -> list[tuple[int, list[int]]]:
         """(controller, cells) per entry of `interrupts-extended`."""
         values, result, at = self.cells(node, "interrupts-extended"), [], 0
         while at < len(values):
@@ -216,7 +224,7 @@ class Board:
         return result
 
 
-def join(cells):
+def join(cells: Iterable[int]) -> int:
     """The number that big-endian 32-bit cells spell."""
     value = 0
     for cell in cells:

@@ -27,13 +27,13 @@ def compare(old: Spec, new: Spec) -> list[Change]:
     return changes
 
 
-def facts_by_subject(spec):
+def facts_by_subject(spec: Spec) -> dict[str, dict[str, Fact]]:
     """The facts of every subject."""
     authority = Authority(spec)
     return {subject.name: authority.facts(subject) for subject in authority.subjects}
 
 
-def compare_facts(before: dict[str, Fact], after: dict[str, Fact]):
+def compare_facts(before: dict[str, Fact], after: dict[str, Fact]) -> tuple[list[str], list[str]]:
     """(gained, lost) of one subject."""
     gained, lost = [], []
     for what in dict.fromkeys([*before, *after]):
@@ -54,7 +54,7 @@ def compare_facts(before: dict[str, Fact], after: dict[str, Fact]):
     return gained, lost
 
 
-def spell(what, extent):
+def spell(what: str, extent: tuple[object, ...]) -> str:
     """A fact in words."""
     return f"{what} ({''.join(map(str, extent))})" if extent else what
 

@@ -5,16 +5,20 @@ Phases: parse, check components, resolve, elaborate, check objects. Syntax error
 components are not elaborated, and objects are checked as far as they are known.
 """
 
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from . import checks, component_checks
 from .compat import verdict
 from .component_checks import System
 from .constants import Scope, read_settings
-from .diagnostics import Diagnostics, Source
-from .model import FILL_FILE, Spec
+from .diagnostics import Diagnostics, Place, Source
+from .model import FILL_FILE, Object, Spec
 from .parser import parse
 from .resolve import Resolver
+from .syntax import Include, Interface, Module
 
 ROOT = Path(__file__).resolve().parent.parent
 INTERFACE_DIR = ROOT / "userland" / "interfaces"
@@ -25,15 +29,15 @@ MAX_INCLUDE_DEPTH = 32
 class Reader:
     """Reads a file and, depth first, what it includes. modules: (syntax.Module) in that order, each file once."""
 
-    def __init__(self, diagnostics, strict):
+    def __init__(self, diagnostics: Diagnostics, strict: bool):
         self.diagnostics = diagnostics
         self.strict = strict
-        self.modules = []
-        self.finished = set()
+        self.modules: list[Module] = []
+        self.finished: set[Path] = set()
         self.scope = Scope(self.include)
-        self.open = []               # (path, name, chain) of the files that are being read, outermost first
+        self.open: list[tuple[Path, str, tuple[Path, ...]]] = []  # (path, name, chain) of the files that are being read, outermost first
 
-    def read(self, path, name, place, chain):
+    def read(self, path: Path, name: str, place: Place | None, chain: tuple[Path, ...]) -> None:
         """path: the file. name: as messages call it. place: of the include, or None. chain: resolved paths of the including files."""
         resolved = path.resolve()
         if resolved in chain:
@@ -58,7 +62,7 @@ class Reader:
         self.open.pop()
         self.modules.append(module)
 
-    def include(self, include):
+    def include(self, include: Include) -> None:
         """Read an included file where it is included: one of the project's interfaces if the path is a mere name of one, else relative to the
         including file. "./NAME" always means the file beside the including one."""
         path, name, chain = self.open[-1]
@@ -78,8 +82,7 @@ class Reader:
         self.diagnostics.error(include.place, f"\"{include.path}\" does not exist beside this file (or, as a mere name, in "
                                "userland/interfaces)", "include")
 
-
-    def check_settings(self, include, path):
+    def check_settings(self, include: Include, path: Path) -> None:
         """Report settings of an include that no parameter took, as none has the name or the file was included before."""
         for name, value in include.settings.items():
             if name not in self.scope.used:
@@ -88,7 +91,7 @@ class Reader:
                 self.diagnostics.error(value.place, f"'{name}' of {path.name} was set to {self.scope.values[name]} before (set it once)", "parameter")
 
 
-def read_modules(path, diagnostics, strict=True, settings=()):
+def read_modules(path: Path, diagnostics: Diagnostics, strict: bool = True, settings: Iterable[str] = ()) -> list[Module]:
     """Parse `path` and its includes: the modules, included ones first. settings: `NAME=VALUE` for parameters."""
     reader = Reader(diagnostics, strict)
     values = read_settings(settings, diagnostics)
@@ -101,7 +104,7 @@ def read_modules(path, diagnostics, strict=True, settings=()):
     return reader.modules
 
 
-def read_file(path, diagnostics):
+def read_file(path: Path, diagnostics: Diagnostics) -> Module | None:
     """Parse one file for its syntax alone: included files are not read. Gives the syntax.Module."""
     try:
         text = Path(path).read_text(encoding="utf-8")
@@ -111,13 +114,13 @@ def read_file(path, diagnostics):
     return parse(Source(str(path), text, Path(path)), diagnostics, scope=Scope(syntax_only=True))
 
 
-def make_system(modules):
+def make_system(modules: list[Module]) -> System:
     """The component level of parsed modules."""
     return System([item for module in modules for item in module.interfaces], [item for module in modules for item in module.components],
                   [item for module in modules for item in module.connections])
 
 
-def load_interfaces(path, settings=()):
+def load_interfaces(path: Path, settings: Iterable[str] = ()) -> tuple[list[Interface], Diagnostics]:
     """The interfaces (syntax.Interface) of `path` and its includes, and the Diagnostics. Only what concerns interfaces is checked. settings: as of load."""
     diagnostics = Diagnostics()
     modules = read_modules(path, diagnostics, settings=settings)
@@ -129,7 +132,7 @@ def load_interfaces(path, settings=()):
     return list(system.interfaces.values())[::-1], diagnostics
 
 
-def set_architecture(spec, modules, diagnostics):
+def set_architecture(spec: Spec, modules: list[Module], diagnostics: Diagnostics) -> None:
     """The architecture that the modules agree on; aarch64 when none says."""
     given = [module for module in modules if module.arch]
     spec.arch = given[-1].arch if given else "aarch64"
@@ -138,7 +141,8 @@ def set_architecture(spec, modules, diagnostics):
             diagnostics.error(module.arch_place, f"'{module.arch}' differs from '{spec.arch}' of the including file", "architecture")
 
 
-def elaborate_components(spec, system, diagnostics, elf_dirs, dtb, out_dir, partial):
+def elaborate_components(spec: Spec, system: System, diagnostics: Diagnostics, elf_dirs: Sequence[Path], dtb: Path | None, out_dir: Path | None,
+                         partial: bool) -> None:
     """Elaborate the component level into `spec`, and write ComponentInfo pages to `out_dir`."""
     # Imported here, as a system without components needs neither libfdt nor the API description.
     from kernel.api.description import DescriptionError
@@ -167,9 +171,9 @@ def elaborate_components(spec, system, diagnostics, elf_dirs, dtb, out_dir, part
             spec.files[name].write_bytes(content)
 
 
-def find_fill_files(spec, diagnostics, folders, generated):
+def find_fill_files(spec: Spec, diagnostics: Diagnostics, folders: list[Path], generated: Collection[str]) -> None:
     """Fill Spec.files for the files that fills name; generated: names that need not exist."""
-    missing = {}
+    missing: dict[str, Object] = {}
     for item in spec.objects.values():
         for fill in item.fills:
             if fill.kind == FILL_FILE and fill.file not in spec.files and fill.file not in generated:
@@ -183,7 +187,8 @@ def find_fill_files(spec, diagnostics, folders, generated):
             spec.files[name] = path
 
 
-def load(path, *, elf_dirs=(), dtb=None, out_dir=None, loadable=True, partial=False, strict=True, settings=()):
+def load(path: Path, *, elf_dirs: Sequence[Path] = (), dtb: Path | None = None, out_dir: Path | None = None, loadable: bool = True, partial: bool = False,
+         strict: bool = True, settings: Iterable[str] = ()) -> tuple[Spec, Diagnostics]:
     """Read, elaborate and check a description.
 
     path: the file. elf_dirs: directories with the components' ELF files and with files that fills name; the description's own directory
@@ -220,7 +225,7 @@ def load(path, *, elf_dirs=(), dtb=None, out_dir=None, loadable=True, partial=Fa
     return spec, diagnostics
 
 
-def check_placement(spec, diagnostics, build_dir, machine, dtb):
+def check_placement(spec: Spec, diagnostics: Diagnostics, build_dir: Path, machine: str, dtb: Path | None) -> None:
     """Report what of a system without errors cannot be placed: in the memory that its description declares, and on a board. build_dir: the build
     folder with the planner. machine: the board's name; dtb: its device tree, or None for no board."""
     from .alloc.fit import check_system
@@ -230,7 +235,7 @@ def check_placement(spec, diagnostics, build_dir, machine, dtb):
         check_system(spec, tables, diagnostics, build_dir, machine, dtb)
 
 
-def judge(path):
+def judge(path: Path) -> Diagnostics:
     """What the reference tool for capDL has against a file (Diagnostics); what this tool has beyond that are warnings. A dump is a file, too."""
     try:
         text = Path(path).read_bytes().decode("utf-8")
@@ -245,7 +250,7 @@ def judge(path):
     return diagnostics
 
 
-def load_text(text, name="<text>", **options):
+def load_text(text: str, name: str = "<text>", **options: bool) -> tuple[Spec, Diagnostics]:
     """As `load` for plain capDL in memory; options: strict, loadable. Files that fills name are not looked for."""
     diagnostics = Diagnostics()
     spec = Spec(name=name)

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What the tool needs to know of a component's ELF file: entry, loadable segments, and the hash of the API it was built with."""
 
+from __future__ import annotations
+
 import struct
 from dataclasses import dataclass
 from io import BytesIO
+from pathlib import Path
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
@@ -42,7 +45,7 @@ class Image:
     meanings: dict[str, str]
 
 
-def note_hash(data):
+def note_hash(data: bytes) -> bytes | None:
     """The API hash in a PT_NOTE segment's bytes, or None."""
     position = 0
     while position + 12 <= len(data):
@@ -55,7 +58,7 @@ def note_hash(data):
     return None
 
 
-def read(path):
+def read(path: Path) -> Image:
     """The Image in the file `path`; ElfProblem when it is none."""
     try:
         content = path.read_bytes()
@@ -67,7 +70,7 @@ def read(path):
         raise ElfProblem(f"is no valid ELF file ({error or type(error).__name__})") from error
 
 
-def image(elf):
+def image(elf: ELFFile) -> Image:
     """The Image of an opened ELF file."""
     if elf["e_machine"] != "EM_AARCH64" or elf.elfclass != 64 or not elf.little_endian:
         raise ElfProblem("is not for 64-bit little-endian AArch64 (build it with the cross compiler)")
@@ -88,11 +91,11 @@ def image(elf):
     return Image(elf["e_entry"], tuple(sorted(segments, key=lambda segment: segment.vaddr)), api_hash, read_meanings(elf))
 
 
-def read_meanings(elf):
+def read_meanings(elf: ELFFile) -> dict[str, str]:
     """What the program was told its interfaces mean, by name."""
     section = elf.get_section_by_name(INTERFACE_SECTION)
     texts = section.data().decode("utf-8", "replace").split("\0") if section is not None else ()
-    result = {}
+    result: dict[str, str] = {}
     for text in texts:
         name = name_of(text)
         if name is not None and result.setdefault(name, text) != text:

@@ -7,17 +7,21 @@ with the loader's library.
 The same description and files give the same ELF, wherever they are and whoever builds it.
 """
 
+from __future__ import annotations
+
 import hashlib
 import os
 import subprocess
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
 
 from .diagnostics import CapdlError
-from .lower import NONE, PAGE_BITS, THREAD_FLAGS, lower
+from .lower import NONE, PAGE_BITS, THREAD_FLAGS, Handler, LoaderTables, LoweredFill, PagePart, lower
+from .model import Spec
 from .printing import canonical_text
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,7 +50,7 @@ class Blob:
 class LocatedFill:
     """A fill with the C++ expression for its bytes."""
 
-    fill: object
+    fill: LoweredFill
     bytes: str
     tree_offset: int
 
@@ -57,11 +61,11 @@ class Root:
 
     elf: Path
     boot_elf: Path
-    tables: object
+    tables: LoaderTables
     system_hash: bytes
 
 
-def system_hash(spec):
+def system_hash(spec: Spec) -> bytes:
     """SHA-256 over the canonical text of a model.Spec and every file that it embeds, ELFs above all."""
     digest = hashlib.sha256()
     text = canonical_text(spec).encode()
@@ -72,7 +76,7 @@ def system_hash(spec):
     return digest.digest()
 
 
-def read_file(path):
+def read_file(path: Path) -> bytes:
     """The bytes of a file that the system embeds."""
     try:
         return Path(path).read_bytes()
@@ -80,18 +84,18 @@ def read_file(path):
         raise CapdlError(f"capdl: error: {path}: {error.strerror} (build the component again)\n") from error
 
 
-def embed(spec, fills, out_dir):
+def embed(spec: Spec, fills: list[LoweredFill], out_dir: Path) -> tuple[list[Blob], list[LocatedFill]]:
     """The Blobs of all embedded fills, and all fills with their places. Files of equal content are embedded once, and of each file only
     what frames need."""
     canonical = {}
-    by_content = {}
+    by_content: dict[bytes, str] = {}
     for name in sorted({fill.file for fill in fills if fill.source == "Embedded"}):
         canonical[name] = by_content.setdefault(hashlib.sha256(read_file(spec.files[name])).digest(), name)
     wanted = defaultdict(list)
     for fill in fills:
         if fill.source == "Embedded":
             wanted[canonical[fill.file]].append((fill.file_offset, fill.file_offset + fill.length))
-    blobs = []
+    blobs: list[Blob] = []
     blobs_of = defaultdict(list)
     for name, ranges in sorted(wanted.items()):
         path = os.path.relpath(spec.files[name], out_dir)
@@ -102,9 +106,9 @@ def embed(spec, fills, out_dir):
     return blobs, [locate(fill, blobs_of[canonical[fill.file]] if fill.source == "Embedded" else ()) for fill in fills]
 
 
-def join_ranges(ranges):
+def join_ranges(ranges: Iterable[tuple[int, int]]) -> list[list[int]]:
     """Ranges of bytes as fewer ranges that cover them: overlapping and close ones become one."""
-    joined = []
+    joined: list[list[int]] = []
     for start, end in sorted(ranges):
         if joined and start <= joined[-1][1] + JOIN_GAP:
             joined[-1][1] = max(joined[-1][1], end)
@@ -113,7 +117,7 @@ def join_ranges(ranges):
     return joined
 
 
-def page_contents(spec, pages):
+def page_contents(spec: Spec, pages: list[tuple[PagePart, ...]]) -> bytes:
     """The bytes of the image's pages for frames. pages: lists of lower.PagePart."""
     contents = {name: read_file(spec.files[name]) for name in {part.file for parts in pages for part in parts}}
     result = bytearray(len(pages) << PAGE_BITS)
@@ -124,7 +128,7 @@ def page_contents(spec, pages):
     return bytes(result)
 
 
-def locate(fill, blobs):
+def locate(fill: LoweredFill, blobs: Iterable[Blob]) -> LocatedFill:
     """The fill with the place of its bytes: in one of `blobs`, among the pages, or nowhere for fills from the device tree."""
     if fill.source == "Page":
         return LocatedFill(fill, f"image_pages + {fill.file_offset}", 0)
@@ -134,24 +138,24 @@ def locate(fill, blobs):
     return LocatedFill(fill, "nullptr", fill.file_offset)
 
 
-def spell_text(text):
+def spell_text(text: str) -> str:
     """A C++ string literal."""
     escaped = "".join(character if 32 <= ord(character) < 127 and character not in '"\\?' else
                       "".join(f"\\{byte:03o}" for byte in character.encode()) for character in text)
     return f'"{escaped}"'
 
 
-def spell_handler(handler):
+def spell_handler(handler: Handler) -> str:
     """A Handler of tables.hpp."""
     return f"{{{spell_index(handler.endpoint)}, {handler.badge:#x}, {{{handler.rights}}}}}"
 
 
-def spell_index(index):
+def spell_index(index: int) -> str:
     """An index, or `none`."""
     return "none" if index == NONE else str(index)
 
 
-def environment():
+def environment() -> jinja2.Environment:
     """The Jinja2 environment of the emitter's templates."""
     result = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), undefined=jinja2.StrictUndefined, trim_blocks=True,
                                 lstrip_blocks=True, keep_trailing_newline=True)
@@ -163,7 +167,7 @@ def environment():
     return result
 
 
-def write_sources(spec, tables, digest, out_dir, says_verified=False):
+def write_sources(spec: Spec, tables: LoaderTables, digest: bytes, out_dir: Path, says: str = "Nothing") -> list[Path]:
     """Write tables.cc and files.S, and what the latter brings into the image, to `out_dir`. Returns the paths of both."""
     blobs, fills = embed(spec, tables.fills, out_dir)
     (Path(out_dir) / "pages.bin").write_bytes(page_contents(spec, tables.pages))
@@ -171,12 +175,12 @@ def write_sources(spec, tables, digest, out_dir, says_verified=False):
     sources = {"tables.cc": "tables.cc.j2", "files.S": "tables_files.S.j2"}
     for target, template in sources.items():
         text = templates.get_template(template).render(tables=tables, blobs=blobs, fills=fills, system_hash=digest, thread_flags=THREAD_FLAGS,
-                                                        says_verified=says_verified)
+                                                        says=says)
         (Path(out_dir) / target).write_text(text, encoding="utf-8")
     return [Path(out_dir) / target for target in sources]
 
 
-def execute(command, folder, what):
+def execute(command: list[str], folder: Path, what: str) -> None:
     """Run a tool in `folder`; a failure is an error that holds its words."""
     try:
         done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
@@ -186,8 +190,9 @@ def execute(command, folder, what):
         raise CapdlError(f"capdl: error: {what} failed:\n{done.stderr}")
 
 
-def emit(spec, *, build_dir, out_dir, says_verified=False):
-    """Make the root task of a checked model.Spec. says_verified: it prints the result of comparing the system with its tables.
+def emit(spec: Spec, *, build_dir: Path, out_dir: Path, says: str = "Nothing") -> Root:
+    """Make the root task of a checked model.Spec. says: what it prints beside, of Says in
+    loader/tables.hpp.
 
     build_dir: the project's build folder, which has the generated headers and the loader's library. out_dir: a folder for the sources,
     objects and ELFs, which is made when missing. Returns a Root. Raises CapdlError.
@@ -200,7 +205,7 @@ def emit(spec, *, build_dir, out_dir, says_verified=False):
     tables = lower(spec)
     digest = system_hash(spec)
     objects = []
-    for source in write_sources(spec, tables, digest, out_dir, says_verified):
+    for source in write_sources(spec, tables, digest, out_dir, says):
         objects.append(source.with_suffix(".o").name)
         includes = [f"-I{ROOT}", f"-I{build_dir / 'kernel' / 'api'}"]
         execute([*COMPILE, *includes, "-c", source.name, "-o", objects[-1]], out_dir, f"compiling {source}")

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Capabilities that `grant` gives a component: to any object by name, with the rights that the description says."""
 
-from .model import BUILT_IN_CAPS
+from .model import BUILT_IN_CAPS, Cap
 from .resolve import CAP_PARAMETERS, Resolver
+from .syntax import Grant
 
 
 class GrantResolver(Resolver):
     """Resolves grants when all objects are known, generated ones too."""
 
-    def granted_caps(self, grant):
+    def granted_caps(self, grant: Grant) -> list[Cap]:
         """The capabilities of a syntax.Grant; none after an error."""
         target = grant.target
         if target.name in BUILT_IN_CAPS and target.ranges is None and target.name not in self.spec.objects:

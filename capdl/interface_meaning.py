@@ -7,6 +7,9 @@ methods take, comments and places have no part in it.
 
 import hashlib
 import re
+from collections.abc import Iterator, Mapping
+
+from .syntax import Interface
 
 HASH_BYTES = 8
 _HEAD = re.compile(r"interface (\w+) @(\d+)")
@@ -14,7 +17,7 @@ _METHOD = re.compile(r"method (\d+) (\w+)\((.*)\) -> (\S+)( idempotent)?")
 _STRUCT = re.compile(r"struct (\w+) \{ (.*) \}")
 
 
-def meaning(interface):
+def meaning(interface: Interface) -> str:
     """The text of a syntax.Interface: one line for the head and each struct and method."""
     lines = [f"interface {interface.name} @{interface.version}"]
     for struct in interface.structs:
@@ -25,18 +28,18 @@ def meaning(interface):
     return "\n".join(lines)
 
 
-def meaning_hash(text):
+def meaning_hash(text: str) -> int:
     """The hash of a meaning, a number of 64 bits."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:HASH_BYTES], "little")
 
 
-def name_of(text):
+def name_of(text: str) -> str | None:
     """The name of the interface that a meaning is of, or None for other text."""
     match = _HEAD.match(text)
     return match[1] if match else None
 
 
-def differences(theirs, ours):
+def differences(theirs: str, ours: str) -> list[str]:
     """Sentences that say where two meanings differ: `theirs` of a program, `ours` of the description."""
     found = []
     their_head, our_head = _HEAD.match(theirs), _HEAD.match(ours)
@@ -47,12 +50,12 @@ def differences(theirs, ours):
     return found or ["structs or methods stand in another order"]
 
 
-def structs(text):
+def structs(text: str) -> dict[str, dict[str, str]]:
     """name -> fields by name, of the structs in a meaning."""
     return {match[1]: fields(match[2]) for match in map(_STRUCT.fullmatch, text.split("\n")) if match}
 
 
-def methods(text):
+def methods(text: str) -> dict[str, dict[str, str]]:
     """name -> label, parameters and promises, by what they are called, of the methods in a meaning."""
     result = {}
     for match in map(_METHOD.fullmatch, text.split("\n")):
@@ -61,13 +64,13 @@ def methods(text):
     return result
 
 
-def fields(text):
+def fields(text: str) -> dict[str, str]:
     """`type name, ...` as name -> number and type, quoted as messages call them."""
     items = [item.rsplit(" ", 1) for item in text.split(", ") if item]
     return {f"'{name}'": f"{kind} (number {number})" for number, (kind, name) in enumerate(items, 1)}
 
 
-def compare(theirs, ours, what):
+def compare(theirs: Mapping[str, dict[str, str]], ours: Mapping[str, dict[str, str]], what: str) -> Iterator[str]:
     """Differences between equally named things."""
     for name in dict.fromkeys([*theirs, *ours]):
         if name not in ours:
@@ -78,7 +81,7 @@ def compare(theirs, ours, what):
             yield from compare_parts(theirs[name], ours[name], f"{what} '{name}'")
 
 
-def compare_parts(theirs, ours, where):
+def compare_parts(theirs: Mapping[str, str], ours: Mapping[str, str], where: str) -> Iterator[str]:
     """Differences between the parts of one struct or method."""
     for part in dict.fromkeys([*theirs, *ours]):
         if part not in ours:

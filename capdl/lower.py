@@ -5,12 +5,15 @@
 loader cannot do is refused here, by place and reason.
 """
 
+from __future__ import annotations
+
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from .checks import CPTR_BITS, DOMAIN_SCHEDULE_ENTRIES
-from .diagnostics import CapdlError, Diagnostics
-from .model import ACCESS_PARAMETERS, FILL_BOOT_INFO, FILL_FILE, PAGE_TABLE_SHIFT, SLOT_BITS, TCB_SLOTS, BoardFact
+from .diagnostics import CapdlError, Diagnostics, Place
+from .model import ACCESS_PARAMETERS, FILL_BOOT_INFO, FILL_FILE, PAGE_TABLE_SHIFT, SLOT_BITS, TCB_SLOTS, BoardFact, Cap, Object, Spec
 
 # Names of abi::ObjectType by the language's types; frames by their size.
 OBJECT_TYPES = {"ep": "Endpoint", "notification": "Notification", "tcb": "TCB", "cnode": "CNode", "ut": "Untyped", "asid_pool": "Untyped",
@@ -42,6 +45,8 @@ NONE = 0xffff_ffff
 DEVICE_TREE = "CDL_FrameFill_BootInfo_FDT"
 CONSOLE_NAME = "the loader's console page"
 VAULT_NAME = "the loader's vault"
+Slot = tuple[str, int]   # container and number
+Placed = tuple[Object, int, Cap, Slot | None]   # CNode, slot, capability, and the slot of its badged parent
 
 
 @dataclass(slots=True)
@@ -189,56 +194,56 @@ class LoaderTables:
     object_count: int = 0
     capability_count: int = 0
 
-    def largest_group(self):
+    def largest_group(self) -> int:
         """Objects of the largest group, the loader's console page included."""
         return max([self.groups[0].count + 1, *(group.count for group in self.groups[1:])])
 
-    def padding_limit(self):
+    def padding_limit(self) -> int:
         """Most paddings that the planner can make for any one group."""
         return max(PADDINGS_PER_RUN * (fixed_runs(self.objects[group.first:group.first + group.count]) + (group.parent == NONE))
                    for group in self.groups)
 
-    def piece_limit(self):
+    def piece_limit(self) -> int:
         """Most pieces of memory that the planner can handle for any one group."""
         return ROOT_MAX_UNTYPEDS + self.padding_limit()
 
-    def slots_needed(self):
+    def slots_needed(self) -> int:
         """Slots of the root CNode that the loader takes at most, beside those that the kernel fills."""
         paddings = sum(PADDINGS_PER_RUN * (fixed_runs(self.objects[group.first:group.first + group.count]) + 1) for group in self.groups)
         copies = sum(mapping.is_copy for mapping in self.frame_mappings)
         return 1 + CONSOLE_SLOTS + len(self.names) + len(self.asid_pools) + paddings + copies
 
 
-def page_parts(item):
+def page_parts(item: Object) -> tuple[PagePart, ...]:
     """The PageParts of a frame of 4k that has no address of its own and content from files alone; none for all other objects."""
     if item.type != "frame" or item.size_bits != PAGE_BITS or item.paddr is not None or any(fill.kind != FILL_FILE for fill in item.fills):
         return ()
     return tuple(PagePart(fill.offset, fill.length, fill.file, fill.file_offset) for fill in item.fills if fill.length > 0)
 
 
-def fixed_runs(objects):
+def fixed_runs(objects: Iterable[MemoryObject]) -> int:
     """Runs of adjacent objects at fixed addresses: each needs paddings before and after it."""
     fixed = sorted((item.paddr, item.bits) for item in objects if item.paddr is not None)
     ends = [None] + [paddr + (1 << bits) for paddr, bits in fixed]
     return sum(end != paddr for end, (paddr, _) in zip(ends, fixed))
 
 
-def rights_bits(letters):
+def rights_bits(letters: str) -> int:
     """The bits of abi::CapRights for letters of RIGHTS."""
     return sum(RIGHTS_BITS[letter] for letter in letters)
 
 
-def spell(slot):
+def spell(slot: Slot) -> str:
     """A slot as messages call it; slot: (container, number)."""
     return f"({slot[0]}, {slot[1]:#x})"
 
 
-def guard_data(cap):
+def guard_data(cap: Cap) -> int:
     """abi::CNodeCapData of a CNode capability."""
     return cap.guard << 6 | cap.guard_size
 
 
-def lower(spec):
+def lower(spec: Spec) -> LoaderTables:
     """The LoaderTables of a checked model.Spec. Raises CapdlError with all findings when the loader cannot make the system."""
     diagnostics = Diagnostics()
     tables = lower_or_report(spec, diagnostics)
@@ -247,7 +252,7 @@ def lower(spec):
     return tables
 
 
-def lower_or_report(spec, diagnostics):
+def lower_or_report(spec: Spec, diagnostics: Diagnostics) -> LoaderTables | None:
     """The LoaderTables of a checked model.Spec; None, and findings in `diagnostics`, when the loader cannot make the system."""
     lowering = _Lowering(spec)
     tables = lowering.run()
@@ -258,20 +263,20 @@ def lower_or_report(spec, diagnostics):
 class _Lowering:
     """The state of one call of lower."""
 
-    def __init__(self, spec):
+    def __init__(self, spec: Spec):
         self.spec = spec
         self.diagnostics = Diagnostics()
         self.tables = LoaderTables(spec.name)
-        self.index = {}                         # name of an object -> its index
-        self.mapped_tables = set()              # names of page tables that are in an address space
-        self.mapping_of = {}                    # (container, slot) -> index of the frame mapping that it describes
-        self.page_of = {}                       # parts of a page -> its number in the image
-        self.page_frames = set()                # names of frames that are pages of the image
+        self.index: dict[str, int] = {}         # name of an object -> its index
+        self.mapped_tables: set[str] = set()    # names of page tables that are in an address space
+        self.mapping_of: dict[Slot, int] = {}   # (container, slot) -> index of the frame mapping that it describes
+        self.page_of: dict[tuple[PagePart, ...], int] = {}   # parts of a page -> its number in the image
+        self.page_frames: set[str] = set()      # names of frames that are pages of the image
         self.controls = self.find_controls()
-        self.originals = set()                  # slots that hold the first capability of an object
-        self.derived_from = {}                  # slot -> slot of its badged parent
+        self.originals: set[Slot] = set()       # slots that hold the first capability of an object
+        self.derived_from: dict[Slot, Slot] = {}   # slot -> slot of its badged parent
 
-    def run(self):
+    def run(self) -> LoaderTables:
         self.find_derivations()
         self.number_objects()
         self.lower_interrupts()
@@ -288,12 +293,12 @@ class _Lowering:
         self.tables.capability_count = sum(len(item.slots) for item in self.spec.objects.values())
         return self.tables
 
-    def error(self, place, message):
+    def error(self, place: Place | None, message: str) -> None:
         self.diagnostics.error(place, message, "emit")
 
     # Objects ----------------------------------------------------------------------------------------------------------------------------
 
-    def number_objects(self):
+    def number_objects(self) -> None:
         """Lay out the objects: frames that are pages of the image, then group by group, the kernel's untypeds last. Number them."""
         members = self.group_members()
         tables = self.tables
@@ -314,7 +319,7 @@ class _Lowering:
         tables.groups += [Group(self.index[owner], first[owner], len(members[owner])) for owner in self.by_depth(members)]
         tables.names = [item.name for item in tables.objects] + [CONSOLE_NAME]
 
-    def group_members(self):
+    def group_members(self) -> dict[str | None, list[str]]:
         """The untyped that holds them (None: the kernel's) -> names of objects with memory. Untypeds that nobody holds are only the
         description's way to say where things came from: what they cover is placed with their parent."""
         held = {cap.object for item in self.spec.objects.values() for cap in item.slots.values() if cap.object is not None}
@@ -329,7 +334,7 @@ class _Lowering:
             members[owner].append(item.name)
         return members
 
-    def take_page_frames(self, members):
+    def take_page_frames(self, members: dict[str | None, list[str]]) -> None:
         """Take from the objects that are placed in the kernel's untypeds those frames that can be made of pages of the image: one of each content.
         Equal ones are copies of it."""
         for name in members.get(None, ()):
@@ -341,31 +346,31 @@ class _Lowering:
         if self.page_frames:
             members[None] = [name for name in members[None] if name not in self.page_frames]
 
-    def by_depth(self, members):
+    def by_depth(self, members: dict[str | None, list[str]]) -> list[str]:
         """Untypeds that hold something, outer ones first."""
         parents = self.spec.parents()
 
-        def depth(name):
+        def depth(name: str) -> int:
             count = 0
             while (name := parents.get(name)) is not None:
                 count += 1
             return count
         return sorted((name for name in members if name is not None), key=lambda name: (depth(name), self.index[name]))
 
-    def memory_object(self, item):
+    def memory_object(self, item: Object) -> MemoryObject:
         kind = FRAME_TYPES.get(item.size_bits) if item.type == "frame" else OBJECT_TYPES.get(item.type)
         if kind is None:
             self.error(item.place, f"'{item.name}' ({item.type}) is no object that the loader can create")
         return MemoryObject(item.name, kind, item.memory_bits(), item.paddr)
 
-    def size_vault(self):
+    def size_vault(self) -> None:
         """The vault holds one capability per object and mapping, the ASID pool of the loader, the loader and itself; one slot is empty."""
         count = len(self.tables.names) + len(self.tables.frame_mappings) + 4
         self.tables.objects[self.tables.vault].bits = max(1, (count - 1).bit_length()) + SLOT_BITS
 
     # Interrupts -------------------------------------------------------------------------------------------------------------------------
 
-    def lower_interrupts(self):
+    def lower_interrupts(self) -> None:
         for number, name in sorted(self.spec.irqs.items()):
             item = self.spec.objects[name]
             self.index[name] = len(self.tables.names)
@@ -375,7 +380,7 @@ class _Lowering:
             notification = NONE if cap is None else self.index[cap.object]
             self.tables.interrupts.append((self.index[name], number, trigger, notification, 0 if cap is None else cap.badge))
 
-    def lower_sgi_signals(self):
+    def lower_sgi_signals(self) -> None:
         for item in self.spec.objects.values():
             if item.type == SGI_TYPE:
                 self.index[item.name] = len(self.tables.names)
@@ -384,12 +389,12 @@ class _Lowering:
 
     # Memory -----------------------------------------------------------------------------------------------------------------------------
 
-    def find_controls(self):
+    def find_controls(self) -> dict[Slot, Slot]:
         """(page table, slot) -> (CNode, slot) of the capability that controls the mapping."""
         return {cap.mapping: (item.name, slot) for item in self.spec.objects.values() if item.type == "cnode"
                 for slot, cap in item.slots.items() if cap.mapping is not None}
 
-    def lower_address_spaces(self):
+    def lower_address_spaces(self) -> None:
         pools = {}
         for item in self.spec.objects.values():
             if item.type == "asid_pool":
@@ -407,7 +412,7 @@ class _Lowering:
             self.error(None, f"{own} address spaces are in no ASID pool, and the loader's has room for {LOADER_POOL_FREE} "
                              "(put the others into an asid_pool)")
 
-    def lower_tables(self, pgd, used_frames):
+    def lower_tables(self, pgd: Object, used_frames: set[str]) -> None:
         """Page tables of one address space level by level, then its frames."""
         level = [(pgd, 0)]
         frames = []
@@ -432,7 +437,7 @@ class _Lowering:
         for table, slot, cap, address in frames:
             self.lower_mapping(pgd, table, slot, cap, address, used_frames)
 
-    def lower_mapping(self, pgd, table, slot, cap, address, used_frames):
+    def lower_mapping(self, pgd: Object, table: Object, slot: int, cap: Cap, address: int, used_frames: set[str]) -> None:
         """One frame in an address space. The first mapping uses the frame's own capability, all others and those that a CNode's
         capability controls use a copy."""
         control = self.controls.get((table.name, slot))
@@ -447,7 +452,7 @@ class _Lowering:
             self.index[pgd.name], self.index[cap.object], address, rights_bits(cap.rights) & READ_WRITE, cap.cached, "G" not in cap.rights,
             is_copy, cap_rights))
 
-    def lower_fills(self):
+    def lower_fills(self) -> None:
         executable = {mapping.frame for mapping in self.tables.frame_mappings if not mapping.execute_never}
         uncached = {mapping.frame for mapping in self.tables.frame_mappings if not mapping.cached}
         for item in self.spec.objects.values():
@@ -471,7 +476,7 @@ class _Lowering:
                     self.tables.fills.append(LoweredFill(frame, fill.offset, fill.length, source, frame in executable, frame in uncached,
                                                          fill.file, fill.file_offset))
 
-    def fill_from_page(self, item, frame, page, executable, uncached):
+    def fill_from_page(self, item: Object, frame: int, page: int, executable: bool, uncached: bool) -> None:
         """A frame of 4k whose content is a page of the image: it becomes that page, or a copy of what is not zero in it."""
         if item.name in self.page_frames:
             self.tables.page_frames.append(PageFrame(frame, page, executable, uncached))
@@ -482,11 +487,11 @@ class _Lowering:
 
     # Capabilities -----------------------------------------------------------------------------------------------------------------------
 
-    def lower_caps(self):
+    def lower_caps(self) -> None:
         """All capabilities of CNodes: each badged one before those derived from it, the objects' first capabilities last."""
-        waiting = defaultdict(list)
-        ready = []
-        last = []
+        waiting: dict[Slot, list[Placed]] = defaultdict(list)
+        ready: list[Placed] = []
+        last: list[Placed] = []
         for item in self.spec.objects.values():
             if item.type != "cnode":
                 continue
@@ -498,7 +503,7 @@ class _Lowering:
                     ready.append((item, slot, cap, None))
                 else:
                     waiting[parent].append((item, slot, cap, parent))
-        moved = {}
+        moved: dict[tuple[str, int], Slot] = {}
         for item, slot, cap, parent in ready:
             self.tables.caps.append(self.cap_entry(item, slot, cap, parent, moved))
             ready += waiting.pop((item.name, slot), ())
@@ -507,11 +512,11 @@ class _Lowering:
         for item, slot, cap, parent in last:
             self.tables.caps.append(self.cap_entry(item, slot, cap, parent, moved))
 
-    def find_derivations(self):
+    def find_derivations(self) -> None:
         """Sort the derivations that the description states. The kernel knows two kinds of parents: the first capability of an object,
         from which all others are derived, and one that got its badge, from which equal ones are. Sets `originals` (the slots that hold
         first capabilities) and `derived_from` (slot -> slot of a badged parent)."""
-        owner = {}
+        owner: dict[str, Slot] = {}
         for child, parent in sorted(self.spec.cdt.items()):
             cap = self.spec.objects[child[0]].slots.get(child[1])
             container = self.spec.objects[parent[0]]
@@ -534,7 +539,7 @@ class _Lowering:
                 self.check_original(parent, origin)
         self.originals = set(owner.values())
 
-    def check_original(self, slot, cap):
+    def check_original(self, slot: Slot, cap: Cap) -> None:
         """What an object's first capability is like."""
         if slot in self.spec.cdt and self.same_object(slot, self.spec.cdt[slot]):
             self.error(cap.place, f"slot {spell(slot)} is derived itself; without a badge only an object's first capability can be "
@@ -544,12 +549,12 @@ class _Lowering:
             self.error(cap.place, f"slot {spell(slot)} holds the first capability to '{cap.object}', as others are derived from it; "
                                   "that one has all rights and no guard (give it those, or remove the derivations)")
 
-    def same_object(self, one, other):
+    def same_object(self, one: Slot, other: Slot) -> bool:
         """Whether two slots hold capabilities to one object."""
         caps = [self.spec.objects[name].slots.get(slot) for name, slot in (one, other)]
         return None not in caps and caps[0].object == caps[1].object
 
-    def cap_entry(self, item, slot, cap, parent, moved):
+    def cap_entry(self, item: Object, slot: int, cap: Cap, parent: Slot | None, moved: dict[tuple[str, int], Slot]) -> CapEntry:
         source, index = self.cap_source(cap)
         kind = None if cap.object is None else self.spec.objects[cap.object].type
         rights = rights_bits(cap.rights) if kind in TYPES_WITH_RIGHTS else ALL_RIGHTS
@@ -564,7 +569,7 @@ class _Lowering:
         return CapEntry(self.index[item.name], slot, source, index, action, rights, data if action == "Mint" else 0, parent_cnode,
                         parent_slot)
 
-    def cap_source(self, cap):
+    def cap_source(self, cap: Cap) -> tuple[str, int]:
         """CapSource and its index."""
         if cap.object is None:
             if cap.built_in not in BUILT_IN_SOURCES:
@@ -578,11 +583,11 @@ class _Lowering:
             self.error(cap.place, f"the interrupt '{cap.object}' is not in 'irq maps'")
         return "Object", self.index.get(cap.object, NONE)
 
-    def only_moves(self, cap, kind):
+    def only_moves(self, cap: Cap, kind: str | None) -> bool:
         """Whether the kernel refuses copies: of untypeds, unmapped page tables, and the right to make interrupt handlers."""
         return kind == "ut" or (kind in TABLE_TYPES and cap.object not in self.mapped_tables) or cap.built_in == "irq_control"
 
-    def check_moved(self, item, slot, cap, source, index, moved):
+    def check_moved(self, item: Object, slot: int, cap: Cap, source: str, index: int, moved: dict[tuple[str, int], Slot]) -> None:
         """What is moved is in one slot only."""
         first = moved.setdefault((source, index), (item.name, slot))
         if first != (item.name, slot):
@@ -591,7 +596,7 @@ class _Lowering:
 
     # Threads ----------------------------------------------------------------------------------------------------------------------------
 
-    def lower_schedules(self):
+    def lower_schedules(self) -> None:
         cores = {}
         for item in self.spec.objects.values():
             cap = item.slots.get(TCB_SLOTS["sc_slot"]) if item.type == "tcb" else None
@@ -602,14 +607,14 @@ class _Lowering:
                 self.tables.schedules.append((self.index[item.name], cores.get(item.name, 0), item.params["budget"], item.params["period"],
                                               item.params.get("data", 0)))
 
-    def lower_threads(self):
+    def lower_threads(self) -> None:
         """Threads in the order in which they start: components, then all others as they are declared."""
         names = [self.spec.components[name].tcb for name in self.spec.start_order]
         names += [item.name for item in self.spec.objects.values() if item.type == "tcb"]
         for name in dict.fromkeys(names):
             self.tables.threads.append(self.thread(self.spec.objects[name]))
 
-    def thread(self, item):
+    def thread(self, item: Object) -> Thread:
         caps = {name: item.slots.get(number) for name, number in TCB_SLOTS.items()}
         for slot in ("reply_slot", "caller_slot", "bound_vcpu"):
             if caps[slot] is not None:
@@ -632,7 +637,7 @@ class _Lowering:
             core=item.params.get("affinity", 0) if caps["sc_slot"] is None else 0,
             flags=tuple(name for name in THREAD_FLAGS if item.params.get(name)), first_receive=self.first_receive(item, cspace, resume), resume=resume)
 
-    def first_receive(self, item, cspace, resume):
+    def first_receive(self, item: Object, cspace: Cap | None, resume: bool) -> int:
         """The endpoint at the address `first_receive` of a thread, or NONE for threads that keep their scheduling context."""
         address = item.params.get("first_receive")
         if address is None:
@@ -650,7 +655,7 @@ class _Lowering:
                                    "True)")
         return self.index[cap.object]
 
-    def lower_domains(self):
+    def lower_domains(self) -> None:
         """The schedule's entries where they go in the kernel's table, and behind them one that ends it."""
         domains = self.spec.domains
         if domains is None or not domains.schedule:
@@ -664,8 +669,8 @@ class _Lowering:
         start = domains.start if domains.has_start else 0
         self.tables.domain_start = NONE if start is None else first + start
 
-    def target(self, cap):
+    def target(self, cap: Cap | None) -> int:
         return NONE if cap is None else self.index[cap.object]
 
-    def handler(self, cap):
+    def handler(self, cap: Cap | None) -> Handler:
         return Handler() if cap is None else Handler(self.index[cap.object], cap.badge, rights_bits(cap.rights))

@@ -679,7 +679,7 @@ def parse(source: Source, diagnostics: Diagnostics, strict: bool = True, scope: 
     from .component_parser import ComponentParser  # a subclass of Parser
     parser = Parser(source, diagnostics, strict)
     if parser.at_word("caprock"):
-        parser = ComponentParser(source, diagnostics, strict, scope)  # type: ignore[no-untyped-call]
+        parser = ComponentParser(source, diagnostics, strict, scope)
     return parser.parse()
 
 

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Plain capDL: whether other tools for the language can read an elaborated system, and what stands in the way where they cannot."""
 
+from collections.abc import Iterator
+
+from .diagnostics import Place
 from .model import OWN_TCB_PARAMETERS, Spec
 
 _MEANING = {"first_receive": "starts on time that is lent to it until its first receive (`passive`)", "physical_timer": "has access to the physical timer",
@@ -8,7 +11,7 @@ _MEANING = {"first_receive": "starts on time that is lent to it until its first 
 assert set(_MEANING) == set(OWN_TCB_PARAMETERS)
 
 
-def extensions(spec: Spec):
+def extensions(spec: Spec) -> Iterator[tuple[Place | None, str]]:
     """(place, message) for everything that the system says in words of this project's own."""
     for item in spec.objects.values():
         for name in OWN_TCB_PARAMETERS:

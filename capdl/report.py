@@ -3,13 +3,17 @@
 that it names; report_text.py and report_svg.py print the result, and `as_json` gives it to other programs.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import json
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from .model import FILL_FILE, TCB_SLOTS, Spec
+from .model import FILL_FILE, TCB_SLOTS, Object, Spec
 from .report_authority import VERB_MEANING, Authority, Relation, Subject
 from .report_code import CodeSize, code_size
 
@@ -84,7 +88,7 @@ def make_report(spec: Spec, kernel_elf: Path | None = None, source_roots: tuple[
     return Report(spec.name, spec.arch, count_objects(spec.objects.values()), subjects, authority.relations, loads(subjects), kernel)
 
 
-def program_sizes(spec, source_roots):
+def program_sizes(spec: Spec, source_roots: tuple[Path, ...]) -> dict[str, CodeSize]:
     """CodeSize by component, of those whose program is known."""
     if not source_roots:
         return {}
@@ -109,9 +113,9 @@ def report_subject(spec: Spec, authority: Authority, subject: Subject, sizes: di
         sizes.get(subject.name), CodeSize.total([sizes[name] for name in relies_on]) if known else None)
 
 
-def count_objects(items):
+def count_objects(items: Iterable[Object]) -> dict[str, list[int]]:
     """type -> [number, bytes], by type."""
-    result = {}
+    result: dict[str, list[int]] = {}
     for item in sorted(items, key=lambda item: item.type):
         entry = result.setdefault(item.type, [0, 0])
         bits = item.memory_bits()
@@ -120,9 +124,9 @@ def count_objects(items):
     return result
 
 
-def ranges(spec, authority, subject):
+def ranges(spec: Spec, authority: Authority, subject: Subject) -> list[Range]:
     """The address space of a subject as Ranges."""
-    holders = {}
+    holders: dict[str, dict[str, None]] = {}
     for other in authority.subjects:
         for mapping in other.mappings:
             holders.setdefault(mapping.frame, {})[other.name] = None
@@ -142,7 +146,7 @@ def ranges(spec, authority, subject):
     return result
 
 
-def trust(authority, name):
+def trust(authority: Authority, name: str) -> list[str]:
     """Those on whom a subject relies: itself, whom it calls, who handles its faults, who controls it, on whom these rely in turn; and the kernel."""
     found = [name]
     for subject in found:
@@ -157,7 +161,7 @@ def trust(authority, name):
     return [*found, KERNEL]
 
 
-def loads(subjects):
+def loads(subjects: Iterable[SubjectReport]) -> list[Load]:
     """Load per core, of cores on which somebody has time of its own."""
     result: dict[int, Load] = {}
     for subject in subjects:
@@ -170,7 +174,7 @@ def loads(subjects):
 
 def as_json(report: Report) -> str:
     """The report as JSON text."""
-    def plain(value):
+    def plain(value: Any) -> Any:
         if isinstance(value, Relation):
             return value._asdict()
         if isinstance(value, CodeSize):

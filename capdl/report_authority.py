@@ -5,9 +5,12 @@ A subject is a component, or a thread that belongs to none. Only what a subject 
 mappings, and the slots of its thread. What others could pass on to it does not.
 """
 
+from __future__ import annotations
+
 from collections import defaultdict
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .model import ACCESS_PARAMETERS, PAGE_TABLE_SHIFT, RIGHTS, TCB_SLOTS, Cap, Object, Spec
 
@@ -44,7 +47,7 @@ class Fact(NamedTuple):
     """One item of a subject's authority as `diff` compares it: what it may do (`what`), with which letters or numbers (`extent`)."""
 
     what: str
-    extent: tuple
+    extent: tuple[Any, ...]
 
 
 @dataclass
@@ -58,7 +61,7 @@ class Subject:
     mappings: list[Mapping] = field(default_factory=list)
     own: set[str] = field(default_factory=set)
 
-    def held(self, slot):
+    def held(self, slot: str) -> str | None:
         """The object in a slot of its TCB, or None."""
         cap = self.tcb.slots.get(TCB_SLOTS[slot])
         return None if cap is None else cap.object
@@ -79,7 +82,7 @@ def find_subjects(spec: Spec) -> list[Subject]:
     return sorted(found, key=lambda subject: not subject.component)
 
 
-def reachable_cnodes(spec, root, roots):
+def reachable_cnodes(spec: Spec, root: str | None, roots: Collection[str | None]) -> list[str]:
     """The CNodes of a CSpace, without those that are the root of another one."""
     if root is None:
         return []
@@ -91,7 +94,7 @@ def reachable_cnodes(spec, root, roots):
     return names
 
 
-def walk_tables(spec, root):
+def walk_tables(spec: Spec, root: str | None) -> tuple[list[str], list[Mapping]]:
     """(names of the page tables, Mappings by address) of an address space."""
     tables, mappings = [], []
     waiting = [(root, 0)] if root is not None else []
@@ -117,7 +120,7 @@ class Authority:
         self.relations: list[Relation] = []
         self._find()
 
-    def _find(self):
+    def _find(self) -> None:
         """Fill `relations`, each once, by subject, verb and target."""
         rank = {subject.name: number for number, subject in enumerate(self.subjects)}
         verbs = list(VERBS)
@@ -128,13 +131,13 @@ class Authority:
         self.relations = sorted(found, key=lambda item: (rank[item.subject], rank.get(item.target, len(rank)), item.target,
                                                          verbs.index(item.verb), item.by))
 
-    def kind(self, cap):
+    def kind(self, cap: Cap) -> str | None:
         """The type of a capability's object, or None for a built-in one."""
         return None if cap.object is None else self.spec.objects[cap.object].type
 
-    def _memory(self):
+    def _memory(self) -> Iterator[Relation]:
         """Frames that two subjects have, and devices."""
-        access = defaultdict(dict)
+        access: dict[str, dict[str, str]] = defaultdict(dict)
         for subject in self.subjects:
             held = [(item.frame, item.rights) for item in subject.mappings]
             held += [(cap.object, cap.rights) for cap in subject.caps if self.kind(cap) == "frame"]
@@ -148,7 +151,7 @@ class Authority:
                         if letter in rights:
                             yield Relation(name, verb, other, frame)
 
-    def _messages(self):
+    def _messages(self) -> Iterator[Relation]:
         """Calls and signals."""
         receivers = self.receivers()
         for subject in self.subjects:
@@ -161,7 +164,7 @@ class Authority:
                 elif kind in _IRQS:
                     yield Relation(subject.name, "handle", self.interrupt_label(cap.object), cap.object)
 
-    def port(self, cap):
+    def port(self, cap: Cap) -> str:
         """The name of what a component provides behind a capability to its endpoint, which the badge tells; empty for all others."""
         for component in self.spec.components.values():
             if component.endpoint == cap.object:
@@ -169,9 +172,9 @@ class Authority:
                 return list(component.provides)[index] if 0 <= index < len(component.provides) else ""
         return ""
 
-    def receivers(self):
+    def receivers(self) -> dict[str, dict[str, None]]:
         """Endpoint or notification -> subjects that receive from it, in order."""
-        result = defaultdict(dict)
+        result: dict[str, dict[str, None]] = defaultdict(dict)
         for subject in self.subjects:
             for cap in subject.caps:
                 if self.kind(cap) in ("ep", "notification") and "R" in cap.rights:
@@ -180,7 +183,7 @@ class Authority:
                 result[subject.held("bound_notification")][subject.name] = None
         return result
 
-    def _faults(self):
+    def _faults(self) -> Iterator[Relation]:
         """Who handles whose faults and timeouts."""
         receivers = self.receivers()
         for subject in self.subjects:
@@ -189,7 +192,7 @@ class Authority:
                 for handler in receivers.get(endpoint, ()):
                     yield Relation(handler, "handle", subject.name, endpoint)
 
-    def _control(self):
+    def _control(self) -> Iterator[Relation]:
         """Capabilities to what others consist of, and untypeds that it was made of."""
         owners = defaultdict(list)
         for subject in self.subjects:
@@ -203,14 +206,14 @@ class Authority:
                     for owner in owners[name]:
                         yield Relation(subject.name, "control", owner, cap.object)
 
-    def covered(self, untyped):
+    def covered(self, untyped: str) -> list[str]:
         """Everything that an untyped covers, directly or through others."""
         names = list(self.spec.objects[untyped].children)
         for name in names:
             names += self.spec.objects[name].children
         return names
 
-    def interrupt_label(self, handler):
+    def interrupt_label(self, handler: str) -> str:
         """An interrupt as reports call it."""
         number = next((number for number, name in self.spec.irqs.items() if name == handler), None)
         return f"interrupt {handler if number is None else number}"
@@ -219,8 +222,9 @@ class Authority:
 
     def facts(self, subject: Subject) -> dict[str, Fact]:
         """The authority of one subject: by what it may do, its extent. Larger extents hold more letters, or larger numbers."""
-        result = {}
-        def add(what, extent):
+        result: dict[str, Fact] = {}
+
+        def add(what: str, extent: tuple[Any, ...]) -> None:
             before = result.get(what)
             result[what] = Fact(what, extent if before is None else tuple(sorted({*before.extent, *extent})))
         for relation in self.relations:
@@ -240,7 +244,7 @@ class Authority:
             add("share of a core (per million)", (context.params["budget"] * 1_000_000 // context.params["period"],))
         return result
 
-    def holding(self, subject, cap):
+    def holding(self, subject: Subject, cap: Cap) -> tuple[str | None, tuple[Any, ...]]:
         """(what, extent) of a capability, or (None, ()) when a relation says it already, or it is to an object of its own."""
         kind = self.kind(cap)
         if kind is None:
@@ -256,7 +260,7 @@ class Authority:
         return f"holds {kind} {cap.object}", tuple(sorted(cap.rights, key=RIGHTS.index))
 
 
-def spell_relation(relation):
+def spell_relation(relation: Relation) -> str:
     """A relation in words."""
     verbs = {"read": "reads memory of", "write": "writes memory of", "signal": "signals", "call": "calls", "handle": "handles faults of",
              "control": "controls"}

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """How much code a program is: bytes that are loaded, and lines of the source files that its debugging information says it was made of."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
@@ -21,12 +25,12 @@ class CodeSize:
     missing: tuple[str, ...] = ()
 
     @property
-    def lines(self):
+    def lines(self) -> int:
         """Lines of all files."""
         return sum(lines for _, lines in self.files)
 
     @staticmethod
-    def total(sizes):
+    def total(sizes: Iterable[CodeSize]) -> CodeSize:
         """Several programs together: bytes add up, and a source file counts once."""
         files = dict(item for size in sizes for item in size.files)
         missing = {name for size in sizes for name in size.missing}
@@ -58,7 +62,7 @@ def code_size(elf: Path, source_roots: tuple[Path, ...]) -> CodeSize:
     return CodeSize(loaded, tuple(files), tuple(missing))
 
 
-def source_names(dwarf):
+def source_names(dwarf: Any) -> set[str]:
     """Names of the files that have code in a program, as its debugging information spells them."""
     names = set()
     for unit in dwarf.iter_CUs():
@@ -68,7 +72,7 @@ def source_names(dwarf):
     return names
 
 
-def used_files(program):
+def used_files(program: Any) -> set[str]:
     """The files of one unit to which its line table maps an address."""
     first = 0 if program.header.version >= 5 else 1
     files = program.header.file_entry

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A report as a picture: subjects and devices, and arrows for who may do what to whom. Graphviz draws it."""
 
+from __future__ import annotations
+
 import subprocess
 
 from .diagnostics import CapdlError
@@ -9,7 +11,7 @@ from .report import Report
 _SHAPES = {True: "box", False: "ellipse"}
 
 
-def spell(text):
+def spell(text: str) -> str:
     """A quoted string of Graphviz' language."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
@@ -25,11 +27,11 @@ def as_dot(report: Report) -> str:
         lines.append(f"  {spell(subject.name)} [shape={_SHAPES[subject.component]}, label=\"{words}\"];")
     for target in dict.fromkeys(relation.target for relation in report.relations if relation.target not in names):
         lines.append(f"  {spell(target)} [shape=component, style=filled, fillcolor=lightgrey];")
-    edges: dict[tuple[str, str], dict] = {}
+    edges: dict[tuple[str, str], dict[str, None]] = {}
     for relation in report.relations:
         edges.setdefault((relation.subject, relation.target), {})[relation.verb] = None
-    for (subject, target), verbs in edges.items():
-        lines.append(f"  {spell(subject)} -> {spell(target)} [label={spell(', '.join(verbs))}];")
+    for (holder, target), verbs in edges.items():
+        lines.append(f"  {spell(holder)} -> {spell(target)} [label={spell(', '.join(verbs))}];")
     return "\n".join([*lines, "}"]) + "\n"
 
 

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A report as text for people."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 from .report import Report
 from .report_authority import VERBS
 
@@ -12,7 +16,7 @@ def as_text(report: Report) -> str:
     return "\n".join("".join(line.rstrip() + "\n" for line in section) for section in sections if section)
 
 
-def spell_bytes(count):
+def spell_bytes(count: int) -> str:
     """A size as people write it, exactly."""
     for unit, shift in (("GiB", 30), ("MiB", 20), ("KiB", 10)):
         if count >= 1 << shift and count % (1 << shift) == 0:
@@ -20,18 +24,18 @@ def spell_bytes(count):
     return f"{count} bytes"
 
 
-def spell_share(share):
+def spell_share(share: int) -> str:
     """Parts of a million as percent."""
     return f"{share / 10000:.2f} %"
 
 
-def table(rows, indent="  "):
+def table(rows: Sequence[tuple[str, ...]], indent: str = "  ") -> list[str]:
     """Rows of texts in columns; the first row is the head."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths)) for row in rows]
 
 
-def summary_lines(report):
+def summary_lines(report: Report) -> list[str]:
     """What the system consists of."""
     total = sum(size for _, size in report.objects.values())
     rows = [("object", "number", "memory"), *((kind, str(number), spell_bytes(size) if size else "-")
@@ -40,9 +44,9 @@ def summary_lines(report):
             *table(rows)]
 
 
-def matrix_lines(report):
+def matrix_lines(report: Report) -> list[str]:
     """Who may do what to whom, as a table of letters."""
-    cells: dict[tuple[str, str], set] = {}
+    cells: dict[tuple[str, str], set[str]] = {}
     for relation in report.relations:
         cells.setdefault((relation.subject, relation.target), set()).add(VERBS[relation.verb])
     names = [subject.name for subject in report.subjects]
@@ -58,9 +62,9 @@ def matrix_lines(report):
     return [f"Authority, directly (row over column; {legend}); timing, caches and scheduling excluded", *columns, *table(rows)]
 
 
-def relation_lines(report):
+def relation_lines(report: Report) -> list[str]:
     """By which objects the relations are there."""
-    grouped: dict[tuple, list] = {}
+    grouped: dict[tuple[str, str, str], list[str]] = {}
     for relation in report.relations:
         grouped.setdefault((relation.subject, relation.verb, relation.target), []).append(relation.by)
     lines = ["Relations"] if grouped else []
@@ -70,7 +74,7 @@ def relation_lines(report):
     return lines
 
 
-def load_lines(report):
+def load_lines(report: Report) -> list[str]:
     """Sum of budget / period, core by core, and what each thread has."""
     lines = ["Load (sum of budget / period)"]
     times = {subject.name: subject for subject in report.subjects}
@@ -85,7 +89,7 @@ def load_lines(report):
     return lines
 
 
-def capability_lines(report):
+def capability_lines(report: Report) -> list[str]:
     """Capabilities by holder and kind."""
     lines = ["Capabilities"]
     for subject in report.subjects:
@@ -94,7 +98,7 @@ def capability_lines(report):
     return lines
 
 
-def memory_lines(report):
+def memory_lines(report: Report) -> list[str]:
     """Address spaces, and what objects take."""
     lines = ["Memory"]
     for subject in report.subjects:
@@ -108,7 +112,7 @@ def memory_lines(report):
     return lines
 
 
-def code_lines(report):
+def code_lines(report: Report) -> list[str]:
     """What each one's correct work relies on, and how large that is."""
     lines = ["Trusted code (what each one relies on: the kernel, whom it calls, who handles its faults or controls it, and so on)"]
     if report.kernel is not None:

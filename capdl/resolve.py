@@ -314,7 +314,7 @@ class Resolver(ParameterReader):
         elif cap is not None:
             container.slots[slot] = cap
 
-    def built_in_cap(self, entry: CapEntry) -> Cap | None:
+    def built_in_cap(self, entry: CapEntry | syntax.Grant) -> Cap | None:
         """A capability to what the kernel has built in."""
         name, core = entry.target.name, None
         for parameter in entry.parameters:
@@ -328,7 +328,7 @@ class Resolver(ParameterReader):
             return None
         return Cap(None, name, core=core, place=entry.place)
 
-    def object_cap(self, target: str, entry: CapEntry) -> Cap | None:
+    def object_cap(self, target: str, entry: CapEntry | syntax.Grant) -> Cap | None:
         """A capability to the object `target`; None after an error."""
         cap = Cap(target, place=entry.place)
         kind = self.spec.objects[target].type

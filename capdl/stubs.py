@@ -7,16 +7,20 @@ Headers stand on caprock/rpc.hpp, which also describes the wire format, and capr
 keywords, and the few names that the generated code uses itself, are refused with their place.
 """
 
+from __future__ import annotations
+
 import argparse
 import re
 import sys
+from collections.abc import Container, Iterable
 from pathlib import Path
-
-import jinja2
+from typing import Any
 
 import capdl
+import jinja2
 
-from . import stubs_c
+from . import stubs_c, syntax
+from .diagnostics import Diagnostics
 from .interface_meaning import meaning, meaning_hash
 from .stubs_c import C_TYPES
 
@@ -38,18 +42,18 @@ PARAMETER_NAMES = KEYWORDS | CLASS_NAMES | {"caprock"}
 class _Value:
     """A field of a struct, or a parameter that is neither bytes nor a capability, as the template wants it. kind: a syntax.Type."""
 
-    def __init__(self, name, kind):
+    def __init__(self, name: str, kind: syntax.Type):
         self.name = name
         self.kind = kind
         self.is_scalar = kind.is_scalar
 
     @property
-    def type(self):
+    def type(self) -> str:
         """Its type in C++."""
         element = C_TYPES.get(self.kind.name, self.kind.name)
         return element if self.kind.count is None else f"caprock::Array<{element}, {self.kind.count}>"
 
-    def put(self, packet, expression):
+    def put(self, packet: str, expression: str) -> str:
         """The statement that appends `expression` to the PacketWriter `packet`."""
         if self.kind.struct is None:
             return f"{packet}.put{'' if self.is_scalar else '_array'}({expression});"
@@ -57,7 +61,7 @@ class _Value:
             return f"put_{self.kind.name}({packet}, {expression});"
         return f"for (const {self.kind.name}& item_ : {expression}) put_{self.kind.name}({packet}, item_);"
 
-    def take(self, packet, expression):
+    def take(self, packet: str, expression: str) -> str:
         """The statement that fills `expression` from the PacketReader `packet`."""
         if self.is_scalar:
             return f"{expression} = {packet}.template take<{self.type}>();"
@@ -71,7 +75,7 @@ class _Value:
 class _Parameter(_Value):
     """A parameter as the template wants it."""
 
-    def __init__(self, parameter):
+    def __init__(self, parameter: syntax.MethodParameter):
         super().__init__(parameter.name, parameter.type)
         self.direction = parameter.direction
         self.is_bytes = parameter.type.is_bytes
@@ -81,14 +85,14 @@ class _Parameter(_Value):
         self.spelling = f"{parameter.direction} {parameter.type} {parameter.name}"
 
     @property
-    def type(self):
+    def type(self) -> str:
         """Its type in C++; of a capability that is sent its slot."""
         if self.is_cap:
             return "uint64_t"
         return f"caprock::Buffer<{self.size}>" if self.is_bytes else super().type
 
     @property
-    def client_declaration(self):
+    def client_declaration(self) -> str:
         """The parameter of the client's method."""
         if self.direction != "in":
             return f"{'caprock::ReceivedCap' if self.is_cap else self.type}& {self.name}"
@@ -97,7 +101,7 @@ class _Parameter(_Value):
         return f"{self.type} {self.name}" if self.is_scalar or self.is_cap else f"const {self.type}& {self.name}"
 
     @property
-    def service_declaration(self):
+    def service_declaration(self) -> str:
         """The parameter of the service's method."""
         if self.direction != "in":
             return f"{self.type}& {self.name}"
@@ -109,7 +113,7 @@ class _Parameter(_Value):
 class _Struct:
     """A struct as the template wants it."""
 
-    def __init__(self, struct):
+    def __init__(self, struct: syntax.Struct):
         self.name = struct.name
         self.fields = [_Value(item.name, item.type) for item in struct.fields]
 
@@ -117,7 +121,7 @@ class _Struct:
 class _Method:
     """A method as the template wants it. In messages all else precedes bytes."""
 
-    def __init__(self, method, label):
+    def __init__(self, method: syntax.Method, label: int):
         parameters = [_Parameter(parameter) for parameter in method.parameters]
         wire = sorted(parameters, key=lambda parameter: parameter.is_bytes)
         self.name = method.name
@@ -137,7 +141,7 @@ class _Method:
         self.declaration += (" idempotent" if method.idempotent else "") + (f" wcet {method.wcet}us" if method.wcet else "")
 
 
-def check(interface, diagnostics):
+def check(interface: syntax.Interface, diagnostics: Diagnostics) -> None:
     """Report names of `interface` (syntax.Interface) that cannot be C++ names to `diagnostics`. What concerns messages is checked with
     the description."""
     _check_name("interface", interface, KEYWORDS | CLASS_NAMES, diagnostics)
@@ -152,7 +156,7 @@ def check(interface, diagnostics):
             _check_name("parameter", parameter, PARAMETER_NAMES | structs, diagnostics)
 
 
-def _check_name(what, node, taken, diagnostics):
+def _check_name(what: str, node: Any, taken: Container[str], diagnostics: Diagnostics) -> None:
     """Report the name of `node` if it is among `taken`, or reserved in C++ or for the generated code's own variables."""
     if node.name in taken:
         diagnostics.error(node.place, f"{what} '{node.name}' has a name that generated code needs (choose another)", "stubs")
@@ -161,7 +165,7 @@ def _check_name(what, node, taken, diagnostics):
                           "stubs")
 
 
-def render(interface, source):
+def render(interface: syntax.Interface, source: str) -> dict[str, str]:
     """The texts of the headers of `interface`, which has passed check(), by file name. source: name of its file, for the headers' comments."""
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), undefined=jinja2.StrictUndefined, trim_blocks=True,
                                      lstrip_blocks=True, keep_trailing_newline=True)
@@ -178,7 +182,7 @@ def render(interface, source):
     }
 
 
-def record(text):
+def record(text: str) -> str:
     """The statement that puts a meaning into the program's section of interfaces, which is not loaded."""
     lines = text.split("\n")
     words = ['__asm__(".pushsection .caprock.interfaces,\\"\\",%progbits\\n"', *(f'        "\\t.ascii \\"{line}\\\\n\\"\\n"' for line in lines[:-1]),
@@ -186,12 +190,12 @@ def record(text):
     return "\n".join(words)
 
 
-def file_stem(interface):
+def file_stem(interface: syntax.Interface) -> str:
     """Name of the headers of `interface` without their suffixes: its name in snake_case."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", interface.name).lower()
 
 
-def generate(path, out_dir, settings=()):
+def generate(path: Path, out_dir: Path, settings: Iterable[str] = ()) -> tuple[list[Path], Diagnostics]:
     """Write the headers of the interfaces in `path` and its includes to `out_dir`. settings: `NAME=VALUE` for parameters.
     Returns (paths, diagnostics); nothing is written when there is an error."""
     interfaces, diagnostics = capdl.load_interfaces(path, settings)
@@ -211,7 +215,7 @@ def generate(path, out_dir, settings=()):
     return written, diagnostics
 
 
-def main(arguments=None):
+def main(arguments: list[str] | None = None) -> int:
     """The command line. Returns the exit status: 0 done, 1 errors in the description, 2 wrong usage."""
     parser = argparse.ArgumentParser(prog="capdl.stubs", description=__doc__.split("\n", 1)[0])
     parser.add_argument("file", type=Path, help="description with interfaces")

@@ -261,7 +261,7 @@ class Setting:
     budget (budget us, period us), stack bytes, heap bytes, receive (slots for capabilities that come with messages), faults name (str), passive True."""
 
     name: str
-    value: object
+    value: Any
     place: Place
 
 

@@ -6,13 +6,18 @@ The untypeds are nominal: what the kernel, the boot shim and the device tree tak
 take more. The loader decides with the real ones.
 """
 
+from __future__ import annotations
+
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import libfdt
 
 from ..devicetree import Board, DeviceProblem, join
-from ..diagnostics import CapdlError
+from ..diagnostics import CapdlError, Diagnostics
+from ..lower import LoaderTables
+from ..model import Spec
 
 PAGE_BYTES = 4096
 # Kernel image, boot information, device tree and page tables: taken from the start of memory.
@@ -26,7 +31,7 @@ LARGEST_BITS = 47
 NOMINAL_MEMORY = {"raspi4b": [(0, 960 << 20)]}
 
 
-def memory_ranges(board):
+def memory_ranges(board: Board) -> list[tuple[int, int]]:
     """(start, end) of each range of memory that a devicetree.Board has, ascending."""
     ranges = []
     node = board.tree.first_subnode(0, (libfdt.NOTFOUND,))
@@ -43,7 +48,7 @@ def memory_ranges(board):
     return sorted(ranges)
 
 
-def blocks(start, end):
+def blocks(start: int, end: int) -> Iterator[tuple[int, int]]:
     """A range of addresses as blocks that are aligned to their size: (address, log2 of bytes)."""
     start, end = -(-start // PAGE_BYTES) * PAGE_BYTES, end // PAGE_BYTES * PAGE_BYTES
     while start < end:
@@ -54,7 +59,7 @@ def blocks(start, end):
         start += 1 << bits
 
 
-def nominal_untypeds(memory, taken):
+def nominal_untypeds(memory: list[tuple[int, int]], taken: int) -> list[str]:
     """Lines of input for capdl-plan. memory: ranges of the board. taken: bytes that are in use when the loader starts."""
     lines = []
     for start, end in memory:
@@ -68,14 +73,14 @@ def nominal_untypeds(memory, taken):
     return lines
 
 
-def object_lines(tables):
+def object_lines(tables: LoaderTables) -> Iterator[str]:
     """Lines of input for capdl-plan: the objects that are placed in the kernel's untypeds."""
     group = tables.groups[0]
     for item in tables.objects[group.first:group.first + group.count]:
         yield f"object {item.type} {item.bits} {'-' if item.paddr is None else f'{item.paddr:#x}'} {item.name.replace(' ', '_')}"
 
 
-def check_fit(tables, machine, dtb, root_elf, build_dir):
+def check_fit(tables: LoaderTables, machine: str, dtb: Path | None, root_elf: Path, build_dir: Path) -> None:
     """Raise CapdlError, which names an object, when the objects of lower.LoaderTables do not fit a board.
 
     machine: the board's name, for messages. dtb: its device tree; None checks nothing. root_elf: the root task, whose image takes memory.
@@ -85,8 +90,8 @@ def check_fit(tables, machine, dtb, root_elf, build_dir):
         return
     try:
         memory = memory_ranges(Board(Path(dtb)))
-    except DeviceProblem as problem:
-        raise CapdlError(f"capdl: error: {problem}\n") from problem
+    except DeviceProblem as error:
+        raise CapdlError(f"capdl: error: {error}\n") from error
     memory = memory or NOMINAL_MEMORY.get(machine)
     if not memory:
         raise CapdlError(f"capdl: error: {dtb}: the device tree has no memory (give the machine's own)\n")
@@ -95,7 +100,7 @@ def check_fit(tables, machine, dtb, root_elf, build_dir):
         raise CapdlError(f"capdl: error: {tables.name} on {machine}: {problem}\n")
 
 
-def misfit(tables, memory, taken, build_dir):
+def misfit(tables: LoaderTables, memory: list[tuple[int, int]], taken: int, build_dir: Path) -> str | None:
     """What the planner has against the objects of lower.LoaderTables in this memory, beginning with an object's name; None: they fit.
 
     memory: (start, end) of each range. taken: bytes that are in use when the loader starts. build_dir: the build folder with the planner."""
@@ -108,12 +113,12 @@ def misfit(tables, memory, taken, build_dir):
     return done.stderr.removeprefix("capdl-plan: ").rstrip("\n") if done.returncode != 0 else None
 
 
-def image_bytes(tables):
+def image_bytes(tables: LoaderTables) -> int:
     """A bound of the root task's size: the loader, pages that become frames, and what is copied."""
     return LOADER_BYTES + len(tables.pages) * PAGE_BYTES + sum(fill.length for fill in tables.fills if fill.source == "Embedded")
 
 
-def check_declared_map(spec, diagnostics):
+def check_declared_map(spec: Spec, diagnostics: Diagnostics) -> list[tuple[int, int]]:
     """Report a declared memory map that cannot be; gives its ranges, ascending, as (start, end)."""
     ranges = sorted(spec.memory, key=lambda item: item.start)
     for item in ranges:
@@ -125,7 +130,7 @@ def check_declared_map(spec, diagnostics):
     return [(item.start, item.start + item.size) for item in ranges]
 
 
-def check_system(spec, tables, diagnostics, build_dir, machine, dtb):
+def check_system(spec: Spec, tables: LoaderTables, diagnostics: Diagnostics, build_dir: Path, machine: str, dtb: Path | None) -> None:
     """Report what does not fit: the memory that the description declares, if it does, and the board, if there is a device tree.
 
     spec, tables: the system, and what lower.py made of it. machine: the board's name."""
@@ -133,8 +138,8 @@ def check_system(spec, tables, diagnostics, build_dir, machine, dtb):
     if dtb is not None:
         try:
             places.append((machine, memory_ranges(Board(Path(dtb))) or NOMINAL_MEMORY.get(machine)))
-        except DeviceProblem as problem:
-            diagnostics.error(None, str(problem), "device-tree")
+        except DeviceProblem as error:
+            diagnostics.error(None, str(error), "device-tree")
     if not diagnostics.ok:
         return
     taken = BOOT_BYTES + image_bytes(tables)

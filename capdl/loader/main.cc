@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The loader's steps in order. start.S calls main with a stack and a thread-local block.
 #include "capdl/loader/console.hpp"
+#include "capdl/loader/dump.hpp"
 #include "capdl/loader/report.hpp"
 #include "capdl/loader/windows.hpp"
 
@@ -56,10 +57,11 @@ void announce(Loader& loader) {
     line << "caprock: loaded " << system.name << ": " << system.object_count << " objects, " << system.capability_count
          << " capabilities, hash ";
     console.write(line.hex_bytes(system.hash, 8) << "\n");
-    if (system.says_verified)
+    if (system.says == Says::Verified)
         console.write(Text() << "caprock: verified " << system.name << ": " << uint64_t{system.object_names.size - 1} << " objects, "
                              << uint64_t{system.caps.size} << " slots, " << uint64_t{system.frame_mappings.size} << " pages, "
                              << uint64_t{system.threads.size} << " threads are as described, and there is nothing else\n");
+    if (system.says == Says::Dump) dump_system(loader, console);
     console.close();
 }
 

@@ -171,6 +171,13 @@ struct BoardFact {
     const char* user;  // the component that needs it
 };
 
+/// What the loader prints of a system beside the line that it is loaded.
+enum class Says : uint8_t {
+    Nothing,
+    Verified,  // that it was compared with its description
+    Dump,      // all of it
+};
+
 /// The whole system.
 struct System {
     const char* name;
@@ -193,7 +200,7 @@ struct System {
     Slice<const BoardFact> board_facts;
     Slice<const Thread> threads;  // in the order in which they start
     uint32_t vault;               // the CNode object of release.cc
-    bool says_verified;           // print that the system was compared
+    Says says;
     uint64_t object_count;        // objects that the description declares
     uint64_t capability_count;    // capabilities that it places: in CNodes, TCBs, address spaces and interrupts
 };

@@ -90,26 +90,16 @@ bool is_mapping(uint32_t vspace, uint64_t address) {
     return false;
 }
 
-/// Calls `visit(address, identity)` for each page of an address space.
-template <class Visit>
-void for_each_page(const Loader& loader, uint32_t vspace, Visit visit) {
-    for (uint64_t address = 0; address < abi::user_top;) {
-        const auto found = value_of(inspect.read_vspace(address, Cap<VSpace>{loader.slot_of(vspace)}), loader.name_of(vspace));
-        if (found.identity != 0) visit(address, found.identity);
-        address = (address | ((uint64_t{1} << found.size_bits) - 1)) + 1;
-    }
-}
-
 /// Looks for pages that no entry of the table stands for. Entries are looked up only when there are more than they account for.
 void verify_holes(const Loader& loader, uint32_t vspace) {
     uint64_t more = 0;
     for (const FrameMapping& mapping : system.frame_mappings) more -= mapping.vspace == vspace;
-    for_each_page(loader, vspace, [&more](uint64_t, uint64_t) { ++more; });
+    for_each_page(loader, vspace, [&more](uint64_t, const auto&) { ++more; });
     if (more == 0) return;
-    for_each_page(loader, vspace, [&](uint64_t address, uint64_t identity) {
+    for_each_page(loader, vspace, [&](uint64_t address, const auto& page) {
         if (is_mapping(vspace, address)) return;
         deviations.at(loader.name_of(vspace), "address", address);
-        deviations.compare_objects("frame", identity, none);
+        deviations.compare_objects("frame", page.identity, none);
     });
 }
 
@@ -126,14 +116,14 @@ void verify_thread_slots(const Loader& loader, const Thread& thread) {
         return handler.endpoint == none ? Expected{} : Expected{CapType::Endpoint, handler.endpoint, handler.rights.raw, handler.badge, 0};
     };
     const Expected space{CapType::CNode, thread.cspace, 0, thread.cspace_data.guard(), thread.cspace_data.guard_size()};
-    const Expected expected[] = {
+    const Expected expected[tcb_slots] = {
         thread.cspace == none ? Expected{} : space,
         thread.vspace == none ? Expected{} : Expected{.kind = CapType::VSpace, .object = thread.vspace},
         thread.buffer_frame == none ? Expected{} : Expected{.kind = CapType::Frame, .object = thread.buffer_frame},
         endpoint(thread.fault),
         endpoint(thread.timeout),
     };
-    for (uint64_t slot = 0; slot < sizeof expected / sizeof expected[0]; ++slot) {
+    for (uint64_t slot = 0; slot < tcb_slots; ++slot) {
         const char* name = loader.name_of(thread.tcb);
         const auto found = value_of(inspect.read_tcb_slot(slot, Cap<TCB>{loader.slot_of(thread.tcb)}), name);
         deviations.at(name, "slot", slot);

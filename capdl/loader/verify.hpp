@@ -11,6 +11,9 @@ inline constexpr Cap<Inspect> inspect{init_slot(abi::InitSlot::Inspect)};
 /// Rights that memory and notifications have.
 inline constexpr uint64_t plain_rights = 3;
 
+/// Slots of a thread that ReadTCBSlot reads.
+inline constexpr uint64_t tcb_slots = 5;
+
 /// What is found.
 extern Deviations deviations;
 
@@ -29,6 +32,16 @@ struct Expected {
     uint64_t badge = 0;
     uint64_t guard_size = 0;
 };
+
+/// Calls `visit(address, page)` for each page of an address space, with what ReadVSpace says of it.
+template <class Visit>
+void for_each_page(const Loader& loader, uint32_t vspace, Visit visit) {
+    for (uint64_t address = 0; address < abi::user_top;) {
+        const auto page = value_of(inspect.read_vspace(address, Cap<VSpace>{loader.slot_of(vspace)}), loader.name_of(vspace));
+        if (page.identity != 0) visit(address, page);
+        address = (address | ((uint64_t{1} << page.size_bits) - 1)) + 1;
+    }
+}
 
 /// Type of the capabilities to an object of the tables.
 abi::CapType kind_of(uint32_t object);

@@ -80,6 +80,7 @@ def make_parser() -> tuple[Parser, dict[str, Parser]]:
     image.add_argument("--debug", action="store_true", help="with the debug kernel")
     _setting(image)
     image.add_argument("-o", dest="output", type=Path, required=True, metavar="FILE", help="the image to write")
+    _system(verb("dump", _dump, "run a system until all of it is there, and print what the kernel says that it consists of, as a canonical description"))
     gdb = _system(verb("gdb", _gdb, "run a system under gdb-multiarch, stopped at the kernel's entry, with symbols of kernel and components"))
     gdb.add_argument("--command", action="append", default=[], metavar="COMMAND",
                      help="run this debugger command and leave at the end of the last one (may repeat)")
@@ -263,6 +264,11 @@ def _run(options) -> int:
     if options.system != _DEFAULT_SYSTEM:
         raise Usage(f"{options.system.name} and --root: either a system or a root task (leave one out)")
     return roots.run(options)
+
+
+def _dump(options) -> int:
+    from . import systems
+    return systems.dump(options)
 
 
 def _image(options) -> int:

@@ -23,11 +23,12 @@ KERNEL_ENTRY = "start_core"
 
 @dataclass(frozen=True)
 class Built:
-    """A system that is ready to start: the boot shim's Image with the kernel in it, the payload, and the ELF files of its components."""
+    """A system that is ready to start: the boot shim's Image with the kernel in it, the payload, the ELF files of its components, and what it consists of."""
 
     image: Path
     payload: Path
     elfs: tuple[Path, ...]
+    spec: object  # capdl.model.Spec
 
 
 def set_up(tier: str, may_install: bool) -> None:
@@ -52,13 +53,31 @@ def run(options) -> int:
 
     setting = chosen_setting(options)
     prepare(not options.no_install)
-    with built(options.system, setting, options.debug, options.no_install or None, options.settings, options.verify) as ready:
+    with built(options.system, setting, options.debug, options.no_install or None, options.settings,
+               "Verified" if options.verify else "Nothing") as ready:
         outcome = in_one_line(machines.run, setting, timeout=options.timeout, image=ready.image, payload=ready.payload,
                                offline=options.no_install or None)
     sys.stdout.flush()
     if outcome.status != 0:
         say(outcome.reason)
     return outcome.status
+
+
+def dump(options) -> int:
+    """Runs a system until its loader has read it back, and prints that as a canonical description."""
+    import machines
+    from capdl import live, printing
+
+    setting = chosen_setting(options)
+    prepare(not options.no_install)
+    with built(options.system, setting, options.debug, options.no_install or None, options.settings, "Dump") as ready:
+        outcome = in_one_line(machines.run, setting, timeout=options.timeout, image=ready.image, payload=ready.payload,
+                              offline=options.no_install or None, output=None, until=live.END)
+        if outcome.status != 0:
+            sys.stderr.write(outcome.log)
+            raise Finding(f"{options.system}: {outcome.reason}")
+        sys.stdout.write(printing.canonical_text(live.read(ready.spec, outcome.log)))
+    return 0
 
 
 def image(options) -> int:
@@ -184,12 +203,12 @@ def chosen_setting(options):
 
 @contextmanager
 def built(system: Path, setting, debug: bool = False, offline: bool | None = True, settings: list[str] = (),
-          says_verified: bool = False):
+          says: str = "Nothing"):
     """Builds the system of a description for a machine (machines.Setting), from programs that are there; gives it as Built while the block runs.
 
     The payload is a copy: another command may build the same system meanwhile. `debug`: with the debug kernel. `offline`: True takes packages
-    from the cache only, None also from the network. `settings`: `NAME=VALUE` for its parameters. `says_verified`: its loader prints that the
-    system is as described. A Finding, after what the tool says, if it cannot be built.
+    from the cache only, None also from the network. `settings`: `NAME=VALUE` for its parameters. `says`: what its loader prints beside
+    (capdl.emit). A Finding, after what the tool says, if it cannot be built.
     """
     from capdl import build as system_builder
     from capdl.diagnostics import CapdlError
@@ -207,13 +226,14 @@ def built(system: Path, setting, debug: bool = False, offline: bool | None = Tru
             try:
                 result = system_builder.build_system(system, machine=setting.machine, dtb=tree, elf_dirs=_elf_folders(system, settings),
                                                      build_dir=BUILD, out_dir=folder, settings=settings,
-                                                     says_verified=says_verified)
+                                                     says=says)
             except CapdlError as error:
                 sys.stderr.write(str(error))
                 raise Finding(f"{system} cannot be built (the lines above say why)") from error
             sys.stderr.write(result.warnings)
             shutil.copyfile(result.payload, payload)
-        yield Built(BUILD / "platform" / ("Image-debug" if debug else "Image"), payload, tuple(result.elfs))
+        yield Built(BUILD / "platform" / ("Image-debug" if debug else "Image"), payload, tuple(result.elfs),
+                    result.spec)
 
 
 def _elf_folders(system: Path, settings: list[str]) -> list[Path]:

@@ -11,7 +11,7 @@ from capdl.interface_meaning import differences, meaning, meaning_hash
 
 HEAD = "caprock 1 arch aarch64 "
 ITEMS = 'elf "a.elf"; prio 9; budget 1ms/10ms; '
-USES, PROVIDES, GRANT, RECEIVE = 1, 2, 11, 12
+USES, PROVIDES, REGION, CLIENT, GRANT, RECEIVE = 1, 2, 5, 9, 11, 12
 
 
 def load(folder, text, programs, board=None, **options):
@@ -154,6 +154,27 @@ def test_words_of_promises_may_name_methods(tmp_path):
     interface = interface_of(tmp_path, "interface I { idempotent() wcet() idempotent wcet 3ms struct() }")
     assert [(item.name, item.idempotent, item.wcet) for item in interface.methods] == [("idempotent", False, None), ("wcet", True, 3000),
                                                                                        ("struct", False, None)]
+
+
+# Size -----------------------------------------------------------------------------------------------------------------------------------
+
+def test_channels_and_components_have_no_limit(tmp_path, programs):
+    """One server with hundreds of clients, each with calls, signals and shared memory of its own; and a client of hundreds of servers."""
+    count = 300
+    items = 'elf "a.elf"; prio 9; budget 5ms/5ms; '
+    clients = "".join(f"c{i} = component {{ {items}uses ask: I; emits kick; region ring }} " for i in range(count))
+    servers = "".join(f"s{i} = component {{ {items}provides i: I }} " for i in range(count))
+    hub = "hub = component { " + items + "provides i: I; consumes kick; " + "".join(f"region r{i}; " for i in range(count)) + "} "
+    caller = "caller = component { " + items + "".join(f"uses u{i}: I; " for i in range(count)) + "} "
+    connect = "".join(f"call c{i}.ask -> hub.i notify c{i}.kick -> hub.kick shared c{i}.ring -> hub.r{i} (4k, from: RW, to: RW) call caller.u{i} -> s{i}.i "
+                      for i in range(count))
+    spec = load_good(tmp_path, f"{HEAD}interface I {{ m() }} components {{ {hub}{caller}{clients}{servers} }} connect {{ {connect} }}", programs)
+    assert len(spec.components) == 2 * count + 2
+    clients_of_hub = [entry for (kind, _), entry in told(tmp_path, "hub").items() if kind == CLIENT]
+    assert len({badge for _, _, badge, _ in clients_of_hub}) == count
+    regions = [value for (kind, _), (value, _, _, _) in told(tmp_path, "hub").items() if kind == REGION]
+    assert len(set(regions)) == count and any(address >= 1 << 32 for address in regions)
+    assert sum(cap.object.startswith("s") for cap in spec.objects["caller_cnode"].slots.values()) == count
 
 
 # Capabilities ---------------------------------------------------------------------------------------------------------------------------

@@ -35,6 +35,13 @@ def test_run_tells_what_the_comparison_gave():
                      re.MULTILINE)
 
 
+def test_dump_prints_the_system_as_the_kernel_has_it():
+    system = ROOT / "systems" / "passive.cdl"
+    done = caprock("dump", system)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout == caprock("elaborate", system, "--canonical").stdout != ""
+
+
 def test_run_gives_up_after_the_time_asked_for():
     done = caprock("run", "--timeout", "1", "--machine", "raspi4b", "--via", "uboot")
     assert done.returncode == 1

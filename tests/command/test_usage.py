@@ -94,8 +94,8 @@ def test_version_is_that_of_the_build_system():
 def test_help_names_every_verb():
     done = caprock("help")
     assert done.returncode == 0
-    for verb in ("run", "test", "fuzz", "lockstep", "trace", "bench", "build", "image", "gdb", "check", "explain", "elaborate", "fmt", "report", "diff", "new",
-                 "setup", "doctor", "size", "help"):
+    for verb in ("run", "test", "fuzz", "lockstep", "trace", "bench", "build", "image", "dump", "gdb", "check", "explain", "elaborate", "fmt", "report",
+                 "diff", "new", "setup", "doctor", "size", "help"):
         assert f"\n    {verb}" in done.stdout
 
 

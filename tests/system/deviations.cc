@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Changes one thing of a system between the loader's work and its comparison. Linked around the loader with --wrap; DEVIATION says which one, and
-// SEED which thread.
+// Changes one thing of a system between the loader's work and its comparison, or behind that if it is LATE. Linked around the loader with --wrap;
+// DEVIATION says which one, and SEED which thread.
 #include "capdl/loader/report.hpp"
 
 namespace caprock::loader {
@@ -171,8 +171,9 @@ void __wrap__ZN7caprock6loader14verify_objectsERKNS0_6LoaderE(const Loader& load
 }
 
 void __wrap__ZN7caprock6loader13verify_systemERKNS0_6LoaderE(const Loader& loader) {
-    if constexpr (!of_objects) DEVIATION();
+    if constexpr (!of_objects && !LATE) DEVIATION();
     __real__ZN7caprock6loader13verify_systemERKNS0_6LoaderE(loader);
+    if constexpr (LATE) DEVIATION();
 }
 }
 

@@ -133,12 +133,12 @@ IDLE = "t = tcb (addr: 0, ip: 0x400000, sp: 0, prio: 1, max_prio: 0, affinity: {
 IDLE_CAPS = "t { cspace: c  vspace: v  sc_slot: s }"
 
 
-def build(folder, text, name="system", **setting):
-    """Builds a description for a virt machine of 1 GiB: (BuiltSystem, Setting)."""
+def build(folder, text, name="system", says="Nothing", **setting):
+    """Builds a description for a virt machine of 1 GiB: (BuiltSystem, Setting). says: as of emit."""
     chosen = machines.Setting("virt", **setting).checked()
     tree = machines.device_tree(machines.Setting("virt").checked(), folder / "board.dtb")
     (folder / f"{name}.cdl").write_text(text, encoding="utf-8")
-    system = build_system(folder / f"{name}.cdl", machine="virt", dtb=tree, elf_dirs=[folder], build_dir=BUILD, out_dir=folder / "out")
+    system = build_system(folder / f"{name}.cdl", machine="virt", dtb=tree, elf_dirs=[folder], build_dir=BUILD, out_dir=folder / "out", says=says)
     return system, chosen
 
 

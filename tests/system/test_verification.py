@@ -8,7 +8,9 @@ import pytest
 from test_loader import HERE, PROBE, build, make_probe, run
 from wrapping import wrap
 
+from capdl import live
 from capdl.lower import lower
+from capdl.printing import canonical_text
 
 SEED = int(os.environ.get("CAPROCK_SEED", "1"))
 SYSTEM = PROBE.replace("  e = ep\n", "  e = ep\n  loner = tcb (addr: 0, affinity: 1)\n")
@@ -70,10 +72,11 @@ def probe(tmp_path_factory):
     return system, setting, folder / "out", [root.names[thread.tcb] for thread in root.threads]
 
 
-def deviate(system, out, name, folder):
-    """A payload whose loader does the deviation."""
+def deviate(system, out, name, folder, late=False):
+    """A payload whose loader does the deviation. late: when it has compared the system already."""
     of_objects = str(name.startswith(("object", "table"))).lower()
-    return wrap(system, out, "deviations.cc", [f"-DDEVIATION={name}", f"-DSEED={SEED}", f"-DOF_OBJECTS={of_objects}"], folder)
+    return wrap(system, out, "deviations.cc", [f"-DDEVIATION={name}", f"-DSEED={SEED}", f"-DOF_OBJECTS={of_objects}",
+                                                   f"-DLATE={str(late).lower()}"], folder)
 
 
 @pytest.mark.parametrize("name", DEVIATIONS)
@@ -86,6 +89,49 @@ def test_a_deviation_is_named(probe, name, tmp_path):
     assert len(lines) == len(expected) and all(map(re.fullmatch, expected, lines)), outcome.log
     assert re.search(rf"caprock: halt: loader: the system differs from its description in {len(expected)} places$", outcome.log, re.MULTILINE)
     assert outcome.status == 1 and "caprock: loaded" not in outcome.log
+
+
+@pytest.fixture(scope="module")
+def dumping(tmp_path_factory):
+    """The same system with a loader that prints it: (BuiltSystem, Setting, folder of its objects)."""
+    folder = tmp_path_factory.mktemp("dumping")
+    make_probe(folder)
+    system, setting = build(folder, SYSTEM, "probe", says="Dump")
+    return system, setting, folder / "out"
+
+
+def dumped(system, payload, setting):
+    """The canonical text of what a loader printed."""
+    outcome = run(payload, setting, until=live.END)
+    assert outcome.status == 0, outcome.log
+    return canonical_text(live.read(system.spec, outcome.log))
+
+
+def test_a_dump_is_the_description(dumping):
+    """Word for word."""
+    system, setting, _ = dumping
+    assert dumped(system, system.payload, setting).splitlines() == canonical_text(system.spec).splitlines()
+
+
+# What a dump has instead of the description's lines.
+SHOWN = {
+    "slot_rights": [("  0x3: n (R)", "  0x3: n (W)")],
+    "slot_extra": [(None, "  0x1e: e (R)")],
+    "page_rights": [("  0x4: data (RW)", "  0x4: data (R)")],
+    "page_missing": [("  0x4: data (RW)", None)],
+    "thread_timeout": [("  temp_fault_ep_slot: e (WG, badge: 0x88)", "  temp_fault_ep_slot: e (WG, badge: 0x89)")],
+    "context_budget": [("sc_caller = sc (8 bits, budget: 5000, data: 0, period: 10000)", "sc_caller = sc (8 bits, budget: 4000, data: 0, period: 10000)")],
+    "interrupt_badge": [("  0x0: n (badge: 0x20)", "  0x0: n (badge: 0x21)")],
+}
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_a_dump_shows_what_is_there(dumping, name, tmp_path):
+    """Not what was described: whatever is changed behind the comparison."""
+    system, setting, out = dumping
+    old, new = canonical_text(system.spec).splitlines(), dumped(system, deviate(system, out, name, tmp_path, late=True), setting).splitlines()
+    gone, come = [line for line in old if line not in new], [line for line in new if line not in old]
+    assert gone == [line for line, _ in SHOWN[name] if line is not None] and come == [line for _, line in SHOWN[name] if line is not None]
 
 
 def test_every_deviation_is_tried():
