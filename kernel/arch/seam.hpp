@@ -64,6 +64,7 @@ bool irq_pending();                                         // ISR_EL1: read at 
 Ticks now();
 void set_deadline(Ticks instant);                           // CNTV_CVAL_EL0: an interrupt at or after this instant
 Word timer_frequency();                                     // ticks in a second
+Ticks ten_microseconds();                                   // rounded down
 
 // -- Floating point. Exactly one thread's registers are in a core's unit; a trap hands it over.
 void fpu_enable(bool enable);                               // CPACR_EL1.FPEN: user level may use it, or traps

@@ -3,30 +3,22 @@
 
 #include "core/panic.hpp"
 #include "ipc/ipc.hpp"
-#include "ipc/message.hpp"
 #include "sched/scheduler.hpp"
 
 namespace caprock {
 
 namespace {
 
-void hand_over(Core& core, Notification& notification, Tcb& thread, Badge badge) {
-    set_received(thread, badge, MessageInfo{abi::notification_message_info});
-    clear_register_words(thread.context);
-    lend_from_notification(core, notification, thread);
-}
-
 void wake(Core& core, Notification& notification, Tcb& thread, Badge badge) {
-    hand_over(core, notification, thread, badge);
+    give_word(thread, badge);
+    lend_from_notification(core, notification, thread);
     thread.state = ThreadState::Running;
     resume_with_budget(core, thread);
 }
 
 void take(Core& core, Tcb& thread, Notification& notification) {
-    Badge badge(notification.word);
-    notification.word = 0;
-    notification.state = Notification::State::Idle;
-    hand_over(core, notification, thread, badge);
+    take_word(notification, thread);
+    lend_from_notification(core, notification, thread);
     // A context that was lent may have to wait for its next refill, and the thread with it.
     resume_with_budget(core, thread);
 }
@@ -42,22 +34,15 @@ void remove_waiter(Notification& notification, Tcb& thread) {
 }  // namespace
 
 void signal(Core& core, Notification& notification, Badge badge) {
-    switch (notification.state) {
-        case Notification::State::Waiting: {
-            Tcb& thread = *notification.queue.head;
-            remove_waiter(notification, thread);
-            return wake(core, notification, thread, badge);
-        }
-        case Notification::State::Active: notification.word |= badge.raw; return;
-        case Notification::State::Idle: break;
+    if (signal_nobody(notification, badge)) return;
+    bool queued = notification.state == Notification::State::Waiting;
+    Tcb& thread = queued ? *notification.queue.head : *notification.bound_tcb;
+    if (queued) {
+        remove_waiter(notification, thread);
+    } else {
+        leave_endpoint(thread);
     }
-    Tcb* bound = notification.bound_tcb;
-    if (bound != nullptr && bound->state == ThreadState::BlockedOnReceive) {
-        leave_endpoint(*bound);
-        return wake(core, notification, *bound, badge);
-    }
-    notification.word = badge.raw;
-    notification.state = Notification::State::Active;
+    wake(core, notification, thread, badge);
 }
 
 void wait(Core& core, Tcb& thread, Notification& notification, bool blocking) {

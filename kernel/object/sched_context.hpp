@@ -29,7 +29,7 @@ struct SchedContext {
     Tcb* yield_from = nullptr;              // its YieldTo on this context is not over
     Badge badge;                            // told in timeout faults
     uint16_t refill_max = 0;                // 0: not configured
-    uint16_t head = 0;
+    uint16_t head = 0;                      // of the ring behind the first refill
     uint16_t count = 0;
     CoreId core;
     bool sporadic = false;
@@ -38,12 +38,14 @@ struct SchedContext {
 
     bool configured() const { return refill_max != 0; }
     bool round_robin() const { return period == Ticks(0); }
-    Refill* refills() { return reinterpret_cast<Refill*>(this + 1); }
+    // The first refill, which every switch looks at, has a place of its own; the others are a ring behind it.
+    Refill& first() { return *reinterpret_cast<Refill*>(this + 1); }
     Refill& refill(unsigned i) {
-        unsigned index = head + i;
-        return refills()[index < refill_max ? index : index - refill_max];
+        if (i == 0) return first();
+        unsigned places = refill_max - 1u;
+        unsigned index = head + i - 1;
+        return (&first())[1 + (index < places ? index : index - places)];
     }
-    Refill& first() { return refills()[head]; }
     Refill& last() { return refill(count - 1u); }
 };
 static_assert(sizeof(SchedContext) == abi::sched_context_core_bytes);
@@ -58,7 +60,13 @@ void refill_new(SchedContext& context, unsigned max, Ticks budget, Ticks period,
 // Changes the parameters of a context in use: at most the new budget is usable at once.
 void refill_update(SchedContext& context, unsigned max, Ticks budget, Ticks period, Ticks now);
 // Books `used` ticks as spent and schedules their return.
-void refill_charge(SchedContext& context, Ticks used);
+void refill_charge_sporadic(SchedContext& context, Ticks used);
+inline void refill_charge(SchedContext& context, Ticks used) {
+    context.consumed += used.raw;
+    if (!context.round_robin()) return refill_charge_sporadic(context, used);
+    Ticks& left = context.first().amount;
+    left = used < left ? left - used.raw : Ticks(0);
+}
 // A thread starts to run on the context at `now`: budget that was available earlier is available from now on only.
 void refill_unblock(SchedContext& context, Ticks now);
 [[gnu::always_inline]] inline bool refill_ready(SchedContext& context, Ticks now) { return context.first().time <= now; }
@@ -66,8 +74,6 @@ void refill_unblock(SchedContext& context, Ticks now);
 Micros take_consumed(SchedContext& context);
 // Books the time up to now, if this is the context in use.
 void book_use(Core& core, const SchedContext& context);
-// Enough is left to enter the kernel and do something.
-bool refill_sufficient(SchedContext& context);
 
 // -- YieldTo. The caller stays runnable; when it runs again, or either side goes away, the call ends.
 

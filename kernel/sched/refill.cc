@@ -13,9 +13,11 @@ namespace caprock {
 
 namespace {
 
+// There is more than one.
 Refill pop_first(SchedContext& context) {
     Refill refill = context.first();
-    context.head = static_cast<uint16_t>(context.head + 1 == context.refill_max ? 0 : context.head + 1);
+    context.first() = context.refill(1);
+    context.head = static_cast<uint16_t>(context.head + 2 == context.refill_max ? 0 : context.head + 1);
     context.count = static_cast<uint16_t>(context.count - 1);
     return refill;
 }
@@ -69,17 +71,12 @@ void join_small_first(SchedContext& context) {
 // What a change of refills could break, without a look at all of them.
 void assert_refills(SchedContext& context) {
     if constexpr (debug_build) {
-        assert_that(context.count >= 1 && context.count <= context.refill_max && context.head < context.refill_max, "refill_bounds");
+        assert_that(context.count >= 1 && context.count <= context.refill_max, "refill_bounds");
         assert_that(context.first().amount >= min_budget() && context.last().amount >= min_budget(), "refill_sufficient");
         assert_that(context.unreturned < min_budget(), "refill_sufficient");
         assert_that(context.count > 1 || context.first().amount + context.unreturned.raw == context.budget, "refill_sum");
         assert_that(context.count < 3 || end_of(context.refill(context.count - 2u)) <= context.last().time, "refill_order");
     }
-}
-
-void charge_round_robin(SchedContext& context, Ticks used) {
-    Ticks& left = context.first().amount;
-    left = used < left ? left - used.raw : Ticks(0);
 }
 
 }  // namespace
@@ -112,9 +109,7 @@ void refill_update(SchedContext& context, unsigned max, Ticks budget, Ticks peri
     schedule_return(context, {kept.time + period.raw, rest});
 }
 
-void refill_charge(SchedContext& context, Ticks used) {
-    context.consumed += used.raw;
-    if (context.round_robin()) return charge_round_robin(context, used);
+void refill_charge_sporadic(SchedContext& context, Ticks used) {
     while (used >= context.first().amount) {
         used = used - context.first().amount.raw;
         if (context.count == 1) {
@@ -146,7 +141,5 @@ void refill_unblock(SchedContext& context, Ticks now) {
     }
     assert_refills(context);
 }
-
-bool refill_sufficient(SchedContext& context) { return context.first().amount >= min_budget(); }
 
 }  // namespace caprock

@@ -17,7 +17,9 @@ Ticks later(Ticks a, Ticks b) { return a < b ? b : a; }
 
 [[gnu::always_inline]] inline bool usable(SchedContext& context, Ticks now) { return refill_ready(context, now) && refill_sufficient(context); }
 
-ReadyQueues& queues_of(Core& core, const Tcb& thread) { return core.queues[thread.domain.raw]; }
+ReadyQueues& queues_of(Core& core, const Tcb& thread) {
+    return thread.domain == core.domain ? *core.ready : core.queues[thread.domain.raw];
+}
 
 void set_present(ReadyQueues& ready, Prio priority) {
     ready.present[priority.raw / 64] |= Word{1} << (priority.raw % 64);
@@ -45,14 +47,50 @@ void end_budget(Core& core, Tcb& thread) {
     }
 }
 
-// After booking: the thread on the current context may run on only with usable budget.
-void check_budget(Core& core) {
-    SchedContext* context = core.current_sched_context;
-    if (context == nullptr || !context->configured() || usable(*context, core.charged_until)) return;
-    Tcb* thread = context->tcb;
+[[gnu::noinline]] void budget_is_over(Core& core, const SchedContext& context) {
+    Tcb* thread = context.tcb;
     if (thread == nullptr || !schedulable(*thread)) return;
     dequeue(core, *thread);
     end_budget(core, *thread);
+}
+
+// After booking: the thread on the current context may run on only with usable budget.
+[[gnu::always_inline]] inline void check_budget(Core& core) {
+    SchedContext* context = core.current_sched_context;
+    if (context != nullptr && !usable(*context, core.charged_until)) budget_is_over(core, *context);
+}
+
+[[gnu::always_inline]] inline void book(Core& core, Ticks now) {
+    SchedContext* context = core.current_sched_context;
+    assert_that(context == nullptr || context->configured(), "current_configured");
+    if (context != nullptr) refill_charge(*context, Ticks(now - core.charged_until));
+    core.charged_until = now;
+}
+
+// The thread can run: unless it has its place it becomes the candidate, or goes into the ready queues.
+[[gnu::always_inline]] inline void place(Core& core, Tcb& thread) {
+    if (&thread == core.current || &thread == core.candidate || thread.ready.linked()) return;
+    if (thread.domain != core.domain) return enqueue_back(core, thread);
+    if (core.candidate == nullptr && !core.reschedule) {
+        core.candidate = &thread;
+        return;
+    }
+    if (core.candidate != nullptr) enqueue_back(core, *core.candidate);
+    core.candidate = nullptr;
+    core.reschedule = true;
+    enqueue_back(core, thread);
+}
+
+// A thread wakes up on a context that is not in use: is there budget?
+[[gnu::always_inline]] inline bool make_usable(SchedContext& context) {
+    if (context.round_robin()) {
+        // A turn that is as good as over is a new one.
+        if (!refill_sufficient(context)) context.first().amount = context.budget;
+        return true;
+    }
+    Ticks now = arch::now();
+    if (context.sporadic) refill_unblock(context, now);
+    return usable(context, now);
 }
 
 void release_due_threads(Core& core) {
@@ -61,7 +99,7 @@ void release_due_threads(Core& core) {
         if (thread == nullptr || !refill_ready(*thread->sched_context, core.charged_until)) return;
         core.release.remove(*thread);
         core.last_release = core.charged_until;
-        possible_switch(core, *thread);
+        place(core, *thread);
     }
 }
 
@@ -76,9 +114,9 @@ void set_next_deadline(Core& core) {
     arch::set_deadline(deadline);
 }
 
-void switch_context(Core& core, SchedContext* context) {
-    core.current_sched_context = context;
-    if (context != nullptr && !context->sporadic) refill_unblock(*context, core.charged_until);
+void switch_context(Core& core, SchedContext& context) {
+    core.current_sched_context = &context;
+    if (!context.round_robin() && !context.sporadic) refill_unblock(context, core.charged_until);
 }
 
 void set_fpu(Core& core, bool open) {
@@ -162,11 +200,11 @@ Tcb* take_highest(Core& core) {
 void choose(Core& core) {
     Tcb* next = take_next(core);
     if (next == nullptr) {
-        switch_context(core, nullptr);
+        core.current_sched_context = nullptr;
         if (core.current_context != &core.idle) switch_to_idle(core);
         return;
     }
-    if (next->sched_context != core.current_sched_context) switch_context(core, next->sched_context);
+    if (next->sched_context != core.current_sched_context) switch_context(core, *next->sched_context);
     switch_thread(core, *next);
 }
 
@@ -217,28 +255,9 @@ void enqueue_front(Core& core, Tcb& thread) {
     set_present(ready, thread.priority);
 }
 
-void possible_switch(Core& core, Tcb& thread) {
-    if (&thread == core.current || &thread == core.candidate || thread.ready.linked() || !schedulable(thread)) return;
-    if (thread.domain != core.domain) return enqueue_back(core, thread);
-    if (core.candidate == nullptr && !core.reschedule) {
-        core.candidate = &thread;
-        return;
-    }
-    if (core.candidate != nullptr) enqueue_back(core, *core.candidate);
-    core.candidate = nullptr;
-    core.reschedule = true;
-    enqueue_back(core, thread);
-}
-
 void resume_with_budget(Core& core, Tcb& thread) {
     if (!schedulable(thread)) return;
-    SchedContext& context = *thread.sched_context;
-    if (&context == core.current_sched_context) return possible_switch(core, thread);
-    Ticks now = arch::now();
-    if (context.sporadic) refill_unblock(context, now);
-    // A turn that is as good as over when its thread wakes up is a new one.
-    if (context.round_robin() && !refill_sufficient(context)) context.first().amount = context.budget;
-    if (usable(context, now)) return possible_switch(core, thread);
+    if (thread.sched_context == core.current_sched_context || make_usable(*thread.sched_context)) return place(core, thread);
     dequeue(core, thread);
     postpone(core, thread);
 }
@@ -256,11 +275,7 @@ void postpone(Core& core, Tcb& thread) {
     core.reschedule = true;
 }
 
-void charge(Core& core, Ticks now) {
-    SchedContext* context = core.current_sched_context;
-    if (context != nullptr && context->configured()) refill_charge(*context, Ticks(now - core.charged_until));
-    core.charged_until = now;
-}
+void charge(Core& core, Ticks now) { book(core, now); }
 
 void handle_timer(Core& core) {
     charge(core, arch::now());
@@ -294,7 +309,7 @@ void schedule(Core& core) {
     if (switch_within_context(core)) return assert_choice(core);
     bool unchanged = core.candidate == nullptr && !core.reschedule && current_runs(core);
     if (unchanged && core.current->sched_context == core.current_sched_context) return;
-    charge(core, arch::now());
+    book(core, arch::now());
     check_budget(core);
     if (core.charged_until >= core.domain_end) next_domain(core);
     choose(core);

@@ -10,8 +10,6 @@ namespace caprock {
 // Could run, as far as its state and its scheduling context go.
 bool schedulable(const Tcb& thread);
 
-// The thread became schedulable: remember it as the candidate, or put it into the ready queues.
-void possible_switch(Core& core, Tcb& thread);
 // The thread may have become schedulable with a context whose budget is not looked at yet: candidate if there is budget, else release queue.
 void resume_with_budget(Core& core, Tcb& thread);
 // The same at the end of a message, whose receiver mostly goes on with what the sender had left.
@@ -59,7 +57,10 @@ void reload_address_space(Core& core);
 inline constexpr Word micros_in_second = 1'000'000;
 // The smallest budget, and the least rest of one that is worth running on. Both forms round alike, so that no budget that is allowed is less.
 inline constexpr Micros min_budget_us{10};
-inline Ticks min_budget() { return Ticks(arch::timer_frequency() / (micros_in_second / min_budget_us.raw)); }
+inline Ticks min_budget() { return arch::ten_microseconds(); }
+static_assert(min_budget_us.raw == 10);
+// Enough is left to enter the kernel and do something.
+inline bool refill_sufficient(SchedContext& context) { return context.first().amount >= min_budget(); }
 // Durations that user level gives in microseconds: budgets round down, deadlines and periods up. The caller has checked timeout_max_us.
 Ticks ticks_down(Micros time);
 Ticks ticks_up(Micros time);

@@ -29,21 +29,13 @@ using abi::Syscall;
     cap_fault(core, thread, address, lookup_fault(thread, address), receiving);
 }
 
-// The occupied slot that `address` names, or null after a fault.
-[[gnu::always_inline]] inline Slot* find_cap(Core& core, Tcb& thread, CPtr address, bool receiving) {
-    Slot* slot = find_slot_quickly(thread, address);
-    if (slot != nullptr && !slot->empty()) return slot;
-    missing_cap(core, thread, address, receiving);
-    return nullptr;
-}
-
 // -- Sending
 
 struct SendPhase {
     uint32_t options;   // of SendOptions
     bool answers;       // the system call ends with this phase and returns its result
 
-    bool blocking() const { return (options & SendOptions::blocking) != 0; }
+    constexpr bool blocking() const { return (options & SendOptions::blocking) != 0; }
 };
 
 constexpr uint32_t call_options = SendOptions::blocking | SendOptions::call | SendOptions::donate;
@@ -162,15 +154,22 @@ constexpr unsigned result_registers = reg::word(register_words - 1) + 1;   // x0
 }
 
 // Preempted: the system call executes again, from this phase.
-[[gnu::noinline]] Progress send(Core& core, Tcb& thread, CPtr address, const SendPhase& phase) {
-    Slot* slot = phase.blocking() ? find_cap(core, thread, address, false) : find_slot(thread, address);
+template <SendPhase phase>
+Progress send(Core& core, Tcb& thread, Slot* slot) {
     if (slot != nullptr && !slot->empty()) return send_through(core, thread, *slot, phase);
-    if (!phase.blocking() && phase.answers) set_done(thread);
+    if (phase.blocking()) {
+        missing_cap(core, thread, CPtr(thread.context.x[reg::cap]), false);
+    } else if (phase.answers) {
+        set_done(thread);
+    }
     return Progress::Complete;
 }
 
 // Nothing follows that a preemption would have to skip.
-void send_only(Core& core, Tcb& thread, CPtr address, const SendPhase& phase) { static_cast<void>(send(core, thread, address, phase)); }
+template <SendPhase phase>
+void send_only(Core& core, Tcb& thread, Slot* slot) {
+    static_cast<void>(send<phase>(core, thread, slot));
+}
 
 // -- Receiving
 
@@ -185,8 +184,11 @@ struct ReceivePhase {
     reply = phase.reply;
     if (!phase.with_reply || reply != nullptr) return true;
     CPtr address(thread.context.x[reg::reply]);
-    Slot* slot = find_cap(core, thread, address, true);
-    if (slot == nullptr) return false;
+    Slot* slot = find_slot_quickly(thread, address);
+    if (slot == nullptr || slot->empty()) {
+        missing_cap(core, thread, address, true);
+        return false;
+    }
     if (!slot->cap.is(CapType::Reply)) {
         cap_fault(core, thread, address, LookupFault::of(abi::LookupFailure::MissingCapability), true);
         return false;
@@ -197,10 +199,9 @@ struct ReceivePhase {
 
 bool requires_donation(const Tcb& thread) { return (thread.context.x[reg::number] & abi::syscall_flag_require_donation) != 0; }
 
-void receive(Core& core, Tcb& thread, ReceivePhase phase) {
+void receive(Core& core, Tcb& thread, Slot* slot, ReceivePhase phase) {
     CPtr address(thread.context.x[reg::cap]);
-    Slot* slot = find_cap(core, thread, address, true);
-    if (slot == nullptr) return;
+    if (slot == nullptr || slot->empty()) return missing_cap(core, thread, address, true);
     if (slot->cap.is(CapType::Endpoint) && as<EndpointCap>(slot->cap).can_receive()) {
         Word flags = thread.context.x[reg::number] & ReceiveOptions::require_donation;
         Reply* reply;
@@ -217,6 +218,9 @@ void receive(Core& core, Tcb& thread, ReceivePhase phase) {
     cap_fault(core, thread, address, LookupFault::of(abi::LookupFailure::MissingCapability), true);
 }
 
+// What x0 names, or null.
+Slot* first_slot(const Tcb& thread) { return find_slot_quickly(thread, CPtr(thread.context.x[reg::cap])); }
+
 // From here on the system call is the plain receive: should it execute again, its send phase does not.
 void become_receive(Tcb& thread, Syscall alone) {
     Word& number = thread.context.x[reg::number];
@@ -226,7 +230,7 @@ void become_receive(Tcb& thread, Syscall alone) {
 void receive_after_send(Core& core, Tcb& thread, Syscall alone, const ReceivePhase& phase) {
     become_receive(thread, alone);
     bool yields = thread.yielding_to != nullptr;
-    if (thread.state == ThreadState::Running && !yields) return receive(core, thread, phase);
+    if (thread.state == ThreadState::Running && !yields) return receive(core, thread, first_slot(thread), phase);
     // The first phase stopped the thread itself, or lets another one run first: the receive is what it continues with.
     if (yields) forget_yield(core, thread);
     restart_syscall(thread);
@@ -277,7 +281,7 @@ void reply_recv(Core& core, Tcb& thread) {
     }
     Reply* reply = answer(core, thread);
     become_receive(thread, Syscall::Recv);
-    receive(core, thread, {.blocking = true, .with_reply = true, .reply = reply});
+    receive(core, thread, first_slot(thread), {.blocking = true, .with_reply = true, .reply = reply});
 }
 
 void send_receive(Core& core, Tcb& thread, CPtr destination, bool with_reply) {
@@ -285,7 +289,7 @@ void send_receive(Core& core, Tcb& thread, CPtr destination, bool with_reply) {
         const Reply* reply = with_reply ? named_reply(thread) : nullptr;
         if (refuse_first(core, thread, reply, send_donates(thread)) == Progress::Preempted) return;
     }
-    if (send(core, thread, destination, first_phase) == Progress::Preempted) return;
+    if (send<first_phase>(core, thread, find_slot_quickly(thread, destination)) == Progress::Preempted) return;
     receive_after_send(core, thread, with_reply ? Syscall::Recv : Syscall::Wait, {.blocking = true, .with_reply = with_reply});
 }
 
@@ -300,19 +304,18 @@ static_assert(abi::syscall_number_mask == UINT8_MAX);
 
 Syscall number_of(const Tcb& thread) { return static_cast<Syscall>(static_cast<uint8_t>(thread.context.x[reg::number])); }
 
-void perform(Core& core, Tcb& thread) {
-    Context& context = thread.context;
-    CPtr cap(context.x[reg::cap]);
-    CPtr destination(context.x[reg::destination]);
+// `slot` is what x0 names, or null.
+void perform(Core& core, Tcb& thread, Slot* slot) {
+    CPtr destination(thread.context.x[reg::destination]);
     switch (number_of(thread)) {
-        case Syscall::Call: return send_only(core, thread, cap, call_phase);
+        case Syscall::Call: return send_only<call_phase>(core, thread, slot);
         case Syscall::ReplyRecv: return reply_recv(core, thread);
-        case Syscall::Send: return send_only(core, thread, cap, send_phase);
-        case Syscall::NBSend: return send_only(core, thread, cap, nb_send_phase);
-        case Syscall::Recv: return receive(core, thread, {.blocking = true, .with_reply = true});
-        case Syscall::NBRecv: return receive(core, thread, {.blocking = false, .with_reply = true});
-        case Syscall::Wait: return receive(core, thread, {.blocking = true, .with_reply = false});
-        case Syscall::NBWait: return receive(core, thread, {.blocking = false, .with_reply = false});
+        case Syscall::Send: return send_only<send_phase>(core, thread, slot);
+        case Syscall::NBSend: return send_only<nb_send_phase>(core, thread, slot);
+        case Syscall::Recv: return receive(core, thread, slot, {.blocking = true, .with_reply = true});
+        case Syscall::NBRecv: return receive(core, thread, slot, {.blocking = false, .with_reply = true});
+        case Syscall::Wait: return receive(core, thread, slot, {.blocking = true, .with_reply = false});
+        case Syscall::NBWait: return receive(core, thread, slot, {.blocking = false, .with_reply = false});
         case Syscall::NBSendRecv: return send_receive(core, thread, destination, true);
         case Syscall::NBSendWait: return send_receive(core, thread, destination, false);
         case Syscall::Yield: return yield(core);
@@ -320,24 +323,57 @@ void perform(Core& core, Tcb& thread) {
     }
 }
 
+[[gnu::noinline]] void perform_and_schedule(Core& core, Tcb& thread, Slot* slot) {
+    perform(core, thread, slot);
+    schedule(core);
+}
+
+[[gnu::noinline]] void find_and_perform(Core& core, Tcb& thread) {
+    perform_and_schedule(core, thread, find_slot(thread, CPtr(thread.context.x[reg::cap])));
+}
+
+// -- System calls after which the thread just goes on: there is nothing to schedule.
+
+bool one_of(Syscall number, Word set) { return (Word{1} << static_cast<unsigned>(number) & set) != 0; }
+template <class... Numbers>
+constexpr Word set_of(Numbers... numbers) { return ((Word{1} << static_cast<unsigned>(numbers)) | ...); }
+
+constexpr Word sends = set_of(Syscall::Call, Syscall::Send, Syscall::NBSend);
+constexpr Word receives = set_of(Syscall::Recv, Syscall::NBRecv, Syscall::Wait, Syscall::NBWait);
+
+// A signal that wakes nobody, a word that is there to be taken, a message to nobody. False: nothing has happened.
+[[gnu::always_inline]] inline bool ends_at_once(Tcb& thread, Syscall number, const Cap& any) {
+    if (any.is_null()) {
+        if (number != Syscall::NBSend) return false;
+        set_done(thread);
+        return true;
+    }
+    if (!any.is(CapType::Notification)) return false;
+    const NotificationCap& cap = as<NotificationCap>(any);
+    Notification& notification = cap.as_object<Notification>();
+    if (one_of(number, sends)) {
+        if (!cap.can_send() || !signal_nobody(notification, cap.badge())) return false;
+        set_done(thread);
+        return true;
+    }
+    if (notification.state != Notification::State::Active || !one_of(number, receives) || !cap.can_receive()) return false;
+    if (notification.bound_tcb != nullptr && notification.bound_tcb != &thread) return false;
+    take_word(notification, thread);
+    return true;
+}
+
 }  // namespace
 }  // namespace caprock
 
 using namespace caprock;
-
-namespace {
-
-[[gnu::noinline]] void perform_and_schedule(Core& core) {
-    perform(core, *core.current);
-    schedule(core);
-}
-
-}  // namespace
 
 extern "C" void handle_syscall(Core& core) {
     Tcb& thread = *core.current;
     Syscall number = number_of(thread);
     if (number == Syscall::Call && fast_call(core, thread)) return;
     if (number == Syscall::ReplyRecv && fast_reply_recv(core, thread)) return;
-    perform_and_schedule(core);
+    CPtr address(thread.context.x[reg::cap]);
+    if (number > Syscall::NBWait || !is_flat(thread, address)) return find_and_perform(core, thread);
+    Slot& slot = slot_in_flat(thread, address);
+    if (!ends_at_once(thread, number, slot.cap)) perform_and_schedule(core, thread, &slot);
 }

@@ -179,7 +179,7 @@ private:
 };
 
 // Moves that can be made in most states.
-constexpr uint64_t fewest_moves = 16;
+constexpr uint64_t fewest_moves = 10;
 
 class Search {
 public:

@@ -9,15 +9,19 @@
 namespace caprock::arch {
 namespace {
 Word frequency = 0;
+Ticks ten_microseconds_ticks;
 }
 
 void timer_initialise(const abi::BootInfo& info) {
     if (info.timer_frequency == 0)
         panic("the counter's frequency is unknown (give clock-frequency in the device tree's timer node)");
     frequency = info.timer_frequency;
+    ten_microseconds_ticks = Ticks(frequency / 100'000);
     irq_unmask(timer_irq());
 }
 
 Word timer_frequency() { return frequency; }
+
+Ticks ten_microseconds() { return ten_microseconds_ticks; }
 
 }  // namespace caprock::arch

@@ -151,6 +151,7 @@ bool irq_pending() {
 Ticks now() { return Ticks(hardware.time += hardware.ticks_per_read); }
 void set_deadline(Ticks instant) { hardware.deadline = instant.raw; }
 Word timer_frequency() { return hardware.frequency; }
+Ticks ten_microseconds() { return Ticks(hardware.frequency / 100'000); }
 
 void fpu_enable(bool enable) { hardware.fpu_enabled = enable; }
 void fpu_save(FpuContext& context) { context.v[0] = hardware.fpu_register; }

@@ -473,7 +473,7 @@ private:
     }
 
     void check_refills(SchedContext& context) {
-        require(context.count >= 1 && context.count <= context.refill_max && context.head < context.refill_max, "refill_bounds",
+        require(context.count >= 1 && context.count <= context.refill_max && (context.head == 0 || context.head + 1 < context.refill_max), "refill_bounds",
                 "a ring of refills is out of bounds", &context);
         if (context.round_robin()) {
             require(context.count == 1 && context.first().amount <= context.budget, "refill_sum", "a round robin is more than its budget",
