@@ -22,7 +22,8 @@ SPECIFICATION = ("Prelude", "Api", "Objects", "Capabilities", "Schedule", "Messa
                  "WellFormed")
 GENERATED = ("Api", "Dispatch")
 EXTRACTION = "Extract"
-PROOFS = ("Claims", "TableFacts", "TreeProofs", "StepProofs", "QueueProofs", "RefillProofs", "ErrorProofs", "OriginProofs", "Witness")
+PROOFS = ("Claims", "LoopProofs", "TableFacts", "TreeProofs", "StepProofs", "QueueProofs", "RefillProofs", "ErrorProofs", "OriginProofs", "LiveProofs",
+          "Witness")
 ORACLE = ("number.ml", "oracle_core.mli", "oracle_core.ml", "names.ml", "text.ml", "differences.ml", "digest.ml", "oracle.ml")
 TOOLS = {"coqc": "coq", "ocamlopt": "ocaml"}
 ZARITH = "zarith.cmxa"

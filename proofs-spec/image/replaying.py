@@ -82,10 +82,10 @@ def hooks(kernel: Path) -> str:
 
 
 def replay(setting: machines.Setting, image: Path, payload: Path, oracle: str, timeout: float, trace: Path | None = None,
-           words: tuple[str, ...] = ()) -> tuple[machines.Outcome, int, str]:
+           words: tuple[str, ...] = (), more: tuple[str, ...] = ()) -> tuple[machines.Outcome, int, str]:
     """Runs a payload and replays it: how the machine ended, the replayer's status (0: nothing differed, 1: something did) and what it printed.
 
-    `words` are for the program, in the device tree."""
+    `words` are for the program, in the device tree; `more` are further arguments for QEMU."""
     setting = setting.checked()
     board = BOARDS[setting.machine, setting.gic]
     with tempfile.TemporaryDirectory(prefix="caprock-") as scratch:
@@ -102,7 +102,7 @@ def replay(setting: machines.Setting, image: Path, payload: Path, oracle: str, t
         command += ["--trace", trace] if trace else []
         plugin = f"file={BUILD / 'proofs-spec/image/caprock-image.so'},records={records},answers={answers},hooks={hooks(BUILD / 'kernel/kernel.elf')}"
         extra = ["-plugin", plugin, "-object", f"memory-backend-file,id=shared,size={size},mem-path={memory},share=on", "-machine",
-                 "memory-backend=shared", "-cpu", f"cortex-a72,cntfrq={FREQUENCY}", *(("-append", " ".join(words)) if words else ())]
+                 "memory-backend=shared", "-cpu", f"cortex-a72,cntfrq={FREQUENCY}", *(("-append", " ".join(words)) if words else ()), *more]
         with tempfile.TemporaryFile("w+", encoding="utf-8") as output, _running([str(word) for word in command], output) as replayer:
             outcome = machines.run(setting, timeout=timeout, image=image, payload=payload, deterministic=True, output=None, extra=tuple(extra))
             try:

@@ -46,7 +46,7 @@ Definition nothing_yet (m : Machine) : State := {|
   machine := m; objects := empty; slots := empty; references := empty; interrupts := empty; pools := empty;
   schedule := table_of [(0, {| turn_domain := 0; turn_length := endless |})]; schedule_start := 0; schedule_index := 0;
   current_domain := 0; turn_end := None; ready := []; sleeping := []; current := None; current_context := None; charged_until := 0; now := 0;
-  memory := empty; allowance := None; choices := nothing_chosen; effects := [] |}.
+  memory := empty; allowance := 0; choices := nothing_chosen; effects := [] |}.
 
 (** A capability that is derived from none. *)
 Definition insert_root (slot : N) (c : Capability) (st : State) : State :=

@@ -79,18 +79,24 @@ Definition nowhere : N := 0x200000000000000.
 Definition exchange_capabilities (a b : N) (st : State) : State :=
   st >> move_capability a nowhere >> move_capability b a >> move_capability nowhere b.
 
+(** A capability is made of another only when it refers to no object, or to the same as that, and as the same type. *)
+Definition refers_alike (c made : Capability) : bool :=
+  match object_of made with
+  | Some o => is_number (object_of c) o && (CapType.number (cap_type made) =? CapType.number (cap_type c))
+  | None => true
+  end.
+
 (** A capability is replaced by one in the same place. *)
+Definition replace_capability (slot : N) (e : Entry) (c : Capability) (st : State) : State :=
+  discount_reference (capability e) st >> put_entry slot (e <| capability := c |>) >> count_reference c.
 Definition change_capability (slot : N) (c : Capability) (st : State) : State :=
   match slots st !! slot with
-  | Some e =>
-      discount_reference (capability e) st
-        >> put_entry slot (e <| capability := c |>)
-        >> count_reference c
+  | Some e => if refers_alike (capability e) c then replace_capability slot e c st else emit Stuck st
   | None => emit Stuck st
   end.
 
-Definition has_children (slot : N) (st : State) : bool :=
-  match slots st !! slot with Some e => match children e with [] => false | _ => true end | None => false end.
+Definition children_of (slot : N) (st : State) : list N := match slots st !! slot with Some e => children e | None => [] end.
+Definition has_children (slot : N) (st : State) : bool := match children_of slot st with [] => false | _ => true end.
 
 (** ** Derivation *)
 
@@ -144,12 +150,21 @@ Definition derived (c : Capability) : Capability :=
 Definition insert_derived (slot source : N) (is_original : bool) (c : Capability) (st : State) : State :=
   match slots st !! source with
   | Some e =>
-      match capability e with
-      | UntypedCap base bits device _ =>
-          change_capability source (UntypedCap base bits device (N.shiftl 1 bits)) st >> insert_child slot source true c
-      | _ => if original e then insert_child slot source is_original c st else insert_sibling slot source is_original c st
-      end
+      if is_zombie c || negb (refers_alike (capability e) c) then emit Stuck st
+      else
+        match capability e with
+        | UntypedCap base bits device _ =>
+            change_capability source (UntypedCap base bits device (N.shiftl 1 bits)) st >> insert_child slot source true c
+        | _ => if original e then insert_child slot source is_original c st else insert_sibling slot source is_original c st
+        end
   | None => emit Stuck st
+  end.
+
+(** A new object, where none is, and the first capability to it; what is no object has the capability only. *)
+Definition put_new (o : N) (object : option Object) (slot parent : N) (c : Capability) (st : State) : State :=
+  match object with
+  | Some x => if is_some (objects st !! o) then emit Stuck st else put_object o x st >> insert_child slot parent true c
+  | None => insert_child slot parent true c st
   end.
 
 (** ** Addresses *)

@@ -69,10 +69,9 @@ Definition new_object (type : ObjectType.t) (n : N) : option Object :=
 (** One object at an address, its capability in a slot. Memory is cleared; untypeds are not, as they will be when they are
     retyped. *)
 Definition make_object (type : ObjectType.t) (at_ n : N) (device : bool) (slot untyped_slot : N) (st : State) : State :=
-  let st := match new_object type n with Some o => put_object at_ o st | None => st end in
   let st := if needs_memory type || (is_frame type && negb device)
             then emit (ClearMemory at_ (N.shiftl 1 (object_bits type n)) (is_frame type)) st else st in
-  insert_child slot untyped_slot true (new_capability type at_ n device) st.
+  put_new at_ (new_object type n) slot untyped_slot (new_capability type at_ n device) st.
 
 (** The objects that are left to make, one per unit. The preemption point is before each object, while its memory is cleared; there the
     caller's message is changed to name the rest. *)
@@ -85,7 +84,7 @@ Fixpoint make_objects (count : nat) (type : ObjectType.t) (at_ n : N) (device : 
       else
         let next := at_ + N.shiftl 1 (object_bits type n) in
         let st := change_capability untyped_slot (UntypedCap base bits device (next - base)) st in
-        let st := make_object type at_ n device slot untyped_slot st >> count_unit in
+        let st := make_object type at_ n device slot untyped_slot st >> allow (allowance st - 1) in
         make_objects rest type next n device (slot + slot_bytes) (offset + 1) base bits untyped_slot t st
   end.
 
@@ -175,7 +174,6 @@ Definition cnode_mint (dest_index dest_depth src_index src_depth rights badge : 
     Invocation -> State -> Decision :=
   derive_into dest_index dest_depth src_index src_depth rights src_root (with_badge badge) (gives_badge badge).
 
-Definition is_zombie (c : Capability) : bool := match c with ZombieCap _ => true | _ => false end.
 Definition move_into (dest_index dest_depth src_index src_depth : N) (src_root : Argument)
     (make : Capability -> option Capability) (call : Invocation) (st : State) : Decision :=
   dest <- empty_slot_in (Some (invoked call)) dest_index dest_depth st;

@@ -27,6 +27,15 @@ Inductive reachable (p : BootPlan) : State -> Prop :=
     what Coq checks of every function; the claim says no more. *)
 Definition step_is_a_function : Prop := forall st e, exists! next, one_step st e = next.
 
+(** ** T0: loops finish
+
+    The specification has two loops whose turns are not counted by a list or a number that is there before: charging takes a turn for each refill that
+    is used up, work in units takes one for each unit. Both finish within the turns that they are given, whatever the state. *)
+Definition loops_finish : Prop :=
+  (forall smallest c used, exists charged, repeat_after used (charge_step smallest) (c, used) = Finished charged)
+  /\ forall A remains (work : A -> State -> A * State) a st,
+       exists progress, repeat_after (allowance st) (unit_turn remains work) (a, allowance st, st) = Finished progress.
+
 (** ** T0: an error changes nothing
 
     A thread with other registers, and a state in which one thread has other registers and the clock has moved on. *)
@@ -85,6 +94,25 @@ Definition counts_are_right (st : State) : Prop :=
 
 Definition indices_are_right (st : State) : Prop := tree_is_right st /\ counts_are_right st.
 Definition indices_hold : Prop := forall p st, reachable p st -> indices_are_right st.
+
+(** ** S1: no capability dangles
+
+    What a capability refers to is there, and of the capability's kind; and the zombie of a container is the only capability to it. This holds
+    when the root task's five objects are five. *)
+Definition fits_object (c : Capability) (x : Object) : Prop :=
+  match c, x with
+  | EndpointCap _ _ _, EndpointObject _ | NotificationCap _ _ _, NotificationObject _ | ReplyCap _ _, ReplyObject _
+  | CNodeCap _ _ _ _, CNodeObject _ | TCBCap _, ThreadObject _ | SchedContextCap _ _, SchedContextObject _ | VSpaceCap _ _, VSpaceObject _
+  | PageTableCap _ _, PageTableObject _ | ASIDPoolCap _, ASIDPoolObject _ | ZombieCap _, CNodeObject _ | ZombieCap _, ThreadObject _ => True
+  | _, _ => False
+  end.
+Record capabilities_live (st : State) : Prop := {
+  none_dangles : forall slot c o, capability_at slot st = Some c -> object_of c = Some o -> exists x, objects st !! o = Some x /\ fits_object c x;
+  zombies_are_alone :
+    forall slot slot' c o, capability_at slot st = Some (ZombieCap o) -> capability_at slot' st = Some c -> object_of c = Some o -> slot' = slot
+}.
+Definition roots_are_apart (p : BootPlan) : Prop := NoDup [root_thread p; root_cnode p; root_vspace p; root_pool p; root_context p].
+Definition no_capability_dangles : Prop := forall p st, roots_are_apart p -> reachable p st -> capabilities_live st.
 
 (** ** T6a: refills sum to the budget
 

@@ -9,30 +9,36 @@ Open Scope N_scope.
 (** ** Units of work
 
     Preemptible work is done in units. Before each of them is a preemption point. An event says how many units are done before the
-    operation is preempted, if one more is left then, or that it is not preempted at all. *)
+    operation is preempted, if one more is left then; the state has how many of these are left. *)
 Inductive Progress := Done (st : State) | Preempted (st : State).
 Definition state_of (p : Progress) : State := match p with Done st | Preempted st => st end.
 Definition and_then (p : Progress) (f : State -> Progress) : Progress :=
   match p with Done st => f st | Preempted st => Preempted st end.
-Definition count_unit (st : State) : State :=
-  match allowance st with Some n => st <| allowance := Some (n - 1) |> | None => st end.
-Definition must_stop (st : State) : bool := is_number (allowance st) 0.
+Definition allow (units : N) (st : State) : State := st <| allowance := units |>.
+Definition must_stop (st : State) : bool := allowance st =? 0.
 
 (** Does units of work as long as [remains] says that there is one more, or until the step is preempted. *)
-Definition unit_turn {A} (remains : A -> State -> bool) (work : A -> State -> A * State) (x : A * Progress) : Turn_of_loop (A * Progress) :=
-  let '(a, p) := x in
-  let st := state_of p in
-  if negb (remains a st) then Finished (a, Done st)
-  else if must_stop st then Finished (a, Preempted st)
-  else let '(a, st) := work a st in Again (a, Done (count_unit st)).
+Definition unit_turn {A} (remains : A -> State -> bool) (work : A -> State -> A * State) (x : A * N * State) : Turn_of_loop (A * N * State) Progress :=
+  let '(a, units, st) := x in
+  if negb (remains a st) then Finished (Done (allow units st))
+  else if units =? 0 then Finished (Preempted (allow 0 st))
+  else let (a, st) := work a st in Again (a, units - 1, st).
 Definition in_units {A} (remains : A -> State -> bool) (work : A -> State -> A * State) (a : A) (st : State) : Progress :=
-  match repeat_until (unit_turn remains work) (a, Done st) with
-  | Finished (_, p) => p
-  | Again (_, p) => Preempted (emit Stuck (state_of p))
-  end.
+  match repeat_after (allowance st) (unit_turn remains work) (a, allowance st, st) with Finished p => p | Again (_, _, st) => Preempted st end.
 
-(** ** The ends of objects *)
+(** ** The ends of objects
+
+    A capability leaves its slot for good, and with the last one of an object the object. A zombie is the last one of its container. *)
 Definition remove_object (o : N) (st : State) : State := st <| objects := remove o (objects st) |>.
+Definition discard (slot : N) (st : State) : State :=
+  match capability_at slot st with
+  | Some c =>
+      match object_of c, is_zombie c || is_last c st with
+      | Some o, true => remove_capability slot st >> remove_object o
+      | _, _ => remove_capability slot st
+      end
+  | None => st
+  end.
 
 Definition unbind_notification (t n : N) (st : State) : State :=
   change_thread t (fun x => x <| bound_notification := None |>) st
@@ -81,18 +87,17 @@ Definition end_interrupt (irq : N) (st : State) : State :=
   | None => st
   end.
 
-(** What goes with a capability that is no CNode's or thread's: with each capability of a frame its mapping, with the last one of
-    an object the object. *)
+(** What ends with a capability that is no CNode's or thread's: with each capability of a frame its mapping, with the last one of
+    an object what the object does. *)
 Definition let_go (c : Capability) (st : State) : State :=
   match c, is_last c st with
   | FrameCap base bits _ _ place, _ => unmap_frame base bits place st
-  | EndpointCap o _ _, true => remove_object o st
-  | NotificationCap o _ _, true => end_notification o st >> remove_object o
-  | ReplyCap o _, true => free_reply o st >> remove_object o
-  | SchedContextCap o _, true => end_context o st >> remove_object o
-  | VSpaceCap o asid, true => release_asid o asid st >> remove_object o
-  | PageTableCap o place, true => unmap_table o place st >> remove_object o
-  | ASIDPoolCap o, true => release_pool o st >> remove_object o
+  | NotificationCap o _ _, true => end_notification o st
+  | ReplyCap o _, true => free_reply o st
+  | SchedContextCap o _, true => end_context o st
+  | VSpaceCap o asid, true => release_asid o asid st
+  | PageTableCap o place, true => unmap_table o place st
+  | ASIDPoolCap o, true => release_pool o st
   | IRQHandlerCap irq, true => end_interrupt irq st
   | _, _ => st
   end.
@@ -117,10 +122,19 @@ Definition last_occupied (container : N) (st : State) : option (N * Capability) 
   end.
 
 (** The last capability to a container becomes a zombie. *)
-Definition become_zombie (slot : N) (c : Capability) (o : N) (st : State) : State :=
+Definition make_zombie (slot : N) (st : State) : State :=
+  match slots st !! slot with
+  | Some e =>
+      match container_of (capability e) st with
+      | Some o => replace_capability slot e (ZombieCap o) st
+      | None => emit Stuck st
+      end
+  | None => emit Stuck st
+  end.
+Definition become_zombie (slot : N) (c : Capability) (st : State) : State :=
   match c with
-  | TCBCap t => end_thread t st >> change_capability slot (ZombieCap o)
-  | CNodeCap _ _ _ _ => change_capability slot (ZombieCap o) st
+  | TCBCap t => end_thread t st >> make_zombie slot
+  | CNodeCap _ _ _ _ => make_zombie slot st
   | _ => st
   end.
 
@@ -137,10 +151,10 @@ Definition rotate_zombies (anchor s inner : N) (st : State) : State :=
   move_capability anchor first st >> move_capability nowhere anchor.
 Definition meet_inner (anchor s outer inner : N) (st : State) : N * State :=
   if member inner (passed_whole (choices st)) && negb (is_some (last_occupied inner st))
-  then (anchor, remove_capability s st >> remove_object inner)
+  then (anchor, discard s st)
   else if is_within anchor inner st then (s, exchange_capabilities anchor s st)
   else if (s =? slot_of outer 0) && negb (is_within anchor outer st)
-  then (anchor, remove_capability anchor st >> remove_object outer >> move_capability s anchor)
+  then (anchor, discard anchor st >> move_capability s anchor)
   else (anchor, rotate_zombies anchor s inner st).
 
 (** Threads that wait on an object that goes away: those of an endpoint, or of a notification. *)
@@ -160,9 +174,9 @@ Definition delete_plain (s : N) (c : Capability) (st : State) : State :=
   | true, [], ASIDPoolCap p =>
       match first_assigned p st with
       | Some (index, v) => release_asid v (Some (asid_pool_entries * pool_index (pool p st) + index)) st
-      | None => let_go c st >> remove_capability s
+      | None => let_go c st >> discard s
       end
-  | _, _, _ => let_go c st >> remove_capability s
+  | _, _, _ => let_go c st >> discard s
   end.
 Definition delete_one (s : N) (c : Capability) (st : State) : State :=
   match c, is_last c st with
@@ -181,14 +195,14 @@ Definition to_first_slot (anchor first : N) (st : State) : State :=
 Definition empty_zombie (anchor outer : N) (st : State) : N * State :=
   let first := slot_of outer 0 in
   match last_occupied outer st with
-  | None => (anchor, remove_capability anchor st >> remove_object outer)
+  | None => (anchor, discard anchor st)
   | Some (s, c) =>
       if s =? anchor then
-        if anchor =? first then (anchor, remove_capability anchor st >> remove_object outer)
+        if anchor =? first then (anchor, discard anchor st)
         else (first, to_first_slot anchor first st)
       else
         match container_of c st with
-        | Some inner => meet_inner anchor s outer inner (become_zombie s c inner st)
+        | Some inner => meet_inner anchor s outer inner (become_zombie s c st)
         | None => (anchor, delete_one s c st)
         end
   end.
@@ -198,7 +212,7 @@ Definition delete_unit (anchor : N) (st : State) : N * State :=
   | Some (ZombieCap outer) => empty_zombie anchor outer st
   | Some c =>
       match container_of c st with
-      | Some o => (anchor, become_zombie anchor c o st)
+      | Some _ => (anchor, become_zombie anchor c st)
       | None => (anchor, delete_one anchor c st)
       end
   end.
@@ -207,19 +221,11 @@ Definition delete (slot : N) (st : State) : Progress := in_units is_occupied del
 
 (** ** Revocation
 
-    All descendants of a capability are deleted, the child derived last first. *)
-Definition first_child (slot : N) (st : State) : option N :=
-  match slots st !! slot with Some e => hd_error (children e) | None => None end.
-Definition revoke_turn (slot : N) (p : Progress) : Turn_of_loop Progress :=
-  match first_child slot (state_of p) with
-  | None => Finished p
-  | Some child => match delete child (state_of p) with Done st => Again (Done st) | Preempted st => Finished (Preempted st) end
-  end.
+    All descendants of a capability are deleted, the child derived last first: when a deletion is done, the next begins. *)
+Definition next_deletion (slot anchor : N) (st : State) : N :=
+  if is_occupied anchor st then anchor else hd nowhere (children_of slot st).
 Definition revoke (slot : N) (st : State) : Progress :=
-  match repeat_until (revoke_turn slot) (Done st) with
-  | Finished p => p
-  | Again p => Preempted (emit Stuck (state_of p))
-  end.
+  in_units (fun anchor st => is_occupied anchor st || has_children slot st) (fun anchor st => delete_unit (next_deletion slot anchor st) st) nowhere st.
 
 (** ** Replacement
 

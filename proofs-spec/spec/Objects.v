@@ -96,6 +96,11 @@ Definition referent (c : Capability) : option N :=
   | _ => None
   end.
 
+(** The object that a capability refers to, if it refers to one. *)
+Definition object_of (c : Capability) : option N :=
+  match c with ZombieCap o => Some o | IRQHandlerCap _ => None | _ => referent c end.
+Definition is_zombie (c : Capability) : bool := match c with ZombieCap _ => true | _ => false end.
+
 (** ** Threads *)
 
 (** The registers of a thread by their numbers: x0 to x30, then those below. A register that the table lacks is 0. *)
@@ -298,7 +303,7 @@ Record State := {
   charged_until : N;                     (* when its use was booked last *)
   now : N;
   memory : Table N;
-  allowance : option N;
+  allowance : N;
   choices : Choices;
   effects : list Effect
 }.

@@ -73,11 +73,23 @@ Proof.
   rewrite in_set, in_remove, in_children, in_adopt. destruct (j =? to); [|destruct (j =? from); [discriminate | apply ok]].
   intros same. apply (ok from). unfold capability_in. rewrite present. exact same.
 Qed.
+Lemma replace_capability_fine slot e c st : fine c -> all_fine st -> all_fine (replace_capability slot e c st).
+Proof.
+  intros fine_c ok. intros j x. unfold replace_capability. rewrite (proj1 (slots_of_count c _)). set (e' := e <| capability := c |>).
+  revert j x. apply (fine_set slot e' st _ fine_c ok). intros j. etransitivity; [apply in_set|].
+  rewrite (proj2 (slots_of_count (capability e) st)). reflexivity.
+Qed.
 Lemma change_capability_fine slot c st : fine c -> all_fine st -> all_fine (change_capability slot c st).
 Proof.
-  intros fine_c ok. unfold change_capability. destruct (slots st !! slot) as [e|]; [|exact ok]. intros j x. rewrite (proj1 (slots_of_count c _)).
-  set (e' := e <| capability := c |>). revert j x. apply (fine_set slot e' st _ fine_c ok). intros j. etransitivity; [apply in_set|].
-  rewrite (proj2 (slots_of_count (capability e) st)). reflexivity.
+  intros fine_c ok. unfold change_capability. destruct (slots st !! slot) as [e|]; [|exact ok]. destruct (refers_alike _ _); [|exact ok].
+  exact (replace_capability_fine slot e c st fine_c ok).
+Qed.
+Lemma make_zombie_fine slot st :
+  (forall e o, slots st !! slot = Some e -> container_of (capability e) st = Some o -> fine (ZombieCap o)) -> all_fine st -> all_fine (make_zombie slot st).
+Proof.
+  intros fine_z ok. unfold make_zombie. destruct (slots st !! slot) as [e|] eqn:found; [|exact ok].
+  destruct (container_of (capability e) st) as [o|] eqn:container; [|exact ok].
+  exact (replace_capability_fine slot e _ st (fine_z e o eq_refl container) ok).
 Qed.
 End Fine.
 
@@ -91,20 +103,21 @@ Proof.
   - intros t st. exact (fine_of_slots _ st (unplace t st) eq_refl).
   - intros insert t st _. exact (fine_of_slots _ st _ (proj1 (place_by_same insert t st))).
   - intros t st _. exact (fine_of_slots _ st _ eq_refl).
-  - intros o x st _ ok. exact ok.
+  - intros o x y st _ _ _ ok. exact ok.
   - intros slot c st ok. rewrite capability_at_in. apply ok.
 Qed.
-Lemma origins_are_kept p : kept (all_fine (from_boot p)) (from_boot p).
+Lemma origins_are_kept p : kept (all_fine (from_boot p)) (fun _ => True) (from_boot p).
 Proof.
-  constructor; try (intros; exact I).
+  apply kept_by_parts.
   - intros slot parent_ o c st. apply insert_child_fine.
   - intros slot source_ o c st. apply insert_sibling_fine.
+  - intros o x st _ ok. exact ok.
   - apply remove_capability_fine.
+  - intros o st ok. exact ok.
+  - intros e st ok. exact ok.
   - apply move_capability_fine.
   - intros slot c st. apply change_capability_fine.
-  - intros slot c st. apply insert_root_fine.
-  - intros m slot c. discriminate.
-  - intros o st ok. exact ok.
+  - intros slot st. apply make_zombie_fine.
   - intros c made step_ (root & at_boot & stems). exists root. split; [exact at_boot | exact (made_of root c made stems step_)].
 Qed.
 
@@ -112,7 +125,12 @@ Qed.
 Theorem capabilities_stem_from_boot_proved : capabilities_stem_from_boot step.
 Proof.
   intros p st slot c reached. rewrite capability_at_in. revert slot c. change (all_fine (from_boot p) st). revert reached.
-  apply (reachable_keeps _ _ _ (origins_are_kept_quietly p) (origins_are_kept p)). intros c at_boot. exists c. split; [exact at_boot | constructor].
+  apply (reachable_keeps _ _ _ (origins_are_kept_quietly p) (origins_are_kept p)).
+  apply (start_by_parts _ _ _ p (origins_are_kept_quietly p)).
+  - intros m slot c. discriminate.
+  - intros o x before _ ok. exact ok.
+  - intros slot c before. apply insert_root_fine.
+  - intros c at_boot. exists c. split; [exact at_boot | constructor].
 Qed.
 
 (** ** Memory *)
@@ -194,7 +212,7 @@ Proof.
   - intros t st is_l. exact is_l.
   - intros insert t st _ is_l. rewrite (proj1 (place_by_same insert t st)). exact is_l.
   - intros t st _ is_l. exact is_l.
-  - intros o x st _ is_l. exact is_l.
+  - intros o x y st _ _ _ is_l. exact is_l.
 Qed.
 Lemma finish_slots r st : slots (fst (fst (finish (r, st)))) = slots st.
 Proof.
@@ -220,32 +238,24 @@ Proof.
 Qed.
 
 (** ** Revocation *)
-Lemma revoke_turn_done slot p st : revoke_turn slot p = Finished (Done st) -> first_child slot st = None.
+Lemma units_done {A} (remains : A -> State -> bool) work a st after : in_units remains work a st = Done after ->
+  exists a' st', remains a' st' = false /\ after = allow (allowance after) st'.
 Proof.
-  unfold revoke_turn. destruct (first_child slot (state_of p)) as [child|] eqn:found.
-  - destruct (delete child (state_of p)); discriminate.
-  - intros same. injection same as ->. exact found.
+  unfold in_units. destruct (loops_finish_proved) as (_ & finishes). destruct (finishes A remains work a st) as (p & finished). rewrite finished.
+  revert after. pattern p. refine (repeat_finished _ _ _ _ _ _ finished). intros ((a' & units) & st') p' turn after ->. unfold unit_turn in turn.
+  destruct (remains a' st') eqn:more; cbn [negb] in turn.
+  - destruct (units =? 0); [discriminate | destruct (work a' st'); discriminate].
+  - injection turn as <-. exists a', st'. split; [exact more | reflexivity].
 Qed.
-Lemma repeat_finished {A} (P : A -> Prop) (f : A -> Turn_of_loop A) : (forall a b, f a = Finished b -> P b) ->
-  forall n a b, repeat_bounded n f a = Finished b -> P b.
+Lemma revoke_done slot st after : revoke slot st = Done after -> has_children slot after = false.
 Proof.
-  intros each n. induction n as [|n IH]; intros a b; [exact (each a b)|]. simpl.
-  destruct (repeat_bounded n f a) as [a'|a'] eqn:once; [exact (IH a' b)|]. intros same. injection same as <-. exact (IH a a' once).
-Qed.
-Lemma revoke_done slot st after : revoke slot st = Done after -> first_child slot after = None.
-Proof.
-  unfold revoke, repeat_until. generalize 40%nat as n. intros n.
-  pose proof (repeat_finished (fun p => forall st', p = Done st' -> first_child slot st' = None) (revoke_turn slot)) as each.
-  assert (forall a b, revoke_turn slot a = Finished b -> forall st', b = Done st' -> first_child slot st' = None) as once
-    by (intros a b finished st' ->; exact (revoke_turn_done slot a st' finished)).
-  specialize (each once n (Done st)). destruct (repeat_bounded n (revoke_turn slot) (Done st)) as [p|p]; [discriminate|].
-  intros ->. exact (each _ eq_refl after eq_refl).
+  intros revoked. destruct (units_done _ _ _ _ _ revoked) as (anchor & st' & none & ->). apply orb_false_iff in none. exact (proj2 none).
 Qed.
 
-Lemma no_first_child st slot c : indices_are_right st -> first_child slot st = None -> ~ is_child st c slot.
+Lemma no_first_child st slot c : indices_are_right st -> has_children slot st = false -> ~ is_child st c slot.
 Proof.
-  intros (tree & _) none child. destruct (parents_exist st tree c slot child) as (e & found). unfold first_child in none. rewrite found in none.
-  apply (children_listed st tree slot e c found) in child. destruct (children e); [exact child | discriminate].
+  intros (tree & _) none child. destruct (parents_exist st tree c slot child) as (e & found). unfold has_children, children_of in none.
+  rewrite found in none. apply (children_listed st tree slot e c found) in child. destruct (children e); [exact child | discriminate].
 Qed.
 
 Lemma slots_of_write_words a l st : slots (write_words a l st) = slots st.

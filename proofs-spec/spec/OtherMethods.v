@@ -98,43 +98,21 @@ Definition description_of (c : option Capability) (st : State) : list N :=
       end
   end.
 
-(** The capability before one in the derivation tree: the last descendant of the sibling before it, or its parent. *)
-Definition last_descendant (slot : N) (st : State) : N :=
-  let down s := match slots st !! s with
-                | Some e => match children e with [] => Finished s | l => Again (last l 0) end
-                | None => Finished s
-                end in
-  match repeat_until down slot with Finished s | Again s => s end.
-Fixpoint before (slot : N) (l : list N) : option N :=
-  match l with
-  | first :: rest => if is_number (hd_error rest) slot then Some first else before slot rest
-  | [] => None
-  end.
-Definition predecessor (slot parent_slot : N) (st : State) : N :=
-  match slots st !! parent_slot with
-  | Some e => match before slot (children e) with Some sibling => last_descendant sibling st | None => parent_slot end
-  | None => parent_slot
+(** The first capabilities of [next] and of what was derived from them, each ahead of what was derived from it. *)
+Fixpoint in_tree_order (count : nat) (next : list N) (st : State) : list N :=
+  match count, next with
+  | S rest, slot :: others => slot :: in_tree_order rest (children_of slot st ++ others) st
+  | _, _ => []
   end.
 
-(** Whether a capability's parent is among the [steps] before it. *)
-Fixpoint reaches_parent (steps : nat) (slot parent_slot : N) (st : State) : bool :=
-  match steps, slots st !! slot with
-  | S rest, Some e =>
-      match parent e with
-      | Some p =>
-          let previous := predecessor slot p st in
-          (previous =? parent_slot) || reaches_parent rest previous parent_slot st
-      | None => false
-      end
-  | _, _ => false
-  end.
+(** The number of the slot with a capability's parent, if that is in the CNode, and not too far ahead of the capability in the tree. *)
 Definition parent_in_cnode (cnode radix slot : N) (st : State) : N :=
   match slots st !! slot with
   | Some e =>
       match parent e with
       | Some p =>
           let index := (p - cnode) / slot_bytes in
-          if (cnode <=? p) && (index <? N.shiftl 1 radix) && reaches_parent (N.to_nat inspect_parent_steps) slot p st
+          if (cnode <=? p) && (index <? N.shiftl 1 radix) && member slot (in_tree_order (N.to_nat inspect_parent_steps) (children_of p st) st)
           then index + 1 else 0
       | None => 0
       end

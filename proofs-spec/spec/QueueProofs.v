@@ -22,10 +22,10 @@ Proof.
   apply (same_slots_trans st (change_entry child (with_parent p) st)); [destruct st; reflexivity | apply IH].
 Qed.
 Lemma set_slots_same t st : same_but_slots st (st <| slots := t |>). Proof. destruct st. reflexivity. Qed.
-Lemma stuck_same st : same_but_slots st (emit Stuck st). Proof. destruct st. reflexivity. Qed.
+Lemma emit_same e st : same_but_slots st (emit e st). Proof. destruct st. reflexivity. Qed.
 Ltac slots_only := repeat first [apply count_reference_same | apply discount_reference_same | eapply same_slots_trans; [|apply count_reference_same]
   | eapply same_slots_trans; [|apply discount_reference_same] | eapply same_slots_trans; [|apply set_slots_same]
-  | eapply same_slots_trans; [|apply change_children_same] | apply change_children_same | apply adopt_same | apply stuck_same | apply same_slots_refl].
+  | eapply same_slots_trans; [|apply change_children_same] | apply change_children_same | apply adopt_same | apply emit_same | apply same_slots_refl].
 Lemma insert_child_same slot p o c st : same_but_slots st (insert_child slot p o c st).
 Proof. unfold insert_child, put_entry. destruct (_ && _); slots_only. Qed.
 Lemma insert_sibling_same slot source o c st : same_but_slots st (insert_sibling slot source o c st).
@@ -36,23 +36,33 @@ Lemma remove_capability_same slot st : same_but_slots st (remove_capability slot
 Proof. unfold remove_capability. destruct (slots st !! slot) as [e|]; [fold (adopt (parent e) (children e) st)|]; slots_only. Qed.
 Lemma move_capability_same from to st : same_but_slots st (move_capability from to st).
 Proof.
-  unfold move_capability. destruct (slots st !! from) as [e|], (is_empty to st); try apply stuck_same. fold (adopt (Some to) (children e) st). slots_only.
+  unfold move_capability. destruct (slots st !! from) as [e|], (is_empty to st); try apply emit_same. fold (adopt (Some to) (children e) st). slots_only.
 Qed.
+Lemma replace_capability_same slot e c st : same_but_slots st (replace_capability slot e c st).
+Proof. unfold replace_capability, put_entry. slots_only. Qed.
 Lemma change_capability_same slot c st : same_but_slots st (change_capability slot c st).
-Proof. unfold change_capability, put_entry. destruct (slots st !! slot) as [e|]; slots_only. Qed.
+Proof.
+  unfold change_capability. destruct (slots st !! slot) as [e|]; [destruct (refers_alike _ _)|]; first [apply replace_capability_same | apply emit_same].
+Qed.
+Lemma make_zombie_same slot st : same_but_slots st (make_zombie slot st).
+Proof.
+  unfold make_zombie. destruct (slots st !! slot) as [e|]; [destruct (container_of _ _)|]; first [apply replace_capability_same | apply emit_same].
+Qed.
 
 (** A property that looks at none of this is kept by what changes slots. *)
-Lemma slots_keep (invariant : State -> Prop) :
-  (forall a b, same_but_slots a b -> invariant a -> invariant b) -> (forall m, invariant (nothing_yet m)) ->
-  (forall o st, invariant st -> invariant (remove_object o st)) -> kept invariant (fun _ => True).
+Lemma slots_keep (invariant : State -> Prop) (fine_context : SchedContext -> Prop) :
+  (forall a b, same_but_slots a b -> invariant a -> invariant b) ->
+  (forall o x st, fine_object fine_context x -> invariant st -> invariant (put_object o x st)) ->
+  (forall o st, invariant st -> invariant (remove_object o st)) -> kept invariant fine_context (fun _ => True).
 Proof.
-  intros blind start removed. constructor; try (intros; exact I); try assumption; intros; (eapply blind; [|eassumption]).
+  intros blind put removed. apply kept_by_parts; try (intros; exact I); try assumption; intros; (eapply blind; [|eassumption]).
   - apply insert_child_same.
   - apply insert_sibling_same.
   - apply remove_capability_same.
+  - apply emit_same.
   - apply move_capability_same.
   - apply change_capability_same.
-  - apply insert_root_same.
+  - apply make_zombie_same.
 Qed.
 
 (** ** The queues *)
@@ -72,21 +82,14 @@ Lemma once_without t l : NoDup l -> NoDup (without t l). Proof. apply NoDup_filt
 (** Who is inserted stands there, and all others as before. *)
 Definition inserts (insert : N -> list N -> State -> list N) : Prop :=
   forall t l st, exists a b, l = a ++ b /\ insert t l st = a ++ t :: b.
-Lemma behind_inserts : inserts insert_behind.
+Lemma insert_by_inserts precedes t l : exists a b, l = a ++ b /\ insert_by precedes t l = a ++ t :: b.
 Proof.
-  intros t l st. induction l as [|first rest (a & b & cut & IH)]; [exists [], []; split; reflexivity|]. simpl.
-  destruct (_ <? _); [exists [], (first :: rest); split; reflexivity|]. exists (first :: a), b. rewrite IH, cut. split; reflexivity.
+  induction l as [|first rest (a & b & cut & IH)]; [exists [], []; split; reflexivity|]. simpl.
+  destruct (precedes first); [exists [], (first :: rest); split; reflexivity|]. exists (first :: a), b. rewrite IH, cut. split; reflexivity.
 Qed.
-Lemma ahead_inserts : inserts insert_ahead.
-Proof.
-  intros t l st. induction l as [|first rest (a & b & cut & IH)]; [exists [], []; split; reflexivity|]. simpl.
-  destruct (_ <=? _); [exists [], (first :: rest); split; reflexivity|]. exists (first :: a), b. rewrite IH, cut. split; reflexivity.
-Qed.
-Lemma by_time_inserts : inserts insert_by_time.
-Proof.
-  intros t l st. induction l as [|first rest (a & b & cut & IH)]; [exists [], []; split; reflexivity|]. cbn [insert_by_time]. cbv zeta.
-  destruct (_ || _); [exists [], (first :: rest); split; reflexivity|]. exists (first :: a), b. rewrite IH, cut. split; reflexivity.
-Qed.
+Lemma behind_inserts : inserts insert_behind. Proof. intros t l st. apply insert_by_inserts. Qed.
+Lemma ahead_inserts : inserts insert_ahead. Proof. intros t l st. apply insert_by_inserts. Qed.
+Lemma by_time_inserts : inserts insert_by_time. Proof. intros t l st. apply insert_by_inserts. Qed.
 Lemma inserted_once insert t l st : inserts insert -> NoDup l -> ~ In t l -> NoDup (insert t l st).
 Proof.
   intros inserting once new. destruct (inserting t l st) as (a & b & -> & ->). apply NoDup_Add with (a := t) (l := a ++ b); [apply Add_app|].
@@ -138,14 +141,17 @@ Proof.
       rewrite in_without. tauto.
     + intros n listed. change (~ In n (insert_by_time t (without t (sleeping st)) st)). rewrite (in_inserted _ _ _ _ n by_time_inserts), in_without.
       intros [->|(sleeps & _)]; [exact (apart t listed asleep) | exact (apart n listed sleeps)].
-  - intros o x st _ ok. exact ok.
+  - intros o x y st _ _ _ ok. exact ok.
 Qed.
 
 (** Claim [threads_queue_once]. *)
+Lemma queues_blind a b : same_but_slots a b -> queues_are_right a -> queues_are_right b.
+Proof. intros same. unfold queues_are_right. rewrite same. exact id. Qed.
 Theorem threads_queue_once_proved : threads_queue_once step.
 Proof.
-  intros p st. apply (reachable_keeps _ _ _ queues_are_kept_quietly); [|intros c _; exact I]. apply slots_keep.
-  - intros a b same. unfold queues_are_right. rewrite same. exact id.
-  - intros m. constructor.
-  - intros o before ok. exact ok.
+  intros p st. apply (reachable_keeps queues_are_right (fun _ => True) (fun _ => True) queues_are_kept_quietly).
+  - apply slots_keep; [exact queues_blind | |]; intros; assumption.
+  - apply (start_by_parts _ _ _ p queues_are_kept_quietly); try (intros; exact I); try (intros; assumption).
+    + intros m. constructor.
+    + intros slot c before _. exact (queues_blind _ _ (insert_root_same slot c before)).
 Qed.

@@ -49,8 +49,8 @@ Proof.
   destruct rest as [|second others]; (split; [|constructor; reflexivity]); unfold holdings; rewrite l; simpl; lia.
 Qed.
 
-Definition turn_holds (c : SchedContext) (t : Turn_of_loop (SchedContext * N)) : Prop :=
-  match t with Again (after, _) | Finished (after, _) => holds c 0 after end.
+Definition turn_holds (c : SchedContext) (t : Turn_of_loop (SchedContext * N) SchedContext) : Prop :=
+  match t with Again (after, _) | Finished after => holds c 0 after end.
 Lemma holds_trans a b c : holds a 0 b -> holds b 0 c -> holds a 0 c.
 Proof. intros (sum1 & limit1) (sum2 & limit2). split; [lia | exact (keeps_limit_trans a b c limit1 limit2)]. Qed.
 Lemma gives_back smallest r c before :
@@ -62,21 +62,22 @@ Qed.
 Lemma charge_step_holds smallest c used : turn_holds c (charge_step smallest (c, used)).
 Proof.
   unfold charge_step, turn_holds. destruct (refills c) as [|first rest] eqn:l; [split; [lia | constructor; reflexivity]|]. cbv zeta.
-  destruct (N.leb_spec (amount first) used) as [whole|part].
+  destruct (_ || _); [split; [lia | constructor; reflexivity]|]. destruct (N.leb_spec (amount first) used) as [whole|part].
   - destruct rest as [|second others].
     + split; [|constructor; reflexivity]. unfold holdings. rewrite l. simpl. lia.
     + apply gives_back; [constructor; reflexivity|]. unfold holdings. rewrite l. simpl. lia.
-  - destruct (used =? 0); [split; [lia | constructor; reflexivity]|].
-    apply gives_back; [constructor; reflexivity|]. unfold holdings. rewrite l. simpl. lia.
+  - apply gives_back; [constructor; reflexivity|]. unfold holdings. rewrite l. simpl. lia.
 Qed.
 
-Lemma repeat_holds smallest c used : turn_holds c (repeat_until (charge_step smallest) (c, used)).
+Lemma repeat_holds smallest c used n : turn_holds c (repeat_after n (charge_step smallest) (c, used)).
 Proof.
-  unfold repeat_until. generalize 40%nat as n. intros n. revert c used. induction n as [|n IH]; intros c used.
-  - apply charge_step_holds.
-  - simpl. pose proof (IH c used) as once. destruct (repeat_bounded n _ (c, used)) as [(after & left)|(after & left)]; [|exact once].
-    pose proof (IH after left) as twice. destruct (repeat_bounded n _ (after, left)) as [(last_ & ?)|(last_ & ?)];
-      exact (holds_trans c after last_ once twice).
+  pose proof (repeat_keeps (charge_step smallest) (fun x => holds c 0 (fst x)) (holds c 0)) as kept.
+  assert (forall x, holds c 0 (fst x) ->
+    match charge_step smallest x with Again a => holds c 0 (fst a) | Finished b => holds c 0 b end) as each.
+  { intros (c' & used') held. pose proof (charge_step_holds smallest c' used') as once. unfold turn_holds in once.
+    destruct (charge_step smallest (c', used')) as [(after & ?)|after]; exact (holds_trans c c' after held once). }
+  assert (holds c 0 c) as start by (split; [lia | constructor; reflexivity]). specialize (kept each n (c, used) start). unfold turn_holds.
+  destruct (repeat_after n _ _) as [(after & ?)|after]; exact kept.
 Qed.
 
 (** ** Contexts *)
@@ -96,16 +97,16 @@ Lemma right_same a b :
   refills_are_right a -> refills_are_right b.
 Proof. unfold refills_are_right. intros -> -> -> -> right. exact right. Qed.
 
-Lemma nothing_to_charge smallest c used n :
-  refills c = [] -> repeat_bounded n (charge_step smallest) (c, used) = Finished (c, 0).
+Lemma nothing_to_charge smallest c used n : refills c = [] -> repeat_after n (charge_step smallest) (c, used) = Finished c.
 Proof.
-  intros none. induction n as [|n IH]; simpl; [unfold charge_step; rewrite none; reflexivity | rewrite IH; reflexivity].
+  intros none. unfold repeat_after. induction (N.to_nat (N.size n)) as [|k IH]; simpl; [unfold charge_step; rewrite none; reflexivity|].
+  rewrite IH. reflexivity.
 Qed.
 
 Lemma right_charge used smallest c : refills_are_right c -> refills_are_right (charge used smallest c).
 Proof.
   intros right. unfold charge, is_round_robin, configured. destruct (refills c) as [|first rest] eqn:l.
-  - simpl. unfold repeat_until. rewrite (nothing_to_charge smallest c used 40 l). unfold mend_first. rewrite l. exact right.
+  - simpl. rewrite (nothing_to_charge smallest c used used l). unfold mend_first. rewrite l. exact right.
   - simpl. destruct (budget c =? period c) eqn:limited.
     + unfold refills_are_right in *. rewrite l, limited in right. destruct right as (_ & most).
       change (budget (c <| refills := ?x |>)) with (budget c). cbv zeta.
@@ -113,10 +114,10 @@ Proof.
         change (budget (c <| refills := [r] |>)) with (budget c); change (period (c <| refills := [r] |>)) with (period c) end.
       rewrite limited. split; [reflexivity|]. cbn [amount]. destruct (used + smallest <=? amount first); lia.
     + assert (holdings c = budget c) as sum by (unfold refills_are_right in right; rewrite l, limited in right; unfold holdings; rewrite l; exact right).
-      assert (forall after, turn_holds c (Finished (after, 0)) -> refills_are_right (mend_first smallest after)) as mended.
+      assert (forall after, turn_holds c (Finished after) -> refills_are_right (mend_first smallest after)) as mended.
       { intros after once. destruct (holds_trans c after _ once (mend_first_holds smallest after)) as (sum' & [budget' period']).
         apply right_of_holdings; [rewrite budget', period'; exact limited|]. right. lia. }
-      pose proof (repeat_holds smallest c used) as held. destruct (repeat_until _ _) as [(after & ?)|(after & ?)]; exact (mended after held).
+      pose proof (repeat_holds smallest c used used) as held. destruct (repeat_after _ _ _) as [(after & ?)|after]; exact (mended after held).
 Qed.
 
 Lemma joined_total count time first rest :
@@ -237,27 +238,32 @@ Proof.
   - destruct (_ <=? _); [exact ok|]. eapply in_order_one. reflexivity.
   - destruct (_ <=? _); [exact ok|]. eapply (in_order_fewer c first second others); [exact l | exact ok | reflexivity | reflexivity].
 Qed.
-Definition turn_in_order (t : Turn_of_loop (SchedContext * N)) : Prop := match t with Again (c, _) | Finished (c, _) => refills_in_order c end.
+Definition turn_in_order (t : Turn_of_loop (SchedContext * N) SchedContext) : Prop :=
+  match t with Again (c, _) | Finished c => refills_in_order c end.
 Lemma charge_step_in_order smallest c used : refills_in_order c -> turn_in_order (charge_step smallest (c, used)).
 Proof.
   intros ok. unfold charge_step, turn_in_order. destruct (refills c) as [|first rest] eqn:l; [exact ok|]. cbv zeta.
-  destruct (amount first <=? used).
+  destruct (_ || _); [exact ok|]. destruct (amount first <=? used).
   - destruct rest as [|second others]; [eapply in_order_one; reflexivity|].
     apply give_back_in_order. eapply (in_order_fewer c first second others); [exact l | exact ok | reflexivity | reflexivity].
-  - destruct (used =? 0); [exact ok|]. apply give_back_in_order.
+  - apply give_back_in_order.
     eapply (in_order_less c first rest); [exact l | exact ok | reflexivity | reflexivity].
 Qed.
-Lemma repeat_in_order smallest n c used : refills_in_order c -> turn_in_order (repeat_bounded n (charge_step smallest) (c, used)).
+Lemma repeat_in_order smallest n c used : refills_in_order c -> turn_in_order (repeat_after n (charge_step smallest) (c, used)).
 Proof.
-  revert c used. induction n as [|n IH]; intros c used ok; [exact (charge_step_in_order smallest c used ok)|]. simpl.
-  pose proof (IH c used ok) as once. destruct (repeat_bounded n _ (c, used)) as [(after & left)|(after & left)]; [exact (IH after left once) | exact once].
+  intros ok. pose proof (repeat_keeps (charge_step smallest) (fun x => refills_in_order (fst x)) refills_in_order) as kept.
+  assert (forall x, refills_in_order (fst x) ->
+    match charge_step smallest x with Again a => refills_in_order (fst a) | Finished b => refills_in_order b end) as each.
+  { intros (c' & used') ok'. pose proof (charge_step_in_order smallest c' used' ok') as once. unfold turn_in_order in once.
+    destruct (charge_step smallest (c', used')) as [(after & ?)|after]; exact once. }
+  specialize (kept each n (c, used) ok). unfold turn_in_order. destruct (repeat_after n _ _) as [(after & ?)|after]; exact kept.
 Qed.
 Lemma charge_in_order used smallest c : refills_in_order c -> refills_in_order (charge used smallest c).
 Proof.
   intros ok. unfold charge. destruct (is_round_robin c).
   - destruct (refills c) as [|first rest]; [exact ok|]. eapply in_order_one. reflexivity.
-  - unfold repeat_until. generalize 40%nat. intros n. pose proof (repeat_in_order smallest n c used ok) as looped.
-    destruct (repeat_bounded n _ (c, used)) as [(after & ?)|(after & ?)]; exact (mend_first_in_order smallest after looped).
+  - pose proof (repeat_in_order smallest used c used ok) as looped.
+    destruct (repeat_after used _ _) as [(after & ?)|after]; exact (mend_first_in_order smallest after looped).
 Qed.
 Lemma join_in_order count time first rest :
   StronglySorted not_after rest ->
@@ -300,6 +306,11 @@ Definition all_right (st : State) : Prop := forall o c, objects st !! o = Some (
 Lemma right_of_same a b : objects b = objects a -> all_right a -> all_right b.
 Proof. intros same right o c. rewrite same. apply right. Qed.
 
+Lemma right_after_put o x st : fine_object fine_refills x -> all_right st -> all_right (put_object o x st).
+Proof.
+  intros fits right o' c. change (objects (put_object o x st)) with (set o x (objects st)). rewrite find_set.
+  destruct (o' =? o); [intros is_x; injection is_x as ->; exact fits | apply right].
+Qed.
 Lemma refills_are_kept_quietly : kept_quietly all_right fine_refills (fun _ => True).
 Proof.
   constructor; try exact fine_same; try (intros; exact I).
@@ -307,26 +318,31 @@ Proof.
   - intros t st. exact (right_of_same st (unplace t st) eq_refl).
   - intros insert t st _. destruct (place_by_same insert t st) as (_ & _ & same). exact (right_of_same st _ same).
   - intros t st _. exact (right_of_same st _ eq_refl).
-  - intros o x st fits right o' c. change (objects (put_object o x st)) with (set o x (objects st)). rewrite find_set.
-    destruct (o' =? o); [intros is_x; injection is_x as ->; exact fits | apply right].
+  - intros o x y st _ _. exact (right_after_put o x st).
   - intros o c st right found. exact (right o c found).
   - intros n. split; [exact (right_new n) | apply in_order_none; reflexivity].
   - intros used smallest c (right & order). split; [exact (right_charge used smallest c right) | exact (charge_in_order used smallest c order)].
   - intros time c (right & order). split; [exact (right_begin_use time c right) | exact (begin_use_in_order time c order)].
   - intros core b p extra badge flags st c. split; [apply right_configure | apply configure_in_order].
 Qed.
-Lemma refills_are_kept : kept all_right (fun _ => True).
+Lemma refills_are_blind a b : same_but_slots a b -> all_right a -> all_right b.
+Proof. intros same. apply right_of_same. rewrite same. reflexivity. Qed.
+Lemma refills_are_kept : kept all_right fine_refills (fun _ => True).
 Proof.
-  apply slots_keep.
-  - intros a b same. apply right_of_same. rewrite same. reflexivity.
+  apply slots_keep; [exact refills_are_blind | exact right_after_put|].
+  intros o st right o' c. change (objects (remove_object o st)) with (remove o (objects st)). rewrite find_remove.
+  destruct (o' =? o); [discriminate | apply right].
+Qed.
+Lemma refills_at_start p : all_right (insert_roots p (put_root_objects p (nothing_yet (boot_machine p)))).
+Proof.
+  apply (start_by_parts _ _ _ p refills_are_kept_quietly); try (intros; exact I); [|exact right_after_put|].
   - intros m o c found. change (objects (nothing_yet m)) with (@empty Object) in found. rewrite find_empty in found. discriminate.
-  - intros o st right o' c. change (objects (remove_object o st)) with (remove o (objects st)). rewrite find_remove.
-    destruct (o' =? o); [discriminate | apply right].
+  - intros slot c st _. exact (refills_are_blind _ _ (insert_root_same slot c st)).
 Qed.
 
 (** Claims [refills_sum_to_budget] and [refills_stay_in_order]. *)
 Lemma refills_stay_fine p st : reachable step p st -> all_right st.
-Proof. apply (reachable_keeps _ _ _ refills_are_kept_quietly refills_are_kept). intros c _. exact I. Qed.
+Proof. exact (reachable_keeps _ _ _ refills_are_kept_quietly refills_are_kept p (refills_at_start p) st). Qed.
 Theorem refills_sum_to_budget_proved : refills_sum_to_budget step.
 Proof. intros p st o c reached found. exact (proj1 (refills_stay_fine p st reached o c found)). Qed.
 Theorem refills_stay_in_order_proved : refills_stay_in_order step.

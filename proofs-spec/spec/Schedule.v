@@ -6,23 +6,19 @@
 From Spec Require Export Capabilities.
 Open Scope N_scope.
 
-(** ** Bounded repetition
+(** ** Repetition
 
-    Loops whose length depends on the state are written with [repeat_until]: it applies [unit_step] until that says that
-    nothing is left to do, at most 2^40 times. That the bound is never met is part of claim T0. *)
-Inductive Turn_of_loop (A : Type) := Again (a : A) | Finished (a : A).
-Arguments Again {A} a.
-Arguments Finished {A} a.
-Fixpoint repeat_bounded {A} (doublings : nat) (unit_step : A -> Turn_of_loop A) (a : A) : Turn_of_loop A :=
+    A loop takes turns until one of them finishes it. It is told how many turns there can be before that: [repeat_after n turn a] takes n + 1
+    at least, as it doubles one turn as often as n has bits. Claim [loops_finish] says that this is enough. *)
+Inductive Turn_of_loop (A B : Type) := Again (a : A) | Finished (b : B).
+Arguments Again {A B} a.
+Arguments Finished {A B} b.
+Fixpoint repeat_doubled {A B} (doublings : nat) (turn : A -> Turn_of_loop A B) (a : A) : Turn_of_loop A B :=
   match doublings with
-  | O => unit_step a
-  | S half =>
-      match repeat_bounded half unit_step a with
-      | Again a' => repeat_bounded half unit_step a'
-      | Finished a' => Finished a'
-      end
+  | O => turn a
+  | S half => match repeat_doubled half turn a with Again a' => repeat_doubled half turn a' | finished => finished end
   end.
-Definition repeat_until {A} (unit_step : A -> Turn_of_loop A) (a : A) : Turn_of_loop A := repeat_bounded 40 unit_step a.
+Definition repeat_after {A B} (n : N) : (A -> Turn_of_loop A B) -> A -> Turn_of_loop A B := repeat_doubled (N.to_nat (N.size n)).
 
 (** ** Units
 
@@ -82,14 +78,15 @@ Definition mend_first (smallest : N) (c : SchedContext) : SchedContext :=
   end.
 
 (** [used] ticks are charged to the first refills of a context that has a limit. A refill begins at its time, or when the one before it
-    is used up. *)
-Definition charge_step (smallest : N) (c : SchedContext * N) : Turn_of_loop (SchedContext * N) :=
+    is used up. An empty refill ends the charge: each turn before the last takes some of what was used. *)
+Definition charge_step (smallest : N) (c : SchedContext * N) : Turn_of_loop (SchedContext * N) SchedContext :=
   let (c, used) := c in
   match refills c with
-  | [] => Finished (c, 0)
+  | [] => Finished c
   | first :: rest =>
       let later := usable_at first + period c in
-      if amount first <=? used then
+      if (used =? 0) || (amount first =? 0) then Finished c
+      else if amount first <=? used then
         match rest with
         | [] => Again (delay_only first c, used - amount first)
         | second :: others =>
@@ -97,10 +94,9 @@ Definition charge_step (smallest : N) (c : SchedContext * N) : Turn_of_loop (Sch
             let second := {| usable_at := N.max (usable_at second) (end_of first); amount := amount second |} in
             Again (give_back smallest whole (c <| refills := second :: others |>), used - amount first)
         end
-      else if used =? 0 then Finished (c, 0)
       else
         let first := {| usable_at := usable_at first + used; amount := amount first - used |} in
-        Finished (give_back smallest {| usable_at := later; amount := used |} (c <| refills := first :: rest |>), 0)
+        Finished (give_back smallest {| usable_at := later; amount := used |} (c <| refills := first :: rest |>))
   end.
 
 (** A turn of a context without a limit is over when less than the smallest budget is left of it. *)
@@ -113,9 +109,7 @@ Definition charge (used smallest : N) (c : SchedContext) : SchedContext :=
     | [] => c
     end
   else
-    match repeat_until (charge_step smallest) (c, used) with
-    | Finished (c, _) | Again (c, _) => mend_first smallest c
-    end.
+    match repeat_after used (charge_step smallest) (c, used) with Finished c | Again (c, _) => mend_first smallest c end.
 
 (** A context that begins to be used after its first refill was usable uses that from then on, and with it the next ones that it then
     touches, four at most. Of a sporadic context this is when its thread becomes ready, of another when the thread begins to run. *)
@@ -143,32 +137,24 @@ Definition refill_time (c : SchedContext) : N := match refills c with first :: _
 
 (** ** Queues *)
 
-(** Threads in the order of their priorities; a new one stands behind its equals, or ahead of them. *)
-Fixpoint insert_behind (t : N) (queue : list N) (st : State) : list N :=
+(** A new thread in a queue stands ahead of the first that it precedes: by priority behind its equals, or ahead of them. *)
+Fixpoint insert_by (precedes : N -> bool) (t : N) (queue : list N) : list N :=
   match queue with
-  | first :: rest =>
-      if priority (thread first st) <? priority (thread t st) then t :: queue else first :: insert_behind t rest st
+  | first :: rest => if precedes first then t :: queue else first :: insert_by precedes t rest
   | [] => [t]
   end.
-Fixpoint insert_ahead (t : N) (queue : list N) (st : State) : list N :=
-  match queue with
-  | first :: rest =>
-      if priority (thread first st) <=? priority (thread t st) then t :: queue else first :: insert_ahead t rest st
-  | [] => [t]
-  end.
+Definition insert_behind (t : N) (queue : list N) (st : State) : list N :=
+  insert_by (fun other => priority (thread other st) <? priority (thread t st)) t queue.
+Definition insert_ahead (t : N) (queue : list N) (st : State) : list N :=
+  insert_by (fun other => priority (thread other st) <=? priority (thread t st)) t queue.
 
 Definition context_of (t : N) (st : State) : option N := sched_context (thread t st).
 Definition wake_time (t : N) (st : State) : N :=
   match context_of t st with Some c => refill_time (context c st) | None => 0 end.
 (** Those that wait for a refill stand by its time, and by priority when the time is the same. *)
-Fixpoint insert_by_time (t : N) (queue : list N) (st : State) : list N :=
-  match queue with
-  | first :: rest =>
-      let comes_first := (wake_time t st <? wake_time first st)
-                         || ((wake_time t st =? wake_time first st) && (priority (thread first st) <? priority (thread t st))) in
-      if comes_first then t :: queue else first :: insert_by_time t rest st
-  | [] => [t]
-  end.
+Definition insert_by_time (t : N) (queue : list N) (st : State) : list N :=
+  insert_by (fun other => (wake_time t st <? wake_time other st)
+                          || ((wake_time t st =? wake_time other st) && (priority (thread other st) <? priority (thread t st)))) t queue.
 
 Definition is_running (t : N) (st : State) : bool :=
   match run_state (thread t st) with Running => true | _ => false end.

@@ -12,29 +12,20 @@ Definition vspace_argument (a : Argument) (st : State) (rest : N * N -> Decision
 
 (** ** Page tables *)
 
-(** The first level that is missing for an address, and the table that lacks it. Level 3 is the last. *)
-Fixpoint missing_level (steps : nat) (table level address : N) (st : State) : option (N * N) :=
-  match table_entries table st !! entry_index level address, steps with
-  | None, S _ => Some (table, level)
-  | Some (NextTable next), S rest => missing_level rest next (level + 1) address st
-  | _, _ => None
-  end.
-
+(** The table is the next one that is missing for the address. Level 3 is the last. *)
 Definition page_table_map (vaddr attributes : N) (vspace : Argument) (call : Invocation) (st : State) : Decision :=
   match invoked call with
   | PageTableCap table None =>
       va <- vspace_argument vspace st;
       let (v, asid) := va : N * N in
       require vaddr <? user_top otherwise invalid_argument 0;
-      match missing_level 3 v 0 vaddr st with
-      | Some (above, level) =>
-          let address := N.shiftl (N.shiftr vaddr (entry_bits level)) (entry_bits level) in
-          let p := {| place_asid := asid; place_address := address; place_level := level + 1 |} in
-          always (fun st =>
-            set_page_entry above (entry_index level vaddr) (NextTable table) st
-              >> change_capability (invoked_slot call) (PageTableCap table (Some p)))
-      | None => delete_first
-      end
+      let '(above, level, entry) := walk_tables 3 v 0 vaddr st in
+      require negb (is_some entry) && (level <? 3) otherwise delete_first;
+      let address := N.shiftl (N.shiftr vaddr (entry_bits level)) (entry_bits level) in
+      let p := {| place_asid := asid; place_address := address; place_level := level + 1 |} in
+      always (fun st =>
+        set_page_entry above (entry_index level vaddr) (NextTable table) st
+          >> change_capability (invoked_slot call) (PageTableCap table (Some p)))
   | _ => invalid_capability 0
   end.
 
@@ -164,9 +155,8 @@ Definition asid_control_make_pool (index depth : N) (untyped root : Argument) (c
           always (fun st =>
             emit (ClearMemory base (N.shiftl 1 page_bits) false) st
               >> change_capability (argument_slot untyped) (UntypedCap base page_bits false (N.shiftl 1 page_bits))
-              >> put_object base (ASIDPoolObject {| pool_index := number; assigned := empty |})
               >> (fun st => st <| pools := set number base (pools st) |>)
-              >> insert_child slot (argument_slot untyped) true (ASIDPoolCap base))
+              >> put_new base (Some (ASIDPoolObject {| pool_index := number; assigned := empty |})) slot (argument_slot untyped) (ASIDPoolCap base))
       | _ => invalid_capability 1
       end
   end.

@@ -21,74 +21,53 @@ Definition vspace_of_asid (asid : N) (st : State) : option N :=
 Definition owns_asid (vspace : N) (asid : option N) (st : State) : bool :=
   match asid with Some a => is_number (vspace_of_asid a st) vspace | None => false end.
 
-(** The table that has the entry of a level for an address; or the level at which there is no table to go on with. *)
-Fixpoint table_for (steps : nat) (table level address : N) (st : State) : N + N :=
-  match steps with
-  | O => inl table
-  | S rest =>
-      match table_entries table st !! entry_index level address with
-      | Some (NextTable next) => table_for rest next (level + 1) address st
-      | _ => inr level
-      end
+(** The walk down the tables for an address, through so many entries at most: the table where it ends, its level, and the entry there. *)
+Fixpoint walk_tables (steps : nat) (table level address : N) (st : State) : N * N * option PageEntry :=
+  match table_entries table st !! entry_index level address, steps with
+  | Some (NextTable next), S rest => walk_tables rest next (level + 1) address st
+  | entry, _ => (table, level, entry)
   end.
-Definition table_of_level (vspace level address : N) (st : State) : N + N := table_for (N.to_nat level) vspace 0 address st.
+
+(** The table that has the entry of a level for an address; or the level at which there is no table to go on with. *)
+Definition table_of_level (vspace level address : N) (st : State) : N + N :=
+  let '(table, reached, _) := walk_tables (N.to_nat level) vspace 0 address st in if reached =? level then inl table else inr reached.
 
 (** What an address is mapped to, and at which level the walk ended. *)
-Fixpoint translate_from (steps : nat) (table level address : N) (st : State) : option PageEntry * N :=
-  match table_entries table st !! entry_index level address, steps with
-  | Some (NextTable next), S rest => translate_from rest next (level + 1) address st
-  | entry, _ => (entry, level)
-  end.
-Definition translate (vspace address : N) (st : State) : option PageEntry * N := translate_from 3 vspace 0 address st.
+Definition translate (vspace address : N) (st : State) : option PageEntry * N :=
+  let '(_, level, entry) := walk_tables 3 vspace 0 address st in (entry, level).
 
 Definition set_page_entry (table index : N) (e : PageEntry) (st : State) : State := change_table table (set index e) st.
 Definition clear_page_entry (table index : N) (st : State) : State := change_table table (remove index) st.
 
-(** Undoes the mapping of a frame capability, as far as the entry still is this frame's. *)
-Definition unmap_frame (base size_bits : N) (place : option Place) (st : State) : State :=
-  match place with
-  | Some p =>
-      match vspace_of_asid (place_asid p) st with
-      | Some vspace =>
-          let level := level_of_frame size_bits in
-          match table_of_level vspace level (place_address p) st with
-          | inl table =>
-              let index := entry_index level (place_address p) in
-              match table_entries table st !! index with
-              | Some (Page base' _ _ _ _) =>
-                  if base' =? base
-                  then clear_page_entry table index st >> emit (InvalidatePage (place_asid p) (place_address p))
-                  else st
-              | _ => st
-              end
-          | inr _ => st
+(** Undoes a mapping: the entry of a level goes, and what the TLBs have of it, if it still is the one. *)
+Definition unmap (p : Place) (level : N) (is_the_one : PageEntry -> bool) (invalidation : Effect) (st : State) : State :=
+  match vspace_of_asid (place_asid p) st with
+  | Some vspace =>
+      match table_of_level vspace level (place_address p) st with
+      | inl table =>
+          let index := entry_index level (place_address p) in
+          match table_entries table st !! index with
+          | Some e => if is_the_one e then clear_page_entry table index st >> emit invalidation else st
+          | None => st
           end
-      | None => st
+      | inr _ => st
       end
   | None => st
   end.
 
-(** Undoes the mapping of a page table: the entry that points to it, if it still does, and all entries in it. *)
+(** That of a frame capability; and that of a page table, with all entries in it. *)
+Definition unmap_frame (base size_bits : N) (place : option Place) (st : State) : State :=
+  match place with
+  | Some p =>
+      let is_the_one e := match e with Page base' _ _ _ _ => base' =? base | NextTable _ => false end in
+      unmap p (level_of_frame size_bits) is_the_one (InvalidatePage (place_asid p) (place_address p)) st
+  | None => st
+  end.
 Definition unmap_table (table : N) (place : option Place) (st : State) : State :=
   match place with
   | Some p =>
-      let st :=
-        match vspace_of_asid (place_asid p) st with
-        | Some vspace =>
-            let level := place_level p - 1 in
-            match table_of_level vspace level (place_address p) st with
-            | inl above =>
-                let index := entry_index level (place_address p) in
-                match table_entries above st !! index with
-                | Some (NextTable t) =>
-                    if t =? table then clear_page_entry above index st >> emit (InvalidateSpace (place_asid p)) else st
-                | _ => st
-                end
-            | inr _ => st
-            end
-        | None => st
-        end in
-      change_table table (fun _ => empty) st
+      let is_the_one e := match e with NextTable t => t =? table | Page _ _ _ _ _ => false end in
+      unmap p (place_level p - 1) is_the_one (InvalidateSpace (place_asid p)) st >> change_table table (fun _ => empty)
   | None => st
   end.
 

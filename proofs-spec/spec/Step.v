@@ -7,6 +7,7 @@ From Spec Require Export Dispatch.
 Open Scope N_scope.
 
 (** ** Events *)
+Definition most_units : N := N.shiftl 1 64.
 Inductive Cause :=
 | SystemCall
 | InterruptArrives (irq : N)                         (* SError is the interrupt [irq_serror] *)
@@ -17,7 +18,7 @@ Inductive Cause :=
 
 (** [saved] are registers of the current thread that user level changed since it began to run; of a system call the program
     counter is that of the next instruction. [readable] are the words of user memory that the kernel may read; others count as 0.
-    [preempt_after] says how many units of work a preemptible operation does before it is preempted. *)
+    [preempt_after] says how many units of work a preemptible operation does before it is preempted; without it there are [most_units]. *)
 Record Event := {
   cause : Cause;
   time : N;
@@ -379,7 +380,7 @@ Definition user_fault (t : N) (c : Cause) (st : State) : Result * State :=
 
 (** The step gets what the event says, and the current thread's registers are saved. *)
 Definition begin_step (e : Event) (st : State) : State :=
-  st <| now := N.max (now st) (time e) |> <| memory := table_of (readable e) |> <| allowance := preempt_after e |>
+  st <| now := N.max (now st) (time e) |> <| memory := table_of (readable e) |> <| allowance := or_default most_units (preempt_after e) |>
      <| choices := chosen e |> <| effects := [] |>.
 Definition save_registers (l : list (N * N)) (st : State) : State :=
   match current st with Some t => change_thread t (with_registers l) st | None => st end.
@@ -421,7 +422,7 @@ Definition choose_thread (st : State) : State :=
 
 (** Nothing of the step remains in the state but what the kernel remembers. *)
 Definition leave (st : State) : State :=
-  st <| memory := empty |> <| allowance := None |> <| choices := nothing_chosen |> <| effects := [] |>.
+  st <| memory := empty |> <| allowance := 0 |> <| choices := nothing_chosen |> <| effects := [] |>.
 
 Definition finish (outcome : Result * State) : State * Result * list Effect :=
   let (result, st) := outcome in

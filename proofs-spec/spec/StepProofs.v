@@ -5,12 +5,19 @@
     to be used or configured. So a property of slots, counts of references and objects that these keep holds after every step. The proofs
     follow the text of the specification and are made by one tactic. *)
 From Coq Require Import Lia.
-From Spec Require Export Claims TreeProofs.
+From Spec Require Export LoopProofs TreeProofs.
 Open Scope N_scope.
 
 (** What is kept: a property of states that looks at slots, references, objects and the queues of those that can run only. Of objects it says
     something about scheduling contexts only, and of these about their time. Of capabilities it says something that what is made of one
     inherits, so that every capability that comes into a slot has it: it was made of one that was in a slot. *)
+Definition same_kind (a b : Object) : Prop :=
+  match a, b with
+  | CNodeObject _, CNodeObject _ | ThreadObject _, ThreadObject _ | EndpointObject _, EndpointObject _ | NotificationObject _, NotificationObject _
+  | ReplyObject _, ReplyObject _ | SchedContextObject _, SchedContextObject _ | VSpaceObject _, VSpaceObject _
+  | PageTableObject _, PageTableObject _ | ASIDPoolObject _, ASIDPoolObject _ => True
+  | _, _ => False
+  end.
 Definition fine_object (fine_context : SchedContext -> Prop) (x : Object) : Prop :=
   match x with SchedContextObject c => fine_context c | _ => True end.
 Record kept_quietly (invariant : State -> Prop) (fine_context : SchedContext -> Prop) (fine_capability : Capability -> Prop) : Prop := {
@@ -21,7 +28,8 @@ Record kept_quietly (invariant : State -> Prop) (fine_context : SchedContext -> 
   after_place : forall insert t st, In insert [insert_behind; insert_ahead] -> invariant st -> invariant (place_by insert t st);
   after_sleeping_anew :
     forall t st, member t (sleeping st) = true -> invariant st -> invariant (st <| sleeping := insert_by_time t (without t (sleeping st)) st |>);
-  after_put_object : forall o x st, fine_object fine_context x -> invariant st -> invariant (put_object o x st);
+  after_put_object :
+    forall o x y st, objects st !! o = Some y -> same_kind y x -> fine_object fine_context x -> invariant st -> invariant (put_object o x st);
   contexts_are_fine : forall o c st, invariant st -> objects st !! o = Some (SchedContextObject c) -> fine_context c;
   capabilities_are_fine : forall slot c st, invariant st -> capability_at slot st = Some c -> fine_capability c;
   looks_at_time :
@@ -33,16 +41,25 @@ Record kept_quietly (invariant : State -> Prop) (fine_context : SchedContext -> 
   fine_configure : forall core b p extra badge flags st c, fine_context (configure_context core b p extra badge flags st c)
 }.
 
-(** Where capabilities come and go the rest is needed too. *)
-Record kept (invariant : State -> Prop) (fine_capability : Capability -> Prop) : Prop := {
-  after_insert_child : forall slot p o c st, fine_capability c -> invariant st -> invariant (insert_child slot p o c st);
-  after_insert_sibling : forall slot source o c st, fine_capability c -> invariant st -> invariant (insert_sibling slot source o c st);
-  after_remove_capability : forall slot st, invariant st -> invariant (remove_capability slot st);
+(** Where capabilities come and go the rest is needed too. What comes refers to no object, or is derived from what is there, or comes with the
+    object. *)
+Definition derivable (c : Capability) (st : State) : Prop :=
+  is_zombie c = false /\ (object_of c = None \/ exists source x, capability_at source st = Some x /\ refers_alike x c = true).
+Definition comes_with (c : Capability) (o : N) (object : option Object) : Prop :=
+  is_zombie c = false /\ match object with Some x => object_of c = Some o /\ fits_object c x | None => object_of c = None end.
+Record kept (invariant : State -> Prop) (fine_context : SchedContext -> Prop) (fine_capability : Capability -> Prop) : Prop := {
+  after_insert_child : forall slot p o c st, derivable c st -> fine_capability c -> invariant st -> invariant (insert_child slot p o c st);
+  after_insert_sibling :
+    forall slot source o c st, derivable c st -> fine_capability c -> invariant st -> invariant (insert_sibling slot source o c st);
+  after_put_new :
+    forall o x slot p c st, comes_with c o x -> match x with Some x => fine_object fine_context x | None => True end -> fine_capability c ->
+      invariant st -> invariant (put_new o x slot p c st);
+  after_discard : forall slot st, invariant st -> invariant (discard slot st);
   after_move_capability : forall from to st, invariant st -> invariant (move_capability from to st);
   after_change_capability : forall slot c st, fine_capability c -> invariant st -> invariant (change_capability slot c st);
-  after_insert_root : forall slot c st, fine_capability c -> invariant st -> invariant (insert_root slot c st);
-  at_the_start : forall m, invariant (nothing_yet m);
-  after_remove_object : forall o st, invariant st -> invariant (remove_object o st);
+  after_make_zombie :
+    forall slot st, (forall e o, slots st !! slot = Some e -> container_of (capability e) st = Some o -> fine_capability (ZombieCap o)) ->
+      invariant st -> invariant (make_zombie slot st);
   fine_yield : forall c made, yields c made -> fine_capability c -> fine_capability made
 }.
 Arguments looks_at_objects {_ _ _} _.
@@ -57,22 +74,21 @@ Arguments fine_new {_ _ _} _.
 Arguments fine_charge {_ _ _} _.
 Arguments fine_begin_use {_ _ _} _.
 Arguments fine_configure {_ _ _} _.
-Arguments after_insert_child {_ _} _.
-Arguments after_insert_sibling {_ _} _.
-Arguments after_remove_capability {_ _} _.
-Arguments after_move_capability {_ _} _.
-Arguments after_change_capability {_ _} _.
-Arguments after_insert_root {_ _} _.
-Arguments at_the_start {_ _} _.
-Arguments after_remove_object {_ _} _.
-Arguments fine_yield {_ _} _.
+Arguments after_insert_child {_ _ _} _.
+Arguments after_insert_sibling {_ _ _} _.
+Arguments after_put_new {_ _ _} _.
+Arguments after_discard {_ _ _} _.
+Arguments after_move_capability {_ _ _} _.
+Arguments after_change_capability {_ _ _} _.
+Arguments after_make_zombie {_ _ _} _.
+Arguments fine_yield {_ _ _} _.
 
 Section Kept.
 Variable invariant : State -> Prop.
 Variable fine_context : SchedContext -> Prop.
 Variable fine_capability : Capability -> Prop.
 Hypothesis quiet : kept_quietly invariant fine_context fine_capability.
-Hypothesis primitives : kept invariant fine_capability.
+Hypothesis primitives : kept invariant fine_context fine_capability.
 
 (* Definitions are told apart by their names, not by what they unfold to. *)
 #[local] Hint Constants Opaque : typeclass_instances.
@@ -84,7 +100,7 @@ Instance good_state : Good State := invariant.
 Instance good_pair {A B : Type} `{Good A} `{Good B} : Good (A * B) := fun p => good (fst p) /\ good (snd p).
 Instance good_progress : Good Progress := fun p => good (state_of p).
 Instance good_outcome : Good Outcome := fun o => match o with Returns _ st | Stops st | Continues st => good st end.
-Instance good_loop {A : Type} `{Good A} : Good (Turn_of_loop A) := fun t => match t with Again a | Finished a => good a end.
+Instance good_loop {A B : Type} `{Good A} `{Good B} : Good (Turn_of_loop A B) := fun t => match t with Again a => good a | Finished b => good b end.
 Instance good_capability : Good Capability := fine_capability.
 Instance good_sum {A B : Type} `{Good A} `{Good B} : Good (A + B) := fun x => match x with inl a => good a | inr b => good b end.
 Instance good_option {A : Type} `{Good A} : Good (option A) := fun o => match o with Some a => good a | None => True end.
@@ -104,8 +120,8 @@ Lemma good_preempted st : good st -> good (Preempted st). Proof. exact id. Qed.
 Lemma good_returns l st : good st -> good (Returns l st). Proof. exact id. Qed.
 Lemma good_stops st : good st -> good (Stops st). Proof. exact id. Qed.
 Lemma good_continues st : good st -> good (Continues st). Proof. exact id. Qed.
-Lemma good_again {A : Type} `{Good A} (a : A) : good a -> good (Again a). Proof. exact id. Qed.
-Lemma good_finished {A : Type} `{Good A} (a : A) : good a -> good (Finished a). Proof. exact id. Qed.
+Lemma good_again {A B : Type} `{Good A} `{Good B} (a : A) : good a -> good (Again a : Turn_of_loop A B). Proof. exact id. Qed.
+Lemma good_finished {A B : Type} `{Good A} `{Good B} (b : B) : good b -> good (Finished b : Turn_of_loop A B). Proof. exact id. Qed.
 Lemma good_some {A : Type} `{Good A} (a : A) : good a -> good (Some a). Proof. exact id. Qed.
 Lemma good_perform work : Keeps work -> good (Perform work). Proof. exact id. Qed.
 Lemma good_both {A B : Type} `{Good A} `{Good B} (a : A) (b : B) : good a -> good b -> good (a, b).
@@ -115,8 +131,8 @@ Lemma preempted_good st : good (Preempted st) -> good st. Proof. exact id. Qed.
 Lemma returns_good l st : good (Returns l st) -> good st. Proof. exact id. Qed.
 Lemma stops_good st : good (Stops st) -> good st. Proof. exact id. Qed.
 Lemma continues_good st : good (Continues st) -> good st. Proof. exact id. Qed.
-Lemma again_good {A : Type} `{Good A} (a : A) : good (Again a) -> good a. Proof. exact id. Qed.
-Lemma finished_good {A : Type} `{Good A} (a : A) : good (Finished a) -> good a. Proof. exact id. Qed.
+Lemma again_good {A B : Type} `{Good A} `{Good B} (a : A) : good (Again a : Turn_of_loop A B) -> good a. Proof. exact id. Qed.
+Lemma finished_good {A B : Type} `{Good A} `{Good B} (b : B) : good (Finished b : Turn_of_loop A B) -> good b. Proof. exact id. Qed.
 Lemma some_good {A : Type} `{Good A} (a : A) : good (Some a) -> good a. Proof. exact id. Qed.
 Lemma inl_good {A B : Type} `{Good A} `{Good B} (a : A) : good (inl a : A + B) -> good a. Proof. exact id. Qed.
 Lemma good_inl {A B : Type} `{Good A} `{Good B} (a : A) : good a -> good (inl a : A + B). Proof. exact id. Qed.
@@ -181,7 +197,7 @@ Ltac carries_state T :=
   | Outcome => idtac
   | Decision => idtac
   | option ?A => carries_state A
-  | Turn_of_loop ?A => carries_state A
+  | Turn_of_loop _ ?B => carries_state B
   end.
 Ltac carries_capability T :=
   lazymatch T with
@@ -291,13 +307,9 @@ Instance keeps_fold {A : Type} (f : State -> A -> State) (l : list A) :
   (forall a, Keeps (fun st => f st a)) -> Keeps (fold_left f l).
 Proof. intros each. induction l as [|a rest IH]; intros st ok; [exact ok|]. apply IH. exact (each a st ok). Qed.
 
-Lemma good_repeat {A : Type} `{Good A} (f : A -> Turn_of_loop A) (a : A) :
-  (forall a, good a -> good (f a)) -> good a -> good (repeat_until f a).
-Proof.
-  intros each. unfold repeat_until. generalize 40%nat as n. intros n. revert a. induction n as [|n IH]; intros a ok.
-  - exact (each a ok).
-  - simpl. pose proof (IH a ok) as once. destruct (repeat_bounded n f a) as [a'|a']; [exact (IH a' once) | exact once].
-Qed.
+Lemma good_repeat {A B : Type} `{Good A} `{Good B} n (f : A -> Turn_of_loop A B) (a : A) :
+  (forall a, good a -> good (f a)) -> good a -> good (repeat_after n f a).
+Proof. intros each. exact (repeat_keeps f good good each n a). Qed.
 
 (** ** Objects and slots
 
@@ -323,19 +335,21 @@ Hint Extern 0 (FineUpdate _) => (intros ? ?; cbv beta; solve [repeat fine_step])
 
 Instance keeps_emit e : Keeps (emit e).
 Proof. intros st ok. exact (good_of_same st (emit e st) eq_refl eq_refl eq_refl eq_refl eq_refl ok). Qed.
-Instance keeps_put_object o x : FineObject x -> Keeps (put_object o x). Proof. intros fine st ok. exact (after_put_object quiet o x st fine ok). Qed.
-Instance keeps_remove_object o : Keeps (remove_object o). Proof. exact (after_remove_object primitives o). Qed.
-Instance keeps_change_thread o f : Keeps (change_thread o f). Proof. keeping change_thread. Qed.
-Instance keeps_change_endpoint o f : Keeps (change_endpoint o f). Proof. keeping change_endpoint. Qed.
-Instance keeps_change_notification o f : Keeps (change_notification o f). Proof. keeping change_notification. Qed.
-Instance keeps_put_reply o r : Keeps (put_reply o r). Proof. keeping put_reply. Qed.
+Ltac change_object f o :=
+  let st := fresh "st" in let ok := fresh "ok" in let found := fresh "found" in
+  intros st ok; unfold f; destruct (objects st !! o) as [[]|] eqn:found; try exact (keeps_emit Stuck st ok);
+  refine (after_put_object quiet o _ _ st found _ _ ok); exact I.
+Instance keeps_change_thread o f : Keeps (change_thread o f). Proof. change_object change_thread o. Qed.
+Instance keeps_change_endpoint o f : Keeps (change_endpoint o f). Proof. change_object change_endpoint o. Qed.
+Instance keeps_change_notification o f : Keeps (change_notification o f). Proof. change_object change_notification o. Qed.
+Instance keeps_put_reply o r : Keeps (put_reply o r). Proof. change_object put_reply o. Qed.
 Instance keeps_change_context o f : FineUpdate f -> Keeps (change_context o f).
 Proof.
   intros updates st ok. unfold change_context. destruct (objects st !! o) as [[]|] eqn:found; try exact (keeps_emit Stuck st ok).
-  exact (after_put_object quiet o (SchedContextObject (f context)) st (updates _ (contexts_are_fine quiet o _ st ok found)) ok).
+  exact (after_put_object quiet o (SchedContextObject (f context)) _ st found I (updates _ (contexts_are_fine quiet o _ st ok found)) ok).
 Qed.
-Instance keeps_change_table o f : Keeps (change_table o f). Proof. keeping change_table. Qed.
-Instance keeps_change_pool o f : Keeps (change_pool o f). Proof. keeping change_pool. Qed.
+Instance keeps_change_table o f : Keeps (change_table o f). Proof. change_object change_table o. Qed.
+Instance keeps_change_pool o f : Keeps (change_pool o f). Proof. change_object change_pool o. Qed.
 Instance keeps_capability_at slot : Keeps (capability_at slot).
 Proof. intros st ok. destruct (capability_at slot st) as [c|] eqn:found; [exact (capabilities_are_fine quiet slot c st ok found) | exact I]. Qed.
 Instance keeps_occupied_slot t a : Keeps (occupied_slot_of_address t a).
@@ -346,21 +360,24 @@ Proof.
   destruct (o <=? slot); [|exact I]. apply last_below_found in found. destruct found as (_ & found).
   apply good_some, good_both; [exact I|]. apply (capabilities_are_fine quiet slot _ st ok). unfold capability_at. rewrite found. reflexivity.
 Qed.
-Instance keeps_insert_child slot p o c : Nice c -> Keeps (insert_child slot p o c).
-Proof. intros fine st. exact (after_insert_child primitives slot p o c st fine). Qed.
-Instance keeps_insert_sibling slot s o c : Nice c -> Keeps (insert_sibling slot s o c).
-Proof. intros fine st. exact (after_insert_sibling primitives slot s o c st fine). Qed.
-Instance keeps_remove_capability slot : Keeps (remove_capability slot). Proof. exact (after_remove_capability primitives slot). Qed.
+Instance keeps_discard slot : Keeps (discard slot). Proof. exact (after_discard primitives slot). Qed.
 Instance keeps_move_capability from to : Keeps (move_capability from to). Proof. exact (after_move_capability primitives from to). Qed.
 Instance keeps_change_capability slot c : Nice c -> Keeps (change_capability slot c).
 Proof. intros fine st. exact (after_change_capability primitives slot c st fine). Qed.
 Instance keeps_exchange a b : Keeps (exchange_capabilities a b). Proof. keeping exchange_capabilities. Qed.
 Instance keeps_insert_derived slot s o c : Nice c -> Keeps (insert_derived slot s o c).
 Proof.
-  intros fine st ok. unfold insert_derived. pose proof (capabilities_are_fine quiet s) as source. unfold capability_at in source.
-  destruct (slots st !! s) as [e|] eqn:found; [|keep].
-  assert (good (capability e)) as fine_source by (apply (source _ st ok); rewrite found; reflexivity).
-  destruct (capability e); keep.
+  intros fine st ok. unfold insert_derived. destruct (slots st !! s) as [e|] eqn:found; [|keep].
+  assert (capability_at s st = Some (capability e)) as there by (unfold capability_at; rewrite found; reflexivity).
+  pose proof (capabilities_are_fine quiet s _ st ok there) as fine_source. destruct (is_zombie c) eqn:no_zombie; [exact (keeps_emit Stuck st ok)|]. cbn [orb].
+  destruct (refers_alike (capability e) c) eqn:alike; [cbn [negb] | exact (keeps_emit Stuck st ok)].
+  assert (derivable c st) as from_source by (split; [exact no_zombie | right; exists s, (capability e); split; assumption]).
+  revert alike fine_source. destruct (capability e) as [base bits device used| | | | | | | | | | | | | | | | | |]; intros alike fine_source;
+    try (destruct (original e); [exact (after_insert_child primitives slot s o c st from_source fine ok)
+                                | exact (after_insert_sibling primitives slot s o c st from_source fine ok)]).
+  apply (after_insert_child primitives); [|exact fine|].
+  - split; [exact no_zombie|]. left. unfold refers_alike in alike. destruct (object_of c); [discriminate alike | reflexivity].
+  - exact (keeps_change_capability s _ (good_used base bits device used _ fine_source (N.le_refl _)) st ok).
 Qed.
 Instance keeps_write_memory a v : Keeps (write_memory a v). Proof. keeping write_memory. Qed.
 
@@ -474,18 +491,19 @@ Instance keeps_answer t r g : Keeps (answer t r g). Proof. keeping answer. Qed.
 (** ** Spaces and deletion *)
 Instance keeps_set_page_entry t i e : Keeps (set_page_entry t i e). Proof. keeping set_page_entry. Qed.
 Instance keeps_clear_page_entry t i : Keeps (clear_page_entry t i). Proof. keeping clear_page_entry. Qed.
+Instance keeps_unmap p level one e : Keeps (unmap p level one e). Proof. keeping unmap. Qed.
 Instance keeps_unmap_frame b n p : Keeps (unmap_frame b n p). Proof. keeping unmap_frame. Qed.
 Instance keeps_unmap_table t p : Keeps (unmap_table t p). Proof. keeping unmap_table. Qed.
 Instance keeps_release_asid v a : Keeps (release_asid v a). Proof. keeping release_asid. Qed.
 Instance keeps_release_pool p : Keeps (release_pool p). Proof. keeping release_pool. Qed.
-Instance keeps_count_unit : Keeps count_unit. Proof. keeping count_unit. Qed.
+Instance keeps_allow n : Keeps (allow n). Proof. keeping allow. Qed.
 Instance keeps_in_units {A : Type} remains (work : A -> State -> A * State) (a : A) :
   (forall a, Keeps (work a)) -> Keeps (in_units remains work a).
 Proof.
   intros each st ok. unfold in_units.
-  assert (good (repeat_until (unit_turn remains work) (a, Done st))) as result.
-  { apply good_repeat; [|split; [exact I | exact ok]]. intros (a' & p) (_ & ok'). unfold unit_turn. keep. }
-  destruct (repeat_until _ _) as [(? & p)|(? & p)]; destruct result as (_ & ok'); [exact (keeps_emit Stuck (state_of p) ok') | exact ok'].
+  assert (good (repeat_after (allowance st) (unit_turn remains work) (a, allowance st, st))) as result.
+  { apply good_repeat; [|repeat split; exact ok]. intros ((a' & units) & st') (_ & ok'). unfold unit_turn. keep. }
+  destruct (repeat_after _ _ _) as [((? & ?) & st')|p]; [exact (proj2 result) | exact result].
 Qed.
 Instance keeps_unbind_notification t n : Keeps (unbind_notification t n). Proof. keeping unbind_notification. Qed.
 Instance keeps_unbind_thread c : Keeps (unbind_thread_of_context c). Proof. keeping unbind_thread_of_context. Qed.
@@ -495,7 +513,13 @@ Instance keeps_end_notification n : Keeps (end_notification n). Proof. keeping e
 Instance keeps_end_context c : Keeps (end_context c). Proof. keeping end_context. Qed.
 Instance keeps_end_interrupt i : Keeps (end_interrupt i). Proof. keeping end_interrupt. Qed.
 Instance keeps_let_go c : Keeps (let_go c). Proof. keeping let_go. Qed.
-Instance keeps_become_zombie s c o : Nice (ZombieCap o) -> Keeps (become_zombie s c o). Proof. intros fine. keeping become_zombie. Qed.
+Instance keeps_make_zombie s : Keeps (make_zombie s).
+Proof.
+  intros st ok. apply (after_make_zombie primitives); [|exact ok]. intros e o found container.
+  apply (good_zombie (capability e) o st); [|exact container]. apply (capabilities_are_fine quiet s _ st ok).
+  unfold capability_at. rewrite found. reflexivity.
+Qed.
+Instance keeps_become_zombie s c : Keeps (become_zombie s c). Proof. keeping become_zombie. Qed.
 Instance keeps_rotate_zombies a s i : Keeps (rotate_zombies a s i). Proof. keeping rotate_zombies. Qed.
 Instance keeps_meet_inner a s o i : Keeps (meet_inner a s o i). Proof. keeping meet_inner. Qed.
 Instance keeps_delete_plain s c : Keeps (delete_plain s c). Proof. keeping delete_plain. Qed.
@@ -503,24 +527,16 @@ Instance keeps_delete_one s c : Keeps (delete_one s c). Proof. keeping delete_on
 Instance keeps_to_first_slot a f : Keeps (to_first_slot a f). Proof. keeping to_first_slot. Qed.
 Instance keeps_empty_zombie a o : Keeps (empty_zombie a o).
 Proof.
-  intros st ok. unfold empty_zombie. cbv zeta. pose proof (keeps_last_occupied o st ok) as fine.
-  destruct (last_occupied o st) as [(s & c)|]; [|keep]. apply some_good, both_good in fine. destruct fine as (_ & fine).
-  destruct (s =? a); [keep|]. destruct (container_of c st) as [inner|] eqn:container; [|keep].
-  pose proof (good_zombie c inner st fine container). keep.
+  keeping empty_zombie.
 Qed.
 Instance keeps_delete_unit a : Keeps (delete_unit a).
 Proof.
-  intros st ok. unfold delete_unit. pose proof (keeps_capability_at a st ok) as fine.
-  destruct (capability_at a st) as [c|]; [|keep]. apply some_good in fine.
-  destruct (container_of c st) as [o|] eqn:container; [pose proof (good_zombie c o st fine container)|]; destruct c; keep.
+  keeping delete_unit.
 Qed.
 Instance keeps_delete slot : Keeps (delete slot). Proof. exact (keeps_in_units is_occupied delete_unit slot keeps_delete_unit). Qed.
 Instance keeps_revoke slot : Keeps (revoke slot).
 Proof.
-  intros st ok. unfold revoke.
-  assert (good (repeat_until (revoke_turn slot) (Done st))) as result.
-  { apply good_repeat; [|exact ok]. intros p ok'. unfold revoke_turn. keep. }
-  destruct (repeat_until _ _) as [p|p]; cbn in result; [apply good_preempted, keeps_emit|]; exact result.
+  apply keeps_in_units. intros anchor st. exact (keeps_delete_unit (next_deletion slot anchor st) st).
 Qed.
 Instance keeps_insert_copy slot s c : Nice c -> Keeps (insert_copy slot s c). Proof. intros fine. red in fine. keeping insert_copy. Qed.
 Instance keeps_replace_slot slot by_ : Nice by_ -> Keeps (replace_slot slot by_). Proof. intros fine. red in fine. keeping replace_slot. Qed.
@@ -534,9 +550,19 @@ Qed.
 Instance keeps_set_word_argument i v t : Keeps (set_word_argument i v t). Proof. keeping set_word_argument. Qed.
 Lemma new_object_is_fine type n x : new_object type n = Some x -> FineObject x.
 Proof. destruct type; intros made; try discriminate; injection made as <-; exact _. Qed.
+Lemma new_comes_with type at_ n device : comes_with (new_capability type at_ n device) at_ (new_object type n).
+Proof. destruct type; repeat split. Qed.
+Lemma keeps_put_new o x slot p c : comes_with c o x -> match x with Some x => FineObject x | None => True end -> Nice c -> Keeps (put_new o x slot p c).
+Proof. intros with_it fine fine_c st. exact (after_put_new primitives o x slot p c st with_it fine fine_c). Qed.
+Instance keeps_put_pool base p slot parent_ : Nice (ASIDPoolCap base) -> Keeps (put_new base (Some (ASIDPoolObject p)) slot parent_ (ASIDPoolCap base)).
+Proof. intros fine. apply keeps_put_new; [repeat split | exact I | exact fine]. Qed.
 Instance keeps_make_object type at_ n d slot u : Nice (new_capability type at_ n d) -> Keeps (make_object type at_ n d slot u).
 Proof.
-  intros fine st ok. unfold make_object. destruct (new_object type n) as [x|] eqn:made; [pose proof (new_object_is_fine type n x made)|]; keep.
+  intros fine st ok. unfold make_object. cbv zeta.
+  assert (match new_object type n with Some x => FineObject x | None => True end) as fine_x
+    by (destruct (new_object type n) as [x|] eqn:made; [exact (new_object_is_fine type n x made) | exact I]).
+  apply (keeps_put_new at_ (new_object type n) slot u _ (new_comes_with type at_ n d) fine_x fine).
+  destruct (needs_memory type || (is_frame type && negb d)); [exact (keeps_emit _ st ok) | exact ok].
 Qed.
 Lemma keeps_make_objects count type at_ n d slot offset base bits used u t :
   good (UntypedCap base bits d used) -> base <= at_ -> at_ + N.of_nat count * N.shiftl 1 (object_bits type n) <= base + N.shiftl 1 bits ->
@@ -730,25 +756,13 @@ Proof.
 Qed.
 
 (** ** Boot *)
-Instance keeps_insert_root slot c : Nice c -> Keeps (insert_root slot c).
-Proof. intros fine st. exact (after_insert_root primitives slot c st fine). Qed.
 Variable plan : BootPlan.
-Hypothesis fine_at_boot : forall c, boot_capability plan c -> fine_capability c.
-Lemma good_start m : good (nothing_yet m).
-Proof. exact (at_the_start primitives m). Qed.
-Instance keeps_put_root_objects p : Keeps (put_root_objects p). Proof. keeping put_root_objects. Qed.
-Instance keeps_insert_roots : Keeps (insert_roots plan).
-Proof.
-  unfold insert_roots. pose proof fine_at_boot as fine. unfold boot_capability in fine. revert fine.
-  induction (root_capabilities plan ++ dynamic_capabilities plan) as [|(slot & c) l IH]; intros fine st ok; [exact ok|].
-  apply IH; [intros other (s & listed); apply fine; exists s; right; exact listed|].
-  assert (Nice c) as fine_c by (apply fine; exists slot; left; reflexivity). exact (keeps_insert_root slot c fine_c st ok).
-Qed.
+Hypothesis at_the_start : invariant (insert_roots plan (put_root_objects plan (nothing_yet (boot_machine plan)))).
 Instance keeps_copy_to_thread p i place : Keeps (copy_to_thread p i place). Proof. keeping copy_to_thread. Qed.
 Lemma boot_keeps : good (boot plan).
 Proof.
-  unfold boot. pose proof (good_start (boot_machine plan)) as start. revert start. generalize (nothing_yet (boot_machine plan)). intros st start.
-  keep.
+  unfold boot. pose proof (at_the_start : good _) as start. revert start.
+  generalize (insert_roots plan (put_root_objects plan (nothing_yet (boot_machine plan)))). intros st start. keep.
 Qed.
 
 Theorem reachable_keeps (st : State) : reachable step plan st -> invariant st.
@@ -763,7 +777,47 @@ Proof.
   destruct (negb _); [repeat split; reflexivity|]. destruct (usable _ _); repeat split; reflexivity.
 Qed.
 
+(** What does not ask where a capability refers to has simpler premises. *)
+Lemma kept_by_parts (invariant : State -> Prop) (fine_context : SchedContext -> Prop) (fine_capability : Capability -> Prop) :
+  (forall slot p o c st, fine_capability c -> invariant st -> invariant (insert_child slot p o c st)) ->
+  (forall slot source o c st, fine_capability c -> invariant st -> invariant (insert_sibling slot source o c st)) ->
+  (forall o x st, fine_object fine_context x -> invariant st -> invariant (put_object o x st)) ->
+  (forall slot st, invariant st -> invariant (remove_capability slot st)) ->
+  (forall o st, invariant st -> invariant (remove_object o st)) ->
+  (forall e st, invariant st -> invariant (emit e st)) ->
+  (forall from to st, invariant st -> invariant (move_capability from to st)) ->
+  (forall slot c st, fine_capability c -> invariant st -> invariant (change_capability slot c st)) ->
+  (forall slot st, (forall e o, slots st !! slot = Some e -> container_of (capability e) st = Some o -> fine_capability (ZombieCap o)) ->
+     invariant st -> invariant (make_zombie slot st)) ->
+  (forall c made, yields c made -> fine_capability c -> fine_capability made) -> kept invariant fine_context fine_capability.
+Proof.
+  intros child sibling put removed gone stuck moved changed zombie fine. constructor; try assumption.
+  - intros slot p o c st _. apply child.
+  - intros slot source_ o c st _. apply sibling.
+  - intros o x slot p c st _ fine_x fine_c ok. unfold put_new. destruct x as [x|]; [|exact (child slot p true c st fine_c ok)].
+    destruct (is_some _); [exact (stuck _ _ ok) | exact (child slot p true c _ fine_c (put o x st fine_x ok))].
+  - intros slot st ok. unfold discard. destruct (capability_at slot st) as [c|]; [|exact ok].
+    destruct (object_of c) as [o|], (is_zombie c || is_last c st); try exact (removed slot st ok). exact (gone o _ (removed slot st ok)).
+Qed.
+Lemma start_by_parts (invariant : State -> Prop) (fine_context : SchedContext -> Prop) (fine_capability : Capability -> Prop) p :
+  kept_quietly invariant fine_context fine_capability -> (forall m, invariant (nothing_yet m)) ->
+  (forall o x st, fine_object fine_context x -> invariant st -> invariant (put_object o x st)) ->
+  (forall slot c st, fine_capability c -> invariant st -> invariant (insert_root slot c st)) ->
+  (forall c, boot_capability p c -> fine_capability c) -> invariant (insert_roots p (put_root_objects p (nothing_yet (boot_machine p)))).
+Proof.
+  intros quiet start put root fine. assert (invariant (put_root_objects p (nothing_yet (boot_machine p)))) as begun.
+  { unfold put_root_objects. cbv beta zeta.
+    match goal with |- invariant (set_field pools _ ?st) => apply (looks_at_objects quiet st) end; try reflexivity.
+    do 5 (apply put; [first [exact I | exact (fine_new quiet _)]|]). exact (start (boot_machine p)). }
+  revert begun. generalize (put_root_objects p (nothing_yet (boot_machine p))). unfold insert_roots, boot_capability in *. revert fine.
+  induction (root_capabilities p ++ dynamic_capabilities p) as [|(slot & c) l IH]; intros fine st ok; [exact ok|].
+  apply IH; [intros other (s & listed); apply fine; exists s; right; exact listed|].
+  apply root; [apply fine; exists slot; left; reflexivity | exact ok].
+Qed.
+
 (** Claim [indices_hold]: of objects it says nothing, nor of capabilities. *)
+Lemma indices_after_put o x st : indices_are_right st -> indices_are_right (put_object o x st).
+Proof. exact (indices_of_same st (put_object o x st) eq_refl eq_refl). Qed.
 Lemma indices_are_kept_quietly : kept_quietly indices_are_right (fun _ => True) (fun _ => True).
 Proof.
   constructor; try (intros; exact I).
@@ -772,19 +826,26 @@ Proof.
   - intros insert t before _. destruct (place_by_same insert t before) as (same_slots & same_references & _).
     exact (indices_of_same before (place_by insert t before) same_slots same_references).
   - intros t before _. apply (indices_of_same before); reflexivity.
-  - intros o x before _. exact (indices_of_same before (put_object o x before) eq_refl eq_refl).
+  - intros o x y before _ _ _. apply indices_after_put.
 Qed.
-Lemma indices_are_kept : kept indices_are_right (fun _ => True).
+Lemma indices_are_kept : kept indices_are_right (fun _ => True) (fun _ => True).
 Proof.
-  constructor; try (intros; exact I).
+  apply kept_by_parts; try (intros; exact I).
   - intros slot p o c st _. apply insert_child_right.
   - intros slot source o c st _. apply insert_sibling_right.
+  - intros o x st _. apply indices_after_put.
   - exact remove_capability_right.
+  - intros o before. exact (indices_of_same before (remove_object o before) eq_refl eq_refl).
+  - exact emit_right.
   - exact move_capability_right.
   - intros slot c st _. apply change_capability_right.
+  - intros slot st _. apply make_zombie_right.
+Qed.
+Lemma indices_at_start p : indices_are_right (insert_roots p (put_root_objects p (nothing_yet (boot_machine p)))).
+Proof.
+  apply (start_by_parts _ _ _ p indices_are_kept_quietly nothing_yet_right); try (intros; exact I).
+  - intros o x st _. apply indices_after_put.
   - intros slot c st _. apply insert_root_right.
-  - exact nothing_yet_right.
-  - intros o before. exact (indices_of_same before (remove_object o before) eq_refl eq_refl).
 Qed.
 Theorem indices_hold_proved : indices_hold step.
-Proof. intros p st. apply (reachable_keeps _ _ _ indices_are_kept_quietly indices_are_kept). intros c _. exact I. Qed.
+Proof. intros p st. exact (reachable_keeps _ _ _ indices_are_kept_quietly indices_are_kept p (indices_at_start p) st). Qed.

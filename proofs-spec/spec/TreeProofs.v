@@ -558,11 +558,10 @@ Proof.
     + rewrite find_remove. destruct (N.eqb_spec to from); [congruence | exact still_vacant].
 Qed.
 
-Lemma change_capability_right (slot : N) (c : Capability) (st : State) :
-  indices_are_right st -> indices_are_right (change_capability slot c st).
+Lemma replace_capability_right (slot : N) (e : Entry) (c : Capability) (st : State) :
+  slots st !! slot = Some e -> indices_are_right st -> indices_are_right (replace_capability slot e c st).
 Proof.
-  intros (tree & counts). unfold change_capability.
-  destruct (slots st !! slot) as [e|] eqn:present; [|apply emit_right; split; assumption].
+  intros present (tree & counts). unfold replace_capability.
   set (e' := e <| capability := c |>).
   set (st1 := discount_reference (capability e) st).
   assert (slots (count_reference c (put_entry slot e' st1)) = set slot e' (slots st)) as slots2.
@@ -575,6 +574,18 @@ Proof.
     unfold count_of. pose proof (sum_over_set_old (weight o) slot e e' (slots st) present) as changed.
     pose proof (sum_over_remove (weight o) slot e (slots st) present) as total.
     unfold weight at 2 4 in changed. unfold weight at 2 in total. simpl in *. lia.
+Qed.
+
+Lemma change_capability_right (slot : N) (c : Capability) (st : State) :
+  indices_are_right st -> indices_are_right (change_capability slot c st).
+Proof.
+  intros right. unfold change_capability. destruct (slots st !! slot) as [e|] eqn:present; [|exact (emit_right _ _ right)].
+  destruct (refers_alike _ _); [exact (replace_capability_right slot e c st present right) | exact (emit_right _ _ right)].
+Qed.
+Lemma make_zombie_right (slot : N) (st : State) : indices_are_right st -> indices_are_right (make_zombie slot st).
+Proof.
+  intros right. unfold make_zombie. destruct (slots st !! slot) as [e|] eqn:present; [|exact (emit_right _ _ right)].
+  destruct (container_of _ _) as [o|]; [exact (replace_capability_right slot e _ st present right) | exact (emit_right _ _ right)].
 Qed.
 
 Lemma insert_root_right (slot : N) (c : Capability) (st : State) : indices_are_right st -> indices_are_right (insert_root slot c st).

@@ -75,8 +75,7 @@ Definition refers_well (c : Capability) : bool :=
   end.
 Definition no_dangling_capability : bool := all (entries (slots st)) (fun '(_, e) => refers_well (capability e)).
 
-Definition has_zombie (o : N) : bool :=
-  existsb (fun '(_, e) => match capability e with ZombieCap z => z =? o | _ => false end) (entries (slots st)).
+Definition has_zombie (o : N) : bool := existsb (fun '(_, e) => is_zombie (capability e) && is_number (object_of (capability e)) o) (entries (slots st)).
 Definition no_orphan_object : bool :=
   all (entries (objects st)) (fun '(o, _) => is_some (references st !! o) || has_zombie o).
 
@@ -91,22 +90,10 @@ Definition size_of (object : Object) : N :=
   | VSpaceObject _ | PageTableObject _ | ASIDPoolObject _ => 4096
   end.
 
-(** The last object at or below an address, from a list by ascending addresses. *)
 Definition slots_in_containers : bool :=
-  let belongs :=
-    fix belongs (objects_ : list (N * Object)) (slots_ : list (N * Entry)) (fuel : nat) : bool :=
-      match fuel, slots_, objects_ with
-      | _, [], _ => true
-      | S rest, (slot, _) :: others, (o, object) :: more =>
-          if is_within slot o st then belongs objects_ others rest
-          else if o <? slot then belongs more slots_ rest
-          else false
-      | S rest, (slot, _) :: others, [] => (irq_slot 0 <=? slot) && (slot <? nowhere) && belongs [] others rest
-      | O, _, _ => false
-      end in
-  let o := entries (objects st) in
-  let s := entries (slots st) in
-  belongs o s (Nat.add (length o) (length s)).
+  all (entries (slots st)) (fun '(slot, _) =>
+    match last_below (slot + 1) (objects st) with Some (o, _) => is_within slot o st | None => false end
+    || ((irq_slot 0 <=? slot) && (slot <? nowhere))).
 
 Definition objects_disjoint : bool :=
   ascending (fun a b => fst a + size_of (snd a) <=? fst b) (entries (objects st)).
@@ -116,7 +103,7 @@ Definition extent (c : Capability) : option (N * N) :=
   match c with
   | UntypedCap base bits _ _ | FrameCap base bits _ _ _ => Some (base, N.shiftl 1 bits)
   | _ =>
-      match (match c with ZombieCap o => Some o | IRQHandlerCap _ => None | _ => referent c end) with
+      match object_of c with
       | Some o => match objects st !! o with Some object => Some (o, size_of object) | None => None end
       | None => None
       end

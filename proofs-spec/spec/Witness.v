@@ -4,7 +4,7 @@
     A small machine whose boot state is well formed, and events after it that meet the premises of the claims: computed, not argued. And
     the indices can be wrong: a removal that forgets the children breaks the tree. *)
 From Coq Require Import Lia.
-From Spec Require Import OriginProofs.
+From Spec Require Import LiveProofs.
 Open Scope N_scope.
 
 Definition small_machine : Machine := {|
@@ -84,6 +84,19 @@ Proof.
   - vm_compute in found. discriminate.
 Qed.
 
+(** An object is gone that has a capability. *)
+Definition lose_vspace : State -> State := remove_object 0x3000.
+Lemma small_roots_are_apart : roots_are_apart small_plan.
+Proof. unfold roots_are_apart. repeat (constructor; [vm_compute; intuition discriminate|]). constructor. Qed.
+Example lost_object_is_refuted : ~ no_capability_dangles (with_mistake lose_vspace).
+Proof.
+  intros claim. destruct (claim small_plan _ small_roots_are_apart (mistaken_reached lose_vspace wrong_call)) as [none_dangles _].
+  destruct (none_dangles (root_slot small_plan InitSlot.VSpace) (VSpaceCap 0x3000 (Some root_asid)) 0x3000) as (x & found & _).
+  - vm_compute. reflexivity.
+  - reflexivity.
+  - vm_compute in found. discriminate.
+Qed.
+
 (** A thread sleeps that is ready. *)
 Definition sleep_walk (st : State) : State := st <| sleeping := ready st |>.
 Example sleep_walk_is_refuted : ~ threads_queue_once (with_mistake sleep_walk).
@@ -97,6 +110,15 @@ Definition limited_context : SchedContext := configure_context 0 100 1000 2 0 0 
 Example time_comes_back :
   refills (charge 30 10 limited_context) = [{| usable_at := 30; amount := 70 |}; {| usable_at := 1000; amount := 30 |}].
 Proof. vm_compute. reflexivity. Qed.
+
+(** Each turn of a charge but the last takes some of what was used; one that went on with an empty refill would not finish. *)
+Example a_charge_takes_turns : charge_step 10 (limited_context, 130) = Again (delay_only {| usable_at := 0; amount := 100 |} limited_context, 30).
+Proof. vm_compute. reflexivity. Qed.
+Definition tireless_charge (x : SchedContext * N) : Turn_of_loop (SchedContext * N) SchedContext :=
+  let (c, used) := x in match refills c with [only] => Again (delay_only only c, used - amount only) | _ => Finished c end.
+Definition empty_context : SchedContext := limited_context <| refills := [{| usable_at := 0; amount := 0 |}] |>.
+Example tireless_charge_does_not_finish : ~ exists charged, repeat_after 130 tireless_charge (empty_context, 130) = Finished charged.
+Proof. intros (charged & finished). vm_compute in finished. discriminate. Qed.
 Definition root_refills (l : list Refill) : State -> State := change_context 0x5000 (fun c => c <| refills := l |>).
 Lemma context_found l : objects (mistaken (root_refills l) wrong_call) !! 0x5000
                         = Some (SchedContextObject (context 0x5000 (mistaken (root_refills l) wrong_call))).

@@ -1,0 +1,365 @@
+(* SPDX-License-Identifier: BSD-2-Clause *)
+(** * No capability dangles
+
+    A capability comes with its object, or is derived from one that refers to the same; and the object goes with the last of them. *)
+From Coq Require Import Lia.
+From Spec Require Export OriginProofs.
+Open Scope N_scope.
+
+(** The claim in terms of tables: of the capabilities in slots and of the objects. *)
+Record live (slots_ : Table Entry) (objects_ : Table Object) : Prop := {
+  refers : forall j c o, capability_in slots_ j = Some c -> object_of c = Some o -> exists x, objects_ !! o = Some x /\ fits_object c x;
+  alone : forall j k c o, capability_in slots_ j = Some (ZombieCap o) -> capability_in slots_ k = Some c -> object_of c = Some o -> k = j
+}.
+Lemma live_is st : live (slots st) (objects st) <-> capabilities_live st.
+Proof.
+  split; intros [first second]; constructor.
+  - intros j c o. rewrite capability_at_in. apply first.
+  - intros j k c o. rewrite !capability_at_in. apply second.
+  - intros j c o. rewrite <- capability_at_in. apply first.
+  - intros j k c o. rewrite <- !capability_at_in. apply second.
+Qed.
+Lemma live_same s t x y : (forall j, capability_in t j = capability_in s j) -> y = x -> live s x -> live t y.
+Proof.
+  intros same -> ok. constructor.
+  - intros j c o. rewrite same. apply (refers _ _ ok).
+  - intros j k c o. rewrite !same. apply (alone _ _ ok).
+Qed.
+
+(** ** Kinds *)
+Lemma zombie_is c : is_zombie c = true -> exists o, c = ZombieCap o.
+Proof. destruct c; try discriminate. intros _. eexists. reflexivity. Qed.
+Lemma alike_spec c made o : refers_alike c made = true -> object_of made = Some o -> object_of c = Some o /\ cap_type made = cap_type c.
+Proof.
+  unfold refers_alike. intros alike found. rewrite found in alike. apply andb_prop in alike. destruct alike as (same & type). apply N.eqb_eq in type. split.
+  - destruct (object_of c) as [o'|]; [|discriminate]. cbn in same. apply N.eqb_eq in same. congruence.
+  - destruct (cap_type made) eqn:first, (cap_type c) eqn:second; try reflexivity; discriminate type.
+Qed.
+Lemma fits_alike c made x : cap_type made = cap_type c -> fits_object c x -> fits_object made x.
+Proof. destruct c, made; try discriminate; intros _; exact id. Qed.
+Lemma zombie_alike c made : cap_type made = cap_type c -> is_zombie made = is_zombie c.
+Proof. destruct c, made; try discriminate; reflexivity. Qed.
+Lemma fits_same_kind c x y : same_kind x y -> fits_object c x -> fits_object c y.
+Proof. destruct x, y; try contradiction; intros _; destruct c; exact id. Qed.
+Lemma referent_of c o : object_of c = Some o -> is_zombie c = true \/ referent c = Some o.
+Proof. destruct c; cbn [object_of referent is_zombie]; intros same; try discriminate same; try (right; exact same). left. reflexivity. Qed.
+Lemma object_of_referent c o : referent c = Some o -> is_zombie c = false.
+Proof. destruct c; try reflexivity. cbn [referent]. discriminate. Qed.
+
+(** ** The last one *)
+Lemma last_is_alone t j k c d o e :
+  t !! j = Some e -> capability e = c -> referent c = Some o -> count_of o t = 1 -> capability_in t k = Some d -> referent d = Some o -> k = j.
+Proof.
+  intros at_j is_c names once at_k names_d. destruct (N.eq_dec k j) as [same|other]; [exact same|]. exfalso.
+  unfold capability_in in at_k. destruct (t !! k) as [f|] eqn:found; [|discriminate]. cbn in at_k. injection at_k as is_d.
+  unfold count_of in once. rewrite (sum_over_remove (weight o) j e t at_j) in once.
+  rewrite (sum_over_remove (weight o) k f (remove j t)) in once.
+  - unfold weight in once at 1 2. rewrite is_c, is_d, names, names_d in once. cbn [is_number] in once. rewrite N.eqb_refl in once. cbn [bit] in once. lia.
+  - rewrite find_remove. apply N.eqb_neq in other. rewrite other. exact found.
+Qed.
+Lemma is_last_count c o st : counts_are_right st -> referent c = Some o -> is_last c st = true -> count_of o (slots st) = 1.
+Proof. intros counts names last. unfold is_last in last. rewrite names in last. apply N.eqb_eq in last. rewrite (counts o) in last. exact last. Qed.
+
+(** Whoever else refers to the object of the last capability, or of a zombie, is the same. *)
+Lemma only_one st j k e d o :
+  counts_are_right st -> live (slots st) (objects st) -> slots st !! j = Some e -> object_of (capability e) = Some o ->
+  is_zombie (capability e) || is_last (capability e) st = true -> capability_in (slots st) k = Some d -> object_of d = Some o -> k = j.
+Proof.
+  intros counts ok at_j names last at_k names_d. assert (capability_in (slots st) j = Some (capability e)) as in_j
+    by (unfold capability_in; rewrite at_j; reflexivity).
+  destruct (referent_of _ _ names) as [zombie|counted].
+  - destruct (zombie_is _ zombie) as (z & is_z). rewrite is_z in names. cbn [object_of] in names. injection names as ->. rewrite is_z in in_j.
+    exact (alone _ _ ok j k d o in_j at_k names_d).
+  - destruct (referent_of _ _ names_d) as [zombie|counted_d].
+    + destruct (zombie_is _ zombie) as (z & is_z). rewrite is_z in names_d. cbn [object_of] in names_d. injection names_d as ->. rewrite is_z in at_k.
+      symmetry. exact (alone _ _ ok k j (capability e) o at_k in_j names).
+    + rewrite (object_of_referent _ _ counted) in last. cbn [orb] in last.
+      exact (last_is_alone (slots st) j k _ d o e at_j eq_refl counted (is_last_count _ o st counts counted last) at_k counted_d).
+Qed.
+
+(** ** Capabilities that come *)
+Lemma live_with t s x slot c :
+  (forall j, capability_in t j = if j =? slot then Some c else capability_in s j) -> is_zombie c = false ->
+  (forall o, object_of c = Some o -> (exists y, x !! o = Some y /\ fits_object c y) /\ forall j, capability_in s j <> Some (ZombieCap o)) ->
+  live s x -> live t x.
+Proof.
+  intros found no_zombie new ok. constructor.
+  - intros j d o. rewrite found. destruct (j =? slot); [intros same; injection same as <-; intros names; exact (proj1 (new o names)) | apply (refers _ _ ok)].
+  - intros j k d o. rewrite !found. destruct (N.eqb_spec j slot) as [->|other].
+    + intros same. injection same as ->. discriminate no_zombie.
+    + destruct (N.eqb_spec k slot) as [->|]; [|apply (alone _ _ ok)]. intros zombie same names. injection same as <-.
+      exfalso. exact (proj2 (new o names) j zombie).
+Qed.
+Lemma derivable_live c st : live (slots st) (objects st) -> derivable c st -> forall o, object_of c = Some o ->
+  (exists y, objects st !! o = Some y /\ fits_object c y) /\ forall j, capability_in (slots st) j <> Some (ZombieCap o).
+Proof.
+  intros ok (no_zombie & from) o names. destruct from as [none|(source & x & there & alike)]; [congruence|].
+  destruct (alike_spec x c o alike names) as (same & type). rewrite capability_at_in in there.
+  destruct (refers _ _ ok source x o there same) as (y & found & fits). split; [exists y; split; [exact found | exact (fits_alike x c y type fits)]|].
+  intros j zombie. pose proof (alone _ _ ok j source x o zombie there same) as is_j. subst source. rewrite zombie in there. injection there as <-.
+  rewrite (zombie_alike _ _ type) in no_zombie. discriminate no_zombie.
+Qed.
+
+Lemma in_insert_child slot p o c st j : is_empty slot st && negb (is_empty p st) = true ->
+  capability_in (slots (insert_child slot p o c st)) j = if j =? slot then Some c else capability_in (slots st) j.
+Proof.
+  intros can. unfold insert_child. rewrite can, (proj1 (slots_of_count c _)). etransitivity; [apply in_set|]. cbn [capability].
+  rewrite (in_children (Some p) (cons slot) st j). reflexivity.
+Qed.
+Lemma objects_of_insert_child slot p o c st : objects (insert_child slot p o c st) = objects st.
+Proof. rewrite (insert_child_same slot p o c st). reflexivity. Qed.
+Lemma insert_child_live slot p o c st :
+  is_zombie c = false ->
+  (forall o, object_of c = Some o -> (exists y, objects st !! o = Some y /\ fits_object c y) /\ forall j, capability_in (slots st) j <> Some (ZombieCap o)) ->
+  live (slots st) (objects st) -> live (slots (insert_child slot p o c st)) (objects (insert_child slot p o c st)).
+Proof.
+  intros no_zombie new ok. rewrite objects_of_insert_child. destruct (is_empty slot st && negb (is_empty p st)) eqn:can.
+  - apply (live_with _ (slots st) _ slot c); [intros j; exact (in_insert_child slot p o c st j can) | exact no_zombie | exact new | exact ok].
+  - unfold insert_child. rewrite can. exact ok.
+Qed.
+Lemma insert_sibling_live slot source o c st :
+  derivable c st -> live (slots st) (objects st) -> live (slots (insert_sibling slot source o c st)) (objects (insert_sibling slot source o c st)).
+Proof.
+  intros from ok. replace (objects (insert_sibling slot source o c st)) with (objects st)
+    by (rewrite (insert_sibling_same slot source o c st); reflexivity).
+  pose proof (derivable_live c st ok from) as new. destruct from as (no_zombie & _). unfold insert_sibling.
+  destruct (is_empty slot st), (slots st !! source) as [e|]; try exact ok.
+  apply (live_with _ (slots st) _ slot c); [|exact no_zombie | exact new | exact ok]. intros j. rewrite (proj1 (slots_of_count c _)).
+  etransitivity; [apply in_set|]. cbn [capability]. rewrite (in_children (parent e) _ st j). reflexivity.
+Qed.
+Lemma put_new_live o x slot p c st :
+  comes_with c o x -> live (slots st) (objects st) -> live (slots (put_new o x slot p c st)) (objects (put_new o x slot p c st)).
+Proof.
+  intros (no_zombie & with_it) ok. unfold put_new. destruct x as [x|].
+  - destruct with_it as (names & fits). destruct (objects st !! o) as [y|] eqn:present; [exact ok|]. cbn [is_some].
+    assert (forall j d, capability_in (slots st) j = Some d -> object_of d <> Some o) as unnamed.
+    { intros j d there names_d. destruct (refers _ _ ok j d o there names_d) as (y & found & _). congruence. }
+    apply insert_child_live; [exact no_zombie| |].
+    + intros o' names'. assert (o' = o) as -> by congruence. split.
+      * exists x. split; [|exact fits]. change (objects (put_object o x st)) with (set o x (objects st)). rewrite find_set, N.eqb_refl. reflexivity.
+      * intros j zombie. exact (unnamed j _ zombie eq_refl).
+    + constructor; [|exact (alone _ _ ok)]. intros j d o' there names'. destruct (refers _ _ ok j d o' there names') as (y & found & fits').
+      exists y. split; [|exact fits']. change (objects (put_object o x st)) with (set o x (objects st)). rewrite find_set.
+      destruct (N.eqb_spec o' o) as [->|]; [congruence | exact found].
+  - apply insert_child_live; [exact no_zombie | | exact ok]. intros o' names'. congruence.
+Qed.
+
+(** ** Capabilities that change or move *)
+Lemma in_replace slot e c st j : slots st !! slot = Some e ->
+  capability_in (slots (replace_capability slot e c st)) j = if j =? slot then Some c else capability_in (slots st) j.
+Proof.
+  intros there. unfold replace_capability. rewrite (proj1 (slots_of_count c _)). etransitivity; [apply in_set|].
+  rewrite (proj2 (slots_of_count (capability e) st)). reflexivity.
+Qed.
+Lemma replace_live slot e c st :
+  slots st !! slot = Some e ->
+  (forall o, object_of c = Some o -> object_of (capability e) = Some o /\ (forall y, fits_object (capability e) y -> fits_object c y)) ->
+  (forall o, c = ZombieCap o -> forall j d, capability_in (slots st) j = Some d -> object_of d = Some o -> j = slot) ->
+  live (slots st) (objects st) -> live (slots (replace_capability slot e c st)) (objects (replace_capability slot e c st)).
+Proof.
+  intros there alike last ok.
+  replace (objects (replace_capability slot e c st)) with (objects st) by (rewrite (replace_capability_same slot e c st); reflexivity).
+  assert (capability_in (slots st) slot = Some (capability e)) as in_slot by (unfold capability_in; rewrite there; reflexivity). constructor.
+  - intros j d o. rewrite (in_replace slot e c st j there). destruct (j =? slot); [|apply (refers _ _ ok)]. intros same names. injection same as <-.
+    destruct (alike o names) as (named & fits). destruct (refers _ _ ok slot _ o in_slot named) as (y & found & fits').
+    exists y. split; [exact found | exact (fits y fits')].
+  - intros j k d o. rewrite !(in_replace slot e c st _ there). destruct (N.eqb_spec j slot) as [->|other_j], (N.eqb_spec k slot) as [->|other_k].
+    + reflexivity.
+    + intros same at_k names. injection same as same. exact (last o same k d at_k names).
+    + intros zombie same names. injection same as <-. destruct (alike o names) as (named & _).
+      exact (alone _ _ ok j slot _ o zombie in_slot named).
+    + apply (alone _ _ ok).
+Qed.
+Lemma change_capability_live slot c st :
+  live (slots st) (objects st) -> live (slots (change_capability slot c st)) (objects (change_capability slot c st)).
+Proof.
+  intros ok. unfold change_capability. destruct (slots st !! slot) as [e|] eqn:there; [|exact ok].
+  destruct (refers_alike (capability e) c) eqn:alike; [|exact ok]. apply (replace_live slot e c st there); [| |exact ok].
+  - intros o names. destruct (alike_spec _ _ o alike names) as (named & type). split; [exact named|]. intros y. exact (fits_alike _ _ y type).
+  - intros o -> j d at_j names. destruct (alike_spec _ _ o alike eq_refl) as (named & type). pose proof (zombie_alike _ _ type) as zombie.
+    destruct (zombie_is _ (eq_sym zombie)) as (z & is_z). rewrite is_z in named. cbn [object_of] in named. injection named as ->.
+    apply (alone _ _ ok slot j d o); [|exact at_j | exact names]. unfold capability_in. rewrite there. cbn. rewrite is_z. reflexivity.
+Qed.
+Lemma container_spec c st o : container_of c st = Some o ->
+  object_of c = Some o /\ is_zombie c || is_last c st = true /\ forall y, fits_object c y -> fits_object (ZombieCap o) y.
+Proof.
+  unfold container_of. destruct c; try discriminate.
+  - destruct (is_last _ st) eqn:last; [|discriminate]. intros same. injection same as <-. split; [reflexivity|]. split; [reflexivity|].
+    intros y. destruct y; try contradiction. exact id.
+  - destruct (is_last _ st) eqn:last; [|discriminate]. intros same. injection same as <-. split; [reflexivity|]. split; [reflexivity|].
+    intros y. destruct y; try contradiction. exact id.
+  - intros same. injection same as <-. split; [reflexivity|]. split; [reflexivity|]. intros y. exact id.
+Qed.
+Lemma make_zombie_live slot st : counts_are_right st ->
+  live (slots st) (objects st) -> live (slots (make_zombie slot st)) (objects (make_zombie slot st)).
+Proof.
+  intros counts ok. unfold make_zombie. destruct (slots st !! slot) as [e|] eqn:there; [|exact ok].
+  destruct (container_of (capability e) st) as [o|] eqn:container; [|exact ok]. destruct (container_spec _ _ _ container) as (named & last & fits).
+  apply (replace_live slot e (ZombieCap o) st there); [| |exact ok].
+  - intros o' names. cbn [object_of] in names. injection names as <-. split; [exact named | exact fits].
+  - intros o' same j d at_j names. injection same as <-. exact (only_one st slot j e d o counts ok there named last at_j names).
+Qed.
+Lemma in_remove_capability slot st j : capability_in (slots (remove_capability slot st)) j = if j =? slot then None else capability_in (slots st) j.
+Proof.
+  unfold remove_capability. destruct (slots st !! slot) as [e|] eqn:there.
+  - fold (adopt (parent e) (children e) st). rewrite (proj2 (slots_of_count _ _)).
+    match goal with |- capability_in ?t j = _ =>
+      change t with (remove slot (slots (change_children (parent e) (replace slot (children e)) (adopt (parent e) (children e) st)))) end.
+    rewrite in_remove, in_children, in_adopt. reflexivity.
+  - destruct (N.eqb_spec j slot) as [->|]; [|reflexivity]. unfold capability_in. rewrite there. reflexivity.
+Qed.
+Lemma objects_of_remove_capability slot st : objects (remove_capability slot st) = objects st.
+Proof. rewrite (remove_capability_same slot st). reflexivity. Qed.
+Lemma fewer_live t s x : (forall j c, capability_in t j = Some c -> capability_in s j = Some c) -> live s x -> live t x.
+Proof.
+  intros fewer ok. constructor.
+  - intros j c o at_j. exact (refers _ _ ok j c o (fewer j c at_j)).
+  - intros j k c o at_j at_k. exact (alone _ _ ok j k c o (fewer j _ at_j) (fewer k c at_k)).
+Qed.
+Lemma removed_live slot st :
+  live (slots st) (objects st) -> live (slots (remove_capability slot st)) (objects (remove_capability slot st)).
+Proof.
+  intros ok. rewrite objects_of_remove_capability. apply (fewer_live _ (slots st)); [|exact ok]. intros j c. rewrite in_remove_capability.
+  destruct (j =? slot); [discriminate | exact id].
+Qed.
+Lemma discard_live slot st : counts_are_right st -> live (slots st) (objects st) -> live (slots (discard slot st)) (objects (discard slot st)).
+Proof.
+  intros counts ok. pose proof (removed_live slot st ok) as removed. unfold discard. destruct (capability_at slot st) as [c|] eqn:there; [|exact ok].
+  unfold capability_at in there. destruct (slots st !! slot) as [e|] eqn:found; [|discriminate]. injection there as <-.
+  destruct (object_of (capability e)) as [o|] eqn:names; [|exact removed].
+  destruct (is_zombie (capability e) || is_last (capability e) st) eqn:last; [|exact removed].
+  change (slots (remove_object o (remove_capability slot st))) with (slots (remove_capability slot st)).
+  change (objects (remove_object o (remove_capability slot st))) with (remove o (objects (remove_capability slot st))).
+  constructor; [|exact (alone _ _ removed)]. intros j d o' at_j names'. destruct (refers _ _ removed j d o' at_j names') as (y & here & fits).
+  exists y. split; [|exact fits]. rewrite find_remove. destruct (N.eqb_spec o' o) as [->|]; [exfalso | exact here].
+  rewrite in_remove_capability in at_j. destruct (N.eqb_spec j slot) as [->|other]; [discriminate|].
+  exact (other (only_one st slot j e d o counts ok found names last at_j names')).
+Qed.
+Lemma move_live from to st : live (slots st) (objects st) -> live (slots (move_capability from to st)) (objects (move_capability from to st)).
+Proof.
+  intros ok. replace (objects (move_capability from to st)) with (objects st) by (rewrite (move_capability_same from to st); reflexivity).
+  unfold move_capability. destruct (slots st !! from) as [e|] eqn:there; [|exact ok]. destruct (is_empty to st) eqn:vacant; [|exact ok].
+  fold (adopt (Some to) (children e) st). cbv zeta.
+  match goal with |- live ?t _ =>
+    change t with (set to e (remove from (slots (change_children (parent e) (replace from [to]) (adopt (Some to) (children e) st))))) end.
+  assert (forall j c, capability_in (set to e (remove from (slots (change_children (parent e) (replace from [to]) (adopt (Some to) (children e) st))))) j
+                      = Some c -> exists k, capability_in (slots st) k = Some c /\ ((j = to /\ k = from) \/ (j <> to /\ j <> from /\ k = j))) as came.
+  { intros j c. rewrite in_set, in_remove, in_children, in_adopt. destruct (N.eqb_spec j to) as [->|other].
+    - intros same. exists from. split; [unfold capability_in; rewrite there; exact same | left; split; reflexivity].
+    - destruct (N.eqb_spec j from) as [->|]; [discriminate|]. intros same. exists j. split; [exact same | right; repeat split; assumption]. }
+  constructor.
+  - intros j c o at_j names. destruct (came j c at_j) as (k & at_k & _). exact (refers _ _ ok k c o at_k names).
+  - intros j k c o at_j at_k names. destruct (came j _ at_j) as (j' & at_j' & where_j), (came k c at_k) as (k' & at_k' & where_k).
+    pose proof (alone _ _ ok j' k' c o at_j' at_k' names) as same. subst k'.
+    destruct where_j as [(-> & ->)|(n1 & n2 & ->)], where_k as [(-> & ?)|(n3 & n4 & ?)]; congruence.
+Qed.
+
+(** ** Every step *)
+Definition all_live (st : State) : Prop := indices_are_right st /\ live (slots st) (objects st).
+Lemma live_of_same a b : slots b = slots a -> objects b = objects a -> live (slots a) (objects a) -> live (slots b) (objects b).
+Proof. intros -> ->. exact id. Qed.
+Lemma live_is_kept_quietly : kept_quietly all_live (fun _ => True) (fun _ => True).
+Proof.
+  constructor; try (intros; exact I).
+  - intros a b same_slots same_references same_objects _ _ (right & ok).
+    split; [exact (indices_of_same a b same_slots same_references right) | exact (live_of_same a b same_slots same_objects ok)].
+  - intros t st (right & ok). split; [exact (indices_of_same st (unplace t st) eq_refl eq_refl right) | exact ok].
+  - intros insert t st _ (right & ok). destruct (place_by_same insert t st) as (same_slots & same_references & same_objects).
+    split; [exact (indices_of_same st _ same_slots same_references right) | exact (live_of_same st _ same_slots same_objects ok)].
+  - intros t st _ (right & ok). split; [apply (indices_of_same st); [reflexivity | reflexivity | exact right] | exact ok].
+  - intros o x y st there same _ (right & ok). split; [exact (indices_after_put o x st right)|].
+    constructor; [|exact (alone _ _ ok)]. intros j c o' at_j names. destruct (refers _ _ ok j c o' at_j names) as (z & found & fits).
+    change (objects (put_object o x st)) with (set o x (objects st)). rewrite find_set. destruct (N.eqb_spec o' o) as [->|]; [|exists z; split; assumption].
+    exists x. split; [reflexivity|]. assert (z = y) as -> by congruence. exact (fits_same_kind c y x same fits).
+Qed.
+Lemma live_is_kept : kept all_live (fun _ => True) (fun _ => True).
+Proof.
+  pose proof indices_are_kept as indices. constructor; try (intros; exact I).
+  - intros slot p o c st from _ (right & ok). split; [exact (insert_child_right slot p o c st right)|].
+    apply insert_child_live; [exact (proj1 from) | exact (derivable_live c st ok from) | exact ok].
+  - intros slot source_ o c st from _ (right & ok).
+    split; [exact (insert_sibling_right slot source_ o c st right) | exact (insert_sibling_live slot source_ o c st from ok)].
+  - intros o x slot p c st with_it fine_x fine_c (right & ok).
+    split; [exact (after_put_new indices o x slot p c st with_it fine_x fine_c right) | exact (put_new_live o x slot p c st with_it ok)].
+  - intros slot st (right & ok). split; [exact (after_discard indices slot st right) | exact (discard_live slot st (proj2 right) ok)].
+  - intros from to st (right & ok). split; [exact (move_capability_right from to st right) | exact (move_live from to st ok)].
+  - intros slot c st _ (right & ok). split; [exact (change_capability_right slot c st right) | exact (change_capability_live slot c st ok)].
+  - intros slot st _ (right & ok). split; [exact (make_zombie_right slot st right) | exact (make_zombie_live slot st (proj2 right) ok)].
+Qed.
+
+(** ** Boot *)
+Lemma insert_root_live slot c st :
+  is_zombie c = false -> (forall o, object_of c = Some o -> exists y, objects st !! o = Some y /\ fits_object c y) ->
+  (forall j d, capability_in (slots st) j = Some d -> is_zombie d = false) -> live (slots st) (objects st) ->
+  live (slots (insert_root slot c st)) (objects (insert_root slot c st))
+  /\ forall j d, capability_in (slots (insert_root slot c st)) j = Some d -> is_zombie d = false.
+Proof.
+  intros no_zombie new none ok. replace (objects (insert_root slot c st)) with (objects st) by (rewrite (insert_root_same slot c st); reflexivity).
+  unfold insert_root. destruct (is_empty slot st); [|split; [exact ok | exact none]].
+  assert (forall j, capability_in (slots (count_reference c (put_entry slot {| capability := c; original := true; parent := None; children := [] |} st))) j
+                    = if j =? slot then Some c else capability_in (slots st) j) as found
+    by (intros j; rewrite (proj1 (slots_of_count c _)); apply in_set).
+  split.
+  - apply (live_with _ (slots st) _ slot c found no_zombie); [|exact ok]. intros o names. split; [exact (new o names)|].
+    intros j zombie. pose proof (none j _ zombie). discriminate.
+  - intros j d. rewrite found. destruct (j =? slot); [intros same; injection same as <-; exact no_zombie | apply none].
+Qed.
+Lemma roots_live l objects_ :
+  (forall slot c, In (slot, c) l -> is_zombie c = false /\ forall o, object_of c = Some o -> exists y, objects_ !! o = Some y /\ fits_object c y) ->
+  forall st, objects st = objects_ -> (forall j d, capability_in (slots st) j = Some d -> is_zombie d = false) -> live (slots st) (objects st) ->
+  let after := fold_left (fun st entry => insert_root (fst entry) (snd entry) st) l st in live (slots after) (objects after).
+Proof.
+  induction l as [|(slot & c) l IH]; intros each st same none ok; [exact ok|]. cbn [fold_left fst snd].
+  destruct (each slot c (or_introl eq_refl)) as (no_zombie & new). rewrite <- same in new.
+  destruct (insert_root_live slot c st no_zombie new none ok) as (ok' & none').
+  apply (IH (fun s d listed => each s d (or_intror listed))); [|exact none' | exact ok'].
+  rewrite (insert_root_same slot c st). exact same.
+Qed.
+Lemma root_objects p st : objects (put_root_objects p st) =
+  set (root_context p) (SchedContextObject (new_sched_context min_sched_context_bits))
+  (set (root_pool p) (ASIDPoolObject {| pool_index := 0; assigned := table_of [(root_asid, root_vspace p)] |})
+  (set (root_vspace p) (VSpaceObject empty)
+  (set (root_cnode p) (CNodeObject (root_radix p))
+  (set (root_thread p) (ThreadObject (root_thread_at_boot p)) (objects st))))).
+Proof. reflexivity. Qed.
+Lemma roots_fit p : roots_are_apart p -> forall slot c, In (slot, c) (root_capabilities p ++ dynamic_capabilities p) ->
+  is_zombie c = false /\
+  forall o, object_of c = Some o -> exists y, objects (put_root_objects p (nothing_yet (boot_machine p))) !! o = Some y /\ fits_object c y.
+Proof.
+  intros apart slot c listed. apply in_app_or in listed. destruct listed as [listed|listed].
+  - unfold root_capabilities in listed. cbn [In] in listed. unfold roots_are_apart in apart. rewrite !NoDup_cons_iff in apart. cbn [In] in apart.
+    assert (forall a, objects (put_root_objects p (nothing_yet (boot_machine p))) !! a =
+      if a =? root_context p then Some (SchedContextObject (new_sched_context min_sched_context_bits)) else
+      if a =? root_pool p then Some (ASIDPoolObject {| pool_index := 0; assigned := table_of [(root_asid, root_vspace p)] |}) else
+      if a =? root_vspace p then Some (VSpaceObject empty) else
+      if a =? root_cnode p then Some (CNodeObject (root_radix p)) else
+      if a =? root_thread p then Some (ThreadObject (root_thread_at_boot p)) else None) as found.
+    { intros a. rewrite root_objects, !find_set. change (objects (nothing_yet (boot_machine p))) with (@empty Object). rewrite find_empty. reflexivity. }
+    repeat (destruct listed as [same|listed];
+            [apply (f_equal snd) in same; cbn [snd] in same; rewrite <- same; split; [reflexivity|]; cbn [object_of referent]; intros o names;
+             first [discriminate names | injection names as <-]; rewrite found;
+             repeat match goal with |- context [?a =? ?b] =>
+                      destruct (N.eqb_spec a b) as [equal|]; [first [eexists; split; [reflexivity | exact I] | exfalso; intuition congruence]|] end;
+             exfalso; intuition congruence|]).
+    contradiction.
+  - unfold dynamic_capabilities in listed. cbv zeta in listed. apply in_combine_r, in_app_or in listed.
+    destruct listed as [listed|listed]; apply in_map_iff in listed;
+      [destruct listed as (core & <- & _) | destruct listed as (((base & bits) & device) & <- & _)]; (split; [reflexivity | discriminate]).
+Qed.
+Lemma live_at_start p : roots_are_apart p -> all_live (insert_roots p (put_root_objects p (nothing_yet (boot_machine p)))).
+Proof.
+  intros apart. split; [exact (indices_at_start p)|].
+  assert (forall j, capability_in (slots (put_root_objects p (nothing_yet (boot_machine p)))) j = None) as none
+    by (intros j; unfold capability_in; change (slots (put_root_objects p (nothing_yet (boot_machine p)))) with (@empty Entry);
+        rewrite find_empty; reflexivity).
+  unfold insert_roots. apply (roots_live _ _ (roots_fit p apart) (put_root_objects p (nothing_yet (boot_machine p))) eq_refl).
+  - intros j d. rewrite none. discriminate.
+  - constructor; intros j; intros; [rewrite none in H; discriminate | rewrite none in H; discriminate].
+Qed.
+
+(** Claim [no_capability_dangles]. *)
+Theorem no_capability_dangles_proved : no_capability_dangles step.
+Proof.
+  intros p st apart reached. apply live_is. revert reached. intros reached.
+  exact (proj2 (reachable_keeps _ _ _ live_is_kept_quietly live_is_kept p (live_at_start p apart) st reached)).
+Qed.
