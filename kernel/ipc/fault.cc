@@ -61,15 +61,7 @@ void set_flags_register(Tcb& thread, Word spsr) {
 
 }  // namespace
 
-void send_fault(Core& core, Tcb& thread, const Fault& fault) {
-    const Cap& handler = thread.cap(TcbSlot::FaultHandler);
-    if (!handler.is(CapType::Endpoint)) {
-        thread.state = ThreadState::Inactive;
-        return;
-    }
-    thread.fault = fault;
-    call_handler(core, thread, handler, true);
-}
+void call_fault_handler(Core& core, Tcb& thread) { call_handler(core, thread, thread.cap(TcbSlot::FaultHandler), true); }
 
 bool report_timeout(Core& core, Tcb& thread) {
     const Cap& handler = thread.cap(TcbSlot::TimeoutHandler);

@@ -6,8 +6,18 @@
 
 namespace caprock {
 
+// The thread's `fault` is a message to its fault handler.
+void call_fault_handler(Core& core, Tcb& thread);
+
 // The current thread cannot go on. Its fault handler gets a message; without one the thread stops.
-void send_fault(Core& core, Tcb& thread, const Fault& fault);
+[[gnu::always_inline]] inline void send_fault(Core& core, Tcb& thread, const Fault& fault) {
+    if (thread.cap(TcbSlot::FaultHandler).is(CapType::Endpoint)) {
+        thread.fault = fault;
+        call_fault_handler(core, thread);
+    } else {
+        thread.state = ThreadState::Inactive;
+    }
+}
 
 // Writes the fault message of `faulter` as if it had been sent to `receiver`.
 void transfer_fault(Tcb& faulter, Tcb& receiver, Badge badge);

@@ -52,6 +52,7 @@ void set_domain(Core& core, Tcb& thread, DomainId domain) {
 void set_flags(Core& core, Tcb& thread, abi::ThreadFlags clear, abi::ThreadFlags set) {
     constexpr Word known = abi::ThreadFlags::make(1, 1, 1).raw;
     thread.flags = static_cast<uint8_t>(((thread.flags & ~clear.raw) | set.raw) & known);
+    if (thread.thread_flags().fpu_disabled() != 0) thread.fpu_turns = 0;
     refresh_special(core, thread);
     // What the thread has in the unit goes to its context: should it use the unit again, that traps.
     if (thread.thread_flags().fpu_disabled() != 0 && core.fpu_owner == &thread) take_fpu(core, nullptr);

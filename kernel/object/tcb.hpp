@@ -36,6 +36,7 @@ inline constexpr uint8_t fpu = 1;       // its registers are in the floating-poi
 inline constexpr uint8_t access = 2;    // to the physical timer or the performance monitor
 inline constexpr uint8_t debug = 4;     // breakpoints or single stepping
 inline constexpr uint8_t yield = 8;     // a YieldTo that is over when it runs again
+inline constexpr uint8_t fpu_soon = 16; // it used the floating-point unit lately
 }  // namespace Special
 
 // How a message is sent: in one byte, with the rights where capabilities have them.
@@ -95,6 +96,7 @@ struct Tcb {
     Prio max_priority;                       // highest priority that it may give
     CoreId core;                             // as SetAffinity stored it
     uint8_t flags = 0;                       // abi::ThreadFlags
+    uint8_t fpu_turns = 0;                   // fpu_soon: this many switches to it bring it the unit at once
     SendOptions sending;                     // BlockedOnSend: how
     ReceiveOptions receiving;                // BlockedOnReceive: how; BlockedOnReply: of the receiver of the call
     SchedContext* sched_context = nullptr;

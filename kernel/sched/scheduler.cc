@@ -211,7 +211,12 @@ void choose(Core& core) {
 }  // namespace
 
 [[gnu::noinline]] void switch_special(Core& core, Tcb& next) {
-    set_fpu(core, core.fpu_owner == &next);
+    if ((next.special & Special::fpu_soon) != 0) {
+        take_fpu(core, &next);
+        if (--next.fpu_turns == 0) next.special ^= Special::fpu_soon;
+    } else {
+        set_fpu(core, core.fpu_owner == &next);
+    }
     set_up_access(core, next);
     if ((next.special & Special::yield) != 0) complete_yield(core, next);
 }
@@ -285,18 +290,16 @@ void handle_timer(Core& core) {
 }
 
 void yield(Core& core) {
-    charge(core, arch::now());
+    book(core, arch::now());
     SchedContext& context = *core.current_sched_context;
     if (context.round_robin()) {
-        context.first().amount = Ticks(0);
+        context.first().amount = context.budget;
     } else if (refill_ready(context, core.charged_until)) {
         Ticks consumed = context.consumed;
         refill_charge(context, context.first().amount);
         context.consumed = consumed;
     }
     Tcb& thread = *core.current;
-    dequeue(core, thread);
-    if (context.round_robin()) context.first().amount = context.budget;
     if (usable(context, core.charged_until)) {
         enqueue_back(core, thread);
     } else {
@@ -332,7 +335,8 @@ void begin_domain_turn(Core& core, unsigned entry) {
 void refresh_special(Core& core, Tcb& thread) {
     bool access = thread.thread_flags().pmu() != 0 || thread.thread_flags().physical_timer() != 0;
     thread.special = static_cast<uint8_t>((core.fpu_owner == &thread ? Special::fpu : 0) | (access ? Special::access : 0) |
-                                          (is_debugged(thread) ? Special::debug : 0) | (thread.yielding_to != nullptr ? Special::yield : 0));
+                                          (is_debugged(thread) ? Special::debug : 0) | (thread.yielding_to != nullptr ? Special::yield : 0) |
+                                          (thread.fpu_turns != 0 ? Special::fpu_soon : 0));
     if (core.current == &thread) set_up_access(core, thread);
 }
 
@@ -351,6 +355,13 @@ void take_fpu(Core& core, Tcb* thread) {
         core.fpu_owner = thread;
     }
     set_fpu(core, thread != nullptr);
+}
+
+void use_fpu(Core& core) {
+    Tcb& thread = *core.current;
+    take_fpu(core, &thread);
+    thread.fpu_turns = fpu_turns;
+    thread.special |= Special::fpu_soon;
 }
 
 void reload_address_space(Core& core) { enter_address_space(*core.kernel, *core.current); }

@@ -50,6 +50,9 @@ void schedule(Core& core);
 
 // Gives the floating-point unit to the current thread, or with null to nobody; the registers of the one that had it are saved.
 void take_fpu(Core& core, Tcb* thread);
+// The current thread uses the unit without having it. It probably will again: so it gets it with its next turns, without a trap.
+inline constexpr uint8_t fpu_turns = 8;
+void use_fpu(Core& core);
 
 // The current thread's VSpace capability was replaced.
 void reload_address_space(Core& core);

@@ -274,14 +274,16 @@ Reply* answer(Core& core, Tcb& thread) {
     return &reply;
 }
 
-void reply_recv(Core& core, Tcb& thread) {
+[[gnu::always_inline]] inline void reply_recv(Core& core, Tcb& thread, Slot* slot) {
     if (requires_donation(thread)) {
         const Reply* reply = named_reply(thread);
         if (refuse_first(core, thread, reply, reply_returns_context(thread, reply)) == Progress::Preempted) return;
     }
     Reply* reply = answer(core, thread);
     become_receive(thread, Syscall::Recv);
-    receive(core, thread, first_slot(thread), {.blocking = true, .with_reply = true, .reply = reply});
+    // The answer may have brought a capability to where x0 leads.
+    if (slot == nullptr || slot->empty()) slot = first_slot(thread);
+    receive(core, thread, slot, {.blocking = true, .with_reply = true, .reply = reply});
 }
 
 void send_receive(Core& core, Tcb& thread, CPtr destination, bool with_reply) {
@@ -304,22 +306,28 @@ static_assert(abi::syscall_number_mask == UINT8_MAX);
 
 Syscall number_of(const Tcb& thread) { return static_cast<Syscall>(static_cast<uint8_t>(thread.context.x[reg::number])); }
 
-// `slot` is what x0 names, or null.
-void perform(Core& core, Tcb& thread, Slot* slot) {
+[[gnu::noinline]] void perform_rarer(Core& core, Tcb& thread, Slot* slot) {
     CPtr destination(thread.context.x[reg::destination]);
     switch (number_of(thread)) {
-        case Syscall::Call: return send_only<call_phase>(core, thread, slot);
-        case Syscall::ReplyRecv: return reply_recv(core, thread);
-        case Syscall::Send: return send_only<send_phase>(core, thread, slot);
-        case Syscall::NBSend: return send_only<nb_send_phase>(core, thread, slot);
-        case Syscall::Recv: return receive(core, thread, slot, {.blocking = true, .with_reply = true});
         case Syscall::NBRecv: return receive(core, thread, slot, {.blocking = false, .with_reply = true});
-        case Syscall::Wait: return receive(core, thread, slot, {.blocking = true, .with_reply = false});
         case Syscall::NBWait: return receive(core, thread, slot, {.blocking = false, .with_reply = false});
         case Syscall::NBSendRecv: return send_receive(core, thread, destination, true);
         case Syscall::NBSendWait: return send_receive(core, thread, destination, false);
         case Syscall::Yield: return yield(core);
         default: return unknown_syscall(core, thread);
+    }
+}
+
+// `slot` is what x0 names, or null.
+[[gnu::always_inline]] inline void perform(Core& core, Tcb& thread, Slot* slot) {
+    switch (number_of(thread)) {
+        case Syscall::Call: return send_only<call_phase>(core, thread, slot);
+        case Syscall::ReplyRecv: return reply_recv(core, thread, slot);
+        case Syscall::Send: return send_only<send_phase>(core, thread, slot);
+        case Syscall::NBSend: return send_only<nb_send_phase>(core, thread, slot);
+        case Syscall::Recv: return receive(core, thread, slot, {.blocking = true, .with_reply = true});
+        case Syscall::Wait: return receive(core, thread, slot, {.blocking = true, .with_reply = false});
+        default: return perform_rarer(core, thread, slot);
     }
 }
 
@@ -373,7 +381,8 @@ extern "C" void handle_syscall(Core& core) {
     if (number == Syscall::Call && fast_call(core, thread)) return;
     if (number == Syscall::ReplyRecv && fast_reply_recv(core, thread)) return;
     CPtr address(thread.context.x[reg::cap]);
-    if (number > Syscall::NBWait || !is_flat(thread, address)) return find_and_perform(core, thread);
+    if (number > Syscall::NBWait) return perform_and_schedule(core, thread, nullptr);
+    if (!is_flat(thread, address)) return find_and_perform(core, thread);
     Slot& slot = slot_in_flat(thread, address);
     if (!ends_at_once(thread, number, slot.cap)) perform_and_schedule(core, thread, &slot);
 }

@@ -56,7 +56,7 @@ extern "C" void handle_debug_exception(Core& core, abi::BreakpointType reason, W
 // The unit holds the registers of the thread that used it last. They are saved only when another thread wants the unit.
 extern "C" void handle_fpu_trap(Core& core, Word esr) {
     if (core.current->thread_flags().fpu_disabled() != 0) return handle_user_exception(core, esr);
-    take_fpu(core, core.current);
+    use_fpu(core);
 }
 
 // An asynchronous error belongs to no thread: it is an interrupt that the interrupt controller does not know.

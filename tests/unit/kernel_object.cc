@@ -509,7 +509,18 @@ TEST_CASE("floating-point registers follow their threads", "[tcb]") {
     w.run(b);
     CHECK(hardware.fpu_enabled);
     CHECK(hardware.fpu_register == 0xbbbb);
+    // A thread that used the unit gets it with its next turns, and after these by a trap again.
+    for (unsigned turn = 0; turn < fpu_turns; ++turn) {
+        w.run(a);
+        CHECK(hardware.fpu_enabled);
+        CHECK(hardware.fpu_register == 0xaaaa);
+        w.run(b);
+        CHECK(hardware.fpu_enabled == (turn + 1 < fpu_turns));
+    }
+    w.fpu_trap();
+    CHECK(hardware.fpu_register == 0xbbbb);
     w.run(a);
+    CHECK(!hardware.fpu_enabled);
     w.fpu_trap();
     CHECK(hardware.fpu_register == 0xaaaa);
     // Those of a dead thread go nowhere, also when its memory is a thread again.

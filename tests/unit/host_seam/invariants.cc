@@ -420,7 +420,7 @@ private:
         bool access = thread.thread_flags().pmu() != 0 || thread.thread_flags().physical_timer() != 0;
         bool fpu = core_.fpu_owner == &thread;
         require(thread.special == ((fpu ? Special::fpu : 0) | (access ? Special::access : 0) | (is_debugged(thread) ? Special::debug : 0) |
-                                   (thread.yielding_to != nullptr ? Special::yield : 0)),
+                                   (thread.yielding_to != nullptr ? Special::yield : 0) | (thread.fpu_turns != 0 ? Special::fpu_soon : 0)),
                 "special_thread", "a thread counts as special and is not, or is and does not count", &thread);
         bool stepped = (thread.context.spsr & host::single_step) != 0;
         // A stepped thread whose bit is clear, as the processor leaves it behind svc, traps before its next instruction.
