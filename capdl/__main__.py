@@ -144,7 +144,7 @@ def fmt(options: argparse.Namespace) -> int:
 
 def load_existing(path: Path, options: argparse.Namespace, elf_dirs: Sequence[Path] = ()) -> Spec:
     """The system of a description, for looking at: programs and devices are left out where they are unknown. Raises CapdlError with what is wrong in it."""
-    spec, diagnostics = driver.load(path, elf_dirs=elf_dirs, dtb=options.dtb, partial=True, loadable=False, settings=options.settings)
+    spec, diagnostics = driver.load(path, elf_dirs=elf_dirs, dtb=options.dtb, partial=True, loadable=False, settings=options.settings, judged=False)
     if not diagnostics.ok:
         raise CapdlError(diagnostics.render())
     return spec

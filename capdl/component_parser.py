@@ -11,7 +11,8 @@ from . import syntax
 from .constants import Scope, Value
 from .diagnostics import Diagnostics, Source
 from .model import ACCESS_PARAMETERS
-from .parser import MAX_NUMBER, SIZE_UNITS, Parser, SyntaxProblem
+from .parser import MAX_NUMBER, SIZE_UNITS, SyntaxProblem
+from .policy_parser import PolicyParser
 
 LANGUAGE_VERSION = 1
 MAX_NAME_LENGTH = 31
@@ -26,12 +27,12 @@ ITEMS = ("elf", "prio", "max_prio", "core", "domain", "budget", "passive", "stac
          "grant", "faults")
 
 
-class ComponentParser(Parser):
+class ComponentParser(PolicyParser):
     """Parser of the whole language."""
 
-    number_parameters = Parser.number_parameters | {"first_receive"}
-    boolean_parameters = Parser.boolean_parameters | set(ACCESS_PARAMETERS)
-    section_words = "include, interface, components, connect, memory, const, parameter, objects, caps, irq maps, cdt or domains"
+    number_parameters = PolicyParser.number_parameters | {"first_receive"}
+    boolean_parameters = PolicyParser.boolean_parameters | set(ACCESS_PARAMETERS)
+    section_words = "include, interface, components, connect, policy, memory, const, parameter, objects, caps, irq maps, cdt or domains"
 
     def __init__(self, source: Source, diagnostics: Diagnostics, strict: bool = True, scope: Scope | None = None):
         """scope: constants.Scope of all files that are read together, or None for this one alone."""
@@ -64,13 +65,15 @@ class ComponentParser(Parser):
             self.block(self.connection, "the connections")
         elif self.accept_word("memory"):
             self.block(self.memory_range, "the memory")
+        elif self.accept_word("policy"):
+            self.block(self.policy_clause, "the policy")
         else:
             return super().section()
         return True
 
     def begins_section(self) -> bool:
         """True when the next name begins a section."""
-        return self.texts[self.index] in ("include", "const", "parameter", "interface", "components", "connect", "memory") or super().begins_section()
+        return self.texts[self.index] in ("include", "const", "parameter", "interface", "components", "connect", "memory", "policy") or super().begins_section()
 
     def short_name(self, what: str, pattern: re.Pattern[str] = _SHORT_NAME) -> str:
         """A name that fits the fixed field it travels in."""
@@ -299,7 +302,7 @@ class ComponentParser(Parser):
         index = self.index
         name = self.name("a type")
         if name == "cap":
-            return syntax.Type(name)
+            return syntax.Type(name, kinds=tuple(self.parameters(self.kind)) if self.kinds[self.index] == "(" else ())
         if name == "bytes":
             self.expect("[", "before the number of bytes")
             return syntax.Type(name, self.length(name))

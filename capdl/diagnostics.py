@@ -75,12 +75,13 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Finding:
-    """One message. severity: "error" or "warning". check: its code, the name of the check or phase that made it."""
+    """One message. severity: "error" or "warning". check: its code, the name of the check or phase that made it. notes: lines that go with it."""
 
     place: Place | None
     message: str
     severity: str = "error"
     check: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def remedy(self) -> str | None:
@@ -96,12 +97,12 @@ class Finding:
     def __str__(self) -> str:
         message = f"{self.severity}: {self.message}{f' [{self.check}]' if self.check else ''}"
         if self.place is None:
-            return f"capdl: {message}"
+            return "\n".join([f"capdl: {message}", *(f"  {note}" for note in self.notes)])
         line, column = self.place.source.position(self.place.offset)
         text = self.place.source.line_text(line)
         indent = "".join("\t" if character == "\t" else " " for character in text[:column - 1])
         suggestion = f"\n  {self.explanation.remedy}" if self.remedy is None and self.explanation else ""
-        return f"{self.place.source.name}:{line}:{column}: {message}\n  {text}\n  {indent}^{suggestion}"
+        return f"{self.place.source.name}:{line}:{column}: {message}\n  {text}\n  {indent}^{suggestion}" + "".join(f"\n    {note}" for note in self.notes)
 
     def as_dictionary(self) -> dict[str, Any]:
         """For JSON; file, line, column and text are null for a finding without a place."""
@@ -110,7 +111,8 @@ class Finding:
             line, column = self.place.source.position(self.place.offset)
             where = {"file": self.place.source.name, "line": line, "column": column, "text": self.place.source.line_text(line)}
         cause, remedy = self.explanation or (None, None)
-        return {"code": self.check, "severity": self.severity, "message": self.message, "cause": cause, "suggestion": self.remedy or remedy, **where}
+        return {"code": self.check, "severity": self.severity, "message": self.message, "cause": cause, "suggestion": self.remedy or remedy,
+                "notes": list(self.notes), **where}
 
 
 @dataclass
@@ -119,13 +121,13 @@ class Diagnostics:
 
     findings: list[Finding] = field(default_factory=list)
 
-    def error(self, place: Place | None, message: str, check: str = "") -> None:
-        """Record an error. place: Place or None (no place: the command line, a missing file)."""
-        self.findings.append(Finding(place, message, "error", check))
+    def error(self, place: Place | None, message: str, check: str = "", notes: tuple[str, ...] = ()) -> None:
+        """Record an error. place: Place or None (no place: the command line, a missing file). notes: lines that go with it."""
+        self.findings.append(Finding(place, message, "error", check, notes))
 
-    def warning(self, place: Place | None, message: str, check: str = "") -> None:
+    def warning(self, place: Place | None, message: str, check: str = "", notes: tuple[str, ...] = ()) -> None:
         """Record a warning, which lets the run go on."""
-        self.findings.append(Finding(place, message, "warning", check))
+        self.findings.append(Finding(place, message, "warning", check, notes))
 
     @property
     def errors(self) -> list[Finding]:

@@ -17,6 +17,8 @@ from .constants import Scope, read_settings
 from .diagnostics import Diagnostics, Place, Source
 from .model import FILL_FILE, Object, Spec
 from .parser import parse
+from .policy import judge as judge_policy
+from .policy import make_policy
 from .resolve import Resolver
 from .syntax import Include, Interface, Module
 
@@ -188,7 +190,7 @@ def find_fill_files(spec: Spec, diagnostics: Diagnostics, folders: list[Path], g
 
 
 def load(path: Path, *, elf_dirs: Sequence[Path] = (), dtb: Path | None = None, out_dir: Path | None = None, loadable: bool = True, partial: bool = False,
-         strict: bool = True, settings: Iterable[str] = ()) -> tuple[Spec, Diagnostics]:
+         strict: bool = True, settings: Iterable[str] = (), judged: bool = True) -> tuple[Spec, Diagnostics]:
     """Read, elaborate and check a description.
 
     path: the file. elf_dirs: directories with the components' ELF files and with files that fills name; the description's own directory
@@ -196,6 +198,7 @@ def load(path: Path, *, elf_dirs: Sequence[Path] = (), dtb: Path | None = None, 
     ComponentInfo pages are written (NAME.info), created when missing; None: they are not written, and Spec.files lacks them.
     loadable: check also that a Caprock kernel can hold the system. partial: without elf_dirs leave programs out, and without dtb
     devices, instead of reporting them. strict: findings of strict checks are errors. settings: `NAME=VALUE` for each parameter that the caller sets.
+    judged: violations of its policy are errors.
 
     Returns (model.Spec, Diagnostics). The Spec is complete only when `diagnostics.ok`.
     """
@@ -222,7 +225,19 @@ def load(path: Path, *, elf_dirs: Sequence[Path] = (), dtb: Path | None = None, 
     if folders and diagnostics.ok:
         find_fill_files(spec, diagnostics, folders, {component.info for component in spec.components.values()})
     checks.run(spec, diagnostics, strict, loadable)
+    spec.policy = make_policy([clause for module in modules for clause in module.policy], system, dtb)
+    if judged and diagnostics.ok:
+        check_policy(spec, diagnostics)
     return spec, diagnostics
+
+
+def check_policy(spec: Spec, diagnostics: Diagnostics) -> None:
+    """Report how a system without errors violates its policy."""
+    from .devicetree import DeviceProblem  # which needs libfdt
+    try:
+        judge_policy(spec).report(diagnostics)
+    except DeviceProblem as problem:
+        diagnostics.error(None, str(problem), "device-tree")
 
 
 def check_placement(spec: Spec, diagnostics: Diagnostics, build_dir: Path, machine: str, dtb: Path | None) -> None:

@@ -336,7 +336,31 @@ _INTERFACES = {
         "Give the caller a larger budget, or the server time of its own."),
 }
 
-EXPLANATIONS = {**_TEXT, **_NAMES, **_OBJECTS, **_CAPABILITIES, **_COMPONENTS, **_INTERFACES, **_BOARD}
+_POLICY = {
+    "policy-name": Explanation(
+        "A policy names a component, subject or device that the system and its board do not have, so that the clause would promise nothing.",
+        "Correct the name; a device is named by its path in the device tree, in double quotes, or by an alias such as stdout."),
+    "policy-form": Explanation(
+        "A clause contradicts itself or another one: an `allow` without its `deny`, a flow from a subject to itself, the same said twice.",
+        "Write what the message proposes. Every flow is allowed that no clause denies."),
+    "policy-flow": Explanation(
+        "Information can get from one subject to another although `deny flow` says that it cannot. The numbered lines are the shortest way.",
+        "Remove a capability that the lines name, or say through whom the flow is meant to go: `allow flow A -> B via S`."),
+    "policy-isolation": Explanation(
+        "Two components that shall be isolated can reach each other, or both can come to hold one object. The numbered lines say how.",
+        "Remove a capability that the lines name, or say through whom they are connected: `isolated {A, B} via S`."),
+    "policy-device": Explanation(
+        "Somebody else than the one who may can reach a device: its registers, its interrupts, or every interrupt.",
+        "Take the capability away, or say why it may be held: `trusted X \"reason\"`."),
+    "policy-caps": Explanation(
+        "A component holds, or can come to hold, a capability of a kind that it must not have.",
+        "Take the capability away that the numbered lines begin with, or except the component."),
+    "policy-load": Explanation(
+        "The budgets of a core's threads are a larger share of its time than the policy permits.",
+        "Lower a budget, lengthen a period, or move a component to another core."),
+}
+
+EXPLANATIONS = {**_TEXT, **_NAMES, **_OBJECTS, **_CAPABILITIES, **_COMPONENTS, **_INTERFACES, **_BOARD, **_POLICY}
 
 
 def explain(code: str | None) -> str | None:

@@ -14,7 +14,7 @@ _TOKEN = re.compile(r"""
   | (?P<number>0[xX][0-9a-fA-F]+|0[oO][0-7]+|[0-9]+)
   | (?P<comment>/\*)
   | (?P<string>"[^"\n]*")
-  | (?P<mark>\.\.|->|[{}()\[\]<>=:;,/.@\-])
+  | (?P<mark>\.\.|->|[{}()\[\]<>=:;,/.@\-*%])
   | (?P<bad>.)
 """, re.VERBOSE | re.DOTALL)
 _COMMENT_EDGE = re.compile(r"/\*|\*/")

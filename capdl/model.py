@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .diagnostics import Place
+from .policy_clauses import Policy
 from .syntax import MemoryRange
 
 ARCHITECTURES = ("ia32", "arm11", "x86_64", "aarch64", "riscv")
@@ -210,6 +211,7 @@ class Spec:
     board_facts: what was taken from the device tree.
     components: by name, in order of declaration; empty for plain capDL. start_order: their names in the order in which they start.
     memory: ranges that every board has at least, as the description declares; empty: it does not say.
+    policy: what the description promises (policy_clauses.Policy).
     """
 
     name: str = ""
@@ -226,6 +228,7 @@ class Spec:
     components: dict[str, ComponentSummary] = field(default_factory=dict)
     start_order: list[str] = field(default_factory=list)
     memory: list[MemoryRange] = field(default_factory=list)
+    policy: Policy = field(default_factory=Policy)
 
     def parents(self) -> dict[str, str]:
         """untyped that covers it -> by name of the covered object."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .model import FILL_FILE, TCB_SLOTS, Object, Spec
+from .policy import Judgement, judge
 from .report_authority import VERB_MEANING, Authority, Relation, Subject
 from .report_code import CodeSize, code_size
 
@@ -64,7 +65,7 @@ class Load:
 
 @dataclass
 class Report:
-    """Everything. verbs: what the relations' verbs mean. objects: type -> [number, bytes]."""
+    """Everything. verbs: what the relations' verbs mean. objects: type -> [number, bytes]. policy: the verdicts on what the description promises."""
 
     system: str
     arch: str
@@ -72,6 +73,7 @@ class Report:
     subjects: list[SubjectReport]
     relations: list[Relation]
     load: list[Load]
+    policy: Judgement
     kernel: CodeSize | None = None
     verbs: dict[str, str] = field(default_factory=lambda: dict(VERB_MEANING))
 
@@ -85,7 +87,7 @@ def make_report(spec: Spec, kernel_elf: Path | None = None, source_roots: tuple[
     if kernel is not None:
         sizes[KERNEL] = kernel
     subjects = [report_subject(spec, authority, subject, sizes) for subject in authority.subjects]
-    return Report(spec.name, spec.arch, count_objects(spec.objects.values()), subjects, authority.relations, loads(subjects), kernel)
+    return Report(spec.name, spec.arch, count_objects(spec.objects.values()), subjects, authority.relations, loads(subjects), judge(spec), kernel)
 
 
 def program_sizes(spec: Spec, source_roots: tuple[Path, ...]) -> dict[str, CodeSize]:
@@ -177,6 +179,8 @@ def as_json(report: Report) -> str:
     def plain(value: Any) -> Any:
         if isinstance(value, Relation):
             return value._asdict()
+        if isinstance(value, Judgement):
+            return value.as_dictionary()
         if isinstance(value, CodeSize):
             return {"bytes": value.bytes, "lines": value.lines, "files": dict(value.files), "missing": list(value.missing)}
         if isinstance(value, list):

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .policy import EXCLUSIONS, UNKNOWN, Judgement
 from .report import Report
 from .report_authority import VERBS
 
 
 def as_text(report: Report) -> str:
     """The whole report."""
-    sections = (summary_lines(report), matrix_lines(report), relation_lines(report), load_lines(report), capability_lines(report),
+    sections = (summary_lines(report), policy_lines(report.policy), matrix_lines(report), relation_lines(report), load_lines(report), capability_lines(report),
                 memory_lines(report), code_lines(report))
     return "\n".join("".join(line.rstrip() + "\n" for line in section) for section in sections if section)
 
@@ -42,6 +43,24 @@ def summary_lines(report: Report) -> list[str]:
                                               for kind, (number, size) in report.objects.items())]
     return [f"System {report.system} ({report.arch}): {sum(number for number, _ in report.objects.values())} objects, {spell_bytes(total)}",
             *table(rows)]
+
+
+def policy_lines(judgement: Judgement) -> list[str]:
+    """What the description promises, and whether the system keeps it."""
+    if not judgement.verdicts and not judgement.problems:
+        return ["Policy: the description promises nothing (docs/policy.md)"]
+    lines = [f"Policy ({'; '.join(EXCLUSIONS)})"]
+    lines += [f"  {clause}" for clause in judgement.trusted]
+    lines += [f"  wrong: {message}, {place} [{code}]" for place, message, code in judgement.problems]
+    for verdict in judgement.verdicts:
+        lines.append(f"  {verdict.state}: {verdict.clause}" + (" (it takes a board to know: --machine)" if verdict.state == UNKNOWN else ""))
+        if verdict.relies:
+            lines.append(f"    relies on trusted {', '.join(verdict.relies)}")
+        lines += [f"    {clause}" for clause in verdict.assumptions]
+        if verdict.violation is not None:
+            lines.append(f"    {verdict.violation.message}, {verdict.clause.place}")
+            lines += [f"      {number}. {step}" for number, step in enumerate(verdict.violation.witness, 1)]
+    return lines
 
 
 def matrix_lines(report: Report) -> list[str]:

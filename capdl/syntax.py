@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .diagnostics import Place
+from .policy_clauses import Clause
 
 # Object level ---------------------------------------------------------------------------------------------------------------------------
 
@@ -142,12 +143,14 @@ DIRECTIONS = ("in", "out", "inout")
 @dataclass(slots=True, frozen=True)
 class Type:
     """A type of the interface language. name: one of SCALAR_TYPES, `bytes`, `cap`, or that of a struct. size: for bytes[N] the most bytes N (1 to
-    960), else None. count: elements of an array of scalars or structs, else None. struct: its Struct, else None."""
+    960), else None. count: elements of an array of scalars or structs, else None. struct: its Struct, else None. kinds: of the capabilities that a cap
+    may be; empty: of any."""
 
     name: str
     size: int | None = None
     count: int | None = None
     struct: "Struct | None" = None
+    kinds: tuple[str, ...] = ()
 
     @property
     def is_bytes(self) -> bool:
@@ -387,3 +390,4 @@ class Module:
     cdt: list[CdtNode] = field(default_factory=list)
     domains: list[DomainItem] = field(default_factory=list)
     memory: list[MemoryRange] = field(default_factory=list)
+    policy: list[Clause] = field(default_factory=list)

@@ -8,7 +8,7 @@ import pytest
 from capdl_support import ROOT, default_elf, make_elf
 
 import capdl
-from capdl import checks, component_checks
+from capdl import checks, component_checks, policy
 from capdl.driver import load_text
 from capdl.explanations import EXPLANATIONS
 
@@ -215,7 +215,7 @@ COMPONENT_ERRORS = [
     ("syntax", "caprock 1 memory { 4k ¦0x1000 }", "expected 'at'"),
     ("syntax", "caprock 1 memory { ¦at 0x1000 }", "expected the size of memory"),
     ("syntax", "caprock ¦2", "expected 'caprock 1'"),
-    ("syntax", "caprock 1 ¦policy { }", "expected a section (include, interface, components"),
+    ("syntax", "caprock 1 ¦politics { }", "expected a section (include, interface, components"),
     ("syntax", "caprock 1 arch aarch64 ¦arch aarch64", "given twice"),
     ("syntax", "caprock 1 interface ¦a-b { }", "cannot be the interface's name"),
     ("syntax", "caprock 1 interface I { ¦a.b() }", "cannot be a method's name"),
@@ -440,8 +440,8 @@ def test_every_check_is_provoked():
 
 
 def codes_in_use():
-    """The codes that the package gives findings: registered checks, and constant arguments of what reports."""
-    codes = {item.name for item in checks.CHECKS} | {item.name for item in component_checks.COMPONENT_CHECKS}
+    """The codes that the package gives findings: registered checks, those of policies, and constant arguments of what reports."""
+    codes = {item.name for item in checks.CHECKS} | {item.name for item in component_checks.COMPONENT_CHECKS} | set(policy.CODES)
     for path in (ROOT / "capdl").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("error", "strict_error", "warning", "report"):
