@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TextIO
@@ -22,6 +23,7 @@ import images
 QEMU = "qemu-system-aarch64"
 VIRT_U_BOOT = Path("/usr/lib/u-boot/qemu_arm64/u-boot.bin")
 POLL_SECONDS = 0.02
+Beside = Callable[[], tuple[int, str] | None]
 END_OF_RUN = re.compile(r"caprock: (?:exit (\d+)|(halt: .*))$")
 
 
@@ -113,10 +115,10 @@ def command(setting: Setting, *, serial: Path, image: Path | None, payload: Path
 
 def run(setting: Setting, *, timeout: float, image: Path | None = None, payload: Path | None = None, disk: Path | None = None,
         dtb: Path | None = None, deterministic: bool = False, gdb_port: int | None = None, extra: tuple[str, ...] = (),
-        offline: bool | None = None, output: TextIO | None = sys.stdout, until: str | None = None) -> Outcome:
+        offline: bool | None = None, output: TextIO | None = sys.stdout, until: str | None = None, beside: Beside | None = None) -> Outcome:
     """Runs the machine until the system says how it ended, or for `timeout` seconds; the arguments are those of `command`.
 
-    With via "uboot" and no `disk`, a boot medium is made of `image` and `payload` first. `output` and `until` are those of `run_command`.
+    With via "uboot" and no `disk`, a boot medium is made of `image` and `payload` first. `output`, `until` and `beside` are those of `run_command`.
     MachineError if the machine cannot be started."""
     with tempfile.TemporaryDirectory(prefix="caprock-") as scratch:
         folder = Path(scratch)
@@ -125,14 +127,16 @@ def run(setting: Setting, *, timeout: float, image: Path | None = None, payload:
         serial = folder / "serial"
         line = command(setting, serial=serial, image=image, payload=payload, disk=disk, dtb=dtb, deterministic=deterministic,
                        gdb_port=gdb_port, extra=extra, offline=offline)
-        return run_command(line, serial=serial, timeout=timeout, output=output, until=until)
+        return run_command(line, serial=serial, timeout=timeout, output=output, until=until, beside=beside)
 
 
-def run_command(line: list[str], *, serial: Path, timeout: float, output: TextIO | None = None, until: str | None = None) -> Outcome:
+def run_command(line: list[str], *, serial: Path, timeout: float, output: TextIO | None = None, until: str | None = None,
+                beside: Beside | None = None) -> Outcome:
     """Runs a QEMU command line whose console goes to the file `serial`, until the system says how it ended, or for `timeout` seconds.
 
     The console is copied to `output` while the machine runs (None: nowhere). A console line that the regular expression `until` matches
-    from its start ends the run with status 0. MachineError if QEMU is not installed."""
+    from its start ends the run with status 0. `beside` is called again and again while the machine runs, and ends the run when it gives status and
+    reason. MachineError if QEMU is not installed."""
     serial.touch()
     with tempfile.TemporaryFile() as errors, open(serial, "rb") as handle:
         try:
@@ -141,7 +145,7 @@ def run_command(line: list[str], *, serial: Path, timeout: float, output: TextIO
             raise MachineError(f"{line[0]} is not installed (package qemu-system-arm)") from error
         console = _Console(handle, output, re.compile(until) if until else None)
         try:
-            status, reason = _watch(process, console, timeout)
+            status, reason = _watch(process, console, timeout, beside)
         finally:
             _end(process)
         errors.seek(0)
@@ -184,12 +188,12 @@ class _Console:
             self._output.flush()
 
 
-def _watch(process: subprocess.Popen, console: _Console, timeout: float) -> tuple[int, str]:
+def _watch(process: subprocess.Popen, console: _Console, timeout: float, beside: Beside | None) -> tuple[int, str]:
     """Waits for the end of a run; returns its status and why it ended."""
     deadline = time.monotonic() + timeout
     while True:
         ended = process.poll()
-        found = console.follow()
+        found = console.follow() or (beside() if beside and ended is None else None)
         if found:
             return found
         if ended is not None:

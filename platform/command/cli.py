@@ -61,6 +61,7 @@ def make_parser() -> tuple[Parser, dict[str, Parser]]:
 
     run = _system(verb("run", _run, "build a system and run it on QEMU; the exit status is the system's own"), optional=True)
     run.add_argument("--verify", action="store_true", help="print also what comparing the started system with its description gave")
+    _reading(run)
     _rooting(run)
     test = verb("test", _test, "run the tests; the last line is `N passed, N failed`, with `, N skipped` where something is missing")
     test.add_argument("--quick", action="store_true", help="only what takes less than five minutes")
@@ -80,7 +81,8 @@ def make_parser() -> tuple[Parser, dict[str, Parser]]:
     image.add_argument("--debug", action="store_true", help="with the debug kernel")
     _setting(image)
     image.add_argument("-o", dest="output", type=Path, required=True, metavar="FILE", help="the image to write")
-    _system(verb("dump", _dump, "run a system until all of it is there, and print what the kernel says that it consists of, as a canonical description"))
+    _reading(_system(verb("dump", _dump, "run a system until all of it is there, and print what the kernel says that it consists of, as a canonical "
+                          "description")))
     gdb = _system(verb("gdb", _gdb, "run a system under gdb-multiarch, stopped at the kernel's entry, with symbols of kernel and components"))
     gdb.add_argument("--command", action="append", default=[], metavar="COMMAND",
                      help="run this debugger command and leave at the end of the last one (may repeat)")
@@ -253,8 +255,15 @@ def _file(text: str) -> Path:
     return _existing(text, "a file that is there")
 
 
+def _reading(parser: Parser) -> None:
+    """The option of verbs that can read a system from the host."""
+    parser.add_argument("--from-host", action="store_true", help="read the stopped machine's memory instead of asking the loader")
+
+
 def _run(options) -> int:
     from . import roots, systems
+    if options.from_host and not options.verify:
+        raise Usage("--from-host says who compares the system with its description (give --verify, too)")
     if options.root is None and (options.archive or options.cnode_bits):
         raise Usage("--with and --cnode-bits are for a program that runs as the root task (give it with --root)")
     if options.root is None:

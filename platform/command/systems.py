@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import BUILD, ROOT, building, outside, setup
+from . import BUILD, ROOT, building, from_host, outside, setup
 from .errors import Finding, Usage, say
 from .requirements import NEEDED_TIERS
 
@@ -23,12 +23,14 @@ KERNEL_ENTRY = "start_core"
 
 @dataclass(frozen=True)
 class Built:
-    """A system that is ready to start: the boot shim's Image with the kernel in it, the payload, the ELF files of its components, and what it consists of."""
+    """A system that is ready to start: the boot shim's Image with the kernel in it, the payload, the ELF files of its components, what it consists of,
+    and the program that makes it."""
 
     image: Path
     payload: Path
     elfs: tuple[Path, ...]
     spec: object  # capdl.model.Spec
+    root: Path    # the root task with symbols
 
 
 def set_up(tier: str, may_install: bool) -> None:
@@ -52,31 +54,48 @@ def run(options) -> int:
     import machines
 
     setting = chosen_setting(options)
-    prepare(not options.no_install)
-    with built(options.system, setting, options.debug, options.no_install or None, options.settings,
-               "Verified" if options.verify else "Nothing") as ready:
-        outcome = in_one_line(machines.run, setting, timeout=options.timeout, image=ready.image, payload=ready.payload,
-                               offline=options.no_install or None)
+    prepare_reading(options)
+    offline = options.no_install or None
+    says = "Verified" if options.verify and not options.from_host else "Nothing"
+    with built(options.system, setting, options.debug, offline, options.settings, says) as ready:
+        if options.from_host:
+            outcome = from_host.run(setting, ready, lambda found: from_host.compare(ready.spec, found), timeout=options.timeout, output=sys.stdout,
+                                    offline=offline)
+        else:
+            outcome = in_one_line(machines.run, setting, timeout=options.timeout, image=ready.image, payload=ready.payload, offline=offline)
     sys.stdout.flush()
     if outcome.status != 0:
         say(outcome.reason)
     return outcome.status
 
 
+def prepare_reading(options) -> None:
+    """As `prepare`, for a verb that may read a system from the host; wrong usage for what cannot be read."""
+    if options.from_host and options.debug:
+        raise Usage("--from-host knows how the production kernel lies in memory (leave out --debug)")
+    prepare(not options.no_install, more=(from_host.TARGET,) if options.from_host else ())
+
+
 def dump(options) -> int:
-    """Runs a system until its loader has read it back, and prints that as a canonical description."""
+    """Runs a system until all of it is there, and prints as a canonical description what its loader has read back, or what its memory holds."""
     import machines
     from capdl import live, printing
 
     setting = chosen_setting(options)
-    prepare(not options.no_install)
-    with built(options.system, setting, options.debug, options.no_install or None, options.settings, "Dump") as ready:
-        outcome = in_one_line(machines.run, setting, timeout=options.timeout, image=ready.image, payload=ready.payload,
-                              offline=options.no_install or None, output=None, until=live.END)
+    prepare_reading(options)
+    offline = options.no_install or None
+    texts: list[str] = []
+    with built(options.system, setting, options.debug, offline, options.settings, "Nothing" if options.from_host else "Dump") as ready:
+        if options.from_host:
+            outcome = from_host.run(setting, ready, lambda found: from_host.take(texts, found), timeout=options.timeout, output=None, offline=offline)
+        else:
+            outcome = in_one_line(machines.run, setting, timeout=options.timeout, image=ready.image, payload=ready.payload, offline=offline, output=None,
+                                  until=live.END)
+            texts += [printing.canonical_text(live.read(ready.spec, outcome.log))] if outcome.status == 0 else []
         if outcome.status != 0:
             sys.stderr.write(outcome.log)
             raise Finding(f"{options.system}: {outcome.reason}")
-        sys.stdout.write(printing.canonical_text(live.read(ready.spec, outcome.log)))
+    sys.stdout.write("".join(texts))
     return 0
 
 
@@ -231,9 +250,9 @@ def built(system: Path, setting, debug: bool = False, offline: bool | None = Tru
                 sys.stderr.write(str(error))
                 raise Finding(f"{system} cannot be built (the lines above say why)") from error
             sys.stderr.write(result.warnings)
+            root = Path(shutil.copyfile(result.root_elf, Path(scratch) / "root.elf"))
             shutil.copyfile(result.payload, payload)
-        yield Built(BUILD / "platform" / ("Image-debug" if debug else "Image"), payload, tuple(result.elfs),
-                    result.spec)
+        yield Built(BUILD / "platform" / ("Image-debug" if debug else "Image"), payload, tuple(result.elfs), result.spec, root)
 
 
 def _elf_folders(system: Path, settings: list[str]) -> list[Path]:

@@ -42,6 +42,17 @@ def test_dump_prints_the_system_as_the_kernel_has_it():
     assert done.stdout == caprock("elaborate", system, "--canonical").stdout != ""
 
 
+def test_the_host_reads_the_same_by_itself():
+    system = ROOT / "systems" / "passive.cdl"
+    done = caprock("run", system, "--verify", "--from-host")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^caprock: verified passive from the host: \d+ objects and \d+ slots are as described; ", done.stderr, re.MULTILINE)
+    assert "caprock: verified" not in done.stdout and "caprock: exit 0\n" in done.stdout
+    dumped = caprock("dump", system, "--from-host").stdout.splitlines()
+    assert [line for line in dumped if not line.startswith("-- ")] == caprock("elaborate", system, "--canonical").stdout.splitlines() != []
+    assert any(line.endswith("Untyped of the loader") for line in dumped)
+
+
 def test_run_gives_up_after_the_time_asked_for():
     done = caprock("run", "--timeout", "1", "--machine", "raspi4b", "--via", "uboot")
     assert done.returncode == 1
