@@ -72,42 +72,6 @@ void verify_tables(const Loader& loader) {
     }
 }
 
-// Address spaces ------------------------------------------------------------------------------------------------------------------------
-
-void verify_mapping(const Loader& loader, const FrameMapping& mapping) {
-    const char* name = loader.name_of(mapping.vspace);
-    const auto found = value_of(inspect.read_vspace(mapping.address, Cap<VSpace>{loader.slot_of(mapping.vspace)}), name);
-    deviations.at(name, "address", mapping.address);
-    deviations.compare_objects("frame", found.identity, mapping.frame);
-    deviations.compare("size in bits", found.size_bits, system.objects[mapping.frame].size_bits);
-    deviations.compare("rights", found.rights.raw, mapping.rights.raw & mapping.cap_rights.raw & plain_rights);
-    deviations.compare("attributes", found.attributes.raw, mapping.attributes.raw);
-}
-
-bool is_mapping(uint32_t vspace, uint64_t address) {
-    for (const FrameMapping& mapping : system.frame_mappings)
-        if (mapping.vspace == vspace && mapping.address == address) return true;
-    return false;
-}
-
-/// Looks for pages that no entry of the table stands for. Entries are looked up only when there are more than they account for.
-void verify_holes(const Loader& loader, uint32_t vspace) {
-    uint64_t more = 0;
-    for (const FrameMapping& mapping : system.frame_mappings) more -= mapping.vspace == vspace;
-    for_each_page(loader, vspace, [&more](uint64_t, const auto&) { ++more; });
-    if (more == 0) return;
-    for_each_page(loader, vspace, [&](uint64_t address, const auto& page) {
-        if (is_mapping(vspace, address)) return;
-        deviations.at(loader.name_of(vspace), "address", address);
-        deviations.compare_objects("frame", page.identity, none);
-    });
-}
-
-void verify_spaces(const Loader& loader) {
-    for (const FrameMapping& mapping : system.frame_mappings) verify_mapping(loader, mapping);
-    for (const AddressSpace& space : system.address_spaces) verify_holes(loader, space.vspace);
-}
-
 // Threads and what gives them time ------------------------------------------------------------------------------------------------------
 
 /// The slots of a thread, in the order of ReadTCBSlot.
@@ -201,8 +165,7 @@ void verify_objects(const Loader& loader) {
 }
 
 void verify_system(const Loader& loader) {
-    verify_cnodes(loader);
-    verify_spaces(loader);
+    verify_spaces(loader, verify_cnodes(loader));
     for (const Thread& thread : system.threads) verify_thread(loader, thread);
     for (const Schedule& schedule : system.schedules) verify_schedule(loader, schedule);
     for (const Interrupt& interrupt : system.interrupts) verify_interrupt(loader, interrupt);

@@ -45,7 +45,9 @@ void for_each_page(const Loader& loader, uint32_t vspace, Visit visit) {
 
 /// Type of the capabilities to an object of the tables.
 abi::CapType kind_of(uint32_t object);
-/// Compares every slot of every CNode (verify_slots.cc).
-void verify_cnodes(const Loader& loader);
+/// Compares every slot of every CNode (verify_slots.cc). The number of capabilities in them that map a page.
+uint64_t verify_cnodes(const Loader& loader);
+/// Compares every page of every address space (verify_pages.cc). mapping_capabilities: of the system's CNodes.
+void verify_spaces(const Loader& loader, uint64_t mapping_capabilities);
 
 }  // namespace caprock::loader

@@ -138,22 +138,29 @@ uint64_t count_entries(uint32_t cnode) {
     return count;
 }
 
-/// Looks for what no entry of the table stands for. Entries are looked up only when there is more than they account for.
-void verify_rest(const Loader& loader, uint32_t cnode) {
+/// Looks for what no entry of the table stands for. Entries are looked up only when there is more than they account for. The number of capabilities
+/// that map a page.
+uint64_t verify_rest(const Loader& loader, uint32_t cnode) {
     const char* name = loader.name_of(cnode);
-    uint64_t left = count_entries(cnode);
+    uint64_t occupied = 0, mapping = 0;
     for (uint64_t slot = 0; slot < uint64_t{1} << loader.radix_of(cnode); ++slot) {
         const auto found = value_of(inspect.read_cnode(slot, Cap<CNode>{loader.slot_of(cnode)}), name);
-        if (found.kind != CapType::Null && left-- == 0) return verify_empty(loader, cnode);
+        occupied += found.kind != CapType::Null;
+        mapping += found.kind == CapType::Frame && found.badge != 0;
     }
+    if (occupied > count_entries(cnode)) verify_empty(loader, cnode);
+    return mapping;
 }
 
 }  // namespace
 
-void verify_cnodes(const Loader& loader) {
+// The vault is the loader's own and empty until that ends.
+uint64_t verify_cnodes(const Loader& loader) {
     for (const CapEntry& entry : system.caps) verify_entry(loader, entry);
+    uint64_t mapping = 0;
     for (uint32_t object = 0; object < system.objects.size; ++object)
-        if (system.objects[object].type == abi::ObjectType::CNode) verify_rest(loader, object);
+        if (system.objects[object].type == abi::ObjectType::CNode && object != system.vault) mapping += verify_rest(loader, object);
+    return mapping;
 }
 
 }  // namespace caprock::loader
