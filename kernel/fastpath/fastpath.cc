@@ -4,30 +4,11 @@
 // no stack.
 #include "fastpath/fastpath.hpp"
 
-#include "cap/lookup.hpp"
-#include "core/panic.hpp"
-#include "ipc/message.hpp"
-#include "object/call_stack.hpp"
-#include "object/endpoint.hpp"
-#include "sched/switch.hpp"
+#include "fastpath/steps.hpp"
 
 namespace caprock {
 
 namespace {
-
-bool in_registers(MessageInfo info) { return info.length() <= register_words && info.extra_caps() == 0; }
-
-// On the current scheduling context the thread would be the next to run, without more ado.
-[[gnu::always_inline]] inline bool comes_next(const Core& core, const Tcb& thread) {
-    bool first = core.ready->summary == 0 || thread.priority.raw >= core.ready->highest();
-    return first && thread.domain == core.domain && has_address_space(*core.kernel, thread);
-}
-
-[[gnu::always_inline]] inline void deliver(const Context& from, Context& to, Badge badge, MessageInfo info) {
-    copy_register_words(from, to, static_cast<unsigned>(info.length()));
-    to.x[reg::cap] = badge.raw;
-    to.x[reg::info] = MessageInfo::make(info.length(), 0, 0, info.label()).raw;
-}
 
 [[gnu::always_inline]] inline bool finish(Core& core, Tcb& former, Tcb& next) {
     set_current(core, &former, next);
@@ -85,16 +66,7 @@ bool fast_reply_recv(Core& core, Tcb& server) {
     untie_caller(caller);
     caller.state = ThreadState::Running;
     hand_over(context, server, caller);
-    // Should the thread have to execute its system call again, it only receives.
-    Word& number = from.x[reg::number];
-    server.receiving = ReceiveOptions::through(cap, ReceiveOptions::blocking | (number & ReceiveOptions::require_donation));
-    number = (number & ~abi::syscall_number_mask) | static_cast<Word>(abi::Syscall::Recv);
-    server.reply = &reply;
-    reply.tcb = &server;
-    server.state = ThreadState::BlockedOnReceive;
-    server.endpoint = &endpoint;
-    endpoint.set_receiving();
-    endpoint.queue.start(server);
+    await_call(server, endpoint, cap, reply);
     return finish(core, server, caller);
 }
 

@@ -15,4 +15,8 @@ namespace caprock {
 // The message is in registers, nobody waits in the endpoint, no notification is bound, and nobody more important is ready. False: as above.
 [[nodiscard]] bool fast_reply_recv(Core& core, Tcb& server);
 
+// The same between threads that each have a scheduling context. `cap` is what x0 names.
+[[nodiscard]] bool fast_call_own(Core& core, Tcb& caller, const EndpointCap& cap);
+[[nodiscard]] bool fast_reply_recv_own(Core& core, Tcb& server, const EndpointCap& cap);
+
 }  // namespace caprock

@@ -5,9 +5,7 @@
 // that is put off by a period: it would take a place in the ring, or delay all of the last refill when there is none.
 // Invariants while a context is configured and not round robin: 1 <= count <= refill_max; the amounts and `unreturned` sum to the budget; behind
 // the first the times ascend; every refill is at least the smallest budget, and `unreturned` is less.
-#include "sched/scheduler.hpp"
-
-#include "core/panic.hpp"
+#include "sched/switch.hpp"
 
 namespace caprock {
 
@@ -23,8 +21,6 @@ Refill pop_first(SchedContext& context) {
 }
 
 constexpr unsigned merge_batch = 4;   // overdue refills that one wake-up joins to the first, which saves timer interrupts
-
-Ticks later(Ticks a, Ticks b) { return a < b ? b : a; }
 
 Ticks end_of(const Refill& refill) { return refill.time + refill.amount.raw; }
 

@@ -12,11 +12,6 @@ namespace {
 // other interrupts and user level have most of the time.
 constexpr unsigned release_batch = 4;
 
-Ticks earlier(Ticks a, Ticks b) { return a < b ? a : b; }
-Ticks later(Ticks a, Ticks b) { return a < b ? b : a; }
-
-[[gnu::always_inline]] inline bool usable(SchedContext& context, Ticks now) { return refill_ready(context, now) && refill_sufficient(context); }
-
 ReadyQueues& queues_of(Core& core, const Tcb& thread) {
     return thread.domain == core.domain ? *core.ready : core.queues[thread.domain.raw];
 }
@@ -60,13 +55,6 @@ void end_budget(Core& core, Tcb& thread) {
     if (context != nullptr && !usable(*context, core.charged_until)) budget_is_over(core, *context);
 }
 
-[[gnu::always_inline]] inline void book(Core& core, Ticks now) {
-    SchedContext* context = core.current_sched_context;
-    assert_that(context == nullptr || context->configured(), "current_configured");
-    if (context != nullptr) refill_charge(*context, Ticks(now - core.charged_until));
-    core.charged_until = now;
-}
-
 // The thread can run: unless it has its place it becomes the candidate, or goes into the ready queues.
 [[gnu::always_inline]] inline void place(Core& core, Tcb& thread) {
     if (&thread == core.current || &thread == core.candidate || thread.ready.linked()) return;
@@ -101,22 +89,6 @@ void release_due_threads(Core& core) {
         core.last_release = core.charged_until;
         place(core, *thread);
     }
-}
-
-void set_next_deadline(Core& core) {
-    Ticks deadline = core.domain_end;
-    if (SchedContext* context = core.current_sched_context) {
-        deadline = earlier(deadline, core.charged_until + context->first().amount.raw);
-    }
-    if (Tcb* thread = core.release.least()) {
-        deadline = earlier(deadline, later(thread->sched_context->first().time, core.last_release + min_budget().raw));
-    }
-    arch::set_deadline(deadline);
-}
-
-void switch_context(Core& core, SchedContext& context) {
-    core.current_sched_context = &context;
-    if (!context.round_robin() && !context.sporadic) refill_unblock(context, core.charged_until);
 }
 
 void set_fpu(Core& core, bool open) {

@@ -3,7 +3,8 @@
 #pragma once
 
 #include "arch/seam.hpp"
-#include "sched/core.hpp"
+#include "core/panic.hpp"
+#include "sched/scheduler.hpp"
 
 namespace caprock {
 
@@ -43,6 +44,36 @@ void assert_choice(const Core& core);
     enter_address_space(*core.kernel, next);
     set_current(core, core.current, next);
     if (is_special(core, next)) switch_special(core, next);
+}
+
+// -- Time: the context in use is booked on, another one comes into use, the timer is set.
+
+[[gnu::always_inline]] inline Ticks earlier(Ticks a, Ticks b) { return a < b ? a : b; }
+[[gnu::always_inline]] inline Ticks later(Ticks a, Ticks b) { return a < b ? b : a; }
+
+[[gnu::always_inline]] inline bool usable(SchedContext& context, Ticks now) { return refill_ready(context, now) && refill_sufficient(context); }
+
+[[gnu::always_inline]] inline void book(Core& core, Ticks now) {
+    SchedContext* context = core.current_sched_context;
+    assert_that(context == nullptr || context->configured(), "current_configured");
+    if (context != nullptr) refill_charge(*context, Ticks(now - core.charged_until));
+    core.charged_until = now;
+}
+
+[[gnu::always_inline]] inline void switch_context(Core& core, SchedContext& context) {
+    core.current_sched_context = &context;
+    if (!context.round_robin() && !context.sporadic) refill_unblock(context, core.charged_until);
+}
+
+[[gnu::always_inline]] inline void set_next_deadline(Core& core) {
+    Ticks deadline = core.domain_end;
+    if (SchedContext* context = core.current_sched_context) {
+        deadline = earlier(deadline, core.charged_until + context->first().amount.raw);
+    }
+    if (Tcb* thread = core.release.least()) {
+        deadline = earlier(deadline, later(thread->sched_context->first().time, core.last_release + min_budget().raw));
+    }
+    arch::set_deadline(deadline);
 }
 
 }  // namespace caprock

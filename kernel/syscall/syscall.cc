@@ -340,6 +340,14 @@ Syscall number_of(const Tcb& thread) { return static_cast<Syscall>(static_cast<u
     perform_and_schedule(core, thread, find_slot(thread, CPtr(thread.context.x[reg::cap])));
 }
 
+[[gnu::noinline]] void use_endpoint(Core& core, Tcb& thread, Slot& slot) {
+    const EndpointCap& cap = as<EndpointCap>(slot.cap);
+    Syscall number = number_of(thread);
+    if (number == Syscall::Call && fast_call_own(core, thread, cap)) return;
+    if (number == Syscall::ReplyRecv && fast_reply_recv_own(core, thread, cap)) return;
+    perform_and_schedule(core, thread, &slot);
+}
+
 // -- System calls after which the thread just goes on: there is nothing to schedule.
 
 bool one_of(Syscall number, Word set) { return (Word{1} << static_cast<unsigned>(number) & set) != 0; }
@@ -384,5 +392,7 @@ extern "C" void handle_syscall(Core& core) {
     if (number > Syscall::NBWait) return perform_and_schedule(core, thread, nullptr);
     if (!is_flat(thread, address)) return find_and_perform(core, thread);
     Slot& slot = slot_in_flat(thread, address);
-    if (!ends_at_once(thread, number, slot.cap)) perform_and_schedule(core, thread, &slot);
+    if (ends_at_once(thread, number, slot.cap)) return;
+    if (slot.cap.is(CapType::Endpoint)) return use_endpoint(core, thread, slot);
+    perform_and_schedule(core, thread, &slot);
 }

@@ -22,4 +22,18 @@ bool __wrap__ZN7caprock15fast_reply_recvERNS_4CoreERNS_3TcbE(Core& core, Tcb& se
     lockstep::fast_paths += done;
     return done;
 }
+
+bool __real__ZN7caprock13fast_call_ownERNS_4CoreERNS_3TcbERKNS_9BadgedCapILNS_3abi7CapTypeE2EEE(Core& core, Tcb& caller, const EndpointCap& cap);
+bool __wrap__ZN7caprock13fast_call_ownERNS_4CoreERNS_3TcbERKNS_9BadgedCapILNS_3abi7CapTypeE2EEE(Core& core, Tcb& caller, const EndpointCap& cap) {
+    bool done = __real__ZN7caprock13fast_call_ownERNS_4CoreERNS_3TcbERKNS_9BadgedCapILNS_3abi7CapTypeE2EEE(core, caller, cap);
+    lockstep::fast_paths += done;
+    return done;
+}
+
+bool __real__ZN7caprock19fast_reply_recv_ownERNS_4CoreERNS_3TcbERKNS_9BadgedCapILNS_3abi7CapTypeE2EEE(Core& core, Tcb& server, const EndpointCap& cap);
+bool __wrap__ZN7caprock19fast_reply_recv_ownERNS_4CoreERNS_3TcbERKNS_9BadgedCapILNS_3abi7CapTypeE2EEE(Core& core, Tcb& server, const EndpointCap& cap) {
+    bool done = __real__ZN7caprock19fast_reply_recv_ownERNS_4CoreERNS_3TcbERKNS_9BadgedCapILNS_3abi7CapTypeE2EEE(core, server, cap);
+    lockstep::fast_paths += done;
+    return done;
+}
 }
