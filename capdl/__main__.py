@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
 from . import diff, driver
+from .admission import LEVELS, admit, as_dictionary, as_lines
 from .diagnostics import CapdlError, Diagnostics
 from .explanations import explain, nearest
 from .formatting import format_text
@@ -38,11 +40,12 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
     check = verbs.add_parser("check", help="report what is wrong with a description")
     elaborate = verbs.add_parser("elaborate", help="print the canonical object-level text of a system")
     reporting = verbs.add_parser("report", help="print memory, capabilities, authority, load and trusted code of a system")
+    admitting = verbs.add_parser("admit", help="say whether there is the time that a description promises; status 1 if not")
     comparing = verbs.add_parser("diff", help="print what authority each component gained or lost; status 1 if any was gained")
-    for verb in (check, elaborate, reporting, comparing):
+    for verb in (check, elaborate, reporting, admitting, comparing):
         verb.add_argument("--dtb", type=Path, metavar="FILE", help="flattened device tree blob of the board")
         verb.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], dest="settings", help="the value of a parameter (repeatable)")
-    for verb in (check, elaborate, reporting):
+    for verb in (check, elaborate, reporting, admitting):
         verb.add_argument("file", type=Path, metavar="FILE")
         verb.add_argument("--elf-dir", type=Path, metavar="DIR", action="append", default=[], dest="elf_dirs",
                           help="where the components' programs are (repeatable)")
@@ -57,6 +60,8 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
     check.add_argument("--compat", action="store_true", help="only what the reference tool for capDL rejects is an error; 0 if it accepts the file")
     check.add_argument("--json", action="store_true", help="print the findings to standard output, as JSON")
     report_arguments(reporting)
+    admitting.add_argument("--level", choices=LEVELS, help="only this level (default: all)")
+    admitting.add_argument("--json", action="store_true", help="as JSON")
     comparing.add_argument("old", type=Path, metavar="OLD")
     comparing.add_argument("new", type=Path, metavar="NEW")
     code = verbs.add_parser("explain", help="say what the code of a finding means; without a code, list them")
@@ -157,6 +162,13 @@ def report(options: argparse.Namespace) -> int:
     return OK
 
 
+def admission(options: argparse.Namespace) -> int:
+    """capdl admit"""
+    levels = [level for level in admit(load_existing(options.file, options)) if options.level in (None, level.name)]
+    sys.stdout.write(json.dumps(as_dictionary(levels), indent=1) + "\n" if options.json else "".join(f"{line}\n" for line in as_lines(levels)))
+    return OK if all(level.ok for level in levels) else FINDINGS
+
+
 def compare(options: argparse.Namespace) -> int:
     """capdl diff"""
     found = diff.compare(load_existing(options.old, options), load_existing(options.new, options))
@@ -182,7 +194,8 @@ def main(words: list[str] | None = None) -> int:
             sys.stderr.write(f"capdl: {path}: no such file\n")
             return USAGE
     try:
-        return {"check": check, "elaborate": elaborate, "fmt": fmt, "report": report, "diff": compare}[options.verb](options)
+        return {"check": check, "elaborate": elaborate, "fmt": fmt, "report": report, "diff": compare,
+                "admit": admission}[options.verb](options)
     except CapdlError as error:
         sys.stderr.write(str(error))
         return FINDINGS

@@ -15,23 +15,24 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from .diagnostics import Place
-from .model import FIXED_SIZE_BITS, PAGE_TABLE_SHIFT, SLOT_BITS, TCB_SLOTS, Cap, Object, Spec
+from .model import FIXED_SIZE_BITS, PAGE_TABLE_SHIFT, SLOT_BITS, TCB_SLOTS, Cap, Spec
 from .policy_clauses import Pass
 from .report_authority import Subject, find_subjects, reachable_cnodes, walk_tables
 
 TABLES = tuple(PAGE_TABLE_SHIFT)
 IRQS = ("irq", "arm_irq")
 LOADER = "loader"
-# Kinds of objects that an untyped can become, and the bits of memory that the smallest one takes.
-CREATABLE = {**FIXED_SIZE_BITS, "cnode": SLOT_BITS + 1, "sc": 7, "frame": 12}
+# What can be made of something: kinds that an untyped can become, with the bits of memory that the smallest one takes, and what others are for.
+CREATABLE = {**{kind: bits for kind, bits in FIXED_SIZE_BITS.items() if kind != "asid_pool"}, "ut": 4, "cnode": SLOT_BITS + 1, "sc": 7, "frame": 12}
+_ISSUED = {"irq_control": ("irq", "arm_irq", "arm_sgi_signal"), "asid_control": ("asid_pool",)}
 # Slots of a thread that count as held (the roots stand for what is in them), with the rights that the kernel uses for it, or None for the capability's own.
 # With a fault no capability goes along or comes back.
 _HELD_SLOTS = {"ipc_buffer_slot": "RW", "sc_slot": None, "bound_notification": "R", "fault_ep_slot": "W", "temp_fault_ep_slot": "W"}
 
 
 class Item(NamedTuple):
-    """A capability as authority counts it. kind: the object's type, or the name of a built-in one. target: the object; of what can be made of an untyped that
-    untyped's name. rights: letters of model.RIGHTS. made: it would have to be made of the untyped `target` first."""
+    """A capability as authority counts it. kind: the object's type, or the name of a built-in one. target: the object; of what can be made of an untyped,
+    or issued by a built-in one, that one's name. rights: letters of model.RIGHTS. made: it would have to be made first."""
 
     kind: str
     target: str
@@ -95,13 +96,15 @@ class Endpoint:
 
 
 class Closure:
-    """The authority of every subject. trusted: names of subjects that do only what their interfaces declare, which `passes` lists.
+    """The authority of every subject. trusted: names of subjects that do only what their interfaces declare, which `passes` lists. gifts: also what others
+    could put into a subject because they control it, which is theirs otherwise.
 
     subjects: report_authority.Subject by name. held: name -> item -> Reason. suppressed: (one, other) of which at least one is trusted, and whose authority
     would be linked if none were."""
 
-    def __init__(self, spec: Spec, trusted: Iterable[str] = (), passes: Iterable[Pass] = ()):
+    def __init__(self, spec: Spec, trusted: Iterable[str] = (), passes: Iterable[Pass] = (), gifts: bool = False):
         self.spec = spec
+        self.gifts = gifts
         self.trusted = frozenset(trusted)
         self.subjects: dict[str, Subject] = {subject.name: subject for subject in find_subjects(spec)}
         self.held: dict[str, dict[Item, Reason]] = {name: {} for name in self.subjects}
@@ -109,7 +112,12 @@ class Closure:
         self.suppressed: set[tuple[str, str]] = set()
         self._links: dict[str, list[Link]] = defaultdict(list)
         self._endpoints: dict[str, Endpoint] = defaultdict(Endpoint)
+        self._cnodes: dict[str, list[Holding]] = defaultdict(list)
         self._threads: dict[str, str] = {subject.tcb.name: subject.name for subject in self.subjects.values()}
+        self._parts: dict[str, list[str]] = defaultdict(list)   # thread, CNode or page table -> subjects that consist of it
+        for subject in self.subjects.values():
+            for part in sorted(subject.own):
+                self._parts[part].append(subject.name)
         self._open: list[tuple[int, int, Fact, Reason]] = []
         self._counter = 0
         self._begin(passes)
@@ -190,8 +198,19 @@ class Closure:
         if item.made:
             if item.kind == "ep":
                 self._meet(f"new:{item.target}", fact)
-        elif item.kind == "cnode":
+            return
+        if self.gifts and item.kind in ("tcb", "cnode", *TABLES):
+            for owner in self._parts[item.target]:
+                if owner != subject:
+                    self._propose(Link(subject, owner, ("frame", *TABLES) if item.kind in TABLES else None), "gift", (fact,))
+        for kind in _ISSUED.get(item.kind, ()):
+            self._propose(Holding(subject, Item(kind, item.target, made=True)), "create", (fact,))
+        if item.kind == "cnode":
             self._contents(subject, item.target, "take", (fact,), 1)
+            for other in self._cnodes[item.target]:
+                self._link(subject, other.subject, "same CNode", (fact, other))
+                self._link(other.subject, subject, "same CNode", (fact, other))
+            self._cnodes[item.target].append(fact)
         elif item.kind in TABLES:
             self._contents(subject, item.target, "table", (fact,), 1)
         elif item.kind == "tcb" and item.target in self._threads and self._threads[item.target] != subject:
@@ -202,12 +221,10 @@ class Closure:
             self._meet(item.target, fact)
 
     def _create(self, fact: Holding) -> None:
-        """What can be made of an untyped: any object of its size, of device memory only frames. What it covers lies in the same memory, and is made anew when
-        its holder has revoked the old one."""
+        """What can be made of an untyped: any object of its size. What it covers can be made anew when its holder has revoked the old one."""
         untyped = self.spec.objects[fact.item.target]
-        bits = untyped.size_bits or 0
-        for kind in creatable(untyped, self.spec):
-            if bits >= CREATABLE[kind]:
+        for kind, bits in CREATABLE.items():
+            if (untyped.size_bits or 0) >= bits:
                 rights = {"ep": "RWGP", "notification": "RW", "frame": "RWG"}.get(kind, "")
                 self._propose(Holding(fact.subject, Item(kind, untyped.name, rights, made=True)), "create", (fact,))
 
@@ -242,7 +259,7 @@ class Closure:
         self._link(receiver.subject, caller.subject, "reply-grant", (caller, receiver))
 
     def _link(self, giver: str, taker: str, rule: str, premises: tuple[Fact, ...]) -> None:
-        """A link through an endpoint, which nobody trusted takes part in."""
+        """A link through an endpoint or a CNode, which nobody trusted takes part in."""
         if giver == taker:
             return
         if self.trusted & {giver, taker}:
@@ -264,10 +281,3 @@ class Closure:
                 seen.add(item)
                 waiting.append((item, True))
                 waiting += [(premise, False) for premise in reversed(self.reasons[item].premises)]
-
-
-def creatable(untyped: Object, spec: Spec) -> Iterable[str]:
-    """Kinds that an untyped can become. One at a fixed address is taken for device memory unless it covers more than frames."""
-    if untyped.paddr is not None and all(spec.objects[name].type == "frame" for name in untyped.children):
-        return ("frame",)
-    return CREATABLE

@@ -86,20 +86,26 @@ class Flow:
     # Rules ------------------------------------------------------------------------------------------------------------------------------
 
     def _memory(self) -> Iterator[Edge]:
-        """Frames that one may write and another one read. Those at fixed addresses count by their addresses."""
-        groups: dict[object, list[Holding]] = defaultdict(list)
-        placed = []
+        """Frames that one may write and another one read. Those at fixed addresses count by their addresses; what can be made of an untyped lies where all lies
+        that it covers."""
+        groups: dict[tuple[str, bool], list[Holding]] = defaultdict(list)
         for holding in self._by_kind["frame"]:
-            if self.physical(holding.item):
-                placed.append(holding)
-            else:
-                groups[holding.item.target, holding.item.made].append(holding)
-        for members in (*groups.values(), *self._overlapping(placed)):
+            groups[holding.item.target, holding.item.made].append(holding)
+        covering = [[*members, *self._covered(groups, target)] for (target, made), members in list(groups.items()) if made]
+        placed = [holding for holding in self._by_kind["frame"] if self.physical(holding.item)]
+        for members in (*groups.values(), *covering, *self._overlapping(placed)):
             writers = [holding for holding in members if "W" in holding.item.rights]
             readers = [holding for holding in members if "R" in holding.item.rights]
             for writer in writers:
                 for reader in readers:
                     yield self._edge(writer.subject, reader.subject, "memory", (writer, "W"), (reader, "R"))
+
+    def _covered(self, groups: dict[tuple[str, bool], list[Holding]], untyped: str) -> Iterator[Holding]:
+        """The frames of `groups` that an untyped covers."""
+        waiting = list(self.spec.objects[untyped].children)
+        for name in waiting:
+            waiting += self.spec.objects[name].children
+            yield from (*groups.get((name, False), ()), *groups.get((name, True), ()))
 
     def physical(self, item: Item) -> tuple[int, int] | None:
         """(start, end) of a frame or untyped at a fixed address."""
@@ -157,6 +163,9 @@ class Flow:
                 owners[item].append(name)
         parents = self.spec.parents()
         ancestors: dict[str, dict[str, None]] = defaultdict(dict)    # untyped -> owners of what it covers
+        for holding in self._by_kind["ut"]:
+            if not holding.item.made:
+                owners[holding.item.target].append(holding.subject)
         for item, names in owners.items():
             untyped = parents.get(item)
             while untyped is not None:

@@ -110,9 +110,11 @@ class ComponentParser(PolicyParser):
         place = self.place()
         name = self.short_name("the constant's name", _IDENTIFIER)
         value = None
+        self.scope.lost.add(name)
         if not is_parameter or self.kinds[self.index] == "=":
             self.expect("=", "after the constant's name")
             value = self.value()
+        self.scope.lost.discard(name)
         self.accept(";")
         if self.scope.syntax_only:
             return
@@ -160,15 +162,22 @@ class ComponentParser(PolicyParser):
         """The Value that the next name stands for; None when it is no name of a constant."""
         return self.scope.values.get(self.texts[self.index]) if self.kinds[self.index] == "name" else None
 
+    def lost(self, name: str) -> bool:
+        """Whether what was not understood may declare a name. What is made of that name is not understood either."""
+        if name not in self.module.damage.names and name not in self.scope.lost and not self.scope.incomplete:
+            return False
+        self.module.damage.add(self.source, self.offsets[self.entries[-1]], self.offsets[self.index] + 1)
+        return True
+
     def constant_number(self, what: str, kinds: Container[str]) -> Any:
         """The number behind the name of a constant, which is next; None when none is. kinds: that it may have."""
         if self.kinds[self.index] != "name":
             return None
         known = self.known_constant()
         if known is None:
-            if self.scope.syntax_only and _IDENTIFIER.fullmatch(self.texts[self.index]):
+            if _IDENTIFIER.fullmatch(self.texts[self.index]) and (self.scope.syntax_only or self.lost(self.texts[self.index])):
                 self.index += 1
-                return 1  # of a file that is read alone: any value will do for its syntax
+                return 1  # any value will do for the syntax
             raise self.problem(f"expected {what}, found {self.found()}{self.scope.near(self.texts[self.index])}")
         if known.kind not in kinds:
             raise self.problem(f"expected {what}, and '{self.texts[self.index]}' is {known}")
@@ -238,9 +247,10 @@ class ComponentParser(PolicyParser):
         name = self.short_name("the struct's name", _IDENTIFIER)
         if name in (*syntax.SCALAR_TYPES, "bytes", "cap"):
             raise self.problem(f"'{name}' is a type of the language (choose another name)", self.index - 1)
-        fields = []
+        fields: list[syntax.Field] = []
+        errors = self.error_count
         self.block(lambda: fields.append(self.field()), "the fields of a struct")
-        if not fields:
+        if not fields and errors == self.error_count:
             raise self.problem(f"the struct '{name}' has no fields", self.index - 1)
         self.accept(";")
         return syntax.Struct(name, tuple(fields), place)
@@ -306,7 +316,7 @@ class ComponentParser(PolicyParser):
         if name == "bytes":
             self.expect("[", "before the number of bytes")
             return syntax.Type(name, self.length(name))
-        if name not in syntax.SCALAR_TYPES and name not in self.structs:
+        if name not in syntax.SCALAR_TYPES and name not in self.structs and not self.lost(name):
             known = " ".join((*syntax.SCALAR_TYPES, *self.structs, "bytes[N]", "cap"))
             raise self.problem(f"unknown type '{name}' (known: {known}; a struct stands before its use)", index)
         count = self.length(name) if self.accept("[") else None

@@ -34,6 +34,8 @@ class Scope:
         self.values: dict[str, Value] = {}
         self.given: dict[str, Value] = {}
         self.used: set[str] = set()
+        self.lost: set[str] = set()   # names of constants whose values were not understood
+        self.incomplete = False       # a file could not be read: any name may be of a constant in it
 
     def give(self, name: str, value: Value) -> None:
         """Set a parameter that is going to be declared."""

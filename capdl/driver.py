@@ -14,6 +14,7 @@ from . import checks, component_checks
 from .compat import verdict
 from .component_checks import System
 from .constants import Scope, read_settings
+from .damage import Damage
 from .diagnostics import Diagnostics, Place, Source
 from .model import FILL_FILE, Object, Spec
 from .parser import parse
@@ -26,6 +27,8 @@ ROOT = Path(__file__).resolve().parent.parent
 INTERFACE_DIR = ROOT / "userland" / "interfaces"
 MAX_INCLUDES = 256
 MAX_INCLUDE_DEPTH = 32
+# Of errors that are of one place in a file; others are of files that could not be read.
+PARSERS_CODES = ("syntax", "number-range", "constant")
 
 
 class Reader:
@@ -55,9 +58,11 @@ class Reader:
             text = resolved.read_text(encoding="utf-8")
         except OSError as error:
             self.diagnostics.error(place, f"{name}: cannot be read: {error.strerror}", "include")
+            self.scope.incomplete = True
             return
         except UnicodeDecodeError:
             self.diagnostics.error(place, f"{name}: is no UTF-8 text", "include")
+            self.scope.incomplete = True
             return
         self.open.append((path, name, (*chain, resolved)))
         module = parse(Source(name, text, resolved), self.diagnostics, self.strict, self.scope)
@@ -81,6 +86,7 @@ class Reader:
                 self.read(candidate, candidate_name, include.place, chain)
                 self.check_settings(include, candidate)
                 return
+        self.scope.incomplete = True
         self.diagnostics.error(include.place, f"\"{include.path}\" does not exist beside this file (or, as a mere name, in "
                                "userland/interfaces)", "include")
 
@@ -207,6 +213,7 @@ def load(path: Path, *, elf_dirs: Sequence[Path] = (), dtb: Path | None = None, 
     spec = Spec(name=path.stem)
     modules = read_modules(path, diagnostics, strict, settings)
     if not diagnostics.ok:
+        check_rest(spec, modules, diagnostics, strict, loadable)
         return spec, diagnostics
     set_architecture(spec, modules, diagnostics)
     spec.memory = [item for module in modules for item in module.memory]
@@ -229,6 +236,19 @@ def load(path: Path, *, elf_dirs: Sequence[Path] = (), dtb: Path | None = None, 
     if judged and diagnostics.ok:
         check_policy(spec, diagnostics)
     return spec, diagnostics
+
+
+def check_rest(spec: Spec, modules: list[Module], diagnostics: Diagnostics, strict: bool, loadable: bool) -> None:
+    """Report what else is wrong in modules that were not understood in all parts, but for what those parts may be the reason of."""
+    damage = Damage(whole=any(finding.check not in PARSERS_CODES for finding in diagnostics.errors), architecture=not any(module.arch for module in modules))
+    for module in modules:
+        damage.join(module.damage)
+    later = Diagnostics()
+    set_architecture(spec, modules, later)
+    component_checks.run(make_system(modules), later)
+    Resolver(spec, later, strict).resolve(modules)
+    checks.run(spec, later, strict, loadable)
+    diagnostics.findings += damage.unexplained(later.findings)
 
 
 def check_policy(spec: Spec, diagnostics: Diagnostics) -> None:

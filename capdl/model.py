@@ -173,6 +173,16 @@ class ComponentSummary:
     place: Place | None = None
 
 
+@dataclass(slots=True, frozen=True)
+class Call:
+    """A connection by which a component calls another one. methods: (name, microseconds that it promises to take at most, or None)."""
+
+    client: str
+    server: str
+    methods: tuple[tuple[str, int | None], ...]
+    place: Place
+
+
 @dataclass(slots=True)
 class DomainSchedule:
     """The `domains` section. schedule: (domain, duration, unit or None) in order; None means ticks of the counter, as "ticks" does.
@@ -211,7 +221,7 @@ class Spec:
     board_facts: what was taken from the device tree.
     components: by name, in order of declaration; empty for plain capDL. start_order: their names in the order in which they start.
     memory: ranges that every board has at least, as the description declares; empty: it does not say.
-    policy: what the description promises (policy_clauses.Policy).
+    policy: what the description promises (policy_clauses.Policy). calls: which component calls which.
     """
 
     name: str = ""
@@ -229,6 +239,7 @@ class Spec:
     start_order: list[str] = field(default_factory=list)
     memory: list[MemoryRange] = field(default_factory=list)
     policy: Policy = field(default_factory=Policy)
+    calls: list[Call] = field(default_factory=list)
 
     def parents(self) -> dict[str, str]:
         """untyped that covers it -> by name of the covered object."""

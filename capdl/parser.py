@@ -62,6 +62,7 @@ class Parser:
         self.index = 0
         self.nesting = 0
         self.error_count = 0
+        self.entries: list[int] = []   # first tokens of the section, and of the entries of blocks, that are being read
         self.module = syntax.Module()
 
     # Tokens -----------------------------------------------------------------------------------------------------------------------------
@@ -153,10 +154,30 @@ class Parser:
 
     def report(self, problem: SyntaxProblem, check: str = "syntax") -> None:
         """Record a SyntaxProblem; raises TooManyErrors when there are many."""
+        self.module.damage.add(self.source, self.offsets[self.entries[-1]] if self.entries else problem.offset, problem.offset + 1)
+        for entry in self.entries[:-1]:
+            self.module.damage.names |= self.words_before_braces(entry)
         self.diagnostics.error(Place(self.source, problem.offset), str(problem), check)
         self.error_count += 1
         if self.error_count >= MAX_SYNTAX_ERRORS:
             raise TooManyErrors
+
+    def words_before_braces(self, entry: int) -> set[str]:
+        """The words of an entry in front of its braces."""
+        end = entry
+        while end < self.index and self.kinds[end] != "{":
+            end += 1
+        return set(self.texts[entry:end])
+
+    def damage(self, start: int, previous: int | None = None) -> None:
+        """The tokens from `start` to the next one were not understood, nor was the line before them. previous: the entry ahead of them, which may have
+        ended too early. What begins without a name may have been anything's declaration."""
+        damage = self.module.damage
+        if previous is not None:
+            damage.names |= self.words_before_braces(previous)
+        damage.add(self.source, self.source.text.rfind("\n", 0, self.offsets[start]) + 1, self.offsets[self.index])
+        named = self.kinds[start] in ("name", "(", "<") or self.kinds[start + 1:start + 3] == [":", "name"]
+        damage.whole |= not named or "include" in self.texts[start:self.index]
 
     def starts_line(self, index: int) -> bool:
         """True when token `index` is the first on its line."""
@@ -196,17 +217,24 @@ class Parser:
         if self.nesting > MAX_NESTING:
             self.nesting -= 1
             raise self.problem(f"braces nest deeper than {MAX_NESTING} levels", opened)
+        previous = None
         while self.kinds[self.index] != "}":
             if self.kinds[self.index] == "end":
                 self.nesting -= 1
                 raise self.problem(f"the '{{' before {what} is never closed (add a '}}')", opened)
             start, nesting = self.index, self.nesting
+            self.entries.append(start)
+            depth = len(self.entries)
             try:
                 parse_entry()
             except SyntaxProblem as problem:
                 self.nesting = nesting
+                del self.entries[depth:]
                 self.report(problem)
                 self.recover(start)
+                self.damage(start, previous)
+            self.entries.pop()
+            previous = start
         self.nesting -= 1
         self.index += 1
 
@@ -620,17 +648,21 @@ class Parser:
         """The module. With errors among the findings it holds what could be understood."""
         if self.unclosed_comment is not None:
             self.diagnostics.error(Place(self.source, self.unclosed_comment), "the comment is never closed (add a '*/')", "syntax")
+            self.module.damage.add(self.source, self.unclosed_comment, len(self.source.text) + 1)
         try:
             self.header()
             while self.kinds[self.index] != "end":
                 self.recovering_section()
         except TooManyErrors:
             self.diagnostics.error(self.place(), "too many syntax errors; the rest of the file was not read", "syntax")
+            self.module.damage.add(self.source, self.offsets[self.entries[0]] if self.entries else 0, len(self.source.text) + 1)
+            self.module.damage.whole = True
         return self.module
 
     def recovering_section(self) -> None:
         """A section; after an error in its frame, the next one."""
         start = self.index
+        self.entries = [start]
         try:
             if not self.section():
                 raise self.problem(f"expected a section ({self.section_words}), found {self.found()}")
@@ -639,6 +671,7 @@ class Parser:
             self.report(problem)
             self.index = max(self.index, start + 1)
             self.skip_to_section()
+            self.damage(start)
 
     def skip_to_section(self) -> None:
         """Go to the next word that begins a section outside braces and at the start of a line or after a brace."""
@@ -666,6 +699,7 @@ class Parser:
         except SyntaxProblem as problem:
             self.report(problem)
             self.skip_to_section()
+            self.damage(0)
             return
         if self.kinds[self.index] == "end":
             self.report(self.problem(f"the file has no section (add one of {self.section_words})"))
@@ -675,7 +709,9 @@ def parse(source: Source, diagnostics: Diagnostics, strict: bool = True, scope: 
     """Parse a diagnostics.Source into a syntax.Module; findings go to `diagnostics`. strict: see Parser. scope: constants.Scope of a description that
     includes are read for."""
     if is_dump(source.text):
-        return parse_dump(source, diagnostics)
+        module = parse_dump(source, diagnostics)
+        module.damage.whole = not diagnostics.ok
+        return module
     from .component_parser import ComponentParser  # a subclass of Parser
     parser = Parser(source, diagnostics, strict)
     if parser.at_word("caprock"):

@@ -15,7 +15,7 @@ from .diagnostics import Place
 _MEANING = {
     "take": "takes it from a CNode", "table": "finds it mapped in a page table", "create": "makes it of an untyped", "control": "controls its thread",
     "grant": "capabilities can be passed through the endpoint", "reply-grant": "answers can bring capabilities", "same CSpace": "both run in one CSpace",
-    "interface": "the interface declares that capabilities are passed",
+    "same CNode": "both hold a CNode", "gift": "it controls it", "interface": "the interface declares that capabilities are passed",
 }
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from .model import FILL_FILE, TCB_SLOTS, Object, Spec
+from .admission import Level, admit
+from .admission import as_dictionary as admission_dictionary
 from .policy import Judgement, judge
 from .report_authority import VERB_MEANING, Authority, Relation, Subject
 from .report_code import CodeSize, code_size
@@ -65,7 +67,8 @@ class Load:
 
 @dataclass
 class Report:
-    """Everything. verbs: what the relations' verbs mean. objects: type -> [number, bytes]. policy: the verdicts on what the description promises."""
+    """Everything. verbs: what the relations' verbs mean. objects: type -> [number, bytes]. policy: the verdicts on what the description promises.
+    admission: whether there is the time that it promises."""
 
     system: str
     arch: str
@@ -74,6 +77,7 @@ class Report:
     relations: list[Relation]
     load: list[Load]
     policy: Judgement
+    admission: list[Level]
     kernel: CodeSize | None = None
     verbs: dict[str, str] = field(default_factory=lambda: dict(VERB_MEANING))
 
@@ -87,7 +91,8 @@ def make_report(spec: Spec, kernel_elf: Path | None = None, source_roots: tuple[
     if kernel is not None:
         sizes[KERNEL] = kernel
     subjects = [report_subject(spec, authority, subject, sizes) for subject in authority.subjects]
-    return Report(spec.name, spec.arch, count_objects(spec.objects.values()), subjects, authority.relations, loads(subjects), judge(spec), kernel)
+    return Report(spec.name, spec.arch, count_objects(spec.objects.values()), subjects, authority.relations, loads(subjects), judge(spec), admit(spec),
+                  kernel)
 
 
 def program_sizes(spec: Spec, source_roots: tuple[Path, ...]) -> dict[str, CodeSize]:
@@ -188,4 +193,4 @@ def as_json(report: Report) -> str:
         if dataclasses.is_dataclass(value):
             return {item.name: plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
         return value
-    return json.dumps(plain(report), indent=1) + "\n"
+    return json.dumps({**plain(report), "admission": admission_dictionary(report.admission)}, indent=1) + "\n"

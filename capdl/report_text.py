@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .admission import as_lines as admission_lines
 from .policy import EXCLUSIONS, UNKNOWN, Judgement
 from .report import Report
 from .report_authority import VERBS
@@ -12,8 +13,8 @@ from .report_authority import VERBS
 
 def as_text(report: Report) -> str:
     """The whole report."""
-    sections = (summary_lines(report), policy_lines(report.policy), matrix_lines(report), relation_lines(report), load_lines(report), capability_lines(report),
-                memory_lines(report), code_lines(report))
+    sections = (summary_lines(report), policy_lines(report.policy), matrix_lines(report), relation_lines(report), load_lines(report),
+                admission_lines(report.admission), capability_lines(report), memory_lines(report), code_lines(report))
     return "\n".join("".join(line.rstrip() + "\n" for line in section) for section in sections if section)
 
 

@@ -8,6 +8,7 @@ Every node knows its `place` (diagnostics.Place). Nothing here is checked beyond
 from dataclasses import dataclass, field
 from typing import Any
 
+from .damage import Damage
 from .diagnostics import Place
 from .policy_clauses import Clause
 
@@ -391,3 +392,4 @@ class Module:
     domains: list[DomainItem] = field(default_factory=list)
     memory: list[MemoryRange] = field(default_factory=list)
     policy: list[Clause] = field(default_factory=list)
+    damage: Damage = field(default_factory=Damage)

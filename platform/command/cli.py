@@ -105,6 +105,11 @@ def make_parser() -> tuple[Parser, dict[str, Parser]]:
             sub.add_argument("-o", dest="output", type=Path, metavar="FILE", help="write to FILE instead")
     verb("explain", _explain, "say what the code of a finding means; without a code, list them").add_argument("code", nargs="?", metavar="CODE")
     _reporting(verb("report", _report, "print what a system takes and who in it may do what to whom"))
+    admitting = verb("admit", _admit, "say whether the time that a system's budgets promise is there; status 1 if not")
+    admitting.add_argument("system", type=_existing, metavar="FILE")
+    admitting.add_argument("--level", choices=("load", "supply", "chain"), help="only this level (default: all)")
+    admitting.add_argument("--json", action="store_true", help="as JSON")
+    _setting(admitting)
     changes = verb("diff", _diff, "print what authority each component gained or lost between two descriptions; status 1 if any was gained")
     changes.add_argument("old", type=_existing, metavar="OLD")
     changes.add_argument("new", type=_existing, metavar="NEW")
@@ -303,6 +308,11 @@ def _explain(options) -> int:
 def _report(options) -> int:
     from . import systems
     return systems.report(options)
+
+
+def _admit(options) -> int:
+    from . import systems
+    return systems.admit(options)
 
 
 def _diff(options) -> int:

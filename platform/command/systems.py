@@ -194,6 +194,13 @@ def report(options) -> int:
     return _with_board(options, arguments)
 
 
+def admit(options) -> int:
+    """Prints whether the time that a description promises is there."""
+    set_up("run", not options.no_install)
+    arguments = (["--level", options.level] if options.level else []) + (["--json"] if options.json else [])
+    return _capdl("admit", str(options.system), *arguments, *_settings(options))
+
+
 def diff(options) -> int:
     """Prints what authority changed between two descriptions."""
     set_up("run", not options.no_install)

@@ -56,6 +56,7 @@ AUTHORITY = {
     "control of what comes later": ("e = ep x = ep", "a_c { 1: b } b_c { 1: x (R) } c_c { 1: x (WG) 3: e (R) }", {}, ("ep", "e", "R")),
     "table": ("f = frame (4k)", "a_c { 1: b_v } b_3 { 4: f (R) }", {}, ("frame", "f", "R")),
     "table in the middle": ("f = frame (4k)", "a_c { 1: b_2 } b_3 { 4: f (RW) }", {}, ("frame", "f", "RW")),
+    "same CNode": ("m = cnode (2 bits) e = ep", "a_c { 1: m (guard_size: 62) } b_c { 1: m (guard_size: 62) 3: e (R) }", {}, ("ep", "e", "R")),
     "create": ("u = ut (12 bits)", "a_c { 1: u }", {}, ("frame", "u", "RWG")),
     "grant": ("e = ep n = notification", "a_c { 1: e (WG) } b_c { 1: e (R) 2: n (W) }", {}, ("notification", "n", "W")),
     "grant back": ("e = ep n = notification", "a_c { 1: e (R) } b_c { 1: e (WG) 2: n (W) }", {}, ("notification", "n", "W")),
@@ -94,9 +95,22 @@ def test_an_untyped_becomes_what_fits_into_it(system):
                   "a_c { 1: small } b_c { 1: large } c_c { 1: registers }")
     closure = authority.Closure(spec)
     kinds = {name: {item.kind for item in closure.held[name] if item.made} for name in NAMES}
-    assert {"ep", "notification", "cnode", "rtreply"} == kinds["a"]
-    assert {"ep", "tcb", "frame", "pt", "sc", "vcpu"} < kinds["b"]
-    assert kinds["c"] == {"frame"}
+    assert {"ep", "notification", "cnode", "rtreply", "ut"} == kinds["a"]
+    assert {"ep", "tcb", "frame", "pt", "sc", "vcpu"} < kinds["b"] == kinds["c"] and "asid_pool" not in kinds["b"]
+
+
+def test_what_is_issued(system):
+    spec = system("", "a_c { 1: irq_control } b_c { 1: asid_control }", "deny caps (irq) in a; deny caps (asid_pool) in b; deny caps (irq) in b")
+    assert verdicts(spec) == [VIOLATED, VIOLATED, HOLDS]
+
+
+def test_gifts_of_those_that_control(system):
+    """What a subject could be given by one that controls it counts as that one's, unless it is asked for."""
+    for part in ("b", "b_c", "b_v", "b_2"):
+        spec = system("f = frame (4k) n = notification", f"a_c {{ 1: {part} 2: f (RW) 3: n (W) }}")
+        held = {gifts: {item.kind for item in authority.Closure(spec, gifts=gifts).held["b"]} for gifts in (False, True)}
+        assert "frame" not in held[False] and "frame" in held[True]
+        assert ("notification" in held[True]) == (part in ("b", "b_c"))
 
 
 # Rules of flow: objects, capabilities, slots, interrupts; then the direct flows that there are, among a, b and c.
@@ -116,6 +130,8 @@ FLOW = {
     "address space": ("", "a_c { 1: b_v }", {}, "", {"ab", "ba"}),
     "page table": ("", "a_c { 1: b_3 }", {}, "", {"ab", "ba"}),
     "untyped": ("u = ut (16 bits) { v = ut (14 bits) { b } }", "a_c { 1: u }", {}, "", {"ab", "ba"}),
+    "untyped of what another one holds": ("u = ut (16 bits) { v = ut (14 bits) }", "a_c { 1: u } b_c { 1: v }", {}, "", {"ab", "ba"}),
+    "untyped of memory that another one holds": ("u = ut (16 bits) { v = ut (14 bits) { f = frame (4k) } }", "a_c { 1: u } b_c { 1: f (R) }", {}, "", {"ab"}),
     "untyped of memory": ("u = ut (16 bits) { f = frame (4k) }", "a_c { 1: u } b_3 { 1: f (R) }", {}, "", {"ab", "ba"}),
     "faults": ("e = ep", "b_c { 1: e (R) }", {"a": "fault_ep_slot: e (WG)"}, "", {"ab", "ba"}),
     "timeouts": ("e = ep", "b_c { 1: e (R) }", {"a": "temp_fault_ep_slot: e (WG)"}, "", {"ab", "ba"}),
