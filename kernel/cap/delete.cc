@@ -56,7 +56,7 @@ void count_down(Slot& anchor) {
 }
 
 // `last`, the last unfinished slot of the anchor's container, holds an inner zombie.
-void enter_inner(Slot*& anchor, Slot& last) {
+[[gnu::cold]] void enter_inner(Slot*& anchor, Slot& last) {
     const ZombieCap inner = as<ZombieCap>(last.cap);
     if (inner.slots() == 0) {
         unlink_slot(last);
@@ -113,12 +113,13 @@ Progress delete_slot(Core& core, Slot& slot) {
 }
 
 Progress revoke(Core& core, Slot& slot) {
-    while (has_children(slot)) {
+    if (!has_children(slot)) return Progress::Complete;
+    for (;;) {
         if (delete_slot(core, *slot.next()) == Progress::Preempted) return Progress::Preempted;
+        if (!has_children(slot)) return Progress::Complete;
         // Preemption point: the children that are left are still behind the slot.
-        if (has_children(slot) && arch::irq_pending()) return Progress::Preempted;
+        if (arch::irq_pending()) return Progress::Preempted;
     }
-    return Progress::Complete;
 }
 
 }  // namespace caprock

@@ -23,30 +23,28 @@ Result<Cap> derive(const Slot& slot) {
     }
 }
 
-Cap masked(const Cap& cap, CapRights mask) {
-    Cap copy = cap;
+Cap masked(Cap cap, CapRights mask) {
     switch (cap.type()) {
         case CapType::Endpoint:
-        case CapType::Notification: as<EndpointCap>(copy).mask_rights(mask); break;
-        case CapType::Reply: as<ReplyCap>(copy).mask_rights(mask); break;
-        case CapType::Frame: as<FrameCap>(copy).mask_rights(mask); break;
+        case CapType::Notification: as<EndpointCap>(cap).mask_rights(mask); break;
+        case CapType::Reply: as<ReplyCap>(cap).mask_rights(mask); break;
+        case CapType::Frame: as<FrameCap>(cap).mask_rights(mask); break;
         default: break;
     }
-    return copy;
+    return cap;
 }
 
-Result<Cap> with_data(const Cap& cap, Word data, bool keep_badge) {
-    Cap copy = cap;
+Result<Cap> with_data(Cap cap, Word data, bool keep_badge) {
     if (cap.is(CapType::Endpoint) || cap.is(CapType::Notification)) {
         if (keep_badge || as<EndpointCap>(cap).badge() != Badge(0)) return Failure::illegal_operation();
-        as<EndpointCap>(copy).set_badge(Badge(data));
+        as<EndpointCap>(cap).set_badge(Badge(data));
     } else if (cap.is(CapType::CNode)) {
         abi::CNodeCapData guard{data};
         unsigned size = static_cast<unsigned>(guard.guard_size());
         if (size + as<CNodeCap>(cap).radix() > 64) return Failure::illegal_operation();
-        as<CNodeCap>(copy).set_guard(size, guard.guard() & ((Word{1} << size) - 1));
+        as<CNodeCap>(cap).set_guard(size, guard.guard() & ((Word{1} << size) - 1));
     }
-    return copy;
+    return cap;
 }
 
 }  // namespace caprock

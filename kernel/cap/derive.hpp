@@ -13,10 +13,10 @@ namespace caprock {
 Result<Cap> derive(const Slot& slot);
 
 // The capability without the rights that `mask` lacks. Types without rights stay as they are.
-Cap masked(const Cap& cap, CapRights mask);
+Cap masked(Cap cap, CapRights mask);
 
 // The capability with a badge (Endpoint and Notification that have none) or a guard (CNode). IllegalOperation: it has a badge already, or
 // `keep_badge` (Mutate) forbids to give one, or guard and radix exceed an address of 64 bits.
-Result<Cap> with_data(const Cap& cap, Word data, bool keep_badge);
+Result<Cap> with_data(Cap cap, Word data, bool keep_badge);
 
 }  // namespace caprock

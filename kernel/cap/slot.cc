@@ -24,7 +24,7 @@ bool same_number(const Cap& a, const Cap& b) { return a.type() == b.type() && a.
 
 }  // namespace
 
-bool same_region(const Cap& a, const Cap& b) {
+bool same_region_of_any(const Cap& a, const Cap& b) {
     switch (a.type()) {
         case CapType::Untyped:
         case CapType::Frame: {
@@ -64,15 +64,13 @@ bool is_parent(const Slot& parent, const Slot& child) {
     return true;
 }
 
-bool has_children(const Slot& slot) { return slot.next() != nullptr && is_parent(slot, *slot.next()); }
-
 bool is_final(const Slot& slot) {
     bool before = slot.prev() != nullptr && same_object(slot.prev()->cap, slot.cap);
     bool after = slot.next() != nullptr && same_object(slot.cap, slot.next()->cap);
     return !before && !after;
 }
 
-bool is_revocable(const Cap& copy, const Cap& source) {
+bool is_revocable(Cap copy, const Cap& source) {
     switch (copy.type()) {
         case CapType::Endpoint:
         case CapType::Notification: return as<EndpointCap>(copy).badge() != as<EndpointCap>(source).badge();
@@ -88,22 +86,20 @@ void assert_links(const Slot& slot) {
     assert_that(slot.next() == nullptr || slot.next()->prev() == &slot, "derivation_links");
 }
 
-void link_behind(Slot& parent, Slot& slot) {
+// Fills an empty slot and puts it directly behind the parent.
+[[gnu::always_inline]] inline void put_behind(Slot& parent, Slot& slot, Cap cap, bool revocable, bool first_badged) {
+    assert_that(slot.empty() && !parent.empty(), "empty_slot_filled");
     assert_links(parent);
     Slot* next = parent.next();
-    slot.set_prev(&parent);
-    slot.set_next(next);
+    slot.fill(cap, &parent, next, revocable, first_badged);
     parent.set_next(&slot);
     if (next != nullptr) next->set_prev(&slot);
 }
 }  // namespace
 
-void insert_derived(const Cap& cap, Slot& parent, Slot& slot) {
-    assert_that(slot.empty() && !parent.empty(), "empty_slot_filled");
+void insert_derived(Cap cap, Slot& parent, Slot& slot) {
     bool revocable = is_revocable(cap, parent.cap);
-    slot.cap = cap;
-    link_behind(parent, slot);
-    slot.set_marks(revocable, revocable);
+    put_behind(parent, slot, cap, revocable, revocable);
     // A copy of an untyped may not move the watermark of the original back: the original counts as full.
     if (cap.is(CapType::Untyped)) {
         UntypedCap& original = as<UntypedCap>(parent.cap);
@@ -111,31 +107,25 @@ void insert_derived(const Cap& cap, Slot& parent, Slot& slot) {
     }
 }
 
-void insert_object(const Cap& cap, Slot& parent, Slot& slot) {
-    assert_that(slot.empty() && !parent.empty(), "empty_slot_filled");
-    slot.cap = cap;
-    link_behind(parent, slot);
-    slot.set_marks(true, true);
-}
+void insert_object(Cap cap, Slot& parent, Slot& slot) { put_behind(parent, slot, cap, true, true); }
 
-void insert_root(const Cap& cap, Slot& slot) {
+void insert_root(Cap cap, Slot& slot) {
     assert_that(slot.empty(), "empty_slot_filled");
-    slot.clear();
-    slot.cap = cap;
-    slot.set_marks(true, true);
+    slot.fill(cap, nullptr, nullptr, true, true);
 }
 
-void move_slot(const Cap& cap, Slot& from, Slot& to) {
+void move_slot(Cap cap, Slot& from, Slot& to) {
     assert_that(to.empty() && !from.empty(), "empty_slot_filled");
     assert_links(from);
-    to = from;
-    to.cap = cap;
-    if (Slot* prev = from.prev()) prev->set_next(&to);
-    if (Slot* next = from.next()) next->set_prev(&to);
+    Slot* prev = from.prev();
+    Slot* next = from.next();
+    to.fill(cap, prev, next, from.revocable(), from.first_badged());
+    if (prev != nullptr) prev->set_next(&to);
+    if (next != nullptr) next->set_prev(&to);
     from.clear();
 }
 
-void swap_slots(Slot& a, Slot& b) {
+[[gnu::cold]] void swap_slots(Slot& a, Slot& b) {
     if (a.empty() || b.empty()) {
         if (!a.empty()) move_slot(a.cap, a, b);
         else if (!b.empty()) move_slot(b.cap, b, a);

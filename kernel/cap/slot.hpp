@@ -22,8 +22,12 @@ struct Slot {
 
     void set_next(Slot* slot) { next_ = reinterpret_cast<Word>(slot) | (next_ & marks); }
     void set_prev(Slot* slot) { prev_ = reinterpret_cast<Word>(slot); }
-    void set_marks(bool revocable, bool first_badged) {
-        next_ = (next_ & ~marks) | (revocable ? revocable_mark : 0) | (first_badged ? first_badged_mark : 0);
+    void set_marks(bool revocable, bool first_badged) { next_ = (next_ & ~marks) | marks_of(revocable, first_badged); }
+    // Takes a capability, and its place in the list.
+    void fill(Cap capability, Slot* prev, Slot* next, bool revocable, bool first_badged) {
+        cap = capability;
+        next_ = reinterpret_cast<Word>(next) | marks_of(revocable, first_badged);
+        prev_ = reinterpret_cast<Word>(prev);
     }
     void clear() { *this = Slot{}; }
 
@@ -31,6 +35,9 @@ private:
     static constexpr Word revocable_mark = 1;
     static constexpr Word first_badged_mark = 2;
     static constexpr Word marks = revocable_mark | first_badged_mark;
+    static constexpr Word marks_of(bool revocable, bool first_badged) {
+        return (revocable ? revocable_mark : 0) | (first_badged ? first_badged_mark : 0);
+    }
     Word next_ = 0;
     Word prev_ = 0;
 };
@@ -38,28 +45,40 @@ static_assert(sizeof(Slot) == Word{1} << abi::slot_bits);
 
 // -- Questions about capabilities.
 
+// Capabilities of these types name one object, and nothing else names it.
+[[gnu::always_inline]] inline bool names_one_object(CapType type) {
+    constexpr auto bit = [](CapType of) { return Word{1} << static_cast<Word>(of); };
+    constexpr Word types = bit(CapType::Endpoint) | bit(CapType::Notification) | bit(CapType::Reply) | bit(CapType::SchedContext) |
+                           bit(CapType::PageTable) | bit(CapType::VSpace) | bit(CapType::ASIDPool);
+    return (types >> static_cast<Word>(type) & 1) != 0;
+}
+
 // Both name the same object, or b names a part of a's region or of what a controls.
-bool same_region(const Cap& a, const Cap& b);
+bool same_region_of_any(const Cap& a, const Cap& b);
+[[gnu::always_inline]] inline bool same_region(const Cap& a, const Cap& b) {
+    if (names_one_object(a.type())) return a.type() == b.type() && a.object() == b.object();
+    return same_region_of_any(a, b);
+}
 // Both name the same object (of untypeds: never, as each stands for its region).
 bool same_object(const Cap& a, const Cap& b);
 // `child`, somewhere behind `parent` in the list with only its descendants between, is derived from it.
 bool is_parent(const Slot& parent, const Slot& child);
-bool has_children(const Slot& slot);
+[[gnu::always_inline]] inline bool has_children(const Slot& slot) { return slot.next() != nullptr && is_parent(slot, *slot.next()); }
 // No other capability names the object.
 bool is_final(const Slot& slot);
 // A copy of `source` that is changed to `copy` can itself have children (abi: Mint of a badge, untypeds, interrupt handlers).
-bool is_revocable(const Cap& copy, const Cap& source);
+bool is_revocable(Cap copy, const Cap& source);
 
 // -- Changes. All are O(1).
 
 // Puts a capability made from `parent`'s into an empty slot, directly behind the parent.
-void insert_derived(const Cap& cap, Slot& parent, Slot& slot);
+void insert_derived(Cap cap, Slot& parent, Slot& slot);
 // Puts the capability of a new object, child of the untyped in `parent`, into an empty slot.
-void insert_object(const Cap& cap, Slot& parent, Slot& slot);
+void insert_object(Cap cap, Slot& parent, Slot& slot);
 // Puts a capability without ancestors (at boot) into an empty slot.
-void insert_root(const Cap& cap, Slot& slot);
+void insert_root(Cap cap, Slot& slot);
 // Moves to an empty slot, as `cap`, which is the same capability or a mutation of it.
-void move_slot(const Cap& cap, Slot& from, Slot& to);
+void move_slot(Cap cap, Slot& from, Slot& to);
 // Exchanges the capabilities of two slots; either may be empty.
 void swap_slots(Slot& a, Slot& b);
 // Takes the capability out of the list and empties the slot.

@@ -25,14 +25,14 @@ struct Heap {
     bool empty() const { return root == nullptr; }
     T* least() const { return root; }
 
-    [[gnu::noinline]] void insert(T& element) {
+    [[gnu::cold]] void insert(T& element) {
         assert_that(!hook(element).linked(), "release_heap");
         hook(element) = HeapHook<T>{.rank = 1};
         root = merge(root, &element);
         hook(*root).parent = nullptr;
     }
 
-    [[gnu::noinline]] void remove(T& element) {
+    [[gnu::cold]] void remove(T& element) {
         T* parent = hook(element).parent;
         assert_that(hook(element).linked() && (parent != nullptr || root == &element), "release_heap");
         assert_that(parent == nullptr || !Less::before(element, *parent), "release_heap");

@@ -45,7 +45,7 @@ private:
 void put_cap_fault(MessageWriter& message, const Tcb& thread) {
     const LookupFault& lookup = thread.fault.lookup;
     message.put(thread.context.pc, thread.fault.words[0], thread.fault.flag);
-    message.put(lookup.type, lookup.bits_left, lookup.detail1, lookup.guard_size);
+    message.put(static_cast<Word>(lookup.type()), lookup.bits_left(), lookup.detail, lookup.guard_size());
 }
 
 void put_unknown_syscall(MessageWriter& message, const Tcb& thread) {

@@ -9,10 +9,10 @@ void set_words(Tcb& thread, Word label, const Word* words, unsigned length) {
     set_received(thread, Badge(0), MessageInfo::make(length, 0, 0, label));
 }
 
-void set_result(Tcb& thread, const Failure& failure) {
+[[gnu::cold]] void set_result(Tcb& thread, const Failure& failure) {
     Word words[Failure::most_words];
     unsigned length = failure.words(words);
-    set_words(thread, failure.code, words, length);
+    set_words(thread, static_cast<Word>(failure.error()), words, length);
 }
 
 }  // namespace caprock

@@ -14,7 +14,7 @@ namespace caprock {
 using abi::Method;
 
 // What became of an invocation that did not fail.
-enum class Outcome : uint8_t {
+enum class Outcome : Word {
     Done,        // the result is empty
     Answered,    // the result is in the invoker's registers already
     Preempted,   // the invoker executes its system call again
@@ -33,8 +33,13 @@ struct Invocation {
 
     const Cap& cap() const { return slot.cap; }
     Kernel& kernel() const { return *core.kernel; }
+    // The method's words: as many as it takes are there, and all in registers.
     template <class Args>
-    Args args() const { return Args::read(message); }
+    Args args() const {
+        static_assert(sizeof(Args) <= register_words * sizeof(Word));
+        return Args::read(*this);
+    }
+    Word word(unsigned number) const { return thread.context.x[reg::word(number)]; }
 
     // Changes argument `number`, a word in a register, for the next execution of a system call that is preempted: what is left to do.
     void set_argument(unsigned number, Word value) const { thread.context.x[reg::word(number)] = value; }

@@ -52,6 +52,7 @@ struct Plan {
     Word offset;             // of the first object in the untyped
     Word count;
     Slot* first_slot;
+    bool reused;             // the untyped has no children: all of it is free
 };
 
 Result<Slot*> find_window(const Cap& root, CPtr index, Word depth) {
@@ -87,15 +88,15 @@ Result<Plan> decode(const Invocation& invocation) {
     if (args.object_type >= sizeof(kinds) / sizeof(kinds[0])) return Failure::invalid_argument(0);
     const Kind& kind = kinds[args.object_type];
     if (kind.sized && (args.size_bits < kind.min_bits || args.size_bits > kind.max_bits)) {
-        return Failure::range(static_cast<uint16_t>(kind.min_bits), kind.max_bits);
+        return Failure::range(kind.min_bits, kind.max_bits);
     }
     unsigned bits = kind.sized ? static_cast<unsigned>(args.size_bits) : kind.min_bits;
-    Plan plan{kind.type, SizeBits(bits + kind.slot_bits), bits, 0, args.num_objects, nullptr};
+    Plan plan{kind.type, SizeBits(bits + kind.slot_bits), bits, 0, args.num_objects, nullptr, !has_children(invocation.slot)};
     const Cap& root = invocation.caps[abi::UntypedRetypeArgs::cap_root]->cap;
     plan.first_slot = TRY(find_slots(root, CPtr(args.node_index), args.node_depth, args.node_offset, args.num_objects));
     if (untyped.is_device() && !is_frame(plan.type) && plan.type != ObjectType::Untyped) return Failure::invalid_argument(0);
     if (untyped.is_device() && plan.size.raw < page_bits) return Failure::range(page_bits, abi::max_untyped_bits);
-    Word watermark = has_children(invocation.slot) ? untyped.watermark() : 0;
+    Word watermark = plan.reused ? 0 : untyped.watermark();
     plan.offset = align_up(watermark, plan.size.bytes());
     Word whole = untyped.size_bits().bytes();
     if (plan.offset > whole || (whole - plan.offset) >> plan.size.raw < plan.count) {
@@ -169,7 +170,7 @@ Word create(Slot& slot, const Plan& plan) {
 Progress commit(const Invocation& invocation, const Plan& plan) {
     Slot& slot = invocation.slot;
     UntypedCap& untyped = as<UntypedCap>(slot.cap);
-    if (!has_children(slot) && untyped.watermark() != 0) untyped.set_progress(0, 0);
+    if (plan.reused && untyped.watermark() != 0) untyped.set_progress(0, 0);
     if (!untyped.is_device() && plan.type != ObjectType::Untyped && clear(slot, plan) == Progress::Preempted) return Progress::Preempted;
     Word made = create(slot, plan);
     if (made == plan.count) return Progress::Complete;

@@ -103,7 +103,7 @@ Invoked invoke(const Invocation& invocation) {
     Word label = static_cast<Word>(invocation.method);
     if (label >= abi::method_count) return Failure::illegal_operation();
     const abi::MethodInfo& method = abi::method_info[label];
-    if (method.object != invocation.cap().type() || !method.implemented) return Failure::illegal_operation();
+    if (method.object != invocation.cap().type()) return Failure::illegal_operation();
     if (invocation.message.info().length() < method.words || invocation.message.extra_caps() < method.caps) {
         return Failure::of(Error::TruncatedMessage);
     }

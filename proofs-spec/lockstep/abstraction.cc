@@ -171,8 +171,8 @@ void fault(Text& text, const Tcb& thread) {
     switch (fault.label) {
         case abi::FaultLabel::NullFault: text << "-"; return;
         case abi::FaultLabel::CapFault:
-            return call(text, "CapFault", {at.pc, fault.words[0], fault.flag, static_cast<Word>(lookup.type), lookup.bits_left, lookup.detail1,
-                                           lookup.guard_size});
+            return call(text, "CapFault", {at.pc, fault.words[0], fault.flag, static_cast<Word>(lookup.type()), lookup.bits_left(), lookup.detail,
+                                           lookup.guard_size()});
         case abi::FaultLabel::UnknownSyscall:
             return call(text, "UnknownSyscall", {at.x[0], at.x[1], at.x[2], at.x[3], at.x[4], at.x[5], at.x[6], at.x[7], at.pc, at.sp, at.x[30],
                                                  spsr, fault.words[0]});

@@ -238,7 +238,7 @@ TEST(cache_preempted, "maintenance of a large frame is preempted, and ends with 
     const Cap<Frame> frame = create_large();
     CHECK_OK(frame.map(large_window, read_write, cached, own_vspace));
     for (uint64_t offset = 0; offset < large_bytes; offset += page_bytes) word_at(large_window + offset) = offset;
-    Ticker ticker(60);
+    Ticker ticker(25);
     const CacheMethod methods[] = {&Cap<Frame>::clean_data, &Cap<Frame>::invalidate_data, &Cap<Frame>::clean_invalidate_data,
                                    &Cap<Frame>::unify_instruction};
     for (const CacheMethod method : methods) {

@@ -237,7 +237,7 @@ TEST(retype_abandoned, "memory that was partly cleared by a Retype that never en
             sys::yield();
             CHECK_OK(victim.suspend());
         };
-        const Thread& other = spawn(suspending, {.budget = 20, .period = 60 + 30 * round});
+        const Thread& other = spawn(suspending, {.budget = 20, .period = 25 + 15 * round});
         thread.resume();
         other.join();
         CHECK(is_empty(dirty));
@@ -305,7 +305,7 @@ TEST(retype_between, "a Retype of many objects lets others run between two of th
 TEST(retype_many_preempted, "a Retype of many objects that is preempted between them ends with each of them in its slot, once") {
     const Cap<Untyped> untyped = create<Untyped>(22);
     const Cap<CNode> node = create<CNode>(9);
-    Ticker ticker(40);
+    Ticker ticker(25);
     CHECK_OK(untyped.retype(ObjectType::TCB, 0, node.address(), 64, 100, abi::retype_fan_out_limit, own_cnode));
     ticker.check_on_time();
     uint64_t last = 0;

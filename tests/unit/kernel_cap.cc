@@ -71,28 +71,28 @@ TEST_CASE("resolution walks guards and indices", "[cap]") {
     SECTION("the root is no CNode") {
         Lookup found = resolve(EndpointCap::make(root.object(), CapRights{15}), CPtr(1), 8);
         REQUIRE(!found.ok());
-        CHECK(found.failure().type == static_cast<uint8_t>(LookupFailure::InvalidRoot));
+        CHECK(found.failure().type() == LookupFailure::InvalidRoot);
     }
     SECTION("another guard") {
         Lookup found = resolve(root, CPtr(0b10111'011), 8);
         REQUIRE(!found.ok());
-        CHECK(found.failure().type == static_cast<uint8_t>(LookupFailure::GuardMismatch));
-        CHECK(found.failure().bits_left == 8);
-        CHECK(found.failure().detail1 == 0b10110);
-        CHECK(found.failure().guard_size == 5);
+        CHECK(found.failure().type() == LookupFailure::GuardMismatch);
+        CHECK(found.failure().bits_left() == 8);
+        CHECK(found.failure().detail == 0b10110);
+        CHECK(found.failure().guard_size() == 5);
     }
     SECTION("fewer bits than the guard has") {
         Lookup found = resolve(root, CPtr(0b1011), 4);
         REQUIRE(!found.ok());
-        CHECK(found.failure().type == static_cast<uint8_t>(LookupFailure::GuardMismatch));
-        CHECK(found.failure().bits_left == 4);
+        CHECK(found.failure().type() == LookupFailure::GuardMismatch);
+        CHECK(found.failure().bits_left() == 4);
     }
     SECTION("fewer bits than guard and index have") {
         Lookup found = resolve(root, CPtr(0b10110'01), 7);
         REQUIRE(!found.ok());
-        CHECK(found.failure().type == static_cast<uint8_t>(LookupFailure::DepthMismatch));
-        CHECK(found.failure().bits_left == 7);
-        CHECK(found.failure().detail1 == 8);
+        CHECK(found.failure().type() == LookupFailure::DepthMismatch);
+        CHECK(found.failure().bits_left() == 7);
+        CHECK(found.failure().detail == 8);
     }
     SECTION("down through a second CNode") {
         slots[6].cap = CNodeCap::make(root.object(), 3, 2, 0b01);
@@ -102,8 +102,8 @@ TEST_CASE("resolution walks guards and indices", "[cap]") {
         CHECK(found.value().bits_left == 0);
         found = resolve(root, CPtr(0b10110'110'11'101), 13);
         REQUIRE(!found.ok());
-        CHECK(found.failure().type == static_cast<uint8_t>(LookupFailure::GuardMismatch));
-        CHECK(found.failure().bits_left == 5);
+        CHECK(found.failure().type() == LookupFailure::GuardMismatch);
+        CHECK(found.failure().bits_left() == 5);
         slots[6].cap = Cap{};
     }
     SECTION("a guard of 63 bits, and 64 bits in all") {
@@ -132,12 +132,12 @@ TEST_CASE("an address leads through sixteen CNodes at most", "[cap]") {
         CHECK(resolve(root, CPtr(0), levels).ok());
         found = resolve(root, CPtr(0), levels + 1);
         REQUIRE(!found.ok());
-        CHECK(found.failure().type == static_cast<uint8_t>(LookupFailure::TooManyLevels));
-        CHECK(found.failure().bits_left == 1);
+        CHECK(found.failure().type() == LookupFailure::TooManyLevels);
+        CHECK(found.failure().bits_left() == 1);
         found = resolve(root, CPtr(0), 64);
         REQUIRE(!found.ok());
-        CHECK(found.failure().type == static_cast<uint8_t>(LookupFailure::TooManyLevels));
-        CHECK(found.failure().bits_left == 64 - levels);
+        CHECK(found.failure().type() == LookupFailure::TooManyLevels);
+        CHECK(found.failure().bits_left() == 64 - levels);
     }
     SECTION("by what is found: an occupied slot ends the walk with bits left") {
         REQUIRE_OK(w.copy_to(first + levels - 1, 1, 1, endpoint));
@@ -156,15 +156,15 @@ TEST_CASE("an address leads through sixteen CNodes at most", "[cap]") {
         REQUIRE_OK(w.copy_to(loop, 0, 1, loop));
         Lookup found = resolve(w.slot(loop).cap, CPtr(0), 64);
         REQUIRE(!found.ok());
-        CHECK(found.failure().type == static_cast<uint8_t>(LookupFailure::TooManyLevels));
+        CHECK(found.failure().type() == LookupFailure::TooManyLevels);
     }
     SECTION("a thread faults on such an address") {
         Thread thread = w.start_thread(10);
         w.must(thread.tcb, Method::TCBSetSpace, {0, 0}, {0, first, World::cap(InitSlot::VSpace)});
         CHECK(find_slot(*thread.object, CPtr(0)) == nullptr);
         LookupFault fault = lookup_fault(*thread.object, CPtr(0));
-        CHECK(fault.type == static_cast<uint8_t>(LookupFailure::TooManyLevels));
-        CHECK(fault.bits_left == 64 - levels);
+        CHECK(fault.type() == LookupFailure::TooManyLevels);
+        CHECK(fault.bits_left() == 64 - levels);
     }
 }
 
@@ -175,19 +175,19 @@ TEST_CASE("addresses of a thread's CSpace", "[cap]") {
     CHECK(find_slot(root, CPtr(5)) == &w.slot(5));
     CHECK(find_slot(root, CPtr(Word{1} << 12)) == nullptr);
     LookupFault fault = lookup_fault(root, CPtr(Word{1} << 12));
-    CHECK(fault.type == static_cast<uint8_t>(LookupFailure::GuardMismatch));
-    CHECK(fault.guard_size == 52);
+    CHECK(fault.type() == LookupFailure::GuardMismatch);
+    CHECK(fault.guard_size() == 52);
     fault = lookup_fault(root, CPtr(4000));
-    CHECK(fault.type == static_cast<uint8_t>(LookupFailure::MissingCapability));
-    CHECK(fault.bits_left == 0);
+    CHECK(fault.type() == LookupFailure::MissingCapability);
+    CHECK(fault.bits_left() == 0);
     Thread thread = w.make_thread(10);
     w.must(thread.tcb, Method::TCBSetSpace, {guard(3, 5).raw, 0}, {0, node, World::cap(InitSlot::VSpace)});
     fault = lookup_fault(*thread.object, CPtr(Word{5} << 61 | Word{3} << 58));
-    CHECK(fault.type == static_cast<uint8_t>(LookupFailure::MissingCapability));
-    CHECK(fault.bits_left == 58);
+    CHECK(fault.type() == LookupFailure::MissingCapability);
+    CHECK(fault.bits_left() == 58);
     REQUIRE_OK(w.remove(thread.tcb));
     Word tcb = w.make(ObjectType::TCB);
-    CHECK(lookup_fault(w.object<Tcb>(tcb), CPtr(0)).type == static_cast<uint8_t>(LookupFailure::InvalidRoot));
+    CHECK(lookup_fault(w.object<Tcb>(tcb), CPtr(0)).type() == LookupFailure::InvalidRoot);
 }
 
 // -- Copy, Mint, Move, Mutate
