@@ -6,7 +6,7 @@ from pathlib import Path
 from . import BUILD, ROOT
 from .errors import Finding
 
-LINE_LIMIT = 9000
+LINE_LIMIT = 10_000
 TEXT_LIMIT = 56 * 1024
 _SOURCES = (".cc", ".hpp", ".h", ".S")
 _GENERATED = ("abi.hpp", "decode.hpp")
