@@ -20,7 +20,6 @@ Record BootPlan := {
 Definition root_asid : N := 1.
 Definition root_buffer_address : N := 0x10000000.
 Definition root_slot (p : BootPlan) (index : InitSlot.t) : N := slot_of (root_cnode p) (InitSlot.number index).
-Definition memory_rights : Rights := {| can_write := true; can_read := true; can_grant := false; can_grant_reply := false |}.
 
 Definition root_capabilities (p : BootPlan) : list (N * Capability) :=
   [ (root_slot p InitSlot.TCB, TCBCap (root_thread p));

@@ -79,11 +79,18 @@ Definition nowhere : N := 0x200000000000000.
 Definition exchange_capabilities (a b : N) (st : State) : State :=
   st >> move_capability a nowhere >> move_capability b a >> move_capability nowhere b.
 
-(** A capability is made of another only when it refers to no object, or to the same as that, and as the same type. *)
-Definition refers_alike (c made : Capability) : bool :=
-  match object_of made with
-  | Some o => is_number (object_of c) o && (CapType.number (cap_type made) =? CapType.number (cap_type c))
-  | None => true
+(** Whether a capability can have been made of another: it stands for no object and no memory, or for the same, as the same type. *)
+Definition stands_alike (c made : Capability) : bool :=
+  match made, c with
+  | UntypedCap base bits device used, UntypedCap base' bits' device' used' =>
+      (base =? base') && (bits =? bits') && Bool.eqb device device' && (used =? used')
+  | FrameCap base bits _ _ _, FrameCap base' bits' _ _ _ => (base =? base') && (bits =? bits')
+  | UntypedCap _ _ _ _, _ | FrameCap _ _ _ _ _, _ => false
+  | _, _ =>
+      match object_of made with
+      | Some o => is_number (object_of c) o && (CapType.number (cap_type made) =? CapType.number (cap_type c))
+      | None => true
+      end
   end.
 
 (** A capability is replaced by one in the same place. *)
@@ -91,11 +98,12 @@ Definition replace_capability (slot : N) (e : Entry) (c : Capability) (st : Stat
   discount_reference (capability e) st >> put_entry slot (e <| capability := c |>) >> count_reference c.
 Definition change_capability (slot : N) (c : Capability) (st : State) : State :=
   match slots st !! slot with
-  | Some e => if refers_alike (capability e) c then replace_capability slot e c st else emit Stuck st
+  | Some e => if stands_alike (capability e) c && stands_alike c (capability e) then replace_capability slot e c st else emit Stuck st
   | None => emit Stuck st
   end.
 
 Definition children_of (slot : N) (st : State) : list N := match slots st !! slot with Some e => children e | None => [] end.
+Definition parent_of (slot : N) (st : State) : option N := match slots st !! slot with Some e => parent e | None => None end.
 Definition has_children (slot : N) (st : State) : bool := match children_of slot st with [] => false | _ => true end.
 
 (** ** Derivation *)
@@ -145,26 +153,33 @@ Definition derivation_error (slot : N) (c : Capability) (st : State) : option Er
 Definition derived (c : Capability) : Capability :=
   match c with FrameCap b s d r _ => FrameCap b s d r None | _ => c end.
 
+(** An untyped gives memory away, from behind what is used on, or from its beginning when it has no children. An object comes there, where none
+    is, or nothing; the first capability to it is the untyped's child. *)
+Definition put_if_some (o : N) (object : option Object) (st : State) : State := match object with Some x => put_object o x st | None => st end.
+Definition carve (untyped at_ size : N) (object : option Object) (slot : N) (c : Capability) (st : State) : State :=
+  match slots st !! untyped, capability_at untyped st with
+  | Some e, Some (UntypedCap base bits device used) =>
+      let free := base + (if has_children untyped st then used else 0) in
+      if (free <=? at_) && (at_ + size <=? base + N.shiftl 1 bits) && is_empty slot st && negb (is_some object && is_some (objects st !! at_))
+      then replace_capability untyped e (UntypedCap base bits device (at_ + size - base)) st
+             >> put_if_some at_ object
+             >> insert_child slot untyped true c
+      else emit Stuck st
+  | _, _ => emit Stuck st
+  end.
+
 (** Puts [c], derived from the capability in [source], into an empty slot: as a child of an original, or beside a copy. A copy of an
     untyped is an original, and uses its source up, as it stands for the same memory. *)
 Definition insert_derived (slot source : N) (is_original : bool) (c : Capability) (st : State) : State :=
   match slots st !! source with
   | Some e =>
-      if is_zombie c || negb (refers_alike (capability e) c) then emit Stuck st
-      else
-        match capability e with
-        | UntypedCap base bits device _ =>
-            change_capability source (UntypedCap base bits device (N.shiftl 1 bits)) st >> insert_child slot source true c
-        | _ => if original e then insert_child slot source is_original c st else insert_sibling slot source is_original c st
-        end
+      match capability e with
+      | UntypedCap base bits _ _ => carve source base (N.shiftl 1 bits) None slot (capability e) st
+      | _ =>
+          if is_zombie c || negb (stands_alike (capability e) c) then emit Stuck st
+          else if original e then insert_child slot source is_original c st else insert_sibling slot source is_original c st
+      end
   | None => emit Stuck st
-  end.
-
-(** A new object, where none is, and the first capability to it; what is no object has the capability only. *)
-Definition put_new (o : N) (object : option Object) (slot parent : N) (c : Capability) (st : State) : State :=
-  match object with
-  | Some x => if is_some (objects st !! o) then emit Stuck st else put_object o x st >> insert_child slot parent true c
-  | None => insert_child slot parent true c st
   end.
 
 (** ** Addresses *)

@@ -40,8 +40,7 @@ Definition new_capability (type : ObjectType.t) (at_ n : N) (device : bool) : Ca
   | ObjectType.Untyped => UntypedCap at_ n device 0
   | ObjectType.TCB => TCBCap at_
   | ObjectType.Endpoint => EndpointCap at_ 0 all_rights
-  | ObjectType.Notification =>
-      NotificationCap at_ 0 {| can_write := true; can_read := true; can_grant := false; can_grant_reply := false |}
+  | ObjectType.Notification => NotificationCap at_ 0 memory_rights
   | ObjectType.CNode => CNodeCap at_ n 0 0
   | ObjectType.SchedContext => SchedContextCap at_ n
   | ObjectType.Reply =>
@@ -49,8 +48,7 @@ Definition new_capability (type : ObjectType.t) (at_ n : N) (device : bool) : Ca
   | ObjectType.VSpace => VSpaceCap at_ None
   | ObjectType.PageTable => PageTableCap at_ None
   | ObjectType.SmallPage | ObjectType.LargePage | ObjectType.HugePage =>
-      FrameCap at_ (object_bits type n) device
-               {| can_write := true; can_read := true; can_grant := false; can_grant_reply := false |} None
+      FrameCap at_ (object_bits type n) device memory_rights None
   end.
 Definition new_object (type : ObjectType.t) (n : N) : option Object :=
   match type with
@@ -71,32 +69,27 @@ Definition new_object (type : ObjectType.t) (n : N) : option Object :=
 Definition make_object (type : ObjectType.t) (at_ n : N) (device : bool) (slot untyped_slot : N) (st : State) : State :=
   let st := if needs_memory type || (is_frame type && negb device)
             then emit (ClearMemory at_ (N.shiftl 1 (object_bits type n)) (is_frame type)) st else st in
-  put_new at_ (new_object type n) slot untyped_slot (new_capability type at_ n device) st.
+  carve untyped_slot at_ (N.shiftl 1 (object_bits type n)) (new_object type n) slot (new_capability type at_ n device) st.
 
 (** The objects that are left to make, one per unit. The preemption point is before each object, while its memory is cleared; there the
     caller's message is changed to name the rest. *)
-Fixpoint make_objects (count : nat) (type : ObjectType.t) (at_ n : N) (device : bool) (slot offset base bits untyped_slot t : N)
-    (st : State) : Outcome :=
+Fixpoint make_objects (count : nat) (type : ObjectType.t) (at_ n : N) (device : bool) (slot offset untyped_slot t : N) (st : State) : Outcome :=
   match count with
   | O => Returns [] st
   | S rest =>
       if must_stop st then Stops (set_word_argument 4 offset t st >> set_word_argument 5 (N.of_nat count) t)
       else
         let next := at_ + N.shiftl 1 (object_bits type n) in
-        let st := change_capability untyped_slot (UntypedCap base bits device (next - base)) st in
         let st := make_object type at_ n device slot untyped_slot st >> allow (allowance st - 1) in
-        make_objects rest type next n device (slot + slot_bytes) (offset + 1) base bits untyped_slot t st
+        make_objects rest type next n device (slot + slot_bytes) (offset + 1) untyped_slot t st
   end.
 
 Definition untyped_retype (object_type size_bits node_index node_depth node_offset num_objects : N) (root : Argument)
     (call : Invocation) (st : State) : Decision :=
   match invoked call, ObjectType.of_number object_type with
   | UntypedCap base bits device used, Some type =>
-      require match choice_of_size type with
-              | Some (smallest, largest) => (smallest <=? size_bits) && (size_bits <=? largest)
-              | None => true
-              end
-      otherwise match choice_of_size type with Some (smallest, largest) => range_error smallest largest | None => range_error 0 0 end;
+      let (smallest, largest) := or_default (size_bits, size_bits) (choice_of_size type) in
+      require (smallest <=? size_bits) && (size_bits <=? largest) otherwise range_error smallest largest;
       require node_depth <=? 64 otherwise range_error 1 64;
       let with_destination rest :=
         if node_depth =? 0 then
@@ -128,7 +121,7 @@ Definition untyped_retype (object_type size_bits node_index node_depth node_offs
       let first := align_up (base + used) (object_bits type size_bits) in
       require first + N.shiftl num_objects (object_bits type size_bits) <=? base + size otherwise not_enough_memory (size - used);
       Perform (make_objects (N.to_nat num_objects) type first size_bits device (slot_of cnode node_offset) node_offset
-                            base bits (invoked_slot call) (invoker call))
+                            (invoked_slot call) (invoker call))
   | _, _ => invalid_argument 0
   end.
 

@@ -99,13 +99,7 @@ Definition indices_hold : Prop := forall p st, reachable p st -> indices_are_rig
 
     What a capability refers to is there, and of the capability's kind; and the zombie of a container is the only capability to it. This holds
     when the root task's five objects are five. *)
-Definition fits_object (c : Capability) (x : Object) : Prop :=
-  match c, x with
-  | EndpointCap _ _ _, EndpointObject _ | NotificationCap _ _ _, NotificationObject _ | ReplyCap _ _, ReplyObject _
-  | CNodeCap _ _ _ _, CNodeObject _ | TCBCap _, ThreadObject _ | SchedContextCap _ _, SchedContextObject _ | VSpaceCap _ _, VSpaceObject _
-  | PageTableCap _ _, PageTableObject _ | ASIDPoolCap _, ASIDPoolObject _ | ZombieCap _, CNodeObject _ | ZombieCap _, ThreadObject _ => True
-  | _, _ => False
-  end.
+Definition fits_object (c : Capability) (x : Object) : Prop := is_of_kind c x = true.
 Record capabilities_live (st : State) : Prop := {
   none_dangles : forall slot c o, capability_at slot st = Some c -> object_of c = Some o -> exists x, objects st !! o = Some x /\ fits_object c x;
   zombies_are_alone :
@@ -188,6 +182,36 @@ Definition memory_comes_from_boot : Prop :=
     exists root base0 bits0, boot_capability p root /\ memory_of root = Some (base0, bits0, device)
       /\ base0 <= base /\ base + N.shiftl 1 bits <= base0 + N.shiftl 1 bits0.
 
+(** ** S1: memory is apart
+
+    What two objects occupy never overlaps, and each object has a capability. Memory that an untyped has still to give, all of it if it has no
+    children, holds no object; and no capability stands for any of it but those of the untypeds that this one was made of. This holds when what
+    the root task gets at boot is apart and lies below the slots of interrupts. *)
+Definition apart (a b : N * N) : Prop := fst a + snd a <= fst b \/ fst b + snd b <= fst a.
+Definition extent_at_boot (p : BootPlan) : Capability -> option (N * N) := extent (put_root_objects p (nothing_yet (boot_machine p))).
+Record roots_are_sound (p : BootPlan) : Prop := {
+  roots_differ : roots_are_apart p;
+  roots_are_low : forall c x, boot_capability p c -> extent_at_boot p c = Some x -> fst x + snd x <= irq_slot 0;
+  roots_stand_apart : forall j k c d x y, In (j, c) (root_capabilities p ++ dynamic_capabilities p) ->
+    In (k, d) (root_capabilities p ++ dynamic_capabilities p) -> extent_at_boot p c = Some x -> extent_at_boot p d = Some y -> j = k \/ apart x y
+}.
+Inductive descends (st : State) : N -> N -> Prop :=
+| is_derived c p : is_child st c p -> descends st c p
+| is_descendant c b p : is_child st c b -> descends st b p -> descends st c p.
+Definition free_memory (slot : N) (st : State) : option (N * N) :=
+  match capability_at slot st with
+  | Some (UntypedCap base bits _ used) => let used := if has_children slot st then used else 0 in Some (base + used, N.shiftl 1 bits - used)
+  | _ => None
+  end.
+Record memory_is_right (st : State) : Prop := {
+  objects_are_apart : forall a b x y, objects st !! a = Some x -> objects st !! b = Some y -> a <> b -> apart (a, size_of x) (b, size_of y);
+  objects_have_capabilities : forall o x, objects st !! o = Some x -> exists slot c, capability_at slot st = Some c /\ object_of c = Some o;
+  free_is_empty : forall slot free o x, free_memory slot st = Some free -> objects st !! o = Some x -> apart (o, size_of x) free;
+  free_is_nobodys : forall slot free other c x, free_memory slot st = Some free -> capability_at other st = Some c -> extent st c = Some x ->
+    apart x free \/ other = slot \/ descends st slot other
+}.
+Definition memory_stays_apart : Prop := forall p st, roots_are_sound p -> reachable p st -> memory_is_right st.
+
 (** What a capability says of itself stays within bounds: an untyped has not used more than it has, and guard and radix of a CNode can be resolved. *)
 Definition in_bounds (c : Capability) : Prop :=
   match c with
@@ -221,4 +245,14 @@ Definition revocation_is_complete : Prop :=
     reachable p st -> cause e = SystemCall -> invokes (enter e st) Method.CNodeRevoke call ->
     slot_under (Some (invoked call)) (word 0 call) (word 1 call) (enter e st) = inl slot -> one_step st e = (next, Succeeds, done) ->
     forall c, ~ is_child next c slot.
+
+(** Of an untyped it leaves memory in which nothing is, and to which nothing refers but what did when it was made (T2c). *)
+Definition revoked_memory_is_free : Prop :=
+  forall p st e call slot next done base bits device used,
+    roots_are_sound p -> reachable p st -> cause e = SystemCall -> invokes (enter e st) Method.CNodeRevoke call ->
+    slot_under (Some (invoked call)) (word 0 call) (word 1 call) (enter e st) = inl slot -> one_step st e = (next, Succeeds, done) ->
+    capability_at slot next = Some (UntypedCap base bits device used) ->
+    (forall o x, objects next !! o = Some x -> apart (o, size_of x) (base, N.shiftl 1 bits))
+    /\ forall other c x, capability_at other next = Some c -> extent next c = Some x ->
+         apart x (base, N.shiftl 1 bits) \/ other = slot \/ descends next slot other.
 End Claims.

@@ -132,11 +132,7 @@ Definition make_zombie (slot : N) (st : State) : State :=
   | None => emit Stuck st
   end.
 Definition become_zombie (slot : N) (c : Capability) (st : State) : State :=
-  match c with
-  | TCBCap t => end_thread t st >> make_zombie slot
-  | CNodeCap _ _ _ _ => make_zombie slot st
-  | _ => st
-  end.
+  make_zombie slot (match c with TCBCap t => end_thread t st | _ => st end).
 
 (** The slot that is being deleted is the _anchor_. When it holds the zombie of a container and a slot [s] of that turns out to hold
     the last capability to an inner one, the zombies are rotated: the inner one comes to the anchor, the outer one to the inner

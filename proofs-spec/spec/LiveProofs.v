@@ -29,9 +29,11 @@ Qed.
 (** ** Kinds *)
 Lemma zombie_is c : is_zombie c = true -> exists o, c = ZombieCap o.
 Proof. destruct c; try discriminate. intros _. eexists. reflexivity. Qed.
-Lemma alike_spec c made o : refers_alike c made = true -> object_of made = Some o -> object_of c = Some o /\ cap_type made = cap_type c.
+Lemma alike_spec c made o : stands_alike c made = true -> object_of made = Some o -> object_of c = Some o /\ cap_type made = cap_type c.
 Proof.
-  unfold refers_alike. intros alike found. rewrite found in alike. apply andb_prop in alike. destruct alike as (same & type). apply N.eqb_eq in type. split.
+  intros alike found. assert (is_number (object_of c) o && (CapType.number (cap_type made) =? CapType.number (cap_type c)) = true) as body.
+  { unfold stands_alike in alike. rewrite found in alike. destruct made; try discriminate found; exact alike. }
+  apply andb_prop in body. destruct body as (same & type). apply N.eqb_eq in type. split.
   - destruct (object_of c) as [o'|]; [|discriminate]. cbn in same. apply N.eqb_eq in same. congruence.
   - destruct (cap_type made) eqn:first, (cap_type c) eqn:second; try reflexivity; discriminate type.
 Qed.
@@ -90,10 +92,10 @@ Proof.
     + destruct (N.eqb_spec k slot) as [->|]; [|apply (alone _ _ ok)]. intros zombie same names. injection same as <-.
       exfalso. exact (proj2 (new o names) j zombie).
 Qed.
-Lemma derivable_live c st : live (slots st) (objects st) -> derivable c st -> forall o, object_of c = Some o ->
+Lemma derivable_live c source st : live (slots st) (objects st) -> derivable c source st -> forall o, object_of c = Some o ->
   (exists y, objects st !! o = Some y /\ fits_object c y) /\ forall j, capability_in (slots st) j <> Some (ZombieCap o).
 Proof.
-  intros ok (no_zombie & from) o names. destruct from as [none|(source & x & there & alike)]; [congruence|].
+  intros ok (no_zombie & x & there & _ & alike) o names.
   destruct (alike_spec x c o alike names) as (same & type). rewrite capability_at_in in there.
   destruct (refers _ _ ok source x o there same) as (y & found & fits). split; [exists y; split; [exact found | exact (fits_alike x c y type fits)]|].
   intros j zombie. pose proof (alone _ _ ok j source x o zombie there same) as is_j. subst source. rewrite zombie in there. injection there as <-.
@@ -117,31 +119,99 @@ Proof.
   - apply (live_with _ (slots st) _ slot c); [intros j; exact (in_insert_child slot p o c st j can) | exact no_zombie | exact new | exact ok].
   - unfold insert_child. rewrite can. exact ok.
 Qed.
+Lemma in_insert_sibling slot source o c st e j : slots st !! slot = None -> slots st !! source = Some e ->
+  capability_in (slots (insert_sibling slot source o c st)) j = if j =? slot then Some c else capability_in (slots st) j.
+Proof.
+  intros vacant there. unfold insert_sibling. apply is_empty_spec in vacant. rewrite vacant, there, (proj1 (slots_of_count c _)).
+  etransitivity; [apply in_set|]. cbn [capability]. rewrite (in_children (parent e) _ st j). reflexivity.
+Qed.
 Lemma insert_sibling_live slot source o c st :
-  derivable c st -> live (slots st) (objects st) -> live (slots (insert_sibling slot source o c st)) (objects (insert_sibling slot source o c st)).
+  derivable c source st -> live (slots st) (objects st) ->
+  live (slots (insert_sibling slot source o c st)) (objects (insert_sibling slot source o c st)).
 Proof.
   intros from ok. replace (objects (insert_sibling slot source o c st)) with (objects st)
     by (rewrite (insert_sibling_same slot source o c st); reflexivity).
-  pose proof (derivable_live c st ok from) as new. destruct from as (no_zombie & _). unfold insert_sibling.
-  destruct (is_empty slot st), (slots st !! source) as [e|]; try exact ok.
-  apply (live_with _ (slots st) _ slot c); [|exact no_zombie | exact new | exact ok]. intros j. rewrite (proj1 (slots_of_count c _)).
-  etransitivity; [apply in_set|]. cbn [capability]. rewrite (in_children (parent e) _ st j). reflexivity.
+  pose proof (derivable_live c source st ok from) as new. destruct from as (no_zombie & _).
+  destruct (is_empty slot st) eqn:vacant; [|unfold insert_sibling; rewrite vacant; exact ok].
+  destruct (slots st !! source) as [e|] eqn:there; [|unfold insert_sibling; rewrite vacant, there; exact ok].
+  apply (live_with _ (slots st) _ slot c); [|exact no_zombie | exact new | exact ok]. apply is_empty_spec in vacant.
+  intros j. exact (in_insert_sibling slot source o c st e j vacant there).
 Qed.
-Lemma put_new_live o x slot p c st :
-  comes_with c o x -> live (slots st) (objects st) -> live (slots (put_new o x slot p c st)) (objects (put_new o x slot p c st)).
+
+(** ** Memory that is carved off an untyped *)
+Definition parent_in (t : Table Entry) (j : N) : option N := match t !! j with Some e => parent e | None => None end.
+Lemma parent_set k e t j : parent_in (set k e t) j = if j =? k then parent e else parent_in t j.
+Proof. unfold parent_in. rewrite find_set. destruct (j =? k); reflexivity. Qed.
+Lemma parent_update k f t j : (forall e, parent (f e) = parent e) -> parent_in (update k f t) j = parent_in t j.
 Proof.
-  intros (no_zombie & with_it) ok. unfold put_new. destruct x as [x|].
-  - destruct with_it as (names & fits). destruct (objects st !! o) as [y|] eqn:present; [exact ok|]. cbn [is_some].
-    assert (forall j d, capability_in (slots st) j = Some d -> object_of d <> Some o) as unnamed.
-    { intros j d there names_d. destruct (refers _ _ ok j d o there names_d) as (y & found & _). congruence. }
-    apply insert_child_live; [exact no_zombie| |].
-    + intros o' names'. assert (o' = o) as -> by congruence. split.
-      * exists x. split; [|exact fits]. change (objects (put_object o x st)) with (set o x (objects st)). rewrite find_set, N.eqb_refl. reflexivity.
-      * intros j zombie. exact (unnamed j _ zombie eq_refl).
-    + constructor; [|exact (alone _ _ ok)]. intros j d o' there names'. destruct (refers _ _ ok j d o' there names') as (y & found & fits').
-      exists y. split; [|exact fits']. change (objects (put_object o x st)) with (set o x (objects st)). rewrite find_set.
-      destruct (N.eqb_spec o' o) as [->|]; [congruence | exact found].
-  - apply insert_child_live; [exact no_zombie | | exact ok]. intros o' names'. congruence.
+  intros same. unfold parent_in. rewrite find_update. destruct (j =? k); [|reflexivity]. destruct (t !! j); [apply same | reflexivity].
+Qed.
+Lemma parent_children p f st j : parent_in (slots (change_children p f st)) j = parent_in (slots st) j.
+Proof. rewrite slots_of_change_children. destruct p; [apply parent_update; reflexivity | reflexivity]. Qed.
+Lemma slots_of_replace slot e c st : slots (replace_capability slot e c st) = set slot (e <| capability := c |>) (slots st).
+Proof.
+  unfold replace_capability. rewrite (proj1 (slots_of_count c _)). change (slots (put_entry slot (e <| capability := c |>) ?x)) with
+    (set slot (e <| capability := c |>) (slots x)). rewrite (proj2 (slots_of_count (capability e) st)). reflexivity.
+Qed.
+Lemma slots_of_insert_child slot p o c st : is_empty slot st && negb (is_empty p st) = true ->
+  slots (insert_child slot p o c st)
+  = set slot {| capability := c; original := o; parent := Some p; children := [] |} (slots (change_children (Some p) (cons slot) st)).
+Proof. intros can. unfold insert_child. rewrite can, (proj1 (slots_of_count c _)). reflexivity. Qed.
+
+(** It comes from the free part, to an empty slot, where no object is; nothing else changes. *)
+Definition carved (untyped at_ size : N) (x : option Object) (slot : N) (c : Capability) (st after : State) : Prop :=
+  exists e base bits device used,
+    slots st !! untyped = Some e /\ capability e = UntypedCap base bits device used
+    /\ base + (if has_children untyped st then used else 0) <= at_ /\ at_ + size <= base + N.shiftl 1 bits
+    /\ slots st !! slot = None /\ (x <> None -> objects st !! at_ = None)
+    /\ (forall j, capability_in (slots after) j =
+         if j =? slot then Some c else if j =? untyped then Some (UntypedCap base bits device (at_ + size - base)) else capability_in (slots st) j)
+    /\ (forall j, parent_in (slots after) j = if j =? slot then Some untyped else parent_in (slots st) j)
+    /\ objects after = match x with Some x => set at_ x (objects st) | None => objects st end.
+Lemma carve_cases untyped at_ size x slot c st :
+  carve untyped at_ size x slot c st = emit Stuck st \/ carved untyped at_ size x slot c st (carve untyped at_ size x slot c st).
+Proof.
+  unfold carve, capability_at. destruct (slots st !! untyped) as [e|] eqn:there; [|left; reflexivity].
+  destruct (capability e) as [base bits device used| | | | | | | | | | | | | | | | | |] eqn:is_it; try (left; reflexivity). cbv zeta.
+  destruct (_ && _) eqn:can; [right | left; reflexivity]. rewrite !andb_true_iff, !N.leb_le in can. destruct can as (((above & below) & vacant) & no_object).
+  apply is_empty_spec in vacant. set (taken := replace_capability untyped e (UntypedCap base bits device (at_ + size - base)) st).
+  assert (slots (put_if_some at_ x taken) = set untyped (e <| capability := UntypedCap base bits device (at_ + size - base) |>) (slots st)) as same
+    by (rewrite <- slots_of_replace; destruct x; reflexivity).
+  assert (slot <> untyped) as other by congruence. apply N.eqb_neq in other.
+  assert (is_empty slot (put_if_some at_ x taken) && negb (is_empty untyped (put_if_some at_ x taken)) = true) as can.
+  { unfold is_empty. rewrite same, !find_set, N.eqb_refl, other, vacant. reflexivity. }
+  exists e, base, bits, device, used. split; [exact there|]. split; [exact is_it|]. split; [exact above|]. split; [exact below|]. split; [exact vacant|].
+  split; [|split; [|split]].
+  - intros some. destruct x as [x|]; [|contradiction]. destruct (objects st !! at_); [discriminate no_object | reflexivity].
+  - intros j. rewrite (in_insert_child slot untyped true c _ j can), same, in_set. reflexivity.
+  - intros j. rewrite (slots_of_insert_child _ _ _ _ _ can), parent_set, parent_children, same, parent_set. cbn [parent].
+    destruct (j =? slot); [reflexivity|]. destruct (N.eqb_spec j untyped) as [->|]; [|reflexivity]. unfold parent_in. rewrite there. reflexivity.
+  - rewrite objects_of_insert_child. assert (objects taken = objects st) as kept by (unfold taken; rewrite (replace_capability_same _ _ _ _); reflexivity).
+    rewrite <- kept. destruct x as [x|]; reflexivity.
+Qed.
+Lemma carve_live untyped at_ size x slot c st :
+  comes_with c at_ size x -> live (slots st) (objects st) ->
+  live (slots (carve untyped at_ size x slot c st)) (objects (carve untyped at_ size x slot c st)).
+Proof.
+  intros (no_zombie & with_it) ok. destruct (carve_cases untyped at_ size x slot c st) as [stuck|cut]; [rewrite stuck; exact ok|].
+  destruct cut as (e & base & bits & device & used & there & is_it & _ & _ & vacant & unused & caps & _ & objs).
+  assert (forall o, object_of c = Some o -> o = at_ /\ exists y, x = Some y /\ fits_object c y) as named.
+  { intros o names. destruct x as [y|]; [destruct with_it as (same & fits & _); split; [congruence | exists y; split; [reflexivity | exact fits]]|].
+    destruct with_it as (b & d & memory & _). destruct c; discriminate. }
+  assert (forall j d, capability_in (slots st) j = Some d -> x <> None -> object_of d <> Some at_) as unnamed.
+  { intros j d at_j some names. destruct (refers _ _ ok j d at_ at_j names) as (y & found & _). rewrite (unused some) in found. discriminate. }
+  rewrite objs. constructor.
+  - intros j d o. rewrite caps. destruct (j =? slot).
+    + intros same names. injection same as <-. destruct (named o names) as (-> & y & -> & fits). exists y. rewrite find_set, N.eqb_refl.
+      split; [reflexivity | exact fits].
+    + destruct (j =? untyped); [intros same; injection same as <-; discriminate|]. intros at_j names.
+      destruct (refers _ _ ok j d o at_j names) as (y & found & fits). exists y. split; [|exact fits]. destruct x as [x|]; [|exact found].
+      rewrite find_set. destruct (N.eqb_spec o at_) as [->|]; [|exact found]. exfalso. exact (unnamed j d at_j ltac:(discriminate) names).
+  - intros j k d o. rewrite !caps. destruct (j =? slot); [intros same; injection same as ->; discriminate no_zombie|].
+    destruct (j =? untyped); [discriminate|]. intros zombie. destruct (k =? slot).
+    + intros same names. injection same as <-. destruct (named o names) as (-> & y & -> & _). exfalso.
+      exact (unnamed j _ zombie ltac:(discriminate) eq_refl).
+    + destruct (k =? untyped); [intros same; injection same as <-; discriminate|]. exact (alone _ _ ok j k d o zombie).
 Qed.
 
 (** ** Capabilities that change or move *)
@@ -174,7 +244,7 @@ Lemma change_capability_live slot c st :
   live (slots st) (objects st) -> live (slots (change_capability slot c st)) (objects (change_capability slot c st)).
 Proof.
   intros ok. unfold change_capability. destruct (slots st !! slot) as [e|] eqn:there; [|exact ok].
-  destruct (refers_alike (capability e) c) eqn:alike; [|exact ok]. apply (replace_live slot e c st there); [| |exact ok].
+  destruct (_ && _) eqn:alike; [|exact ok]. apply andb_prop in alike. destruct alike as (alike & _). apply (replace_live slot e c st there); [| |exact ok].
   - intros o names. destruct (alike_spec _ _ o alike names) as (named & type). split; [exact named|]. intros y. exact (fits_alike _ _ y type).
   - intros o -> j d at_j names. destruct (alike_spec _ _ o alike eq_refl) as (named & type). pose proof (zombie_alike _ _ type) as zombie.
     destruct (zombie_is _ (eq_sym zombie)) as (z & is_z). rewrite is_z in named. cbn [object_of] in named. injection named as ->.
@@ -185,9 +255,9 @@ Lemma container_spec c st o : container_of c st = Some o ->
 Proof.
   unfold container_of. destruct c; try discriminate.
   - destruct (is_last _ st) eqn:last; [|discriminate]. intros same. injection same as <-. split; [reflexivity|]. split; [reflexivity|].
-    intros y. destruct y; try contradiction. exact id.
+    intros y. destruct y; try discriminate. exact id.
   - destruct (is_last _ st) eqn:last; [|discriminate]. intros same. injection same as <-. split; [reflexivity|]. split; [reflexivity|].
-    intros y. destruct y; try contradiction. exact id.
+    intros y. destruct y; try discriminate. exact id.
   - intros same. injection same as <-. split; [reflexivity|]. split; [reflexivity|]. intros y. exact id.
 Qed.
 Lemma make_zombie_live slot st : counts_are_right st ->
@@ -276,15 +346,16 @@ Lemma live_is_kept : kept all_live (fun _ => True) (fun _ => True).
 Proof.
   pose proof indices_are_kept as indices. constructor; try (intros; exact I).
   - intros slot p o c st from _ (right & ok). split; [exact (insert_child_right slot p o c st right)|].
-    apply insert_child_live; [exact (proj1 from) | exact (derivable_live c st ok from) | exact ok].
+    apply insert_child_live; [exact (proj1 from) | exact (derivable_live c p st ok from) | exact ok].
   - intros slot source_ o c st from _ (right & ok).
     split; [exact (insert_sibling_right slot source_ o c st right) | exact (insert_sibling_live slot source_ o c st from ok)].
-  - intros o x slot p c st with_it fine_x fine_c (right & ok).
-    split; [exact (after_put_new indices o x slot p c st with_it fine_x fine_c right) | exact (put_new_live o x slot p c st with_it ok)].
+  - intros u at_ size x slot c st with_it fine_x fine_c (right & ok).
+    split; [exact (after_carve indices u at_ size x slot c st with_it fine_x fine_c right) | exact (carve_live u at_ size x slot c st with_it ok)].
   - intros slot st (right & ok). split; [exact (after_discard indices slot st right) | exact (discard_live slot st (proj2 right) ok)].
   - intros from to st (right & ok). split; [exact (move_capability_right from to st right) | exact (move_live from to st ok)].
-  - intros slot c st _ (right & ok). split; [exact (change_capability_right slot c st right) | exact (change_capability_live slot c st ok)].
-  - intros slot st _ (right & ok). split; [exact (make_zombie_right slot st right) | exact (make_zombie_live slot st (proj2 right) ok)].
+  - intros slot c st _ (right & ok). split; [exact (after_change_capability indices slot c st I right) | exact (change_capability_live slot c st ok)].
+  - intros slot st _ (right & ok).
+    split; [exact (after_make_zombie indices slot st (fun _ _ _ _ => I) right) | exact (make_zombie_live slot st (proj2 right) ok)].
 Qed.
 
 (** ** Boot *)
@@ -339,7 +410,7 @@ Proof.
             [apply (f_equal snd) in same; cbn [snd] in same; rewrite <- same; split; [reflexivity|]; cbn [object_of referent]; intros o names;
              first [discriminate names | injection names as <-]; rewrite found;
              repeat match goal with |- context [?a =? ?b] =>
-                      destruct (N.eqb_spec a b) as [equal|]; [first [eexists; split; [reflexivity | exact I] | exfalso; intuition congruence]|] end;
+                      destruct (N.eqb_spec a b) as [equal|]; [first [eexists; split; [reflexivity | reflexivity] | exfalso; intuition congruence]|] end;
              exfalso; intuition congruence|]).
     contradiction.
   - unfold dynamic_capabilities in listed. cbv zeta in listed. apply in_combine_r, in_app_or in listed.

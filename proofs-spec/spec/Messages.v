@@ -346,8 +346,6 @@ Definition take_flags (t n : N) (st : State) : State :=
     >> lend_context t n.
 Definition is_active (n : N) (st : State) : bool := is_some (word_of_flags (notification n st)).
 
-Definition nothing_received : N -> State -> State := set_empty_result.
-
 (** Whether the bound notification of a thread has flags for it. *)
 Definition is_signalled (t : N) (st : State) : bool :=
   match bound_notification (thread t st) with Some n => is_active n st | None => false end.
@@ -367,7 +365,7 @@ Definition receive (t e : N) (r : option N) (requires may_grant blocking : bool)
         let st := change_endpoint e (fun x => x <| receivers := insert_behind t (receivers x) st |>) st in
         let st := match r with Some r => put_reply r {| caller := None; receiver := Some t; along := None |} st | None => st end in
         match bound with Some n => return_lent_context t n st | None => st end
-      else nothing_received t st
+      else set_empty_result t st
   end.
 
 (** Waits on a notification. *)
@@ -379,7 +377,7 @@ Definition wait_on (t n : N) (blocking : bool) (st : State) : State :=
       >> change_thread t (with_state (BlockedOnNotification n))
       >> (fun st => change_notification n (fun x => x <| waiters := insert_behind t (waiters x) st |>) st)
       >> return_lent_context t n
-  else nothing_received t st.
+  else set_empty_result t st.
 
 (** ** Signals *)
 

@@ -15,6 +15,7 @@ Open Scope N_scope.
 (** Rights of endpoint, notification and frame capabilities. *)
 Record Rights := { can_write : bool; can_read : bool; can_grant : bool; can_grant_reply : bool }.
 Definition all_rights : Rights := {| can_write := true; can_read := true; can_grant := true; can_grant_reply := true |}.
+Definition memory_rights : Rights := {| can_write := true; can_read := true; can_grant := false; can_grant_reply := false |}.
 Definition rights_of_word (word : N) : Rights :=
   {| can_write := CapRights.write word =? 1; can_read := CapRights.read word =? 1;
      can_grant := CapRights.grant word =? 1; can_grant_reply := CapRights.grant_reply word =? 1 |}.

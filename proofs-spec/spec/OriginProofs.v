@@ -79,24 +79,12 @@ Proof.
   revert j x. apply (fine_set slot e' st _ fine_c ok). intros j. etransitivity; [apply in_set|].
   rewrite (proj2 (slots_of_count (capability e) st)). reflexivity.
 Qed.
-Lemma change_capability_fine slot c st : fine c -> all_fine st -> all_fine (change_capability slot c st).
-Proof.
-  intros fine_c ok. unfold change_capability. destruct (slots st !! slot) as [e|]; [|exact ok]. destruct (refers_alike _ _); [|exact ok].
-  exact (replace_capability_fine slot e c st fine_c ok).
-Qed.
-Lemma make_zombie_fine slot st :
-  (forall e o, slots st !! slot = Some e -> container_of (capability e) st = Some o -> fine (ZombieCap o)) -> all_fine st -> all_fine (make_zombie slot st).
-Proof.
-  intros fine_z ok. unfold make_zombie. destruct (slots st !! slot) as [e|] eqn:found; [|exact ok].
-  destruct (container_of (capability e) st) as [o|] eqn:container; [|exact ok].
-  exact (replace_capability_fine slot e _ st (fine_z e o eq_refl container) ok).
-Qed.
 End Fine.
 
 (** ** Every step *)
 Definition from_boot (p : BootPlan) (c : Capability) : Prop := exists root, boot_capability p root /\ stems_from root c.
 
-Lemma origins_are_kept_quietly p : kept_quietly (all_fine (from_boot p)) (fun _ => True) (from_boot p).
+Lemma fine_is_kept_quietly (fine : Capability -> Prop) : kept_quietly (all_fine fine) (fun _ => True) fine.
 Proof.
   constructor; try (intros; exact I).
   - intros a b same _ _ _ _. exact (fine_of_slots _ a b same).
@@ -106,31 +94,34 @@ Proof.
   - intros o x y st _ _ _ ok. exact ok.
   - intros slot c st ok. rewrite capability_at_in. apply ok.
 Qed.
-Lemma origins_are_kept p : kept (all_fine (from_boot p)) (fun _ => True) (from_boot p).
+Lemma fine_is_kept (fine : Capability -> Prop) :
+  (forall c made, yields c made -> fine c -> fine made) -> kept (all_fine fine) (fun _ => True) fine.
 Proof.
-  apply kept_by_parts.
+  intros inherited. apply (kept_by_parts _ _ _ (fine_is_kept_quietly fine)); [| | | | | | |exact inherited].
   - intros slot parent_ o c st. apply insert_child_fine.
   - intros slot source_ o c st. apply insert_sibling_fine.
   - intros o x st _ ok. exact ok.
   - apply remove_capability_fine.
   - intros o st ok. exact ok.
-  - intros e st ok. exact ok.
   - apply move_capability_fine.
-  - intros slot c st. apply change_capability_fine.
-  - intros slot st. apply make_zombie_fine.
-  - intros c made step_ (root & at_boot & stems). exists root. split; [exact at_boot | exact (made_of root c made stems step_)].
+  - intros slot e c st _. apply replace_capability_fine.
+Qed.
+Lemma fine_at_start (fine : Capability -> Prop) p : (forall c, boot_capability p c -> fine c) ->
+  all_fine fine (insert_roots p (put_root_objects p (nothing_yet (boot_machine p)))).
+Proof.
+  apply (start_by_parts _ _ _ p (fine_is_kept_quietly fine)).
+  - intros m slot c. discriminate.
+  - intros o x before _ ok. exact ok.
+  - intros slot c before. apply insert_root_fine.
 Qed.
 
 (** Claim [capabilities_stem_from_boot]. *)
 Theorem capabilities_stem_from_boot_proved : capabilities_stem_from_boot step.
 Proof.
   intros p st slot c reached. rewrite capability_at_in. revert slot c. change (all_fine (from_boot p) st). revert reached.
-  apply (reachable_keeps _ _ _ (origins_are_kept_quietly p) (origins_are_kept p)).
-  apply (start_by_parts _ _ _ p (origins_are_kept_quietly p)).
-  - intros m slot c. discriminate.
-  - intros o x before _ ok. exact ok.
-  - intros slot c before. apply insert_root_fine.
-  - intros c at_boot. exists c. split; [exact at_boot | constructor].
+  apply (reachable_keeps _ _ _ (fine_is_kept_quietly (from_boot p))).
+  - apply fine_is_kept. intros c made step_ (root & at_boot & stems). exists root. split; [exact at_boot | exact (made_of root c made stems step_)].
+  - apply fine_at_start. intros c at_boot. exists c. split; [exact at_boot | constructor].
 Qed.
 
 (** ** Memory *)

@@ -107,15 +107,11 @@ Fixpoint in_tree_order (count : nat) (next : list N) (st : State) : list N :=
 
 (** The number of the slot with a capability's parent, if that is in the CNode, and not too far ahead of the capability in the tree. *)
 Definition parent_in_cnode (cnode radix slot : N) (st : State) : N :=
-  match slots st !! slot with
-  | Some e =>
-      match parent e with
-      | Some p =>
-          let index := (p - cnode) / slot_bytes in
-          if (cnode <=? p) && (index <? N.shiftl 1 radix) && member slot (in_tree_order (N.to_nat inspect_parent_steps) (children_of p st) st)
-          then index + 1 else 0
-      | None => 0
-      end
+  match parent_of slot st with
+  | Some p =>
+      let index := (p - cnode) / slot_bytes in
+      if (cnode <=? p) && (index <? N.shiftl 1 radix) && member slot (in_tree_order (N.to_nat inspect_parent_steps) (children_of p st) st)
+      then index + 1 else 0
   | None => 0
   end.
 

@@ -40,29 +40,18 @@ Proof.
 Qed.
 Lemma replace_capability_same slot e c st : same_but_slots st (replace_capability slot e c st).
 Proof. unfold replace_capability, put_entry. slots_only. Qed.
-Lemma change_capability_same slot c st : same_but_slots st (change_capability slot c st).
-Proof.
-  unfold change_capability. destruct (slots st !! slot) as [e|]; [destruct (refers_alike _ _)|]; first [apply replace_capability_same | apply emit_same].
-Qed.
-Lemma make_zombie_same slot st : same_but_slots st (make_zombie slot st).
-Proof.
-  unfold make_zombie. destruct (slots st !! slot) as [e|]; [destruct (container_of _ _)|]; first [apply replace_capability_same | apply emit_same].
-Qed.
-
 (** A property that looks at none of this is kept by what changes slots. *)
 Lemma slots_keep (invariant : State -> Prop) (fine_context : SchedContext -> Prop) :
-  (forall a b, same_but_slots a b -> invariant a -> invariant b) ->
+  kept_quietly invariant fine_context (fun _ => True) -> (forall a b, same_but_slots a b -> invariant a -> invariant b) ->
   (forall o x st, fine_object fine_context x -> invariant st -> invariant (put_object o x st)) ->
   (forall o st, invariant st -> invariant (remove_object o st)) -> kept invariant fine_context (fun _ => True).
 Proof.
-  intros blind put removed. apply kept_by_parts; try (intros; exact I); try assumption; intros; (eapply blind; [|eassumption]).
+  intros quiet blind put removed. apply (kept_by_parts _ _ _ quiet); try (intros; exact I); try assumption; intros; (eapply blind; [|eassumption]).
   - apply insert_child_same.
   - apply insert_sibling_same.
   - apply remove_capability_same.
-  - apply emit_same.
   - apply move_capability_same.
-  - apply change_capability_same.
-  - apply make_zombie_same.
+  - apply replace_capability_same.
 Qed.
 
 (** ** The queues *)
@@ -150,7 +139,7 @@ Proof. intros same. unfold queues_are_right. rewrite same. exact id. Qed.
 Theorem threads_queue_once_proved : threads_queue_once step.
 Proof.
   intros p st. apply (reachable_keeps queues_are_right (fun _ => True) (fun _ => True) queues_are_kept_quietly).
-  - apply slots_keep; [exact queues_blind | |]; intros; assumption.
+  - apply slots_keep; [exact queues_are_kept_quietly | exact queues_blind | |]; intros; assumption.
   - apply (start_by_parts _ _ _ p queues_are_kept_quietly); try (intros; exact I); try (intros; assumption).
     + intros m. constructor.
     + intros slot c before _. exact (queues_blind _ _ (insert_root_same slot c before)).

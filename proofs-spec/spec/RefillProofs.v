@@ -12,8 +12,8 @@ Lemma total_last l d : l <> [] -> total (removelast l) + amount (last l d) = tot
 Proof.
   intros some. rewrite (app_removelast_last d some) at 3. rewrite total_app. simpl. lia.
 Qed.
-Lemma total_replaced l d r : l <> [] -> total (but_last l ++ [r]) + amount (last l d) = total l + amount r.
-Proof. intros some. unfold but_last. rewrite total_app, <- (total_last l d some). simpl. lia. Qed.
+Lemma total_replaced l d r : l <> [] -> total (removelast l ++ [r]) + amount (last l d) = total l + amount r.
+Proof. intros some. rewrite total_app, <- (total_last l d some). simpl. lia. Qed.
 
 (** What a context has, and that its limit stays. *)
 Definition holdings (c : SchedContext) : N := total (refills c) + unreturned c.
@@ -33,10 +33,10 @@ Proof.
     assert (total (refills c) = total (first :: rest)) as now by (rewrite l; reflexivity).
     destruct (_ <=? _); [|destruct (_ <? _); [|destruct (_ =? _)]]; (split; [|constructor; reflexivity]);
       unfold holdings; cbn [refills unreturned set_field setter amount usable_at]; rewrite now.
-    + match goal with |- context [but_last _ ++ [?x]] => specialize (replaced x) end.
+    + match goal with |- context [removelast _ ++ [?x]] => specialize (replaced x) end.
       cbn [amount] in replaced. lia.
     + lia.
-    + match goal with |- context [but_last _ ++ [?x]] => specialize (replaced x) end.
+    + match goal with |- context [removelast _ ++ [?x]] => specialize (replaced x) end.
       cbn [amount] in replaced. lia.
     + rewrite total_app. simpl total. lia.
 Qed.
@@ -203,8 +203,8 @@ Proof.
   { split; [constructor|]. simpl. lia. }
   set (d := last (first :: rest) first). set (p := {| usable_at := usable_at r; amount := amount r + unreturned c |}).
   assert (forall x, usable_at d <= usable_at x ->
-    refills_in_order (c <| unreturned := 0 |> <| refills := but_last (first :: rest) ++ [x] |>)) as replaced.
-  { intros x after. unfold refills_in_order, but_last. cbn [refills extra_refills set_field setter]. split.
+    refills_in_order (c <| unreturned := 0 |> <| refills := removelast (first :: rest) ++ [x] |>)) as replaced.
+  { intros x after. unfold refills_in_order. cbn [refills extra_refills set_field setter]. split.
     - destruct rest as [|second others]; [constructor|]. change (removelast (first :: second :: others)) with (first :: removelast (second :: others)).
       cbn [app tl]. apply (sorted_replaced (second :: others) first); [exact sorted | discriminate | exact after].
     - rewrite length_replaced by discriminate. exact few. }
@@ -329,7 +329,7 @@ Lemma refills_are_blind a b : same_but_slots a b -> all_right a -> all_right b.
 Proof. intros same. apply right_of_same. rewrite same. reflexivity. Qed.
 Lemma refills_are_kept : kept all_right fine_refills (fun _ => True).
 Proof.
-  apply slots_keep; [exact refills_are_blind | exact right_after_put|].
+  apply slots_keep; [exact refills_are_kept_quietly | exact refills_are_blind | exact right_after_put|].
   intros o st right o' c. change (objects (remove_object o st)) with (remove o (objects st)). rewrite find_remove.
   destruct (o' =? o); [discriminate | apply right].
 Qed.

@@ -42,7 +42,6 @@ Definition end_of (r : Refill) : N := usable_at r + amount r.
 (** [r] comes back behind all the others. It joins the last when the two touch. Else a piece that is smaller than the smallest budget
     waits for the next piece; and when a context has as many refills as it has room for, [extra_refills] + 2, the last one is delayed
     until it touches [r]. *)
-Definition but_last (l : list Refill) : list Refill := removelast l.
 Definition give_back (smallest : N) (r : Refill) (c : SchedContext) : SchedContext :=
   let piece := {| usable_at := usable_at r; amount := amount r + unreturned c |} in
   let c := c <| unreturned := 0 |> in
@@ -52,10 +51,10 @@ Definition give_back (smallest : N) (r : Refill) (c : SchedContext) : SchedConte
       let last_one := last (refills c) first in
       let both := amount last_one + amount piece in
       if usable_at piece <=? end_of last_one
-      then c <| refills := but_last (refills c) ++ [{| usable_at := usable_at last_one; amount := both |}] |>
+      then c <| refills := removelast (refills c) ++ [{| usable_at := usable_at last_one; amount := both |}] |>
       else if amount piece <? smallest then c <| unreturned := amount piece |>
       else if N.of_nat (length (refills c)) =? extra_refills c + 2
-      then c <| refills := but_last (refills c) ++ [{| usable_at := usable_at piece - amount last_one; amount := both |}] |>
+      then c <| refills := removelast (refills c) ++ [{| usable_at := usable_at piece - amount last_one; amount := both |}] |>
       else c <| refills := refills c ++ [piece] |>
   end.
 

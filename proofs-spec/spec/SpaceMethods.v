@@ -154,9 +154,9 @@ Definition asid_control_make_pool (index depth : N) (untyped root : Argument) (c
           slot <- empty_slot_in (argument root) index depth st;
           always (fun st =>
             emit (ClearMemory base (N.shiftl 1 page_bits) false) st
-              >> change_capability (argument_slot untyped) (UntypedCap base page_bits false (N.shiftl 1 page_bits))
               >> (fun st => st <| pools := set number base (pools st) |>)
-              >> put_new base (Some (ASIDPoolObject {| pool_index := number; assigned := empty |})) slot (argument_slot untyped) (ASIDPoolCap base))
+              >> carve (argument_slot untyped) base (N.shiftl 1 page_bits) (Some (ASIDPoolObject {| pool_index := number; assigned := empty |}))
+                       slot (ASIDPoolCap base))
       | _ => invalid_capability 1
       end
   end.

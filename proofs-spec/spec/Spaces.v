@@ -75,14 +75,11 @@ Definition unmap_table (table : N) (place : option Place) (st : State) : State :
 Definition release_asid (vspace : N) (asid : option N) (st : State) : State :=
   match asid with
   | Some a =>
-      match pools st !! (a / asid_pool_entries) with
-      | Some p =>
-          if owns_asid vspace asid st
-          then change_pool p (fun x => {| pool_index := pool_index x;
-                                          assigned := remove (a mod asid_pool_entries) (assigned x) |}) st
-                 >> emit (InvalidateSpace a)
-          else st
-      | None => st
+      match pools st !! (a / asid_pool_entries), owns_asid vspace asid st with
+      | Some p, true =>
+          change_pool p (fun x => {| pool_index := pool_index x; assigned := remove (a mod asid_pool_entries) (assigned x) |}) st
+            >> emit (InvalidateSpace a)
+      | _, _ => st
       end
   | None => st
   end.

@@ -13,8 +13,10 @@ Open Scope N_scope.
     inherits, so that every capability that comes into a slot has it: it was made of one that was in a slot. *)
 Definition same_kind (a b : Object) : Prop :=
   match a, b with
-  | CNodeObject _, CNodeObject _ | ThreadObject _, ThreadObject _ | EndpointObject _, EndpointObject _ | NotificationObject _, NotificationObject _
-  | ReplyObject _, ReplyObject _ | SchedContextObject _, SchedContextObject _ | VSpaceObject _, VSpaceObject _
+  | CNodeObject radix, CNodeObject radix' => radix = radix'
+  | SchedContextObject c, SchedContextObject d => context_bits c = context_bits d
+  | ThreadObject _, ThreadObject _ | EndpointObject _, EndpointObject _ | NotificationObject _, NotificationObject _
+  | ReplyObject _, ReplyObject _ | VSpaceObject _, VSpaceObject _
   | PageTableObject _, PageTableObject _ | ASIDPoolObject _, ASIDPoolObject _ => True
   | _, _ => False
   end.
@@ -41,19 +43,23 @@ Record kept_quietly (invariant : State -> Prop) (fine_context : SchedContext -> 
   fine_configure : forall core b p extra badge flags st c, fine_context (configure_context core b p extra badge flags st c)
 }.
 
-(** Where capabilities come and go the rest is needed too. What comes refers to no object, or is derived from what is there, or comes with the
-    object. *)
-Definition derivable (c : Capability) (st : State) : Prop :=
-  is_zombie c = false /\ (object_of c = None \/ exists source x, capability_at source st = Some x /\ refers_alike x c = true).
-Definition comes_with (c : Capability) (o : N) (object : option Object) : Prop :=
-  is_zombie c = false /\ match object with Some x => object_of c = Some o /\ fits_object c x | None => object_of c = None end.
+(** Where capabilities come and go the rest is needed too. What comes is derived from what is there, or comes with its memory. *)
+Definition is_untyped (c : Capability) : bool := match c with UntypedCap _ _ _ _ => true | _ => false end.
+Definition derivable (c : Capability) (source : N) (st : State) : Prop :=
+  is_zombie c = false /\ exists x, capability_at source st = Some x /\ is_untyped x = false /\ stands_alike x c = true.
+Definition comes_with (c : Capability) (at_ size : N) (object : option Object) : Prop :=
+  is_zombie c = false
+  /\ match object with
+     | Some x => object_of c = Some at_ /\ fits_object c x /\ size_of x = size
+     | None => exists bits device, memory_of c = Some (at_, bits, device) /\ size = N.shiftl 1 bits
+     end.
 Record kept (invariant : State -> Prop) (fine_context : SchedContext -> Prop) (fine_capability : Capability -> Prop) : Prop := {
-  after_insert_child : forall slot p o c st, derivable c st -> fine_capability c -> invariant st -> invariant (insert_child slot p o c st);
+  after_insert_child : forall slot p o c st, derivable c p st -> fine_capability c -> invariant st -> invariant (insert_child slot p o c st);
   after_insert_sibling :
-    forall slot source o c st, derivable c st -> fine_capability c -> invariant st -> invariant (insert_sibling slot source o c st);
-  after_put_new :
-    forall o x slot p c st, comes_with c o x -> match x with Some x => fine_object fine_context x | None => True end -> fine_capability c ->
-      invariant st -> invariant (put_new o x slot p c st);
+    forall slot source o c st, derivable c source st -> fine_capability c -> invariant st -> invariant (insert_sibling slot source o c st);
+  after_carve :
+    forall untyped at_ size x slot c st, comes_with c at_ size x -> match x with Some x => fine_object fine_context x | None => True end ->
+      fine_capability c -> invariant st -> invariant (carve untyped at_ size x slot c st);
   after_discard : forall slot st, invariant st -> invariant (discard slot st);
   after_move_capability : forall from to st, invariant st -> invariant (move_capability from to st);
   after_change_capability : forall slot c st, fine_capability c -> invariant st -> invariant (change_capability slot c st);
@@ -76,7 +82,7 @@ Arguments fine_begin_use {_ _ _} _.
 Arguments fine_configure {_ _ _} _.
 Arguments after_insert_child {_ _ _} _.
 Arguments after_insert_sibling {_ _ _} _.
-Arguments after_put_new {_ _ _} _.
+Arguments after_carve {_ _ _} _.
 Arguments after_discard {_ _ _} _.
 Arguments after_move_capability {_ _ _} _.
 Arguments after_change_capability {_ _ _} _.
@@ -315,7 +321,8 @@ Proof. intros each. exact (repeat_keeps f good good each n a). Qed.
 
     Objects other than scheduling contexts are always fine; a change of a context is when each part of it is. *)
 Class FineObject (x : Object) : Prop := fine : fine_object fine_context x.
-Class FineUpdate (f : SchedContext -> SchedContext) : Prop := fine_update : forall c, fine_context c -> fine_context (f c).
+Class FineUpdate (f : SchedContext -> SchedContext) : Prop :=
+  fine_update : (forall c, fine_context c -> fine_context (f c)) /\ forall c, context_bits c = context_bits (f c).
 Ltac fine_step :=
   match goal with
   | H : fine_context ?c |- fine_context ?c => exact H
@@ -328,10 +335,35 @@ Ltac fine_step :=
       let ok := fresh "ok" in
       (cut (fine_context s); [generalize s; intros ? ok; refine (looks_at_time quiet _ _ _ _ _ _ _ ok); reflexivity |])
   end.
+Lemma bits_of_give_back smallest r c : context_bits (give_back smallest r c) = context_bits c.
+Proof. unfold give_back. cbv zeta. destruct (refills _); [reflexivity|]. destruct (_ <=? _); [|destruct (_ <? _); [|destruct (_ =? _)]]; reflexivity. Qed.
+Lemma bits_of_charge used smallest c : context_bits (charge used smallest c) = context_bits c.
+Proof.
+  unfold charge. destruct (is_round_robin c); [destruct (refills c); reflexivity|].
+  assert (forall x, context_bits (mend_first smallest x) = context_bits x) as mended
+    by (intros x; unfold mend_first; destruct (refills x) as [|? [|? ?]]; [|destruct (_ <=? _)|destruct (_ <=? _)]; reflexivity).
+  pose proof (repeat_keeps (charge_step smallest) (fun x => context_bits (fst x) = context_bits c) (fun x => context_bits x = context_bits c)) as kept.
+  assert (forall x, context_bits (fst x) = context_bits c -> match charge_step smallest x with
+    Again a => context_bits (fst a) = context_bits c | Finished b => context_bits b = context_bits c end) as each.
+  { intros (x & n) same. unfold charge_step. destruct (refills x) as [|first rest]; [exact same|]. cbv zeta. destruct (_ || _); [exact same|].
+    destruct (_ <=? _); [destruct rest as [|second others]; [exact same|]|]; cbn [fst]; rewrite bits_of_give_back; exact same. }
+  specialize (kept each used (c, used) eq_refl). destruct (repeat_after _ _ _) as [(x & n)|x]; rewrite mended; exact kept.
+Qed.
+Lemma bits_of_begin_use time c : context_bits (begin_use time c) = context_bits c.
+Proof. unfold begin_use. destruct (refills c); [reflexivity|]. destruct (_ || _); reflexivity. Qed.
+Ltac bits_step :=
+  match goal with
+  | |- context_bits ?c = context_bits ?c => reflexivity
+  | |- _ = context_bits (charge _ _ _) => rewrite bits_of_charge
+  | |- _ = context_bits (begin_use _ _) => rewrite bits_of_begin_use
+  | |- _ = context_bits (configure_context _ _ _ _ _ _ _ ?c) => change (context_bits (configure_context _ _ _ _ _ _ _ c)) with (context_bits c)
+  | |- _ = context_bits (root_context_at_boot _ _ _) => unfold root_context_at_boot
+  | |- _ = context_bits (set_field ?f ?v ?c) => change (context_bits (set_field f v c)) with (context_bits c)
+  end.
 Class Nice {T : Type} `{Good T} (x : T) : Prop := nice : good x.
 Hint Extern 0 (Nice _) => (red; solve [keep]) : typeclass_instances.
 Hint Extern 0 (FineObject _) => (red; cbn [fine_object]; solve [exact I | repeat fine_step]) : typeclass_instances.
-Hint Extern 0 (FineUpdate _) => (intros ? ?; cbv beta; solve [repeat fine_step]) : typeclass_instances.
+Hint Extern 0 (FineUpdate _) => (split; [intros ? ?; cbv beta; solve [repeat fine_step] | intros ?; cbv beta; solve [repeat bits_step]]) : typeclass_instances.
 
 Instance keeps_emit e : Keeps (emit e).
 Proof. intros st ok. exact (good_of_same st (emit e st) eq_refl eq_refl eq_refl eq_refl eq_refl ok). Qed.
@@ -345,8 +377,8 @@ Instance keeps_change_notification o f : Keeps (change_notification o f). Proof.
 Instance keeps_put_reply o r : Keeps (put_reply o r). Proof. change_object put_reply o. Qed.
 Instance keeps_change_context o f : FineUpdate f -> Keeps (change_context o f).
 Proof.
-  intros updates st ok. unfold change_context. destruct (objects st !! o) as [[]|] eqn:found; try exact (keeps_emit Stuck st ok).
-  exact (after_put_object quiet o (SchedContextObject (f context)) _ st found I (updates _ (contexts_are_fine quiet o _ st ok found)) ok).
+  intros (fine & same) st ok. unfold change_context. destruct (objects st !! o) as [[]|] eqn:found; try exact (keeps_emit Stuck st ok).
+  exact (after_put_object quiet o (SchedContextObject (f context)) _ st found (same _) (fine _ (contexts_are_fine quiet o _ st ok found)) ok).
 Qed.
 Instance keeps_change_table o f : Keeps (change_table o f). Proof. change_object change_table o. Qed.
 Instance keeps_change_pool o f : Keeps (change_pool o f). Proof. change_object change_pool o. Qed.
@@ -365,19 +397,25 @@ Instance keeps_move_capability from to : Keeps (move_capability from to). Proof.
 Instance keeps_change_capability slot c : Nice c -> Keeps (change_capability slot c).
 Proof. intros fine st. exact (after_change_capability primitives slot c st fine). Qed.
 Instance keeps_exchange a b : Keeps (exchange_capabilities a b). Proof. keeping exchange_capabilities. Qed.
+Lemma keeps_carve untyped at_ size x slot c :
+  comes_with c at_ size x -> match x with Some x => FineObject x | None => True end -> Nice c -> Keeps (carve untyped at_ size x slot c).
+Proof. intros with_it fine fine_c st. exact (after_carve primitives untyped at_ size x slot c st with_it fine fine_c). Qed.
 Instance keeps_insert_derived slot s o c : Nice c -> Keeps (insert_derived slot s o c).
 Proof.
   intros fine st ok. unfold insert_derived. destruct (slots st !! s) as [e|] eqn:found; [|keep].
   assert (capability_at s st = Some (capability e)) as there by (unfold capability_at; rewrite found; reflexivity).
-  pose proof (capabilities_are_fine quiet s _ st ok there) as fine_source. destruct (is_zombie c) eqn:no_zombie; [exact (keeps_emit Stuck st ok)|]. cbn [orb].
-  destruct (refers_alike (capability e) c) eqn:alike; [cbn [negb] | exact (keeps_emit Stuck st ok)].
-  assert (derivable c st) as from_source by (split; [exact no_zombie | right; exists s, (capability e); split; assumption]).
-  revert alike fine_source. destruct (capability e) as [base bits device used| | | | | | | | | | | | | | | | | |]; intros alike fine_source;
-    try (destruct (original e); [exact (after_insert_child primitives slot s o c st from_source fine ok)
-                                | exact (after_insert_sibling primitives slot s o c st from_source fine ok)]).
-  apply (after_insert_child primitives); [|exact fine|].
-  - split; [exact no_zombie|]. left. unfold refers_alike in alike. destruct (object_of c); [discriminate alike | reflexivity].
-  - exact (keeps_change_capability s _ (good_used base bits device used _ fine_source (N.le_refl _)) st ok).
+  pose proof (capabilities_are_fine quiet s _ st ok there) as fine_source.
+  destruct (is_untyped (capability e)) eqn:untyped.
+  - destruct (capability e) as [base bits device used| | | | | | | | | | | | | | | | | |]; try discriminate untyped.
+    refine (keeps_carve s base _ None slot _ _ I fine_source st ok). split; [reflexivity|]. exists bits, device. split; reflexivity.
+  - assert (good (if is_zombie c || negb (stands_alike (capability e) c) then emit Stuck st
+                  else if original e then insert_child slot s o c st else insert_sibling slot s o c st)) as kept.
+    { destruct (is_zombie c) eqn:no_zombie; [exact (keeps_emit Stuck st ok)|]. cbn [orb].
+      destruct (stands_alike (capability e) c) eqn:alike; cbn [negb]; [|exact (keeps_emit Stuck st ok)].
+      assert (derivable c s st) as from by (split; [exact no_zombie | exists (capability e); repeat split; assumption]).
+      destruct (original e);
+        [exact (after_insert_child primitives slot s o c st from fine ok) | exact (after_insert_sibling primitives slot s o c st from fine ok)]. }
+    destruct (capability e); try exact kept. discriminate untyped.
 Qed.
 Instance keeps_write_memory a v : Keeps (write_memory a v). Proof. keeping write_memory. Qed.
 
@@ -432,7 +470,6 @@ Instance keeps_receive_from queue t e r requires g : Keeps (receive_from queue t
 Proof. induction queue as [|sender rest IH]; intros st ok; simpl; keep. Qed.
 Instance keeps_refuse_first e r : Keeps (refuse_first e r). Proof. keeping refuse_first. Qed.
 Instance keeps_take_flags t n : Keeps (take_flags t n). Proof. keeping take_flags. Qed.
-Instance keeps_nothing_received t : Keeps (nothing_received t). Proof. keeping nothing_received. Qed.
 Instance keeps_receive t e r requires g b : Keeps (receive t e r requires g b). Proof. keeping receive. Qed.
 Instance keeps_wait_on t n b : Keeps (wait_on t n b). Proof. keeping wait_on. Qed.
 Instance keeps_hand_flags_to t n : Keeps (hand_flags_to t n). Proof. keeping hand_flags_to. Qed.
@@ -550,36 +587,33 @@ Qed.
 Instance keeps_set_word_argument i v t : Keeps (set_word_argument i v t). Proof. keeping set_word_argument. Qed.
 Lemma new_object_is_fine type n x : new_object type n = Some x -> FineObject x.
 Proof. destruct type; intros made; try discriminate; injection made as <-; exact _. Qed.
-Lemma new_comes_with type at_ n device : comes_with (new_capability type at_ n device) at_ (new_object type n).
-Proof. destruct type; repeat split. Qed.
-Lemma keeps_put_new o x slot p c : comes_with c o x -> match x with Some x => FineObject x | None => True end -> Nice c -> Keeps (put_new o x slot p c).
-Proof. intros with_it fine fine_c st. exact (after_put_new primitives o x slot p c st with_it fine fine_c). Qed.
-Instance keeps_put_pool base p slot parent_ : Nice (ASIDPoolCap base) -> Keeps (put_new base (Some (ASIDPoolObject p)) slot parent_ (ASIDPoolCap base)).
-Proof. intros fine. apply keeps_put_new; [repeat split | exact I | exact fine]. Qed.
+Lemma new_comes_with type at_ n device : comes_with (new_capability type at_ n device) at_ (N.shiftl 1 (object_bits type n)) (new_object type n).
+Proof. destruct type; (split; [reflexivity|]); first [repeat split; reflexivity | do 2 eexists; split; reflexivity]. Qed.
+Instance keeps_carve_pool u base p slot : Nice (ASIDPoolCap base) ->
+  Keeps (carve u base (N.shiftl 1 page_bits) (Some (ASIDPoolObject p)) slot (ASIDPoolCap base)).
+Proof. intros fine. apply keeps_carve; [repeat split | exact I | exact fine]. Qed.
 Instance keeps_make_object type at_ n d slot u : Nice (new_capability type at_ n d) -> Keeps (make_object type at_ n d slot u).
 Proof.
   intros fine st ok. unfold make_object. cbv zeta.
   assert (match new_object type n with Some x => FineObject x | None => True end) as fine_x
     by (destruct (new_object type n) as [x|] eqn:made; [exact (new_object_is_fine type n x made) | exact I]).
-  apply (keeps_put_new at_ (new_object type n) slot u _ (new_comes_with type at_ n d) fine_x fine).
+  apply (keeps_carve u at_ _ (new_object type n) slot _ (new_comes_with type at_ n d) fine_x fine).
   destruct (needs_memory type || (is_frame type && negb d)); [exact (keeps_emit _ st ok) | exact ok].
 Qed.
 Lemma keeps_make_objects count type at_ n d slot offset base bits used u t :
   good (UntypedCap base bits d used) -> base <= at_ -> at_ + N.of_nat count * N.shiftl 1 (object_bits type n) <= base + N.shiftl 1 bits ->
-  d && needs_memory type = false -> size_fits type n -> Keeps (make_objects count type at_ n d slot offset base bits u t).
+  d && needs_memory type = false -> size_fits type n -> Keeps (make_objects count type at_ n d slot offset u t).
 Proof.
   intros fine. revert at_ slot offset.
   induction count as [|rest IH]; intros at_ slot offset above fits memory sized st ok; cbn [make_objects]; [exact ok|].
   destruct (must_stop st); [keep|]. cbv zeta.
   assert (Nice (new_capability type at_ n d)) as made
     by (exact (fine_yield primitives _ _ (retyped base bits d used type at_ n above ltac:(lia) memory sized) fine)).
-  pose proof (good_used base bits d used (at_ + N.shiftl 1 (object_bits type n) - base) fine ltac:(lia)) as more.
   apply (IH (at_ + N.shiftl 1 (object_bits type n)) (slot + slot_bytes) (offset + 1)); [lia | lia | exact memory | exact sized | keep].
 Qed.
-Lemma size_is_fit type n :
-  match choice_of_size type with Some (smallest, largest) => (smallest <=? n) && (n <=? largest) | None => true end = true -> size_fits type n.
+Lemma size_is_fit type n low high : or_default (n, n) (choice_of_size type) = (low, high) -> (low <=? n) && (n <=? high) = true -> size_fits type n.
 Proof.
-  unfold size_fits. intros within smallest largest choice. rewrite choice in within. apply andb_prop in within. destruct within as (low & high).
+  unfold size_fits. intros range within smallest largest choice. rewrite choice in range. injection range as -> ->. apply andb_prop in within. destruct within.
   split; apply N.leb_le; assumption.
 Qed.
 Lemma align_up_above n bits : n <= align_up n bits.
@@ -598,7 +632,7 @@ Proof.
          end.
   all: apply good_perform; apply (keeps_make_objects _ type _ _ device _ _ base bits used _ _ fine).
   all: match goal with H : (_ + N.shiftl _ _ <=? _) = true |- _ => apply N.leb_le in H; rewrite N.shiftl_mul_pow2 in H end.
-  all: try (match goal with H : match choice_of_size _ with _ => _ end = true |- _ => exact (size_is_fit _ _ H) end).
+  all: try (match goal with H : or_default _ _ = _, within : _ && _ = true |- _ => exact (size_is_fit _ _ _ _ H within) end).
   all: try (pose proof (align_up_above (base + (if has_children (invoked_slot call) st then used else 0)) (object_bits type b)); lia).
   all: try (rewrite N2Nat.id, N.shiftl_1_l; assumption).
   all: destruct device, (needs_memory type); try reflexivity; discriminate.
@@ -779,25 +813,35 @@ Qed.
 
 (** What does not ask where a capability refers to has simpler premises. *)
 Lemma kept_by_parts (invariant : State -> Prop) (fine_context : SchedContext -> Prop) (fine_capability : Capability -> Prop) :
+  kept_quietly invariant fine_context fine_capability ->
   (forall slot p o c st, fine_capability c -> invariant st -> invariant (insert_child slot p o c st)) ->
   (forall slot source o c st, fine_capability c -> invariant st -> invariant (insert_sibling slot source o c st)) ->
   (forall o x st, fine_object fine_context x -> invariant st -> invariant (put_object o x st)) ->
   (forall slot st, invariant st -> invariant (remove_capability slot st)) ->
   (forall o st, invariant st -> invariant (remove_object o st)) ->
-  (forall e st, invariant st -> invariant (emit e st)) ->
   (forall from to st, invariant st -> invariant (move_capability from to st)) ->
-  (forall slot c st, fine_capability c -> invariant st -> invariant (change_capability slot c st)) ->
-  (forall slot st, (forall e o, slots st !! slot = Some e -> container_of (capability e) st = Some o -> fine_capability (ZombieCap o)) ->
-     invariant st -> invariant (make_zombie slot st)) ->
+  (forall slot e c st, slots st !! slot = Some e -> fine_capability c -> invariant st -> invariant (replace_capability slot e c st)) ->
   (forall c made, yields c made -> fine_capability c -> fine_capability made) -> kept invariant fine_context fine_capability.
 Proof.
-  intros child sibling put removed gone stuck moved changed zombie fine. constructor; try assumption.
+  intros quiet child sibling put removed gone moved replaced fine.
+  assert (forall st, invariant st -> invariant (emit Stuck st)) as stuck by (intros st; apply (looks_at_objects quiet); reflexivity).
+  constructor; try assumption.
   - intros slot p o c st _. apply child.
   - intros slot source_ o c st _. apply sibling.
-  - intros o x slot p c st _ fine_x fine_c ok. unfold put_new. destruct x as [x|]; [|exact (child slot p true c st fine_c ok)].
-    destruct (is_some _); [exact (stuck _ _ ok) | exact (child slot p true c _ fine_c (put o x st fine_x ok))].
+  - intros u at_ size x slot c st _ fine_x fine_c ok. unfold carve, capability_at. destruct (slots st !! u) as [e|] eqn:there; [|exact (stuck st ok)].
+    destruct (capability e) as [base bits device used| | | | | | | | | | | | | | | | | |] eqn:is_untyped_; try exact (stuck st ok). cbv zeta.
+    destruct (_ && _) eqn:can; [|exact (stuck st ok)]. rewrite !andb_true_iff, !N.leb_le in can. destruct can as (((above & below) & _) & _).
+    assert (invariant (replace_capability u e (UntypedCap base bits device (at_ + size - base)) st)) as taken.
+    { apply replaced; [exact there | | exact ok]. apply (fine (UntypedCap base bits device used)); [apply other_use; lia|].
+      apply (capabilities_are_fine quiet u _ st ok). unfold capability_at. rewrite there, is_untyped_. reflexivity. }
+    apply child; [exact fine_c|]. destruct x as [x|]; [exact (put at_ x _ fine_x taken) | exact taken].
   - intros slot st ok. unfold discard. destruct (capability_at slot st) as [c|]; [|exact ok].
     destruct (object_of c) as [o|], (is_zombie c || is_last c st); try exact (removed slot st ok). exact (gone o _ (removed slot st ok)).
+  - intros slot c st fine_c ok. unfold change_capability. destruct (slots st !! slot) as [e|] eqn:there; [|exact (stuck st ok)].
+    destruct (_ && _); [exact (replaced slot e c st there fine_c ok) | exact (stuck st ok)].
+  - intros slot st fine_z ok. unfold make_zombie. destruct (slots st !! slot) as [e|] eqn:there; [|exact (stuck st ok)].
+    destruct (container_of (capability e) st) as [o|] eqn:container; [|exact (stuck st ok)].
+    exact (replaced slot e _ st there (fine_z e o eq_refl container) ok).
 Qed.
 Lemma start_by_parts (invariant : State -> Prop) (fine_context : SchedContext -> Prop) (fine_capability : Capability -> Prop) p :
   kept_quietly invariant fine_context fine_capability -> (forall m, invariant (nothing_yet m)) ->
@@ -830,16 +874,14 @@ Proof.
 Qed.
 Lemma indices_are_kept : kept indices_are_right (fun _ => True) (fun _ => True).
 Proof.
-  apply kept_by_parts; try (intros; exact I).
+  apply (kept_by_parts _ _ _ indices_are_kept_quietly); try (intros; exact I).
   - intros slot p o c st _. apply insert_child_right.
   - intros slot source o c st _. apply insert_sibling_right.
   - intros o x st _. apply indices_after_put.
   - exact remove_capability_right.
   - intros o before. exact (indices_of_same before (remove_object o before) eq_refl eq_refl).
-  - exact emit_right.
   - exact move_capability_right.
-  - intros slot c st _. apply change_capability_right.
-  - intros slot st _. apply make_zombie_right.
+  - intros slot e c st there _. exact (replace_capability_right slot e c st there).
 Qed.
 Lemma indices_at_start p : indices_are_right (insert_roots p (put_root_objects p (nothing_yet (boot_machine p)))).
 Proof.

@@ -141,6 +141,19 @@ Proof.
   pose proof (sum_over_set_old k v (f v) t present) as changed. rewrite same in changed. lia.
 Qed.
 
+Lemma sum_over_some (t : Table A) : sum_over weight t <> 0 -> exists k v, t !! k = Some v /\ weight v <> 0.
+Proof.
+  unfold sum_over. rewrite Map.fold_1.
+  assert (forall (l : list (N * A)) (sum : N), fold_left (fun a p => add_weight (fst p) (snd p) a) l sum <> 0 ->
+    sum <> 0 \/ exists k v, In (k, v) l /\ weight v <> 0) as each.
+  { induction l as [|(k & v) l IH]; intros sum some; [left; exact some|]. destruct (IH _ some) as [more|(k' & v' & listed & more)].
+    - cbn [fst snd] in more. unfold add_weight in more.
+      destruct (N.eq_dec (weight v) 0); [left; lia | right; exists k, v; split; [left; reflexivity | assumption]].
+    - right. exists k', v'. split; [right|]; assumption. }
+  intros some. destruct (each _ 0 some) as [none|(k & v & listed & more)]; [contradiction|].
+  exists k, v. split; [apply in_entries; exact listed | exact more].
+Qed.
+
 Lemma sum_over_empty : sum_over weight empty = 0.
 Proof. reflexivity. Qed.
 End Sums.

@@ -576,18 +576,6 @@ Proof.
     unfold weight at 2 4 in changed. unfold weight at 2 in total. simpl in *. lia.
 Qed.
 
-Lemma change_capability_right (slot : N) (c : Capability) (st : State) :
-  indices_are_right st -> indices_are_right (change_capability slot c st).
-Proof.
-  intros right. unfold change_capability. destruct (slots st !! slot) as [e|] eqn:present; [|exact (emit_right _ _ right)].
-  destruct (refers_alike _ _); [exact (replace_capability_right slot e c st present right) | exact (emit_right _ _ right)].
-Qed.
-Lemma make_zombie_right (slot : N) (st : State) : indices_are_right st -> indices_are_right (make_zombie slot st).
-Proof.
-  intros right. unfold make_zombie. destruct (slots st !! slot) as [e|] eqn:present; [|exact (emit_right _ _ right)].
-  destruct (container_of _ _) as [o|]; [exact (replace_capability_right slot e _ st present right) | exact (emit_right _ _ right)].
-Qed.
-
 Lemma insert_root_right (slot : N) (c : Capability) (st : State) : indices_are_right st -> indices_are_right (insert_root slot c st).
 Proof.
   intros (tree & counts). unfold insert_root. destruct (is_empty slot st) eqn:vacant; [|apply emit_right; split; assumption].

@@ -33,6 +33,15 @@ Fixpoint ascending {A} (le : A -> A -> bool) (l : list A) : bool :=
   | [] => true
   end.
 
+(** Whether a capability is of an object's kind. *)
+Definition is_of_kind (c : Capability) (x : Object) : bool :=
+  match c, x with
+  | EndpointCap _ _ _, EndpointObject _ | NotificationCap _ _ _, NotificationObject _ | ReplyCap _ _, ReplyObject _
+  | CNodeCap _ _ _ _, CNodeObject _ | TCBCap _, ThreadObject _ | SchedContextCap _ _, SchedContextObject _ | VSpaceCap _ _, VSpaceObject _
+  | PageTableCap _ _, PageTableObject _ | ASIDPoolCap _, ASIDPoolObject _ | ZombieCap _, CNodeObject _ | ZombieCap _, ThreadObject _ => true
+  | _, _ => false
+  end.
+
 Section State_invariants.
 Variable st : State.
 
@@ -57,21 +66,20 @@ Definition same_numbers (a b : Table N) : bool :=
 Definition reference_counts : bool := same_numbers (references st) counted_references.
 
 Definition refers_well (c : Capability) : bool :=
-  match c with
-  | EndpointCap o _ _ => match objects st !! o with Some (EndpointObject _) => true | _ => false end
-  | NotificationCap o _ _ => match objects st !! o with Some (NotificationObject _) => true | _ => false end
-  | ReplyCap o _ => match objects st !! o with Some (ReplyObject _) => true | _ => false end
-  | CNodeCap o radix guard size =>
-      match objects st !! o with Some (CNodeObject r) => r =? radix | _ => false end
-      && (radix + size <=? 64) && (guard <=? N.ones size)
-  | TCBCap o => match objects st !! o with Some (ThreadObject _) => true | _ => false end
-  | SchedContextCap o bits => match objects st !! o with Some (SchedContextObject c) => context_bits c =? bits | _ => false end
-  | VSpaceCap o _ => match objects st !! o with Some (VSpaceObject _) => true | _ => false end
-  | PageTableCap o _ => match objects st !! o with Some (PageTableObject _) => true | _ => false end
-  | ASIDPoolCap o => match objects st !! o with Some (ASIDPoolObject _) => true | _ => false end
-  | IRQHandlerCap irq => is_some (interrupts st !! irq)
-  | ZombieCap o => match objects st !! o with Some (CNodeObject _) | Some (ThreadObject _) => true | _ => false end
-  | _ => true
+  match c, object_of c with
+  | IRQHandlerCap irq, _ => is_some (interrupts st !! irq)
+  | _, None => true
+  | _, Some o =>
+      match objects st !! o with
+      | Some x =>
+          is_of_kind c x
+          && match c, x with
+             | CNodeCap _ radix guard size, CNodeObject r => (r =? radix) && (radix + size <=? 64) && (guard <=? N.ones size)
+             | SchedContextCap _ bits, SchedContextObject s => context_bits s =? bits
+             | _, _ => true
+             end
+      | None => false
+      end
   end.
 Definition no_dangling_capability : bool := all (entries (slots st)) (fun '(_, e) => refers_well (capability e)).
 
@@ -98,15 +106,12 @@ Definition slots_in_containers : bool :=
 Definition objects_disjoint : bool :=
   ascending (fun a b => fst a + size_of (snd a) <=? fst b) (entries (objects st)).
 
-(** The memory that a capability stands for, if it is of an object that was made of an untyped. *)
+(** The memory that a capability stands for, as far as it stands for any: from where, and how much. *)
 Definition extent (c : Capability) : option (N * N) :=
-  match c with
-  | UntypedCap base bits _ _ | FrameCap base bits _ _ _ => Some (base, N.shiftl 1 bits)
-  | _ =>
-      match object_of c with
-      | Some o => match objects st !! o with Some object => Some (o, size_of object) | None => None end
-      | None => None
-      end
+  match c, object_of c with
+  | UntypedCap base bits _ _, _ | FrameCap base bits _ _ _, _ => Some (base, N.shiftl 1 bits)
+  | _, Some o => option_map (fun x => (o, size_of x)) (objects st !! o)
+  | _, None => None
   end.
 Definition untyped_contents : bool :=
   all (entries (slots st)) (fun '(_, e) =>

@@ -4,7 +4,7 @@
     A small machine whose boot state is well formed, and events after it that meet the premises of the claims: computed, not argued. And
     the indices can be wrong: a removal that forgets the children breaks the tree. *)
 From Coq Require Import Lia.
-From Spec Require Import LiveProofs.
+From Spec Require Import MemoryProofs.
 Open Scope N_scope.
 
 Definition small_machine : Machine := {|
@@ -95,6 +95,44 @@ Proof.
   - vm_compute. reflexivity.
   - reflexivity.
   - vm_compute in found. discriminate.
+Qed.
+
+(** The small machine's roots are sound: what their capabilities stand for is computed, and compared in pairs. *)
+Definition far_apart (a b : N * Capability) : bool :=
+  (fst a =? fst b) || match extent_at_boot small_plan (snd a), extent_at_boot small_plan (snd b) with
+                      | Some (x, m), Some (y, n) => (x + m <=? y) || (y + n <=? x)
+                      | _, _ => true
+                      end.
+Definition lies_low (c : Capability) : bool := match extent_at_boot small_plan c with Some (x, m) => x + m <=? irq_slot 0 | None => true end.
+Definition small_roots : list (N * Capability) := root_capabilities small_plan ++ dynamic_capabilities small_plan.
+Lemma small_roots_are_sound : roots_are_sound small_plan.
+Proof.
+  assert (forallb (fun a => forallb (far_apart a) small_roots && lies_low (snd a)) small_roots = true) as computed by (vm_compute; reflexivity).
+  pose proof (proj1 (forallb_forall _ _) computed) as each. constructor.
+  - exact small_roots_are_apart.
+  - intros c (x & m) (slot & listed) ext. specialize (each (slot, c) listed). apply andb_prop, proj2 in each. unfold lies_low in each.
+    cbn [snd] in each. rewrite ext in each. apply N.leb_le. exact each.
+  - intros j k c d (x & m) (y & n) in_j in_k ext_c ext_d. specialize (each (j, c) in_j). apply andb_prop, proj1 in each.
+    pose proof (proj1 (forallb_forall _ _) each (k, d) in_k) as pair. unfold far_apart in pair. cbn [fst snd] in pair. rewrite ext_c, ext_d in pair.
+    apply orb_prop in pair. destruct pair as [same|far]; [left; apply N.eqb_eq; exact same | right].
+    apply orb_prop in far. destruct far as [far|far]; apply N.leb_le in far; [left | right]; exact far.
+Qed.
+
+(** What an untyped has still to give: all of it before, what is behind the endpoint after the Retype above. *)
+Example memory_is_given_away :
+  map (free_memory (slot_of 0x2000 18)) [boot small_plan; after [retype_endpoint]] = [Some (0x10000, 0x10000); Some (0x10010, 0xfff0)].
+Proof. vm_compute. reflexivity. Qed.
+
+(** An object is made where another is. *)
+Definition crowd : State -> State := put_object 0x1020 (CNodeObject 1).
+Example crowded_memory_is_refuted : ~ memory_stays_apart (with_mistake crowd).
+Proof.
+  intros claim. pose proof (claim small_plan _ small_roots_are_sound (mistaken_reached crowd wrong_call)) as right.
+  assert (objects (mistaken crowd wrong_call) !! 0x1000 = Some (ThreadObject (thread 0x1000 (mistaken crowd wrong_call)))) as first by (vm_compute;
+    reflexivity).
+  assert (objects (mistaken crowd wrong_call) !! 0x1020 = Some (CNodeObject 1)) as second by (vm_compute; reflexivity).
+  pose proof (objects_are_apart _ right _ _ _ _ first second ltac:(discriminate)) as far. unfold apart in far. cbn [fst snd size_of] in far.
+  vm_compute in far. destruct far as [far|far]; exact (far eq_refl).
 Qed.
 
 (** A thread sleeps that is ready. *)
@@ -257,6 +295,35 @@ Proof.
   - vm_compute. reflexivity.
   - unfold idle_step. reflexivity.
   - eexists. split; vm_compute; reflexivity.
+Qed.
+
+(** Likewise of the memory that is then free. *)
+Definition revoke_untyped : Event := call_event (Method.label Method.CNodeRevoke) 2 [18; 64].
+Definition revocation_of_untyped : Invocation := {|
+  invoker := 0x1000; invoked_slot := slot_of 0x2000 2; invoked := CNodeCap 0x2000 6 0 58; word_arguments := [18; 64];
+  cap_arguments := cap_arguments revocation |}.
+Definition before_reset : State := after [retype_endpoint].
+Example reset_is_invoked : invokes (enter (restless revoke_untyped) before_reset) Method.CNodeRevoke revocation_of_untyped.
+Proof.
+  exists 0x1000, Syscall.Call, (slot_of 0x2000 2), (CNodeCap 0x2000 6 0 58), (cap_arguments revocation_of_untyped).
+  repeat split; vm_compute; reflexivity.
+Qed.
+Example reset_succeeds :
+  let '(next, result, _) := step before_reset (restless revoke_untyped) in
+  (result, objects next !! 0x10000, free_memory (slot_of 0x2000 18) next) = (Succeeds, None, Some (0x10000, 0x10000)).
+Proof. vm_compute. reflexivity. Qed.
+Example idle_reset_is_refuted : ~ revoked_memory_is_free idle_step.
+Proof.
+  intros claim. pose proof (idle_reaches [retype_endpoint] (boot small_plan) eq_refl (at_boot _ _)) as reached.
+  destruct (claim small_plan before_reset (restless revoke_untyped) revocation_of_untyped (slot_of 0x2000 18)
+              (leave (enter (restless revoke_untyped) before_reset)) [] 0x10000 16 false 16 small_roots_are_sound reached eq_refl reset_is_invoked)
+    as (empty_ & _).
+  - vm_compute. reflexivity.
+  - unfold idle_step. reflexivity.
+  - vm_compute. reflexivity.
+  - assert (objects (leave (enter (restless revoke_untyped) before_reset)) !! 0x10000 = Some (EndpointObject {| senders := []; receivers := [] |})) as there
+      by (vm_compute; reflexivity).
+    specialize (empty_ _ _ there). vm_compute in empty_. destruct empty_ as [far|far]; exact (far eq_refl).
 Qed.
 
 (** No other event moves capabilities. *)
