@@ -11,12 +11,14 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .authority import IRQS, LOADER, TABLES, Closure, Holding, Item
-from .authority_devices import Device
 from .diagnostics import Place
 from .model import TCB_SLOTS
+
+if TYPE_CHECKING:
+    from .authority_devices import Device  # which needs libfdt
 
 # The rules, and how a witness says them of a subject and the next one.
 RULES = {

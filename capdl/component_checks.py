@@ -299,14 +299,21 @@ def fault_handlers(system: System) -> Problems:
                 yield item.place, f"unknown component '{item.value}'{hint(item.value, system.components)}"
 
 
+def banks_for(kinds: int, irqs: int) -> int | None:
+    """How many bits of a notification stand for a bank of 64 signals each, so that there is room for all; None if there is none. Interrupts have a bit of
+    their own."""
+    free = NOTIFICATION_BITS - irqs
+    return next((banks for banks in range(free + 1) if free - banks + NOTIFICATION_BITS * banks >= kinds), None)
+
+
 @check("notification-bits")
 def notification_bits(system: System) -> Problems:
-    """More signals than a notification has bits."""
+    """More signals than a notification and its banks have bits."""
     for component in system.all_components:
-        count = sum(port.kind == "consumes" for port in component.ports) + len(component.irqs)
-        if count > NOTIFICATION_BITS:
-            yield component.place, (f"'{component.name}' consumes {count} signals and interrupts; its notification has "
-                                    f"{NOTIFICATION_BITS} bits")
+        kinds = sum(port.kind == "consumes" for port in component.ports)
+        if banks_for(kinds, len(component.irqs)) is None:
+            yield component.place, (f"'{component.name}' consumes {kinds} signals and {len(component.irqs)} interrupts; its notification has "
+                                    f"{NOTIFICATION_BITS} bits, each for an interrupt or for up to {NOTIFICATION_BITS} signals")
 
 
 @check("wcet")

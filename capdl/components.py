@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import devicetree, elf, syntax
-from .component_checks import PAGE, System, find, start_order
+from .component_checks import NOTIFICATION_BITS, PAGE, System, banks_for, find, start_order
 from .component_info import InfoPage
 from .diagnostics import Diagnostics, Place
 from .grants import GrantResolver
@@ -72,6 +72,16 @@ class AddressSpace:
         return self.elaborator.spec.objects[table.slots[slot].object]
 
 
+class Bit(NamedTuple):
+    """Where a signal arrives: the bit, as a mask, in the component's notification; if more signals share that, the bank that tells them apart: its
+    notification, the slot of that, and the bit in it."""
+
+    mask: int
+    bank: Object | None = None
+    slot: int = 0
+    inner: int = 0
+
+
 class Part:
     """A component while it is elaborated: its syntax, its objects, and the next free slots and bits."""
 
@@ -90,7 +100,7 @@ class Part:
         self.entry = 0
         self.next_slot = FIRST_FREE_SLOT
         self.own_cnode_slot = 0
-        self.bits: dict[tuple[str, str], int] = {}   # ("consumes" or "irq", name) -> mask in its notification
+        self.bits: dict[tuple[str, str], Bit] = {}   # by ("consumes" or "irq", name)
 
     def slot(self) -> int:
         """Take a free slot of its CNode."""
@@ -165,15 +175,30 @@ class Elaborator:
             part.reply = self.add(component, "reply", "rtreply")
             part.cnode.slots[ENDPOINT_SLOT] = Cap(part.endpoint.name, rights=rights, place=part.place)
             part.cnode.slots[REPLY_SLOT] = Cap(part.reply.name, place=part.place)
-        signals = [("consumes", port.name) for port in component.ports if port.kind == "consumes"]
-        signals += [("irq", item.name) for item in component.irqs]
-        if signals:
+        if component.irqs or any(port.kind == "consumes" for port in component.ports):
             part.notification = self.add(component, "ntfn", "notification")
             part.cnode.slots[NOTIFICATION_SLOT] = Cap(part.notification.name, rights="R", place=part.place)
-            part.bits = {signal: 1 << bit for bit, signal in enumerate(signals)}
+            self.give_bits(part)
             if part.endpoint:
                 part.tcb.slots[TCB_SLOTS["bound_notification"]] = Cap(part.notification.name, rights="R", place=part.place)
         self.make_time(part)
+
+    def give_bits(self, part: Part) -> None:
+        """A bit of the notification for each signal and interrupt. When there are more, those that are declared last share bits: each such bit says that
+        something has come to a notification beside it, a bank, which has a bit for each."""
+        kinds = [port.name for port in part.component.ports if port.kind == "consumes"]
+        irqs = [item.name for item in part.component.irqs]
+        banks = banks_for(len(kinds), len(irqs)) or 0
+        single = kinds[:NOTIFICATION_BITS - len(irqs) - banks]
+        for bit, signal in enumerate([*(("consumes", name) for name in single), *(("irq", name) for name in irqs)]):
+            part.bits[signal] = Bit(1 << bit)
+        shared = kinds[len(single):]
+        for number in range(banks):
+            bank = self.add(part.component, f"ntfn_{number}", "notification")
+            slot = part.slot()
+            part.cnode.slots[slot] = Cap(bank.name, rights="R", place=part.place)
+            for inner, name in enumerate(shared[number * NOTIFICATION_BITS:(number + 1) * NOTIFICATION_BITS]):
+                part.bits["consumes", name] = Bit(1 << (len(single) + len(irqs) + number), bank, slot, 1 << inner)
 
     def passes_caps(self, component: Any, kind: str, direction: str) -> bool:
         """True when a port of `kind` has an interface with capabilities in requests (in) or replies (out)."""
@@ -360,7 +385,7 @@ class Elaborator:
                 self.error(item.place, f"interrupt {number} already belongs to '{self.spec.irqs[number]}' (one component handles it)",
                            "irq-twice")
                 continue
-            mask = part.bits["irq", item.name]
+            mask = part.bits["irq", item.name].mask
             handler = self.add(part.component, f"irq_{item.name}", "arm_irq", params={"trigger": trigger, "target": 0})
             handler.slots[0] = Cap(part.notification.name, rights="W", badge=mask, place=item.place)
             self.spec.irqs[number], self.spec.irq_places[number] = handler.name, item.place
@@ -403,17 +428,19 @@ class Elaborator:
     def connect_signals(self) -> None:
         """Notification capabilities of those that signal."""
         for part in self.parts.values():
-            for (kind, name), mask in part.bits.items():
+            for (kind, name), bit in part.bits.items():
                 if kind == "consumes":
-                    part.info.entry("Consumes", name, value=mask)
+                    part.info.entry("Consumes", name, value=bit.mask, size=bit.slot, badge=bit.inner)
         for connection in self.system.connections:
             if connection.kind != "notify":
                 continue
             source, target = self.parts[connection.source.component], self.parts[connection.target.component]
-            mask = target.bits["consumes", connection.target.port]
-            slot = source.slot()
-            source.cnode.slots[slot] = Cap(target.notification.name, rights="W", badge=mask, place=connection.place)
-            source.info.entry("Emits", connection.source.port, value=slot)
+            bit = target.bits["consumes", connection.target.port]
+            bells = [(target.notification, bit.mask)] if bit.bank is None else [(bit.bank, bit.inner), (target.notification, bit.mask)]
+            slots = [source.slot() for _ in bells]
+            for slot, (notification, mask) in zip(slots, bells):
+                source.cnode.slots[slot] = Cap(notification.name, rights="W", badge=mask, place=connection.place)
+            source.info.entry("Emits", connection.source.port, value=slots[0], size=slots[1] if len(slots) > 1 else 0)
 
     def connect_regions(self) -> None:
         """Shared memory. Connections that have an end in common share one region."""

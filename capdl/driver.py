@@ -7,7 +7,7 @@ components are not elaborated, and objects are checked as far as they are known.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from . import checks, component_checks
@@ -16,7 +16,7 @@ from .component_checks import System
 from .constants import Scope, read_settings
 from .damage import Damage
 from .diagnostics import Diagnostics, Place, Source
-from .model import FILL_FILE, Object, Spec
+from .model import FILL_FILE, Call, Object, Spec
 from .parser import parse
 from .policy import judge as judge_policy
 from .policy import make_policy
@@ -233,9 +233,19 @@ def load(path: Path, *, elf_dirs: Sequence[Path] = (), dtb: Path | None = None, 
         find_fill_files(spec, diagnostics, folders, {component.info for component in spec.components.values()})
     checks.run(spec, diagnostics, strict, loadable)
     spec.policy = make_policy([clause for module in modules for clause in module.policy], system, dtb)
+    spec.calls = list(make_calls(system))
     if judged and diagnostics.ok:
         check_policy(spec, diagnostics)
     return spec, diagnostics
+
+
+def make_calls(system: System) -> Iterator[Call]:
+    """Who calls whom, and how long that takes."""
+    for connection, client, server in system.calls():
+        port = system.port(connection.target, "provides")
+        interface = None if port is None else system.interfaces.get(port.type)
+        if interface is not None:
+            yield Call(client.name, server.name, tuple((method.name, method.wcet) for method in interface.methods), connection.place)
 
 
 def check_rest(spec: Spec, modules: list[Module], diagnostics: Diagnostics, strict: bool, loadable: bool) -> None:

@@ -250,7 +250,7 @@ _COMPONENTS = {
         "A component's faults shall go to one that does not exist, or to itself.",
         "Name another component."),
     "notification-bits": Explanation(
-        "A component consumes more signals and interrupts than its notification has bits.",
+        "A component consumes more signals and interrupts than its notification has bits for: 64, each for an interrupt or for up to 64 signals.",
         "Split the component, or join signals."),
     "connection-end": Explanation(
         "A connection names a component or port that does not exist, or a port of another kind.",

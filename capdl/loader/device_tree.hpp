@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The board as its device tree describes it at boot: properties of nodes, read with every length checked, as the tree comes from outside.
+// The board as its device tree describes it at boot: properties of nodes. The boot shim has checked the whole tree.
 #pragma once
 
 #include "capdl/alloc/slice.hpp"
@@ -16,7 +16,7 @@ enum class Found : uint8_t {
     Nothing,     // there is no such node
 };
 
-/// Looks for property `name` of the node `path` in a flattened device tree. `value` is set when it is found.
+/// Looks for property `name` of the node `path` in a flattened device tree, which may be empty. `value` is set when it is found.
 Found find_property(alloc::Slice<const uint8_t> tree, const char* path, const char* name, alloc::Slice<const uint8_t>& value);
 
 }  // namespace caprock::loader

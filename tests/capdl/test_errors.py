@@ -291,7 +291,7 @@ COMPONENT_ERRORS = [
      f"a = component {{ {BASE} uses i: I }} }} connect {{ ¦call a.i -> p.i }}", "'I.m' takes up to 2000 us on its caller's time, and 'a' has 1000 us"),
     ("fault-handler", one(BASE + "¦faults to x"), "unknown component 'x'"),
     ("fault-handler", one(BASE + "¦faults to c"), "cannot handle its own faults"),
-    ("notification-bits", f"{HEAD}components {{ ¦c = component {{ {BASE}" + " ".join(f"consumes n{i};" for i in range(65)) + "} }",
+    ("notification-bits", f"{HEAD}components {{ ¦c = component {{ {BASE}" + " ".join(f"consumes n{i};" for i in range(4097)) + "} }",
      "its notification has 64 bits"),
     ("connection-end", good("", "notify ¦x.n -> s.n"), "unknown component 'x'"),
     ("connection-end", good("", "notify ¦c.o -> s.n"), "'c' has no 'emits o'"),

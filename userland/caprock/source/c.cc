@@ -181,6 +181,11 @@ uint64_t caprock_consumes(const char* name) { return self().consumes(name); }
 
 uint64_t caprock_wait_for(uint64_t mask) { return self().wait_for(mask); }
 
+void caprock_for_each_signal(uint64_t signals, void (*visit)(void* context, const char* name), void* context)
+{
+    self().for_each_signal(signals, [visit, context](Text name) { visit(context, name.data()); });
+}
+
 void* caprock_region(const char* name, size_t* size)
 {
     const Bytes region = self().region(name);

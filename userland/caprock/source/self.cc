@@ -24,6 +24,13 @@ uint64_t Self::take_kept(uint64_t mask)
     return taken;
 }
 
+uint64_t Self::take_bank(uint64_t slot)
+{
+    sys::ShortMessage message;
+    sys::nb_wait(slot, message);
+    return message.badge;
+}
+
 uint64_t Self::uses_endpoint(Text name, Text interface, uint64_t meaning) const
 {
     const ComponentEntry& entry = get(ComponentEntryKind::Uses, name);

@@ -59,13 +59,14 @@ private:
         if (client == nullptr)
             return nullptr;
         const auto* signal = caprock::self().find(caprock::ComponentEntryKind::Emits, caprock::entry_name(*client));
-        return signal == nullptr ? nullptr : alarms_.add(caller.badge, signal->value);
+        return signal == nullptr ? nullptr : alarms_.add(caller.badge, reinterpret_cast<uint64_t>(signal));
     }
 
     /// Signals whose time has come, and sets the timer to the next deadline.
     void serve()
     {
-        const uint64_t next = alarms_.expire(caprock::counter_ticks(), [](uint64_t signal) { caprock::Signal {signal}(); });
+        const auto ring = [](uint64_t entry) { caprock::Signal {*reinterpret_cast<const caprock::ComponentEntry*>(entry)}(); };
+        const uint64_t next = alarms_.expire(caprock::counter_ticks(), ring);
         if (next == never)
             timer_.stop();
         else

@@ -18,6 +18,8 @@ uint64_t caprock_uses(const char *name, const char *interface, uint64_t meaning)
 void caprock_emit(const char *name);
 /* The bit, as a mask, of `consumes NAME`. */
 uint64_t caprock_consumes(const char *name);
+/* Calls visit(context, NAME) for each `consumes NAME` of which a signal has come. signals: bits that were taken. */
+void caprock_for_each_signal(uint64_t signals, void (*visit)(void *context, const char *name), void *context);
 /* Waits for one of the signals in `mask`, and takes those of them that have come. */
 uint64_t caprock_wait_for(uint64_t mask);
 /* The shared memory of `region NAME`, and its bytes. */

@@ -12,11 +12,18 @@ namespace caprock {
 /// A notification that the component may signal.
 class Signal {
 public:
-    explicit Signal(uint64_t slot) : slot_ {slot} {}
-    void operator()() const { sys::signal(slot_); }
+    explicit Signal(uint64_t slot, uint64_t next = 0) : slot_ {slot}, next_ {next} {}
+    explicit Signal(const ComponentEntry& entry) : Signal {entry.value, entry.size} {}
+    void operator()() const
+    {
+        sys::signal(slot_);
+        if (next_ != 0)
+            sys::signal(next_);
+    }
 
 private:
     uint64_t slot_;
+    uint64_t next_; // where the consumer waits, if that is elsewhere
 };
 
 /// A device's registers.
@@ -64,8 +71,8 @@ public:
     /// The number of `provides NAME`, counted from 0: bits 63:48 of its callers' badges are one more.
     uint64_t provides(Text name) const { return get(ComponentEntryKind::Provides, name).value - 1; }
     /// The notification behind `emits NAME`.
-    Signal emits(Text name) const { return Signal {get(ComponentEntryKind::Emits, name).value}; }
-    /// The bit, as a mask, that signals of `consumes NAME` set.
+    Signal emits(Text name) const { return Signal {get(ComponentEntryKind::Emits, name)}; }
+    /// The bit, as a mask, that signals of `consumes NAME` set. A component that consumes more kinds than there are bits has several for one.
     uint64_t consumes(Text name) const { return get(ComponentEntryKind::Consumes, name).value; }
     /// The shared memory of `region NAME`. Writing to one that is shared read-only is a fault.
     Bytes region(Text name) const
@@ -102,6 +109,22 @@ public:
     uint64_t wait_for(uint64_t mask);
     /// Takes the signals in `mask` that were kept by wait_for; does not wait.
     uint64_t take_kept(uint64_t mask);
+    /// Calls `visit(name)` for each `consumes` of which a signal has come. signals: bits that were taken.
+    template <class Visit>
+    void for_each_signal(uint64_t signals, Visit visit) const
+    {
+        uint64_t bank = 0, arrived = 0;
+        for (const ComponentEntry& entry : entries()) {
+            if (entry.kind != static_cast<uint64_t>(ComponentEntryKind::Consumes) || (entry.value & signals) == 0)
+                continue;
+            if (entry.size != 0 && entry.size != bank) {
+                bank = entry.size;
+                arrived = take_bank(bank);
+            }
+            if (entry.size == 0 || (arrived & entry.badge) != 0)
+                visit(entry_name(entry));
+        }
+    }
     /// Keeps signals that arrived elsewhere.
     void keep(uint64_t signals) { kept_ |= signals; }
 
@@ -113,6 +136,9 @@ public:
     void release_receive_slot(uint64_t slot);
 
 private:
+    /// Signals that have come to another notification than the component's own; does not wait.
+    static uint64_t take_bank(uint64_t slot);
+
     uint64_t kept_ = 0;
     uint64_t used_receive_slots_ = 0;
 };
