@@ -3,9 +3,16 @@
 // before its cells are read.
 #include "device_tree.hpp"
 
-#include "tree.hpp"
+#include <libfdt.h>
+
+#include "platform/common/tree.hpp"
 
 namespace caprock::shim {
+
+using fdt::big_endian;
+using fdt::equal;
+using fdt::Tree;
+
 namespace {
 
 constexpr uint64_t max_size = uint64_t{2} << 20;
