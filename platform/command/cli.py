@@ -71,6 +71,7 @@ def make_parser() -> tuple[Parser, dict[str, Parser]]:
     _mutating(verb("mutants", _mutants, "run the conformance tests on kernels with seeded mistakes; status 1 if a test fails for none"))
     _stepping(verb("lockstep", _lockstep, "perform random events on the kernel's core and on the specification, and compare the whole state after each"))
     _tracing(_system(verb("trace", _trace, "run a system on QEMU and compare the kernel with the specification after each kernel entry"), optional=True))
+    _auditing(verb("audit", _audit, "work out anew what is known of the kernel and its proofs: the last line is RESULT PASS or RESULT FAIL"))
     _benching(verb("bench", _bench, "count the instructions of the kernel's operations, beside those of seL4 and the goals"))
     compiling = verb("build", _build, "compile everything")
     compiling.add_argument("--systems", action="store_true", help="only what systems are made of: no tests, no specification")
@@ -198,6 +199,16 @@ def _tracing(parser: Parser) -> None:
     """Adds the options of `trace`."""
     parser.add_argument("--tests", nargs="?", const="", metavar="NAME[,NAME...]", help="instead of a system: the conformance tests, all or those named")
     parser.add_argument("--keep", type=Path, metavar="FILE", help="write the trace, which the oracle replays by itself")
+
+
+def _auditing(parser: Parser) -> None:
+    """Adds the options of `audit`."""
+    parser.add_argument("system", type=_existing, nargs="?", metavar="SYSTEM.cdl", default=_DEFAULT_SYSTEM,
+                        help="the system whose authority is looked at (default: systems/hello.cdl)")
+    _setting(parser)
+    parser.add_argument("--section", dest="sections", action="append", type=_number(1, 7), default=[], metavar="N",
+                        help="only this section (may repeat); without the others the result is no PASS")
+    parser.add_argument("--events", type=_number(1, 10**9), metavar="N", help="events of the lockstep (default: 200000)")
 
 
 def _benching(parser: Parser) -> None:
@@ -338,6 +349,11 @@ def _lockstep(options) -> int:
 def _trace(options) -> int:
     from . import tracing
     return tracing.trace(options)
+
+
+def _audit(options) -> int:
+    from . import audit
+    return audit.audit(options)
 
 
 def _mutants(options) -> int:
