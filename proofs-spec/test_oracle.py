@@ -811,6 +811,23 @@ def test_resume_restarts_a_receive_with_its_arguments(world):
     assert world.field(endpoint, "receivers") is None and world.field(reply, "receiver") is None
 
 
+def test_a_thread_that_waits_for_a_message_or_an_answer_keeps_what_its_system_call_reads_again(world):
+    tcb, endpoint, reply = serve(world)
+    server, caller = world.object_of(tcb), BOOT["thread"]
+
+    def dead(registers):
+        return {name for name in registers if name[0] == "x" and int(name[1:]) <= 18}
+
+    assert dead(world.oracle.state().registers(server)) == {"x0", "x6", "x7"}, "a receive may be executed again"
+    others = {f"x{number}": number for number in range(8, 21)}
+    world.system_call("Call", {"x0": endpoint, **others, "x6": 6, "pc": 0x3004}, words=(10,), label=7)
+    registers = world.oracle.state().registers(caller)
+    assert dead(registers) == set() and (registers["x19"], registers["x20"]) == (19, 20), "a call is not"
+    world.system_call("ReplyRecv", {"x0": endpoint, "x6": reply, **others, "pc": 0x2004}, words=(99,), label=8)
+    state = world.oracle.state()
+    assert world.running == caller and dead(state.registers(caller)) == {"x1", "x2"} and dead(state.registers(server)) == {"x0", "x6", "x7"}
+
+
 def test_flags_that_reach_hardware_are_set_by_sched_control_only(world):
     tcb, _ = world.thread()
     assert world.invoke("TCB.SetFlags", tcb, 0, 2).result == "Fails(IllegalOperation)"

@@ -42,7 +42,9 @@ PageAttributes entry_attributes(Pte entry);                 // of a leaf: those 
 void write_entry(Pte* slot, Pte entry);                     // stores and makes it visible to table walkers (dsb ishst)
 void tlb_invalidate_page(Asid asid, UserVirtAddr page);     // all cores; leaf entries of one page
 void tlb_invalidate_asid(Asid asid);                        // all cores; complete when it returns
-void set_address_space(PhysAddr root, Asid asid);           // TTBR0_EL1 and at most one isb
+using AddressSpace = Word;                                  // what TTBR0_EL1 holds
+AddressSpace address_space(PhysAddr root, Asid asid);
+void set_address_space(AddressSpace space);                 // TTBR0_EL1 and at most one isb
 void set_no_address_space();                                // an empty TTBR0, ASID 0
 unsigned asid_bits();                                       // 8 or 16
 unsigned physical_bits();                                   // width of a physical address

@@ -316,12 +316,14 @@ Boot plan(const BootInfo& info, unsigned cores) {
 
 void initialise_cores(const BootInfo& info, unsigned cores_up) {
     kernel.core_count = cores_up;
+    lose_address_spaces(kernel);   // a new thread remembers none
     kernel.domain_schedule[0] = {DomainId(0), never};
     __builtin_memcpy(kernel.identity_key, info.entropy + 2, sizeof(kernel.identity_key));
     for (unsigned i = 0; i < abi::max_cores; ++i) {
         kernel.cores[i].kernel = &kernel;
         kernel.cores[i].domain_end = never;
         kernel.cores[i].ready = &kernel.cores[i].queues[0];
+        for (ReadyQueues& queues : kernel.cores[i].queues) queues.highest = -1;
         kernel.cores[i].id = CoreId(static_cast<uint8_t>(i));
         arch::init_idle_context(kernel.cores[i].idle, i);
     }

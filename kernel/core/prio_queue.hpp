@@ -9,13 +9,16 @@
 
 namespace caprock {
 
+// A thread that waits alone among those of its priority, and one that does not wait at all, is in no ring; both pointers are null then. So the place of
+// a thread that waits alone in a queue is all zeroes, and so is that of one that never waited: to enter an empty queue, or to leave it empty, is to write
+// its head.
 template <class T>
 struct WaitHook {
     Hook<T> ring;             // threads of the same priority
     T* higher = nullptr;      // leaders of the neighbouring groups
     T* lower = nullptr;
-    bool leader = false;
-    bool linked() const { return ring.linked(); }
+    bool follower = false;    // not the first of its priority
+    bool clear() const { return !ring.linked() && higher == nullptr && lower == nullptr && !follower; }
 };
 
 // T has `WaitHook<T> wait` and `Prio priority`.
@@ -27,31 +30,22 @@ struct PrioQueue {
 
     // Nobody else is in it.
     [[gnu::always_inline]] bool holds_only(const T& thread) const {
-        return head == &thread && thread.wait.ring.next == &thread && thread.wait.lower == nullptr;
-    }
-
-    // The first one in.
-    [[gnu::always_inline]] void start(T& thread) { lead(nullptr, nullptr, thread); }
-    // The last one out.
-    [[gnu::always_inline]] void end(T& thread) {
-        head = nullptr;
-        thread.wait.ring.next = nullptr;
+        return head == &thread && !thread.wait.ring.linked() && thread.wait.lower == nullptr;
     }
 
     [[gnu::always_inline]] void insert(T& thread) {
-        assert_that(!thread.wait.linked(), "blocked_waits");
+        assert_that(thread.wait.clear(), "blocked_waits");
         if (head == nullptr) {
-            start(thread);
+            head = &thread;
         } else {
             insert_among(thread);
         }
     }
 
     [[gnu::always_inline]] void remove(T& thread) {
-        WaitHook<T>& hook = thread.wait;
-        assert_that(hook.linked() && head != nullptr, "blocked_waits");
+        assert_that(head != nullptr, "blocked_waits");
         if (holds_only(thread)) {
-            end(thread);
+            head = nullptr;
         } else {
             remove_among(thread);
         }
@@ -60,7 +54,9 @@ struct PrioQueue {
     // The one behind `thread`, or null.
     static T* after(const T& thread) {
         T* next = thread.wait.ring.next;
-        return next->wait.leader ? next->wait.lower : next;
+        if (next != nullptr && next->wait.follower) return next;
+        const T& leader = next == nullptr ? thread : *next;
+        return leader.wait.lower;
     }
 
 private:
@@ -74,38 +70,43 @@ private:
         if (leader != nullptr && leader->priority == thread.priority) {
             join(*leader, thread);
         } else {
-            lead(above, leader, thread);
+            link(above, thread, leader);
         }
     }
 
     [[gnu::noinline]] void remove_among(T& thread) {
-        WaitHook<T>& hook = thread.wait;
-        T* next = hook.ring.next == &thread ? nullptr : hook.ring.next;
-        if (next != nullptr) {
-            next->wait.ring.prev = hook.ring.prev;
-            hook.ring.prev->wait.ring.next = next;
-        }
-        if (hook.leader) hand_over(thread, next);
-        hook.ring.next = nullptr;
+        T* next = leave_ring(thread);
+        if (!thread.wait.follower) hand_over(thread, next);
+        thread.wait = {};
     }
 
     static void join(T& leader, T& thread) {
-        T* tail = leader.wait.ring.prev;
+        T* tail = leader.wait.ring.linked() ? leader.wait.ring.prev : &leader;
         thread.wait.ring = {.next = &leader, .prev = tail};
-        thread.wait.leader = false;
+        thread.wait.follower = true;
         tail->wait.ring.next = &thread;
         leader.wait.ring.prev = &thread;
     }
 
-    void lead(T* above, T* below, T& thread) {
-        thread.wait.ring = {.next = &thread, .prev = &thread};
-        link(above, thread, below);
+    // Returns the one behind it in its group, or null.
+    static T* leave_ring(T& thread) {
+        T* next = thread.wait.ring.next;
+        T* prev = thread.wait.ring.prev;
+        if (next == nullptr) return nullptr;
+        if (next == prev) {
+            next->wait.ring = {};
+        } else {
+            next->wait.ring.prev = prev;
+            prev->wait.ring.next = next;
+        }
+        return next;
     }
 
     void hand_over(T& leader, T* next) {
         T* above = leader.wait.higher;
         T* below = leader.wait.lower;
         if (next != nullptr) {
+            next->wait.follower = false;
             link(above, *next, below);
         } else {
             if (below != nullptr) below->wait.higher = above;
@@ -118,7 +119,6 @@ private:
         assert_that(below == nullptr || below->priority < leader.priority, "wait_queue_order");
         leader.wait.higher = above;
         leader.wait.lower = below;
-        leader.wait.leader = true;
         if (below != nullptr) below->wait.higher = &leader;
         (above == nullptr ? head : above->wait.lower) = &leader;
     }

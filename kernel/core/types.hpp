@@ -41,6 +41,21 @@ using Irq = Strong<struct IrqTag, uint32_t>;
 using Ticks = Strong<struct TicksTag>;    // counter ticks: an instant or a duration
 using Micros = Strong<struct MicrosTag>;  // microseconds, as the API counts time
 
+// Counts how often an address space may have been lost (sched/switch.hpp). 40 bits: then it stops, at a number that no thread has.
+struct SpaceEpoch {
+    uint8_t bytes[5] = {};
+
+    static constexpr Word last = 0xff'ffff'ffff;
+    Word raw() const { return bytes[0] | Word{bytes[1]} << 8 | Word{bytes[2]} << 16 | Word{bytes[3]} << 24 | Word{bytes[4]} << 32; }
+    void advance() {
+        if (raw() == last) return;
+        for (uint8_t& byte : bytes) {
+            if (++byte != 0) return;
+        }
+    }
+    friend bool operator==(const SpaceEpoch& a, const SpaceEpoch& b) { return a.raw() == b.raw(); }
+};
+
 // log2 of a size in bytes.
 struct SizeBits {
     uint8_t raw{};

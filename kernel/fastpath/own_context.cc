@@ -32,10 +32,10 @@ bool fast_call_own(Core& core, Tcb& caller, const EndpointCap& cap) {
     if (!in_registers(info) || !cap.can_send() || !(cap.can_grant() || cap.can_grant_reply()) || !endpoint.receiving()) return false;
     Tcb& server = *endpoint.queue.head;
     Ticks now = arch::now();
-    if (server.reply == nullptr || !endpoint.queue.holds_only(server) || !goes_on(core, server, now)) return false;
+    if (server.reply == nullptr || !endpoint.has_only_receiver() || !goes_on(core, server, now)) return false;
 
-    deliver(caller.context, server.context, cap.badge(), info);
-    endpoint.queue.end(server);
+    deliver(caller, server, cap.badge(), info);
+    endpoint.queue.remove(server);
     endpoint.set_idle();
     Reply& reply = *server.reply;
     server.reply = nullptr;
@@ -58,7 +58,7 @@ bool fast_reply_recv_own(Core& core, Tcb& server, const EndpointCap& cap) {
     Ticks now = arch::now();
     if (caller.state != ThreadState::BlockedOnReply || caller.faulted() || !goes_on(core, caller, now)) return false;
 
-    deliver(server.context, caller.context, Badge(0), info);
+    deliver(server, caller, Badge(0), info);
     untie_caller(caller);
     caller.state = ThreadState::Running;
     await_call(server, endpoint, cap, reply);

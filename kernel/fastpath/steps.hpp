@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The steps that fast paths have in common.
+// The steps that both directions have in common.
 #pragma once
 
 #include "cap/lookup.hpp"
@@ -15,14 +15,13 @@ inline bool in_registers(MessageInfo info) { return info.length() <= register_wo
 
 // With budget the thread would be the next to run, without more ado.
 [[gnu::always_inline]] inline bool comes_next(const Core& core, const Tcb& thread) {
-    bool first = core.ready->summary == 0 || thread.priority.raw >= core.ready->highest();
-    return first && thread.domain == core.domain && has_address_space(*core.kernel, thread);
+    return thread.priority.raw >= core.ready->highest && thread.domain == core.domain && remembers_address_space(core, thread);
 }
 
-[[gnu::always_inline]] inline void deliver(const Context& from, Context& to, Badge badge, MessageInfo info) {
-    copy_register_words(from, to, static_cast<unsigned>(info.length()));
-    to.x[reg::cap] = badge.raw;
-    to.x[reg::info] = MessageInfo::make(info.length(), 0, 0, info.label()).raw;
+[[gnu::always_inline]] inline void deliver(const Tcb& from, Tcb& to, Badge badge, MessageInfo info) {
+    clear_dead_registers(to);
+    copy_register_words(from.context, to.context, static_cast<unsigned>(info.length()));
+    set_received(to, badge, MessageInfo::make(info.length(), 0, 0, info.label()));
 }
 
 // ReplyRecv has answered: the server waits for the next call.
@@ -35,8 +34,8 @@ inline bool in_registers(MessageInfo info) { return info.length() <= register_wo
     reply.tcb = &server;
     server.state = ThreadState::BlockedOnReceive;
     server.endpoint = &endpoint;
-    endpoint.set_receiving();
-    endpoint.queue.start(server);
+    endpoint.add_receiver();
+    endpoint.queue.insert(server);
 }
 
 }  // namespace caprock

@@ -63,7 +63,7 @@ void set_flags_register(Tcb& thread, Word spsr) {
 
 void call_fault_handler(Core& core, Tcb& thread) { call_handler(core, thread, thread.cap(TcbSlot::FaultHandler), true); }
 
-bool report_timeout(Core& core, Tcb& thread) {
+[[gnu::cold]] bool report_timeout(Core& core, Tcb& thread) {
     const Cap& handler = thread.cap(TcbSlot::TimeoutHandler);
     if (thread.faulted() || !handler.is(CapType::Endpoint)) return false;
     SchedContext& context = *thread.sched_context;

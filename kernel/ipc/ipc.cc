@@ -167,6 +167,7 @@ SendResult send_ipc(Core& core, Tcb& sender, Endpoint& endpoint, Badge badge, Se
         return SendResult::Refused;
     }
     remove_receiver(endpoint, receiver);
+    clear_dead_registers(receiver);
     Reply* reply = receiver.reply;
     detach_receiver_reply(receiver);
     deliver(sender, receiver, endpoint, badge, options.has(SendOptions::grant));
@@ -190,7 +191,7 @@ void receive_ipc(Core& core, Tcb& receiver, Endpoint& endpoint, Reply* reply, Re
         if (receiver.bound_notification != nullptr) return_to_notification(core, *receiver.bound_notification, receiver);
         receiver.reply = reply;
         if (reply != nullptr) reply->tcb = &receiver;
-        endpoint.set_receiving();
+        endpoint.add_receiver();
         return block(endpoint, receiver, ThreadState::BlockedOnReceive);
     }
     Tcb& sender = *endpoint.queue.head;
@@ -216,6 +217,7 @@ void send_reply(Core& core, Tcb& sender, Reply& reply, bool grant) {
         caller->fault.label = abi::FaultLabel::NullFault;
         caller->state = continues ? ThreadState::Running : ThreadState::Inactive;
     } else {
+        clear_dead_registers(*caller);
         transfer_message(sender, *caller, nullptr, Badge(0), grant & caller->receiving.has(ReceiveOptions::grant));
         caller->state = ThreadState::Running;
     }
@@ -232,6 +234,9 @@ void leave_endpoint(Tcb& thread) {
     if (thread.state == ThreadState::BlockedOnReceive) {
         remove_receiver(*thread.endpoint, thread);
         detach_receiver_reply(thread);
+        clear_dead_registers(thread);
+        clear_register_words(thread.context);
+        thread.context.x[reg::info] = 0;
     } else {
         remove_sender(*thread.endpoint, thread);
     }
@@ -250,7 +255,7 @@ void reposition(Endpoint& endpoint, Tcb& thread, Prio priority) {
     if (sweep.next == nullptr || priority > sweep.next->priority) sweep.next = &thread;
 }
 
-Progress refuse_early(Core& core, const Tcb& receiver, Endpoint& endpoint, const Reply* reply) {
+[[gnu::cold]] Progress refuse_early(Core& core, const Tcb& receiver, Endpoint& endpoint, const Reply* reply) {
     Notification* bound = receiver.bound_notification;
     if (bound != nullptr && bound->state == Notification::State::Active) return Progress::Complete;
     while (Tcb* sender = refused_sender(endpoint, reply)) {
@@ -269,7 +274,7 @@ void end_sweep(Tcb& sweeper) {
     sweeper.sweep = {};
 }
 
-Progress cancel_badged_sends(Core& core, Tcb& sweeper, Endpoint& endpoint, Badge badge) {
+[[gnu::cold]] Progress cancel_badged_sends(Core& core, Tcb& sweeper, Endpoint& endpoint, Badge badge) {
     if (sweeper.sweep.endpoint != &endpoint || sweeper.sweep.badge != badge) {
         end_sweep(sweeper);
         if (!endpoint.sending()) return Progress::Complete;
@@ -295,11 +300,12 @@ void cancel_call(Tcb& caller) {
     if (caller.faulted()) {
         caller.fault.label = abi::FaultLabel::NullFault;
     } else {
+        clear_dead_registers(caller);
         set_result(caller, Failure::of(Error::CallCancelled));
     }
 }
 
-bool cancel_all(Core& core, Endpoint& endpoint) {
+[[gnu::cold]] bool cancel_all(Core& core, Endpoint& endpoint) {
     while (Tcb* thread = endpoint.queue.head) {
         leave_endpoint(*thread);
         restart_waiter(core, *thread);

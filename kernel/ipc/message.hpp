@@ -70,6 +70,15 @@ template <unsigned First = 0, unsigned Last = register_words>
     for (unsigned i = First; i < Last; ++i) context.x[reg::word(i)] = 0;
 }
 
+// Of a thread that waits for a message (BlockedOnReceive) or for an answer to its call (BlockedOnReply, without a fault) only those registers count that
+// its system call needs when it executes again: of a receiver x0, x6 and x7. The others are 0 for everybody who sees them; here for a thread whose
+// wait ends, all but x0, x1 and the words, which its end writes.
+[[gnu::always_inline]] inline void clear_dead_registers(Tcb& thread) {
+    Word* x = thread.context.x;
+    if (thread.state == ThreadState::BlockedOnReply) x[reg::reply] = x[reg::number] = 0;
+    x[reg::destination] = x[17] = x[18] = 0;
+}
+
 // Copies message words [First, Last) as far as the message goes, and clears the others of them.
 template <unsigned First, unsigned Last>
 [[gnu::always_inline]] inline void copy_bank(const Context& from, Context& to, unsigned length) {

@@ -61,6 +61,8 @@ Progress finalise_object(Core& core, const Cap& cap) {
 }  // namespace
 
 Progress finalise(Core& core, const Cap& cap, bool final) {
+    // It may be a thread's, and it is not asked whose.
+    if (cap.is(CapType::VSpace)) lose_address_spaces(*core.kernel);
     // Each frame capability stands for its own mapping, so every one of them unmaps.
     if (cap.is(CapType::Frame)) unmap_frame(*core.kernel, as<FrameCap>(cap));
     return final ? finalise_object(core, cap) : Progress::Complete;

@@ -16,9 +16,9 @@ struct Tcb;
 
 struct Reply {
     Tcb* tcb = nullptr;                 // receiver (BlockedOnReceive with this reply) or caller (BlockedOnReply)
+    SchedContext* context = nullptr;    // set in the newest only: the context whose stack this is
     Reply* prev = nullptr;              // the call before it on the same scheduling context
     Reply* next = nullptr;              // the call after it
-    SchedContext* context = nullptr;    // set in the newest only: the context whose stack this is
 };
 static_assert(sizeof(Reply) <= 1u << 5);
 

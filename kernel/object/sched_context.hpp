@@ -20,12 +20,12 @@ struct Refill {
 static_assert(sizeof(Refill) == abi::refill_bytes);
 
 struct SchedContext {
+    Tcb* tcb = nullptr;                     // the thread that runs on it now
+    Reply* reply = nullptr;                 // newest call that carried it along
     Ticks period;                           // 0: round robin, the whole budget at once and always
     Ticks budget;
     Ticks consumed;                         // since the last report
-    Tcb* tcb = nullptr;                     // the thread that runs on it now
     Notification* notification = nullptr;   // the one that lends it
-    Reply* reply = nullptr;                 // newest call that carried it along
     Tcb* yield_from = nullptr;              // its YieldTo on this context is not over
     Badge badge;                            // told in timeout faults
     uint16_t refill_max = 0;                // 0: not configured

@@ -22,7 +22,7 @@ void resume(Core& core, Tcb& thread) {
     resume_with_budget(core, thread);
 }
 
-void set_priority(Core& core, Tcb& thread, Prio priority) {
+[[gnu::cold]] void set_priority(Core& core, Tcb& thread, Prio priority) {
     bool ready = thread.ready.linked() || core.candidate == &thread;
     bool waits_for_budget = thread.release.linked();
     if (ready || waits_for_budget) dequeue(core, thread);
@@ -41,7 +41,7 @@ void set_priority(Core& core, Tcb& thread, Prio priority) {
     core.reschedule = true;
 }
 
-void set_domain(Core& core, Tcb& thread, DomainId domain) {
+[[gnu::cold]] void set_domain(Core& core, Tcb& thread, DomainId domain) {
     bool ready = thread.ready.linked() || core.candidate == &thread;
     if (ready) dequeue(core, thread);
     thread.domain = domain;

@@ -37,6 +37,7 @@ inline constexpr uint8_t access = 2;    // to the physical timer or the performa
 inline constexpr uint8_t debug = 4;     // breakpoints or single stepping
 inline constexpr uint8_t yield = 8;     // a YieldTo that is over when it runs again
 inline constexpr uint8_t fpu_soon = 16; // it used the floating-point unit lately
+inline constexpr uint8_t rare = 128;    // of a thread: access, debug or yield
 }  // namespace Special
 
 // How a message is sent: in one byte, with the rights where capabilities have them.
@@ -72,7 +73,7 @@ struct ReceiveOptions {
 
 // Why a thread waits for its fault handler; `words` are what the message needs and the registers do not hold.
 struct Fault {
-    abi::FaultLabel label = abi::FaultLabel::NullFault;
+    abi::FaultLabel label = abi::FaultLabel::NullFault;   // NullFault: it does not
     bool flag = false;               // CapFault: in the receive phase; VMFault: on an instruction fetch
     Word words[3] = {};
     LookupFault lookup;
@@ -87,36 +88,37 @@ struct Sweep {
 
 struct Tcb {
     Context context;                         // first: Core::current_context is also the current thread
+    Slot slots[tcb_slots];                   // the CSpace is in the line of the context's end
 
-    // What the fast paths read stands together.
-    ThreadState state = ThreadState::Inactive;
-    Prio priority;
+    // What the fast path looks at is one line. The first word can be compared at once with the core's of the same form.
+    alignas(64) Prio priority;
     DomainId domain;
     uint8_t special = 0;                     // of Special: why a switch to it has more to do than usual
+    SpaceEpoch space_epoch;                  // of `space`
+    ThreadState state = ThreadState::Inactive;
+    SendOptions sending;                     // BlockedOnSend: how
+    ReceiveOptions receiving;                // BlockedOnReceive: how; BlockedOnReply: of the receiver of the call
     Prio max_priority;                       // highest priority that it may give
     CoreId core;                             // as SetAffinity stored it
     uint8_t flags = 0;                       // abi::ThreadFlags
     uint8_t fpu_turns = 0;                   // fpu_soon: this many switches to it bring it the unit at once
-    SendOptions sending;                     // BlockedOnSend: how
-    ReceiveOptions receiving;                // BlockedOnReceive: how; BlockedOnReply: of the receiver of the call
-    SchedContext* sched_context = nullptr;
-    Reply* reply = nullptr;                  // BlockedOnReceive, BlockedOnReply: the reply object
+    arch::AddressSpace space{};              // what TcbSlot::VSpace stands for, if the epoch is the core's; see sched/switch.hpp
     Endpoint* endpoint = nullptr;            // BlockedOnSend, BlockedOnReceive
+    Notification* bound_notification = nullptr;
+    Reply* reply = nullptr;                  // BlockedOnReceive, BlockedOnReply: the reply object
+    SchedContext* sched_context = nullptr;
+    Fault fault;                             // its label is in this line
+
     Notification* notification = nullptr;    // BlockedOnNotification
     Badge badge;                             // BlockedOnSend: of the capability that it sends through
-    Notification* bound_notification = nullptr;
     SchedContext* yielding_to = nullptr;
-
     WaitHook<Tcb> wait;                      // in an endpoint or notification
     Hook<Tcb> ready;                         // in a ready queue
     HeapHook<Tcb> release;                   // waits for its next refill
-
-    Fault fault;
     UserVirtAddr buffer;                     // address of the IPC buffer in its VSpace; its frame is in TcbSlot::Buffer
     Sweep sweep;
     DebugState debug;
     FpuContext fpu;
-    alignas(32) Slot slots[tcb_slots];
 
     Slot& slot(TcbSlot which) { return slots[static_cast<unsigned>(which)]; }
     const Cap& cap(TcbSlot which) const { return slots[static_cast<unsigned>(which)].cap; }
@@ -125,6 +127,7 @@ struct Tcb {
     abi::ThreadFlags thread_flags() const { return abi::ThreadFlags{flags}; }
 };
 static_assert(sizeof(Tcb) <= 1u << 11);
+static_assert(offsetof(Tcb, fault) + sizeof(abi::FaultLabel) == offsetof(Tcb, priority) + 64, "what the fast path looks at is in one line");
 
 // Ends whatever the thread waits for. A thread that waited for a partner executes its system call again when it runs; one that waited for a
 // reply returns from its call with CallCancelled. What state it is in then is the caller's to say.

@@ -2,7 +2,7 @@
 #include "object/vspace.hpp"
 
 #include "core/panic.hpp"
-#include "sched/core.hpp"
+#include "sched/scheduler.hpp"
 
 namespace caprock {
 
@@ -89,15 +89,17 @@ void release_asid(Core& core, const VSpaceCap& vspace) {
     Asid asid(static_cast<uint16_t>(vspace.number()));
     if (asid == Asid(0) || vspace_of(*core.kernel, asid) != vspace.object()) return;
     leave_address_space(core, vspace.object());
+    lose_address_spaces(*core.kernel);
     pool_of(*core.kernel, asid)->vspace[asid.raw % abi::asid_pool_entries] = KernAddr(0);
     arch::tlb_invalidate_asid(asid);
 }
 
-Progress remove_asid_pool(Core& core, const AsidPoolCap& cap) {
+[[gnu::cold]] Progress remove_asid_pool(Core& core, const AsidPoolCap& cap) {
     AsidPool& pool = cap.as_object<AsidPool>();
     for (Word i = 0; i < abi::asid_pool_entries; ++i) {
         if (pool.vspace[i] == KernAddr(0)) continue;
         leave_address_space(core, pool.vspace[i]);
+        lose_address_spaces(*core.kernel);
         pool.vspace[i] = KernAddr(0);
         arch::tlb_invalidate_asid(Asid(static_cast<uint16_t>(cap.number() + i)));
         // Preemption point: the pool is what it was, with fewer ASIDs in use.

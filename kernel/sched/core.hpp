@@ -13,15 +13,28 @@ struct Kernel;
 // Threads that can run and do not, by priority. Bit p of `present` (in words of 64) says that ring p is not empty, `summary` which words are not.
 struct ReadyQueues {
     static constexpr unsigned words = abi::priorities / 64;
-    Word summary = 0;   // bit i: present[i] is not 0
+    int64_t highest = 0;   // priority that has a thread, or -1 (which booting writes: a kernel is all zeroes before)
+    Word summary = 0;      // bit i: present[i] is not 0
     Word present[words] = {};
     Ring<Tcb, &Tcb::ready> rings[abi::priorities];
 
-    // The highest priority that has a thread, or -1.
-    [[gnu::always_inline]] int highest() const {
-        if (summary == 0) return -1;
-        unsigned i = 63 - leading_zeros(summary);
-        return static_cast<int>(i * 64 + 63 - leading_zeros(present[i]));
+    [[gnu::always_inline]] void mark(Prio priority) {
+        present[priority.raw / 64] |= Word{1} << (priority.raw % 64);
+        summary |= Word{1} << (priority.raw / 64);
+        if (highest < priority.raw) highest = priority.raw;
+    }
+    // Its ring has become empty.
+    [[gnu::always_inline]] void unmark(Prio priority) {
+        Word& word = present[priority.raw / 64];
+        word &= ~(Word{1} << (priority.raw % 64));
+        if (word == 0) summary &= ~(Word{1} << (priority.raw / 64));
+        if (highest == priority.raw) find_highest();
+    }
+
+private:
+    void find_highest() {
+        unsigned i = 63 - leading_zeros(summary | 1);
+        highest = summary == 0 ? -1 : static_cast<int64_t>(i * 64 + 63 - leading_zeros(present[i]));
     }
 };
 
@@ -35,29 +48,35 @@ struct EarlierRelease {
 
 inline constexpr Ticks never{~Word{0} >> 1};
 
-struct Core {
+struct alignas(64) Core {
     Context* current_context = nullptr;      // offset 0: what the exception return restores
-    Word stack_top = 0;                      // offset 8: the kernel stack of this core
-
-    Kernel* kernel = nullptr;
     Tcb* current = nullptr;                  // null: idle
-    Tcb* candidate = nullptr;                // likely the next to run; in no queue
     SchedContext* current_sched_context = nullptr;
+    ReadyQueues* ready = nullptr;            // the current domain's of `queues`
+    // A word of the form that a thread has.
+    Prio no_priority;
+    DomainId domain;                         // whose turn it is
+    uint8_t special = 0;                     // of Special: what the hardware is set up for
+    SpaceEpoch space_epoch;
+    Word stack_top = 0;                      // the kernel stack of this core
+    Kernel* kernel = nullptr;
+    Tcb* candidate = nullptr;                // likely the next to run; in no queue
+
     Ticks charged_until;                     // time before this is booked on some context
     Ticks last_release;                      // when a thread last left the release queue by the timer
     bool reschedule = false;                 // look at the queues, whatever the candidate
-    uint8_t special = 0;                     // of Special: what the hardware is set up for
-    DomainId domain;                         // whose turn it is
     CoreId id;
     Ticks domain_end;                        // of its turn
     unsigned domain_entry = 0;               // of the schedule
     Tcb* fpu_owner = nullptr;                // whose registers are in the unit
-    ReadyQueues* ready = nullptr;            // the current domain's of `queues`
     ReadyQueues queues[abi::domains];
     Heap<Tcb, &Tcb::release, EarlierRelease> release;
     Context idle;
 };
-static_assert(offsetof(Core, current_context) == 0 && offsetof(Core, stack_top) == 8);
+static_assert(offsetof(Core, candidate) == 56, "what the fast path and most system calls look at is in one line");
+static_assert(offsetof(Tcb, domain) - offsetof(Tcb, priority) == offsetof(Core, domain) - offsetof(Core, no_priority) &&
+              offsetof(Tcb, special) - offsetof(Tcb, priority) == offsetof(Core, special) - offsetof(Core, no_priority) &&
+              offsetof(Tcb, space_epoch) - offsetof(Tcb, priority) == offsetof(Core, space_epoch) - offsetof(Core, no_priority));
 
 // A pool's entries are the kernel addresses of the VSpaces of 512 consecutive ASIDs; 0 is free.
 struct AsidPool {

@@ -16,19 +16,11 @@ ReadyQueues& queues_of(Core& core, const Tcb& thread) {
     return thread.domain == core.domain ? *core.ready : core.queues[thread.domain.raw];
 }
 
-void set_present(ReadyQueues& ready, Prio priority) {
-    ready.present[priority.raw / 64] |= Word{1} << (priority.raw % 64);
-    ready.summary |= Word{1} << (priority.raw / 64);
-}
-
 void take_from_ready(Core& core, Tcb& thread) {
     ReadyQueues& ready = queues_of(core, thread);
     auto& ring = ready.rings[thread.priority.raw];
     ring.remove(thread);
-    if (!ring.empty()) return;
-    Word& present = ready.present[thread.priority.raw / 64];
-    present &= ~(Word{1} << (thread.priority.raw % 64));
-    if (present == 0) ready.summary &= ~(Word{1} << (thread.priority.raw / 64));
+    if (ring.empty()) ready.unmark(thread.priority);
 }
 
 // The current context has no budget left for `thread`, which is in no queue: report it to its timeout handler, or let it wait.
@@ -42,7 +34,7 @@ void end_budget(Core& core, Tcb& thread) {
     }
 }
 
-[[gnu::noinline]] void budget_is_over(Core& core, const SchedContext& context) {
+[[gnu::cold, gnu::noinline]] void budget_is_over(Core& core, const SchedContext& context) {
     Tcb* thread = context.tcb;
     if (thread == nullptr || !schedulable(*thread)) return;
     dequeue(core, *thread);
@@ -125,7 +117,7 @@ bool current_runs(const Core& core) {
     Tcb* next = core.candidate;
     if (next == nullptr || core.reschedule || next->sched_context != core.current_sched_context) return false;
     if (core.current != nullptr && core.current->sched_context != nullptr) return false;
-    if (next->priority.raw < core.ready->highest()) return false;
+    if (next->priority.raw < core.ready->highest) return false;
     core.candidate = nullptr;
     switch_thread(core, *next);
     return true;
@@ -140,7 +132,7 @@ void next_domain(Core& core) {
 
 // Takes the first thread of the highest priority out of the ready queues; null if they are empty.
 Tcb* take_highest(Core& core) {
-    int highest = core.ready->highest();
+    int64_t highest = core.ready->highest;
     if (highest < 0) return nullptr;
     Tcb* next = core.ready->rings[highest].head;
     take_from_ready(core, *next);
@@ -157,14 +149,14 @@ Tcb* take_highest(Core& core) {
     if (first == nullptr) {
         first = candidate;
     } else if (candidate != nullptr) {
-        if (candidate->priority > first->priority && int{candidate->priority.raw} > core.ready->highest()) {
+        if (candidate->priority > first->priority && candidate->priority.raw > core.ready->highest) {
             enqueue_front(core, *first);
             return candidate;
         }
         enqueue_back(core, *candidate);
     }
     if (first == nullptr) return take_highest(core);
-    if (int{first->priority.raw} >= core.ready->highest() && first->domain == core.domain) return first;
+    if (first->priority.raw >= core.ready->highest && first->domain == core.domain) return first;
     enqueue_front(core, *first);
     return take_highest(core);
 }
@@ -210,7 +202,7 @@ void assert_choice(const Core& core) {
         assert_that(core.candidate == nullptr && !core.reschedule, "entry_settled");
         assert_that(core.current_context == (current == nullptr ? &core.idle : &current->context), "current_context");
         assert_that(core.ready == &core.queues[core.domain.raw] && (current == nullptr || current->domain == core.domain), "current_domain");
-        assert_that((current == nullptr ? -1 : int{current->priority.raw}) >= core.ready->highest(), "highest_runs");
+        assert_that((current == nullptr ? -1 : int{current->priority.raw}) >= core.ready->highest, "highest_runs");
         assert_that(current == nullptr || (schedulable(*current) && !current->ready.linked()), "current_runnable");
         assert_that(current == nullptr || current->sched_context == core.current_sched_context, "current_sched_context");
         assert_that(current == nullptr || current->yielding_to == nullptr, "yield_tie");
@@ -222,14 +214,14 @@ void enqueue_back(Core& core, Tcb& thread) {
     assert_placement(thread);
     ReadyQueues& ready = queues_of(core, thread);
     ready.rings[thread.priority.raw].push_back(thread);
-    set_present(ready, thread.priority);
+    ready.mark(thread.priority);
 }
 
 void enqueue_front(Core& core, Tcb& thread) {
     assert_placement(thread);
     ReadyQueues& ready = queues_of(core, thread);
     ready.rings[thread.priority.raw].push_front(thread);
-    set_present(ready, thread.priority);
+    ready.mark(thread.priority);
 }
 
 void resume_with_budget(Core& core, Tcb& thread) {
@@ -306,9 +298,11 @@ void begin_domain_turn(Core& core, unsigned entry) {
 
 void refresh_special(Core& core, Tcb& thread) {
     bool access = thread.thread_flags().pmu() != 0 || thread.thread_flags().physical_timer() != 0;
-    thread.special = static_cast<uint8_t>((core.fpu_owner == &thread ? Special::fpu : 0) | (access ? Special::access : 0) |
-                                          (is_debugged(thread) ? Special::debug : 0) | (thread.yielding_to != nullptr ? Special::yield : 0) |
-                                          (thread.fpu_turns != 0 ? Special::fpu_soon : 0));
+    bool debug = is_debugged(thread);
+    bool yield = thread.yielding_to != nullptr;
+    thread.special = static_cast<uint8_t>((core.fpu_owner == &thread ? Special::fpu : 0) | (access ? Special::access : 0) | (debug ? Special::debug : 0) |
+                                          (yield ? Special::yield : 0) | (thread.fpu_turns != 0 ? Special::fpu_soon : 0) |
+                                          (access || debug || yield ? Special::rare : 0));
     if (core.current == &thread) set_up_access(core, thread);
 }
 
@@ -336,7 +330,20 @@ void use_fpu(Core& core) {
     thread.special |= Special::fpu_soon;
 }
 
-void reload_address_space(Core& core) { enter_address_space(*core.kernel, *core.current); }
+void find_address_space(Core& core, Tcb& thread) {
+    const Cap& root = thread.cap(TcbSlot::VSpace);
+    Asid asid(static_cast<uint16_t>(root.w1));
+    if (!root.is(CapType::VSpace) || asid == Asid(0) || vspace_of(*core.kernel, asid) != root.object()) return arch::set_no_address_space();
+    thread.space = arch::address_space(arch::to_physical(root.object()), asid);
+    if (core.space_epoch.raw() != SpaceEpoch::last) thread.space_epoch = core.space_epoch;
+    arch::set_address_space(thread.space);
+}
+
+void lose_address_spaces(Kernel& kernel) {
+    for (unsigned i = 0; i < kernel.core_count; ++i) kernel.cores[i].space_epoch.advance();
+}
+
+void reload_address_space(Core& core) { find_address_space(core, *core.current); }
 
 Ticks ticks_down(Micros time) { return Ticks(time.raw * arch::timer_frequency() / micros_in_second); }
 

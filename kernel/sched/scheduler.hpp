@@ -56,6 +56,8 @@ void use_fpu(Core& core);
 
 // The current thread's VSpace capability was replaced.
 void reload_address_space(Core& core);
+// A capability to a VSpace goes, or a VSpace loses its ASID: no thread's `space` counts any more.
+void lose_address_spaces(Kernel& kernel);
 
 inline constexpr Word micros_in_second = 1'000'000;
 // The smallest budget, and the least rest of one that is worth running on. Both forms round alike, so that no budget that is allowed is less.

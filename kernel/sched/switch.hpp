@@ -15,19 +15,17 @@ void switch_special(Core& core, Tcb& next);
 // After a choice of who runs: what a debug build asserts.
 void assert_choice(const Core& core);
 
-// The capability's ASID may have been taken from its VSpace since (its pool was deleted): the pool is asked, never the copy.
-[[gnu::always_inline]] inline bool has_address_space(const Kernel& kernel, const Tcb& thread) {
-    const Cap& root = thread.cap(TcbSlot::VSpace);
-    Asid asid(static_cast<uint16_t>(root.w1));
-    return root.is(CapType::VSpace) && asid != Asid(0) && vspace_of(kernel, asid) == root.object();
-}
+// A thread's address space is what the capability in its TcbSlot::VSpace names, as long as the VSpace has the ASID that the capability says: its pool
+// may have been deleted. `Tcb::space` remembers what the pool said. It counts only while `space_epoch` is the core's, which advances whenever a
+// capability to a VSpace is deleted or a VSpace loses its ASID (lose_address_spaces).
+void find_address_space(Core& core, Tcb& thread);
+[[gnu::always_inline]] inline bool remembers_address_space(const Core& core, const Tcb& thread) { return thread.space_epoch == core.space_epoch; }
 
-[[gnu::always_inline]] inline void enter_address_space(const Kernel& kernel, const Tcb& thread) {
-    const Cap& root = thread.cap(TcbSlot::VSpace);
-    if (has_address_space(kernel, thread)) {
-        arch::set_address_space(arch::to_physical(root.object()), Asid(static_cast<uint16_t>(root.w1)));
+[[gnu::always_inline]] inline void enter_address_space(Core& core, Tcb& thread) {
+    if (remembers_address_space(core, thread)) {
+        arch::set_address_space(thread.space);
     } else {
-        arch::set_no_address_space();
+        find_address_space(core, thread);
     }
 }
 
@@ -41,7 +39,7 @@ void assert_choice(const Core& core);
 
 [[gnu::always_inline]] inline void switch_thread(Core& core, Tcb& next) {
     if (core.current == &next) return;
-    enter_address_space(*core.kernel, next);
+    enter_address_space(core, next);
     set_current(core, core.current, next);
     if (is_special(core, next)) switch_special(core, next);
 }

@@ -7,6 +7,8 @@
 extern "C" {
 
 void handle_syscall(caprock::Core& core);
+// Behind the fast path (fastpath/fastpath.S), which has made a thread current for which hardware has to be set up.
+void handle_special_switch(caprock::Core& core);
 void handle_interrupt(caprock::Core& core);
 // esr: ESR_EL1; far: FAR_EL1.
 void handle_vm_fault(caprock::Core& core, caprock::Word esr, caprock::Word far, bool instruction_fetch);

@@ -257,7 +257,7 @@ bool send_donates(const Tcb& thread) {
 }
 
 // Refuses the senders that the receive phase will refuse. Preempted: nothing of the system call is done.
-[[gnu::noinline]] Progress refuse_first(Core& core, Tcb& thread, const Reply* reply, bool gives_context) {
+[[gnu::cold, gnu::noinline]] Progress refuse_first(Core& core, Tcb& thread, const Reply* reply, bool gives_context) {
     Slot* slot = find_slot(thread, CPtr(thread.context.x[reg::cap]));
     if (!gives_context || slot == nullptr || !slot->cap.is(CapType::Endpoint) || !as<EndpointCap>(slot->cap).can_receive()) return Progress::Complete;
     Progress progress = refuse_early(core, thread, slot->cap.as_object<Endpoint>(), reply);
@@ -386,8 +386,6 @@ using namespace caprock;
 extern "C" void handle_syscall(Core& core) {
     Tcb& thread = *core.current;
     Syscall number = number_of(thread);
-    if (number == Syscall::Call && fast_call(core, thread)) return;
-    if (number == Syscall::ReplyRecv && fast_reply_recv(core, thread)) return;
     CPtr address(thread.context.x[reg::cap]);
     if (number > Syscall::NBWait) return perform_and_schedule(core, thread, nullptr);
     if (!is_flat(thread, address)) return find_and_perform(core, thread);

@@ -4,6 +4,7 @@
 #include "ipc/fault.hpp"
 #include "object/irq.hpp"
 #include "sched/scheduler.hpp"
+#include "sched/switch.hpp"
 #include "syscall/entry.hpp"
 
 using namespace caprock;
@@ -24,6 +25,11 @@ extern "C" void handle_interrupt(Core& core) {
     schedule(core);
 }
 
+extern "C" void handle_special_switch(Core& core) {
+    switch_special(core, *core.current);
+    assert_choice(core);
+}
+
 extern "C" void handle_vm_fault(Core& core, Word esr, Word far, bool instruction_fetch) {
     send_fault(core, *core.current, {.label = abi::FaultLabel::VMFault, .flag = instruction_fetch, .words = {far, esr}, .lookup = {}});
     schedule(core);
@@ -37,7 +43,7 @@ extern "C" void handle_user_exception(Core& core, Word esr) {
 }
 
 // A step that is not the last of its count only re-arms.
-extern "C" void handle_debug_exception(Core& core, abi::BreakpointType reason, Word address) {
+extern "C" [[gnu::cold]] void handle_debug_exception(Core& core, abi::BreakpointType reason, Word address) {
     Tcb& thread = *core.current;
     if (reason == abi::BreakpointType::SingleStep) {
         if (thread.debug.steps > 1) return set_single_stepping(core, thread, thread.debug.steps - 1);

@@ -62,8 +62,8 @@ class Graph:
         return found
 
 
-def build(image: Image, listed: dict[str, tuple[str, str]] | None = None) -> Graph:
-    """The calls of an image. `listed`: labels between which the computed branch of a function of assembly leads."""
+def build(image: Image, listed: dict[str, int] | None = None) -> Graph:
+    """The calls of an image. `listed`: to how many instructions behind it the computed branch of a function of assembly can lead."""
     graph = Graph({function: [] for function in image.functions})
     for function in image.functions:
         for instruction in image.code(function):
@@ -106,11 +106,12 @@ def _fall_through(image: Image, graph: Graph, function: Function) -> None:
         graph.edges[function].append(Edge(code[-1].address, following, False))
 
 
-def _indirect(image: Image, graph: Graph, function: Function, clobbers: dict[Function, set[int]], between: tuple[str, str] | None) -> None:
+def _indirect(image: Image, graph: Graph, function: Function, clobbers: dict[Function, set[int]], behind: int | None) -> None:
     """Branches to registers."""
     jumps = resolve(image, function, {edge.address: clobbers[edge.callee] for edge in graph.edges[function] if edge.returns})
-    if between is not None and function.is_assembly and len(jumps.unresolved) == 1 and jumps.unresolved[0].mnemonic == "br":
-        jumps.targets[jumps.unresolved.pop().address] = list(range(image.symbol(between[0]), image.symbol(between[1]), BYTES))
+    if behind is not None and function.is_assembly and len(jumps.unresolved) == 1 and jumps.unresolved[0].mnemonic == "br":
+        branch = jumps.unresolved.pop()
+        jumps.targets[branch.address] = [branch.address + BYTES * (number + 1) for number in range(behind)]
     graph.jumps |= jumps.targets
     for address, targets in jumps.targets.items():
         graph.edges[function] += [Edge(address, image.function_at(target), False) for target in targets if not function.address <= target < function.end]

@@ -66,13 +66,13 @@ def read_listed(path: Path = LISTED) -> dict[Place, str]:
     return listed
 
 
-def read_indirect(path: Path = LISTED) -> dict[str, tuple[str, str]]:
-    """Functions of assembly with a computed branch that is no jump table: the labels between which it leads, the second one excluded."""
+def read_indirect(path: Path = LISTED) -> dict[str, int]:
+    """Functions of assembly with a computed branch that is no jump table: to how many of the instructions behind it the branch can lead."""
     listed = {}
     for number, entry in enumerate(tomllib.loads(path.read_text(encoding="utf-8")).get("indirect", []), 1):
-        if set(entry) != {"function", "first", "end", "reason"} or not entry["reason"].strip():
-            raise AuditError(f"{path.name}: indirect {number}: it needs function, first, end and reason")
-        listed[entry["function"]] = (entry["first"], entry["end"])
+        if set(entry) != {"function", "behind", "reason"} or not entry["reason"].strip():
+            raise AuditError(f"{path.name}: indirect {number}: it needs function, behind and reason")
+        listed[entry["function"]] = entry["behind"]
     return listed
 
 

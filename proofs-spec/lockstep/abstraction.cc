@@ -203,7 +203,13 @@ void registers(Text& text, const Core& core, const Tcb& thread) {
         if (value != 0) items.next() << name << ":" << value;
     };
     const Context& context = thread.context;
-    for (unsigned i = 0; i < 31; ++i) add(x_names[i], context.x[i]);
+    // Of a thread that waits for a message or an answer only what its system call needs counts.
+    bool receives = thread.state == ThreadState::BlockedOnReceive;
+    bool calls = thread.state == ThreadState::BlockedOnReply && !thread.faulted();
+    for (unsigned i = 0; i < 31; ++i) {
+        bool kept = i == reg::cap || i == reg::reply || i == reg::number || i > 18;
+        if (!(receives && !kept) && !(calls && i <= 18)) add(x_names[i], context.x[i]);
+    }
     add("sp", context.sp);
     add("pc", context.pc);
     add("spsr", context.spsr);

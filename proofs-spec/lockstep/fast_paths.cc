@@ -8,21 +8,6 @@ using namespace caprock;
 
 extern "C" {
 
-bool __real__ZN7caprock9fast_callERNS_4CoreERNS_3TcbE(Core& core, Tcb& caller);
-bool __real__ZN7caprock15fast_reply_recvERNS_4CoreERNS_3TcbE(Core& core, Tcb& server);
-
-bool __wrap__ZN7caprock9fast_callERNS_4CoreERNS_3TcbE(Core& core, Tcb& caller) {
-    bool done = __real__ZN7caprock9fast_callERNS_4CoreERNS_3TcbE(core, caller);
-    lockstep::fast_paths += done;
-    return done;
-}
-
-bool __wrap__ZN7caprock15fast_reply_recvERNS_4CoreERNS_3TcbE(Core& core, Tcb& server) {
-    bool done = __real__ZN7caprock15fast_reply_recvERNS_4CoreERNS_3TcbE(core, server);
-    lockstep::fast_paths += done;
-    return done;
-}
-
 bool __real__ZN7caprock13fast_call_ownERNS_4CoreERNS_3TcbERKNS_9BadgedCapILNS_3abi7CapTypeE2EEE(Core& core, Tcb& caller, const EndpointCap& cap);
 bool __wrap__ZN7caprock13fast_call_ownERNS_4CoreERNS_3TcbERKNS_9BadgedCapILNS_3abi7CapTypeE2EEE(Core& core, Tcb& caller, const EndpointCap& cap) {
     bool done = __real__ZN7caprock13fast_call_ownERNS_4CoreERNS_3TcbERKNS_9BadgedCapILNS_3abi7CapTypeE2EEE(core, caller, cap);

@@ -26,10 +26,11 @@ EQUIVALENT = HERE / "equivalent.toml"
 MOST_EQUIVALENT = 0.05
 EVENTS = 150_000
 MEMORY = 4 << 30
-# Functions that seam.cc and fast_paths.cc take the place of (meson.build has them too).
+# Functions that seam.cc takes the place of (meson.build has them too).
 WRAPPED = (
-    "4arch12initial_spsrEv", "4arch13sanitise_spsrEm", "9fast_callERNS_4CoreERNS_3TcbE", "15fast_reply_recvERNS_4CoreERNS_3TcbE",
-    "13fast_call_ownERNS_4CoreERNS_3TcbERKNS_9BadgedCapILNS_3abi7CapTypeE2EEE", "19fast_reply_recv_ownERNS_4CoreERNS_3TcbERKNS_9BadgedCapILNS_3abi7CapTypeE2EEE",
+    "4arch12initial_spsrEv", "4arch13sanitise_spsrEm",
+    "13fast_call_ownERNS_4CoreERNS_3TcbERKNS_9BadgedCapILNS_3abi7CapTypeE2EEE",
+    "19fast_reply_recv_ownERNS_4CoreERNS_3TcbERKNS_9BadgedCapILNS_3abi7CapTypeE2EEE",
 )
 
 

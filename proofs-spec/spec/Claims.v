@@ -97,8 +97,8 @@ Definition indices_hold : Prop := forall p st, reachable p st -> indices_are_rig
 
 (** ** S1: no capability dangles
 
-    What a capability refers to is there, and of the capability's kind; and the zombie of a container is the only capability to it. This holds
-    when the root task's five objects are five. *)
+    What a capability refers to is there, of the capability's kind and of the size that it tells; and the zombie of a container is the only
+    capability to it. This holds when the root task's five objects are five. *)
 Definition fits_object (c : Capability) (x : Object) : Prop := is_of_kind c x = true.
 Record capabilities_live (st : State) : Prop := {
   none_dangles : forall slot c o, capability_at slot st = Some c -> object_of c = Some o -> exists x, objects st !! o = Some x /\ fits_object c x;

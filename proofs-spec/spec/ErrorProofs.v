@@ -222,7 +222,7 @@ Proof.
   - unfold change_context_in_use. cbv zeta. set (booked := end_budget st).
     set (chosen := booked <| current_context := context_of_first booked |>).
     assert (context_of_first chosen = current_context chosen) as same by reflexivity.
-    destruct (context_of_first booked) as [c|]; [|exact same]. destruct (is_sporadic (context c chosen)); [exact same|].
+    destruct (context_of_first booked) as [c|]; [|exact same]. destruct (_ || _); [exact same|].
     pose proof (change_context_same_queue c (begin_use (now chosen)) chosen) as kept.
     transitivity (context_of_first chosen); [|rewrite same; symmetry; apply kept].
     unfold context_of_first. rewrite (first_ready_same _ _ kept). destruct (first_ready chosen) as [t|]; [|reflexivity].

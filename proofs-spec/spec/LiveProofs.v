@@ -29,20 +29,30 @@ Qed.
 (** ** Kinds *)
 Lemma zombie_is c : is_zombie c = true -> exists o, c = ZombieCap o.
 Proof. destruct c; try discriminate. intros _. eexists. reflexivity. Qed.
+Lemma alike_body c made o : stands_alike c made = true -> object_of made = Some o ->
+  is_number (object_of c) o = true /\ CapType.number (cap_type made) = CapType.number (cap_type c) /\ told_size made = told_size c.
+Proof.
+  intros alike found.
+  assert (is_number (object_of c) o && (CapType.number (cap_type made) =? CapType.number (cap_type c)) && (told_size made =? told_size c) = true) as body.
+  { unfold stands_alike in alike. rewrite found in alike. destruct made; try discriminate found; exact alike. }
+  rewrite !andb_true_iff, !N.eqb_eq in body. destruct body as ((same & type) & size). repeat split; assumption.
+Qed.
 Lemma alike_spec c made o : stands_alike c made = true -> object_of made = Some o -> object_of c = Some o /\ cap_type made = cap_type c.
 Proof.
-  intros alike found. assert (is_number (object_of c) o && (CapType.number (cap_type made) =? CapType.number (cap_type c)) = true) as body.
-  { unfold stands_alike in alike. rewrite found in alike. destruct made; try discriminate found; exact alike. }
-  apply andb_prop in body. destruct body as (same & type). apply N.eqb_eq in type. split.
+  intros alike found. destruct (alike_body c made o alike found) as (same & type & _). split.
   - destruct (object_of c) as [o'|]; [|discriminate]. cbn in same. apply N.eqb_eq in same. congruence.
   - destruct (cap_type made) eqn:first, (cap_type c) eqn:second; try reflexivity; discriminate type.
 Qed.
-Lemma fits_alike c made x : cap_type made = cap_type c -> fits_object c x -> fits_object made x.
-Proof. destruct c, made; try discriminate; intros _; exact id. Qed.
+Lemma alike_size c made o : stands_alike c made = true -> object_of made = Some o -> told_size made = told_size c.
+Proof. intros alike found. exact (proj2 (proj2 (alike_body c made o alike found))). Qed.
+Lemma fits_alike c made x : cap_type made = cap_type c -> told_size made = told_size c -> fits_object c x -> fits_object made x.
+Proof. destruct c, made; try discriminate; intros _; cbn [told_size]; intros same; try rewrite same; exact id. Qed.
 Lemma zombie_alike c made : cap_type made = cap_type c -> is_zombie made = is_zombie c.
 Proof. destruct c, made; try discriminate; reflexivity. Qed.
 Lemma fits_same_kind c x y : same_kind x y -> fits_object c x -> fits_object c y.
-Proof. destruct x, y; try contradiction; intros _; destruct c; exact id. Qed.
+Proof.
+  destruct x, y; try contradiction; cbn [same_kind]; intros same; destruct c; try exact id; unfold fits_object, is_of_kind; rewrite same; exact id.
+Qed.
 Lemma referent_of c o : object_of c = Some o -> is_zombie c = true \/ referent c = Some o.
 Proof. destruct c; cbn [object_of referent is_zombie]; intros same; try discriminate same; try (right; exact same). left. reflexivity. Qed.
 Lemma object_of_referent c o : referent c = Some o -> is_zombie c = false.
@@ -97,7 +107,8 @@ Lemma derivable_live c source st : live (slots st) (objects st) -> derivable c s
 Proof.
   intros ok (no_zombie & x & there & _ & alike) o names.
   destruct (alike_spec x c o alike names) as (same & type). rewrite capability_at_in in there.
-  destruct (refers _ _ ok source x o there same) as (y & found & fits). split; [exists y; split; [exact found | exact (fits_alike x c y type fits)]|].
+  destruct (refers _ _ ok source x o there same) as (y & found & fits).
+  split; [exists y; split; [exact found | exact (fits_alike x c y type (alike_size x c o alike names) fits)]|].
   intros j zombie. pose proof (alone _ _ ok j source x o zombie there same) as is_j. subst source. rewrite zombie in there. injection there as <-.
   rewrite (zombie_alike _ _ type) in no_zombie. discriminate no_zombie.
 Qed.
@@ -245,7 +256,8 @@ Lemma change_capability_live slot c st :
 Proof.
   intros ok. unfold change_capability. destruct (slots st !! slot) as [e|] eqn:there; [|exact ok].
   destruct (_ && _) eqn:alike; [|exact ok]. apply andb_prop in alike. destruct alike as (alike & _). apply (replace_live slot e c st there); [| |exact ok].
-  - intros o names. destruct (alike_spec _ _ o alike names) as (named & type). split; [exact named|]. intros y. exact (fits_alike _ _ y type).
+  - intros o names. destruct (alike_spec _ _ o alike names) as (named & type). split; [exact named|]. intros y.
+    exact (fits_alike _ _ y type (alike_size _ _ o alike names)).
   - intros o -> j d at_j names. destruct (alike_spec _ _ o alike eq_refl) as (named & type). pose proof (zombie_alike _ _ type) as zombie.
     destruct (zombie_is _ (eq_sym zombie)) as (z & is_z). rewrite is_z in named. cbn [object_of] in named. injection named as ->.
     apply (alone _ _ ok slot j d o); [|exact at_j | exact names]. unfold capability_in. rewrite there. cbn. rewrite is_z. reflexivity.
@@ -255,9 +267,9 @@ Lemma container_spec c st o : container_of c st = Some o ->
 Proof.
   unfold container_of. destruct c; try discriminate.
   - destruct (is_last _ st) eqn:last; [|discriminate]. intros same. injection same as <-. split; [reflexivity|]. split; [reflexivity|].
-    intros y. destruct y; try discriminate. exact id.
+    intros y. destruct y; try discriminate. intros _. reflexivity.
   - destruct (is_last _ st) eqn:last; [|discriminate]. intros same. injection same as <-. split; [reflexivity|]. split; [reflexivity|].
-    intros y. destruct y; try discriminate. exact id.
+    intros y. destruct y; try discriminate. intros _. reflexivity.
   - intros same. injection same as <-. split; [reflexivity|]. split; [reflexivity|]. intros y. exact id.
 Qed.
 Lemma make_zombie_live slot st : counts_are_right st ->
@@ -410,7 +422,8 @@ Proof.
             [apply (f_equal snd) in same; cbn [snd] in same; rewrite <- same; split; [reflexivity|]; cbn [object_of referent]; intros o names;
              first [discriminate names | injection names as <-]; rewrite found;
              repeat match goal with |- context [?a =? ?b] =>
-                      destruct (N.eqb_spec a b) as [equal|]; [first [eexists; split; [reflexivity | reflexivity] | exfalso; intuition congruence]|] end;
+                      destruct (N.eqb_spec a b) as [equal|]; [first [eexists; split; [reflexivity | first [reflexivity | apply N.eqb_refl]] | exfalso;
+                        intuition congruence]|] end;
              exfalso; intuition congruence|]).
     contradiction.
   - unfold dynamic_capabilities in listed. cbv zeta in listed. apply in_combine_r, in_app_or in listed.

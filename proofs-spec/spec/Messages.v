@@ -219,6 +219,11 @@ Definition restart (t : N) (st : State) : State :=
 
 (** ** Sending and receiving *)
 
+(** A thread that begins to wait for a message, or for the answer to its call, loses the registers that its system call does not read again. *)
+Definition lose_registers (numbers : list N) : Thread -> Thread := with_registers (map (fun r => (r, 0)) numbers).
+Definition begin_receive (s : RunState) (t : Thread) : Thread := with_state s (lose_registers (numbers_from 1 5 ++ numbers_from 8 11) t).
+Definition begin_call (s : RunState) (t : Thread) : Thread := with_state s (if is_some (fault t) then t else lose_registers (numbers_from 0 19) t).
+
 (** A thread that lent nothing keeps its context; one that was lent a context by a notification gives it back when it waits. *)
 Definition return_lent_context (t n : N) (st : State) : State :=
   match lent_context (notification n st), context_of t st with
@@ -260,7 +265,7 @@ Definition meet (sender receiver_thread e badge : N) (r : option N) (receiver_gr
     match is_call, answered, r with
     | true, true, Some r =>
         unplace sender st
-          >> change_thread sender (with_state (BlockedOnReply r receiver_grant))
+          >> change_thread sender (begin_call (BlockedOnReply r receiver_grant))
           >> put_reply r {| caller := Some sender; receiver := None; along := lent |}
           >> (fun st => match lent with Some c => change_context c (fun x => x <| calls := r :: calls x |>) st | None => st end)
     | true, _, _ => unplace sender st >> change_thread sender (fun x => with_state Inactive (x <| fault := None |>))
@@ -361,7 +366,7 @@ Definition receive (t e : N) (r : option N) (requires may_grant blocking : bool)
       let (received, st) := receive_from (senders (endpoint e st)) t e r requires may_grant st in
       if received then st
       else if blocking then
-        let st := unplace t st >> change_thread t (with_state (BlockedOnReceive e r requires may_grant)) in
+        let st := unplace t st >> change_thread t (begin_receive (BlockedOnReceive e r requires may_grant)) in
         let st := change_endpoint e (fun x => x <| receivers := insert_behind t (receivers x) st |>) st in
         let st := match r with Some r => put_reply r {| caller := None; receiver := Some t; along := None |} st | None => st end in
         match bound with Some n => return_lent_context t n st | None => st end

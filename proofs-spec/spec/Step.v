@@ -406,11 +406,12 @@ Definition stays_in_use (st : State) : bool :=
   | _, _ => false
   end.
 Definition change_context_in_use (st : State) : State :=
+  let used := current_context st in
   let st := end_budget st in
   let chosen := context_of_first st in
   let st := st <| current_context := chosen |> in
   match chosen with
-  | Some c => if is_sporadic (context c st) then st else change_context c (begin_use (now st)) st
+  | Some c => if is_sporadic (context c st) || is_number used c then st else change_context c (begin_use (now st)) st
   | None => st
   end.
 Definition choose_thread (st : State) : State :=

@@ -588,7 +588,7 @@ Instance keeps_set_word_argument i v t : Keeps (set_word_argument i v t). Proof.
 Lemma new_object_is_fine type n x : new_object type n = Some x -> FineObject x.
 Proof. destruct type; intros made; try discriminate; injection made as <-; exact _. Qed.
 Lemma new_comes_with type at_ n device : comes_with (new_capability type at_ n device) at_ (N.shiftl 1 (object_bits type n)) (new_object type n).
-Proof. destruct type; (split; [reflexivity|]); first [repeat split; reflexivity | do 2 eexists; split; reflexivity]. Qed.
+Proof. destruct type; (split; [reflexivity|]); first [repeat split; first [reflexivity | apply N.eqb_refl] | do 2 eexists; split; reflexivity]. Qed.
 Instance keeps_carve_pool u base p slot : Nice (ASIDPoolCap base) ->
   Keeps (carve u base (N.shiftl 1 page_bits) (Some (ASIDPoolObject p)) slot (ASIDPoolCap base)).
 Proof. intros fine. apply keeps_carve; [repeat split | exact I | exact fine]. Qed.

@@ -33,11 +33,13 @@ Fixpoint ascending {A} (le : A -> A -> bool) (l : list A) : bool :=
   | [] => true
   end.
 
-(** Whether a capability is of an object's kind. *)
+(** Whether a capability is of an object's kind, and right about its size. *)
 Definition is_of_kind (c : Capability) (x : Object) : bool :=
   match c, x with
+  | CNodeCap _ radix _ _, CNodeObject r => r =? radix
+  | SchedContextCap _ bits, SchedContextObject s => context_bits s =? bits
   | EndpointCap _ _ _, EndpointObject _ | NotificationCap _ _ _, NotificationObject _ | ReplyCap _ _, ReplyObject _
-  | CNodeCap _ _ _ _, CNodeObject _ | TCBCap _, ThreadObject _ | SchedContextCap _ _, SchedContextObject _ | VSpaceCap _ _, VSpaceObject _
+  | TCBCap _, ThreadObject _ | VSpaceCap _ _, VSpaceObject _
   | PageTableCap _ _, PageTableObject _ | ASIDPoolCap _, ASIDPoolObject _ | ZombieCap _, CNodeObject _ | ZombieCap _, ThreadObject _ => true
   | _, _ => false
   end.
@@ -70,16 +72,8 @@ Definition refers_well (c : Capability) : bool :=
   | IRQHandlerCap irq, _ => is_some (interrupts st !! irq)
   | _, None => true
   | _, Some o =>
-      match objects st !! o with
-      | Some x =>
-          is_of_kind c x
-          && match c, x with
-             | CNodeCap _ radix guard size, CNodeObject r => (r =? radix) && (radix + size <=? 64) && (guard <=? N.ones size)
-             | SchedContextCap _ bits, SchedContextObject s => context_bits s =? bits
-             | _, _ => true
-             end
-      | None => false
-      end
+      match objects st !! o with Some x => is_of_kind c x | None => false end
+      && match c with CNodeCap _ radix guard size => (radix + size <=? 64) && (guard <=? N.ones size) | _ => true end
   end.
 Definition no_dangling_capability : bool := all (entries (slots st)) (fun '(_, e) => refers_well (capability e)).
 

@@ -326,6 +326,18 @@ void Generator::speak_plainly(Operation& operation, Syscall number) {
 
 void Generator::serve(Operation& operation) { speak_plainly(operation, choices_.one_in(4) ? Syscall::Recv : Syscall::ReplyRecv); }
 
+void Generator::converse(Operation& operation, bool server) {
+    start(operation);
+    if (server) {
+        serve(operation);
+        if (choices_.one_in(4)) operation.x[7] |= abi::syscall_flag_require_donation;
+    } else {
+        speak_plainly(operation, Syscall::Call);
+        // The same endpoint, with a badge.
+        if (choices_.one_in(2)) operation.x[0] = shelf_slot(CapType::Endpoint, given(CapType::Endpoint) / 2);
+    }
+}
+
 void Generator::communicate(Operation& operation) {
     static constexpr Syscall calls[] = {
         Syscall::Call, Syscall::Call, Syscall::Call, Syscall::ReplyRecv, Syscall::ReplyRecv, Syscall::ReplyRecv, Syscall::Send, Syscall::NBSend,

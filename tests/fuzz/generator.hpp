@@ -54,6 +54,9 @@ public:
     /// Draws the next operation of a client or of a server into `operation`, whatever it holds.
     void next(Operation& operation, bool server = false);
 
+    /// Draws what a client says to a server, or a server to its clients: a short message without capabilities, and mostly an answer to it.
+    void converse(Operation& operation, bool server);
+
     /// Draws the words and capabilities of a call of a method into `operation`, all but the system call that makes it.
     void invocation(Operation& operation, abi::Method method);
     /// A slot of the type's shelf, empty or not.

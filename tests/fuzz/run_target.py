@@ -25,19 +25,20 @@ PARAMETERS = b"fuzz parameters\0"
 UNIVERSE_OPERATIONS = 10_000
 
 
-def with_parameters(elf: bytes, seed: int, operations: int) -> bytes:
-    """The program with its parameters (target/main.cc) written into it."""
+def with_parameters(elf: bytes, seed: int, operations: int, steady: int = 0) -> bytes:
+    """The program with its parameters (target/main.cc) written into it. `steady`: 0, or the operations of each component of a run that does not depend
+    on time."""
     place = elf.find(PARAMETERS)
     if place < 0 or elf.find(PARAMETERS, place + 1) >= 0:
         raise payloads.PayloadError("the fuzzer's program does not hold its parameters once (build it anew)")
-    words = struct.pack("<3Q", seed, operations, UNIVERSE_OPERATIONS)
+    words = struct.pack("<4Q", seed, operations, steady or UNIVERSE_OPERATIONS, steady != 0)
     place += len(PARAMETERS)
     return elf[:place] + words + elf[place + len(words):]
 
 
-def make_payload(program: Path, seed: int, operations: int, target: Path) -> Path:
+def make_payload(program: Path, seed: int, operations: int, target: Path, steady: int = 0) -> Path:
     """Writes the payload of one run."""
-    elf = with_parameters(program.read_bytes(), seed, operations)
+    elf = with_parameters(program.read_bytes(), seed, operations, steady)
     api_hash = payloads.elf_api_hash(elf)
     if api_hash is None:
         raise payloads.PayloadError(f"{program.name}: it has no note with its API hash (link capdl/loader/note.cc)")
@@ -45,10 +46,11 @@ def make_payload(program: Path, seed: int, operations: int, target: Path) -> Pat
     return target
 
 
-def run(setting: machines.Setting, seed: int, operations: int, *, image: Path, program: Path, timeout: float) -> machines.Outcome:
+def run(setting: machines.Setting, seed: int, operations: int, *, image: Path, program: Path, timeout: float,
+        steady: int = 0) -> machines.Outcome:
     """Runs `operations` operations from `seed`."""
     with tempfile.TemporaryDirectory(prefix="caprock-") as folder:
-        payload = make_payload(program, seed, operations, Path(folder) / "system.bin")
+        payload = make_payload(program, seed, operations, Path(folder) / "system.bin", steady)
         return machines.run(setting, timeout=timeout, image=image, payload=payload, deterministic=True, output=None)
 
 

@@ -95,6 +95,8 @@ public:
     const char* problem() const { return problem_; }
     uint64_t thread(unsigned i) const { return at(threads + i); }
     uint64_t buffer(unsigned i) const { return at(buffers + i); }
+    uint64_t reply(unsigned i) const { return at(replies + i); }
+    uint64_t context(unsigned i) const { return at(contexts + i); }
     uint64_t vspace(unsigned i) const { return at(spaces + i); }
     uint64_t space() const { return at(main_space); }
     /// The address of a thread's IPC buffer, and its address space.

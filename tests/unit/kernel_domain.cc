@@ -284,7 +284,7 @@ TEST_CASE("a thread changes its domain while it runs, is ready, waits for budget
         w.run(caller);
         w.syscall(Syscall::Wait, notification);
         REQUIRE_OK(w.set(caller, 1));
-        CHECK(caller->wait.linked());
+        CHECK(caller->state == ThreadState::BlockedOnNotification);
         w.syscall(Syscall::Send, notification);
     }
     w.let_go();

@@ -22,8 +22,9 @@ inline void write_entry(Pte* slot, Pte entry) {
 }
 
 // TCR_EL1.A1 is 0: root and ASID change together in one write, so no invalidation and one isb.
-inline void set_address_space(PhysAddr root, Asid asid) {
-    TTBR0_EL1::write(root.raw | Word{asid.raw} << 48);
+inline AddressSpace address_space(PhysAddr root, Asid asid) { return root.raw | Word{asid.raw} << 48; }
+inline void set_address_space(AddressSpace space) {
+    TTBR0_EL1::write(space);
     isb();
 }
 

@@ -2,16 +2,58 @@
 // Per-core set-up: the table of what user level sees of the machine, the idle loop, the binding of a core to its state.
 #include "core.hpp"
 
+#include "cap/cap.hpp"
 #include "core/panic.hpp"
+#include "object/endpoint.hpp"
+#include "object/reply.hpp"
 #include "sched/core.hpp"
 
 extern "C" void arch_idle();
 
 namespace caprock::arch {
 
+// -- layout.h says to assembly what is so.
+
 static_assert(alignof(Context) == 16, "Context is addressed by SP while its thread runs: struct alignas(16) Context");
-static_assert(offsetof(Context, x) == 0 && offsetof(Context, pc) == CONTEXT_PC && offsetof(Context, x) + 30 * sizeof(Word) == CONTEXT_X30);
-static_assert(offsetof(Core, current_context) == CORE_CURRENT_CONTEXT && offsetof(Core, stack_top) == CORE_STACK_TOP);
+static_assert(offsetof(Context, x) == 0 && offsetof(Context, sp) == CONTEXT_SP && offsetof(Context, pc) == CONTEXT_SP + 8);
+static_assert(offsetof(Context, spsr) == CONTEXT_SPSR && offsetof(Context, tpidr) == CONTEXT_TPIDR && CONTEXT_TPIDR == CONTEXT_SPSR + 8 &&
+               offsetof(Context, tpidrro) == CONTEXT_TPIDRRO);
+
+static_assert(offsetof(Tcb, context) == 0 && offsetof(Tcb, slots) == TCB_CSPACE && TcbSlot::CSpace == TcbSlot(0));
+static_assert(offsetof(Tcb, priority) == TCB_STANDING && offsetof(Tcb, domain) == TCB_STANDING + 1 && offsetof(Tcb, special) == TCB_STANDING + 2);
+static_assert(offsetof(Tcb, space_epoch) == TCB_STANDING + 3 && sizeof(SpaceEpoch) == 5 && TCB_STATE == TCB_STANDING + 8);
+static_assert(offsetof(Tcb, state) == TCB_STATE && offsetof(Tcb, sending) == TCB_STATE + 1 && offsetof(Tcb, receiving) == TCB_STATE + 2);
+static_assert(offsetof(Tcb, space) == TCB_SPACE && offsetof(Tcb, endpoint) == TCB_ENDPOINT);
+static_assert(offsetof(Tcb, bound_notification) == TCB_BOUND_NOTIFICATION && offsetof(Tcb, reply) == TCB_REPLY);
+static_assert(offsetof(Tcb, sched_context) == TCB_SCHED_CONTEXT && TCB_SCHED_CONTEXT == TCB_REPLY + 8);
+static_assert(offsetof(Tcb, fault.label) == TCB_SCHED_CONTEXT + 8 && sizeof(abi::FaultLabel) == 8 && abi::FaultLabel::NullFault == abi::FaultLabel(0));
+static_assert(ThreadState::Running == ThreadState(STATE_RUNNING) && ThreadState::BlockedOnReceive == ThreadState(STATE_BLOCKED_ON_RECEIVE) &&
+              ThreadState::BlockedOnReply == ThreadState(STATE_BLOCKED_ON_REPLY));
+
+static_assert(offsetof(Core, current_context) == CORE_CURRENT && offsetof(Core, current) == CORE_CURRENT + 8);
+static_assert(offsetof(Core, current_sched_context) == CORE_SCHED_CONTEXT && offsetof(Core, ready) == CORE_SCHED_CONTEXT + 8);
+static_assert(offsetof(Core, no_priority) == CORE_STANDING && offsetof(Core, special) == CORE_SPECIAL && offsetof(Core, stack_top) == CORE_STACK_TOP);
+static_assert(offsetof(ReadyQueues, highest) == READY_HIGHEST && sizeof(ReadyQueues::highest) == 8);
+
+static_assert(offsetof(Endpoint, queue) == 0 && sizeof(Endpoint) == ENDPOINT_STATE + 8 && Endpoint::only_receiver_word == ENDPOINT_ONLY_RECEIVER);
+static_assert(offsetof(SchedContext, tcb) == 0 && offsetof(SchedContext, reply) == SCHED_CONTEXT_REPLY);
+static_assert(offsetof(Reply, tcb) == 0 && offsetof(Reply, context) == REPLY_CONTEXT && offsetof(Reply, prev) == REPLY_PREV &&
+              offsetof(Reply, next) == REPLY_NEXT);
+
+static_assert(Cap::Type::mask == ~Word{0} << CAP_TYPE_SHIFT && CapType::Endpoint == CapType(CAP_TYPE_ENDPOINT) && CapType::Reply == CapType(CAP_TYPE_REPLY));
+static_assert(Cap::Pointer::mask == (Word{1} << 48) - 1 && EndpointCap::RightsField::mask == Word{15} << CAP_SEND_BIT);
+static_assert(CapRights::make(1, 0, 0, 0).raw == 1 && CapRights::make(0, 1, 0, 0).raw == 2 &&
+              CapRights::make(0, 0, 1, 1).raw == 12 && CAP_RECEIVE_BIT == CAP_SEND_BIT + 1);
+static_assert(CNodeCap::RadixField::mask == Word{31} << CNODE_RADIX_SHIFT && CNODE_RADIX_SHIFT + 5 == CAP_TYPE_SHIFT);
+static_assert(CNodeCap::GuardSizeField::mask == ((Word{1} << CNODE_GUARD_SIZE_BITS) - 1) << CNODE_GUARD_SIZE_SHIFT);
+static_assert(CNODE_FLAT == static_cast<unsigned>(CapType::CNode) * 32 + 64 && sizeof(Slot) == 1 << SLOT_SHIFT);
+// The rights are the low bits of how a thread receives; of those only the right to grant is asked for.
+static_assert(ReceiveOptions::grant == EndpointCap::RightsField::get(Word{4} << CAP_SEND_BIT) && ReceiveOptions::require_donation == REQUIRE_DONATION);
+
+static_assert(abi::Syscall::Call == abi::Syscall(SYSCALL_CALL) && abi::Syscall::ReplyRecv == abi::Syscall(SYSCALL_REPLY_RECV) &&
+              abi::Syscall::Recv == abi::Syscall(SYSCALL_RECV) && SYSCALL_REPLY_RECV == SYSCALL_CALL + 1 && (SYSCALL_CALL & 1) == 1);
+static_assert(abi::MessageInfo::make(127, 3, 7, 0).raw == INFO_FORM && abi::MessageInfo::make(127, 0, 0, 0).raw == 127 &&
+              abi::ipc_register_words == REGISTER_WORDS);
 
 namespace {
 

@@ -23,11 +23,66 @@
 #define TRAP_SCRATCH 8
 #define EL2_STACK_BYTES 512
 
-// struct Core, struct Context, abi::BootInfo.
-#define CORE_CURRENT_CONTEXT 0
-#define CORE_STACK_TOP 8
-#define CONTEXT_X30 240
-#define CONTEXT_PC 256
+// struct Context: x0 to x30, SP, PC, SPSR, TPIDR, TPIDRRO.
+#define CONTEXT_X(n) (8 * (n))
+#define CONTEXT_SP 248
+#define CONTEXT_SPSR 264
+#define CONTEXT_TPIDR 272
+#define CONTEXT_TPIDRRO 280
+
+// struct Tcb: a Context first. Pairs and words that are read or written at once are named by their first.
+#define TCB_CSPACE 288
+#define TCB_STANDING 448            // priority, domain, what is special, epoch of the address space: as CORE_STANDING
+#define TCB_STATE 456               // 32 bits: state, how it sends, how it receives (16 bits); behind TCB_STANDING
+#define TCB_SPACE 464
+#define TCB_ENDPOINT 472
+#define TCB_BOUND_NOTIFICATION 480
+#define TCB_REPLY 488               // and TCB_SCHED_CONTEXT
+#define TCB_SCHED_CONTEXT 496       // and the fault's label
+#define STATE_RUNNING 1
+#define STATE_BLOCKED_ON_RECEIVE 2
+#define STATE_BLOCKED_ON_REPLY 4
+
+// struct Core.
+#define CORE_CURRENT 0              // context and thread
+#define CORE_SCHED_CONTEXT 16       // and the ready queues
+#define CORE_STANDING 32
+#define CORE_SPECIAL 34
+#define CORE_STACK_TOP 40
+#define READY_HIGHEST 0
+
+// struct Endpoint: head and state.
+#define ENDPOINT_STATE 8
+#define ENDPOINT_ONLY_RECEIVER 3
+// struct SchedContext: thread and newest call.
+#define SCHED_CONTEXT_REPLY 8
+// struct Reply: thread and context; the older and the newer call.
+#define REPLY_CONTEXT 8
+#define REPLY_PREV 16
+#define REPLY_NEXT 24
+
+// Capabilities (cap/cap.hpp): the type is in the highest bits, the object in the lowest 48.
+#define CAP_TYPE_SHIFT 59
+#define CAP_TYPE_ENDPOINT 2
+#define CAP_TYPE_REPLY 4
+#define CAP_SEND_BIT 48             // from here on: send, receive, grant, grant the reply
+#define CAP_RECEIVE_BIT 49
+#define CNODE_RADIX_SHIFT 54
+#define CNODE_GUARD_SIZE_SHIFT 48
+#define CNODE_GUARD_SIZE_BITS 6
+#define SLOT_SHIFT 5
+// Type and radix, plus the size of the guard: of a CNode that resolves all 64 bits. What else a TCB's slot for the CSpace holds is different.
+#define CNODE_FLAT (5 * 32 + 64)
+
+// System calls: numbers, the flag of a receive, message info.
+#define SYSCALL_CALL 1
+#define SYSCALL_REPLY_RECV 2
+#define SYSCALL_RECV 5
+#define REQUIRE_DONATION 0x100
+#define INFO_FORM 0xfff             // length, capabilities, what of them was unwrapped
+#define REGISTER_WORDS 12
+
+// abi::BootInfo.
 #define BOOT_INFO_CORE_COUNT 1472
 #define BOOT_INFO_CORES 1480
 #define BOOT_CORE_BYTES 32

@@ -221,7 +221,7 @@ void tlb_invalidate_asid(Asid asid) {
     isb();
 }
 
-void set_no_address_space() { set_address_space(image_to_physical(&no_address_space), Asid(0)); }
+void set_no_address_space() { set_address_space(address_space(image_to_physical(&no_address_space), Asid(0))); }
 
 unsigned asid_bits() { return ID_AA64MMFR0_EL1::asid_bits(ID_AA64MMFR0_EL1::read()); }
 unsigned physical_bits() { return ID_AA64MMFR0_EL1::physical_bits(ID_AA64MMFR0_EL1::read()); }

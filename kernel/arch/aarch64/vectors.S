@@ -7,31 +7,43 @@
 // its place.
 #include "layout.h"
 
-// Saves x2 and up, SP_EL0, ELR and SPSR in the Context at SP (x0 and x1 are there already); leaves Core in x0 and the kernel's stack in SP.
-// Clobbers x9 to x12 only.
-    .macro save_context
-    stp     x2, x3, [sp, #16]
-    stp     x4, x5, [sp, #32]
-    stp     x6, x7, [sp, #48]
-    stp     x8, x9, [sp, #64]
-    stp     x10, x11, [sp, #80]
-    stp     x12, x13, [sp, #96]
-    stp     x14, x15, [sp, #112]
-    stp     x16, x17, [sp, #128]
-    stp     x18, x19, [sp, #144]
-    stp     x20, x21, [sp, #160]
-    stp     x22, x23, [sp, #176]
-    stp     x24, x25, [sp, #192]
-    stp     x26, x27, [sp, #208]
-    stp     x28, x29, [sp, #224]
+// Entry saves registers in the Context at SP, in three steps. First the linkage scratch registers:
+    .macro save_scratch
+    stp     x17, x18, [sp, #CONTEXT_X(17)]
+    .endm
+// Those that a procedure preserves:
+    .macro save_preserved
+    stp     x19, x20, [sp, #CONTEXT_X(19)]
+    stp     x21, x22, [sp, #CONTEXT_X(21)]
+    stp     x23, x24, [sp, #CONTEXT_X(23)]
+    stp     x25, x26, [sp, #CONTEXT_X(25)]
+    stp     x27, x28, [sp, #CONTEXT_X(27)]
+    .endm
+// All others, SP_EL0, ELR and SPSR. Leaves Core in x0 and the kernel's stack in SP.
+    .macro save_others
+    stp     x0, x1, [sp]
+    stp     x2, x3, [sp, #CONTEXT_X(2)]
+    stp     x4, x5, [sp, #CONTEXT_X(4)]
+    stp     x6, x7, [sp, #CONTEXT_X(6)]
+    stp     x8, x9, [sp, #CONTEXT_X(8)]
+    stp     x10, x11, [sp, #CONTEXT_X(10)]
+    stp     x12, x13, [sp, #CONTEXT_X(12)]
+    stp     x14, x15, [sp, #CONTEXT_X(14)]
+    str     x16, [sp, #CONTEXT_X(16)]
+    stp     x29, x30, [sp, #CONTEXT_X(29)]
     mrs     x10, sp_el0
     mrs     x11, elr_el1
     mrs     x12, spsr_el1
-    stp     x30, x10, [sp, #CONTEXT_X30]
-    stp     x11, x12, [sp, #CONTEXT_PC]
+    stp     x10, x11, [sp, #CONTEXT_SP]
+    str     x12, [sp, #CONTEXT_SPSR]
     mrs     x0, tpidr_el1
     ldr     x9, [x0, #CORE_STACK_TOP]
     mov     sp, x9
+    .endm
+    .macro save_context
+    save_scratch
+    save_preserved
+    save_others
     .endm
 
     .macro vector
@@ -59,32 +71,43 @@ exception_vectors:
     vector
     b       kernel_serror
 
-    vector                              // EL0: svc #0 is decided on before anything but x0 and x1 is touched
-    stp     x0, x1, [sp]
-    mrs     x0, esr_el1
-    mov     x1, #0x56000000             // EC SVC64, IL, immediate 0
-    cmp     x0, x1
+    vector                              // EL0
+    save_scratch
+    mrs     x17, esr_el1
+    mov     x18, #0x56000000            // EC SVC64, IL, immediate 0
+    cmp     x17, x18
     b.ne    user_synchronous
-    save_context
-    msr     daifclr, #4
-    bl      handle_syscall
-    b       return_to_thread
+    save_preserved
+    sub     w17, w7, #SYSCALL_CALL      // Call and ReplyRecv: does a fast path do?
+    tst     w17, #0xfe
+    .global fast_path_decision          // tests/fastpath decides otherwise
+fast_path_decision:
+    b.ne    system_call
+    tbnz    w17, #0, fast_reply_recv
+    b       fast_call
     vector
-    stp     x0, x1, [sp]
     b       thread_irq
     fatal   FATAL_FIQ
     vector
-    stp     x0, x1, [sp]
     b       thread_serror
 
     .rept 4                             // AArch32 EL0: sanitise_spsr never lets a thread there
     fatal   FATAL_AARCH32
     .endr
 
+// System calls that no fast path does: x17 to x28 are saved.
+    .global system_call
+system_call:
+    save_others
+    msr     daifclr, #4
+    bl      handle_syscall
+    b       return_to_thread
+
 // Faults and all else: x0 = Core, x1 = ESR_EL1, x2 = FAR_EL1, read before an SError could replace them.
 user_synchronous:
-    mov     x1, x0
-    save_context
+    save_preserved
+    save_others
+    mrs     x1, esr_el1
     mrs     x2, far_el1
     msr     daifclr, #4
     bl      handle_synchronous
@@ -111,28 +134,29 @@ return_to_thread:
     ldr     x1, [sp, #TRAP_PENDING_SERROR]
     mrs     x0, tpidr_el1
     cbnz    x1, deliver_serror
-    ldr     x9, [x0, #CORE_CURRENT_CONTEXT]
+    ldr     x9, [x0, #CORE_CURRENT]
     mov     sp, x9
-    ldp     x11, x12, [sp, #CONTEXT_PC]
-    ldp     x30, x10, [sp, #CONTEXT_X30]
+    ldp     x10, x11, [sp, #CONTEXT_SP]
+    ldr     x12, [sp, #CONTEXT_SPSR]
+    msr     sp_el0, x10
     msr     elr_el1, x11
     msr     spsr_el1, x12
-    msr     sp_el0, x10
     ldp     x0, x1, [sp]
-    ldp     x2, x3, [sp, #16]
-    ldp     x4, x5, [sp, #32]
-    ldp     x6, x7, [sp, #48]
-    ldp     x8, x9, [sp, #64]
-    ldp     x10, x11, [sp, #80]
-    ldp     x12, x13, [sp, #96]
-    ldp     x14, x15, [sp, #112]
-    ldp     x16, x17, [sp, #128]
-    ldp     x18, x19, [sp, #144]
-    ldp     x20, x21, [sp, #160]
-    ldp     x22, x23, [sp, #176]
-    ldp     x24, x25, [sp, #192]
-    ldp     x26, x27, [sp, #208]
-    ldp     x28, x29, [sp, #224]
+    ldp     x2, x3, [sp, #CONTEXT_X(2)]
+    ldp     x4, x5, [sp, #CONTEXT_X(4)]
+    ldp     x6, x7, [sp, #CONTEXT_X(6)]
+    ldp     x8, x9, [sp, #CONTEXT_X(8)]
+    ldp     x10, x11, [sp, #CONTEXT_X(10)]
+    ldp     x12, x13, [sp, #CONTEXT_X(12)]
+    ldp     x14, x15, [sp, #CONTEXT_X(14)]
+    ldp     x16, x17, [sp, #CONTEXT_X(16)]
+    ldp     x18, x19, [sp, #CONTEXT_X(18)]
+    ldp     x20, x21, [sp, #CONTEXT_X(20)]
+    ldp     x22, x23, [sp, #CONTEXT_X(22)]
+    ldp     x24, x25, [sp, #CONTEXT_X(24)]
+    ldp     x26, x27, [sp, #CONTEXT_X(26)]
+    ldp     x28, x29, [sp, #CONTEXT_X(28)]
+    ldr     x30, [sp, #CONTEXT_X(30)]
     eret
     dsb     nsh                         // no speculation past the return
     isb

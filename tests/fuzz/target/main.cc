@@ -15,8 +15,9 @@ struct Parameters {
     uint64_t seed;
     uint64_t operations;
     uint64_t universe_operations;   // every so many have a component and a seed of their own
+    uint64_t steady;                // 1: what happens does not depend on time; each component's digest is printed
 };
-[[gnu::used]] constinit volatile Parameters parameters = {"fuzz parameters", 1, 20'000, 10'000};
+[[gnu::used]] constinit volatile Parameters parameters = {"fuzz parameters", 1, 20'000, 10'000, 0};
 
 constinit Machine machine;
 constinit Supervisor supervisor(machine);
@@ -45,12 +46,13 @@ constinit Supervisor supervisor(machine);
 extern "C" [[noreturn]] void root_main(const abi::RootBootInfo* info) {
     // Without a console there is nobody to tell.
     if (!machine.start(*info)) __builtin_trap();
-    if (!supervisor.start()) end(Text() << "fuzz target: failure: the helpers could not be made\n", 1);
+    if (!supervisor.start(parameters.steady != 0)) end(Text() << "fuzz target: failure: the helpers could not be made\n", 1);
     uint64_t seed = parameters.seed;
     for (uint64_t left = parameters.operations; left > 0; ++seed) {
         uint64_t operations = left < parameters.universe_operations ? left : parameters.universe_operations;
         if (!supervisor.run(seed, operations)) report_failure(seed);
         left -= operations;
+        if (parameters.steady != 0) machine.print(Text() << "fuzz target: seed " << seed << " digest " << Hex{supervisor.counts().digest} << "\n");
     }
     const Counts& counts = supervisor.counts();
     Text text;

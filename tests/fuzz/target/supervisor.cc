@@ -10,6 +10,7 @@ namespace {
 using abi::CapRights;
 using abi::CapType;
 using abi::InitSlot;
+using abi::Method;
 using abi::VMAttributes;
 
 constexpr uint64_t helper_stack_bytes = 2048;
@@ -27,6 +28,9 @@ constexpr unsigned look_interval = 4;
 constexpr unsigned most_refusals = 4;
 constexpr uint64_t preserved_pattern = 0x1900'0000'0000;
 constexpr unsigned context_words = sizeof(abi::UserContext) / sizeof(uint64_t);
+constexpr unsigned fault_endpoint_argument = 2; // of SetSchedParams
+constexpr uint64_t first_blocked_state = 2;     // as Inspect tells states
+constexpr uint64_t steady_budget = 50'000'000;   // microseconds: no turn ends
 constexpr VMAttributes executable = VMAttributes::make(1, 0, 0);
 constexpr CapRights all_rights = CapRights::make(1, 1, 1, 1);
 
@@ -124,14 +128,15 @@ bool Supervisor::make_code_tables() {
     return true;
 }
 
-bool Supervisor::start() {
+bool Supervisor::start(bool steady) {
+    steady_ = steady;
     shared.rest = machine_.make<Notification>(abi::ObjectType::Notification);
     shared.bed = machine_.make<Notification>(abi::ObjectType::Notification);
     memory_ = machine_.take_memory(memory_bits);
     universe_slots_ = machine_.take_slots(Universe<Supervisor>::slots);
     for (uint64_t& alias : aliases_) alias = machine_.take_slots();
-    return !shared.rest.is_null() && !shared.bed.is_null() && !memory_.is_null() && make_code_tables() && make_helper(idle, idle_priority, 10'000, 10'000) &&
-           make_helper(watch_clock, clock_priority, clock_budget, clock_period);
+    return !shared.rest.is_null() && !shared.bed.is_null() && !memory_.is_null() && make_code_tables() &&
+           make_helper(idle, idle_priority, steady_budget, steady_budget) && (steady || make_helper(watch_clock, clock_priority, clock_budget, clock_period));
 }
 
 Resources Supervisor::resources() {
@@ -155,7 +160,10 @@ Resources Supervisor::resources() {
 Error Supervisor::call(const Request& request) {
     sys::Message message{abi::MessageInfo::make(request.words.count, request.caps.count, 0, static_cast<uint64_t>(request.method)), 0, {}};
     for (unsigned i = 0; i < request.words.count; ++i) message.words[i] = request.words.items[i];
+    if (steady_ && request.method == Method::SchedControlConfigureFlags) message.words[0] = message.words[1] = steady_budget;
     for (unsigned i = 0; i < request.caps.count; ++i) caprock_ipc_buffer->caps_or_badges[i] = request.caps.items[i];
+    // A thread whose operation is over stops: its fault would stand before others' messages.
+    if (steady_ && request.method == Method::TCBSetSchedParams) caprock_ipc_buffer->caps_or_badges[fault_endpoint_argument] = 0;
     sys::call(request.cap, message);
     return static_cast<Error>(message.info.label());
 }
@@ -252,22 +260,75 @@ bool Supervisor::look(unsigned number, bool at_once) {
 
 // For some time the core is idle when the component is.
 void Supervisor::sleep_or_wake(Choices& choices) {
-    if (!choices.one_in(sleep_odds)) return;
+    if (steady_ || !choices.one_in(sleep_odds)) return;
     shared.asleep = !shared.asleep;
     if (!shared.asleep) sys::signal(shared.bed.address());
 }
 
-bool Supervisor::operate(unsigned thread) {
+// Draws an operation; of a steady run none that tells or measures out time, and mostly part of a conversation. False: not this one.
+bool Supervisor::draw(Choices& choices, Operation& operation, bool server) {
+    if (steady_ && !choices.one_in(4)) {
+        generator_->converse(operation, server);
+        return true;
+    }
+    generator_->next(operation, server);
+    if (!steady_) return true;
+    switch (static_cast<Method>(abi::MessageInfo{operation.x[1]}.label())) {
+        case Method::SchedControlConfigureFlags:
+        case Method::SchedContextConsumed:
+        case Method::SchedContextYieldTo: return false;
+        default: return true;
+    }
+}
+
+bool Supervisor::operate(Choices& choices, unsigned thread) {
     ++counts_.operations;
-    generator_->next(operation_, thread == server_thread);
+    while (!draw(choices, operation_, thread == server_thread)) {}
     if (!give(thread, operation_)) return false;
     wait();
-    return look(thread, true);
+    return look(thread, true) && (!steady_ || note_all(0));
+}
+
+// `state`: word 1 of the answer.
+bool Supervisor::note_answer(Method method, uint64_t cap, uint64_t* state) {
+    constexpr Cap<Inspect> inspect{static_cast<uint64_t>(InitSlot::Inspect)};
+    sys::Message message{abi::MessageInfo::make(0, 1, 0, static_cast<uint64_t>(method)), 0, {}};
+    caprock_ipc_buffer->caps_or_badges[0] = cap;
+    sys::call(inspect.address(), message);
+    counts_.note(message.info.raw);
+    for (unsigned i = 0; i < message.info.length(); ++i) counts_.note(message.words[i]);
+    if (state != nullptr) *state = message.words[1];
+    return message.info.label() == 0 || fail("Inspect refused");
+}
+
+// Registers, what Inspect tells, and buffers. `flags`: of ReadRegisters.
+bool Supervisor::note_all(uint64_t flags) {
+    for (unsigned i = 0; i < fuzz_threads; ++i) {
+        uint64_t tcb = universe_->thread(i);
+        abi::UserContext context{};
+        if (!Cap<TCB>{tcb}.read_registers(flags, context_words, context).ok()) return fail("registers of a thread could not be read");
+        uint64_t words[context_words];
+        __builtin_memcpy(words, &context, sizeof(words));
+        for (uint64_t word : words) counts_.note(word);
+        uint64_t state;
+        if (!note_answer(Method::InspectReadTCB, tcb, &state)) return false;
+        threads_[i].waits = state >= first_blocked_state;
+        for (unsigned word = 0; word < sizeof(abi::IPCBuffer) / sizeof(uint64_t); ++word) counts_.note(Machine::window(i)[word]);
+    }
+    for (unsigned i = 0; i < fuzz_endpoints; ++i) {
+        if (!note_answer(Method::InspectReadReply, universe_->reply(i))) return false;
+    }
+    for (unsigned i = 0; i < fuzz_threads; ++i) {
+        if (!note_answer(Method::InspectReadSchedContext, universe_->context(i))) return false;
+    }
+    return true;
 }
 
 // A thread that is blocked keeps its chance to be answered, mostly.
 unsigned Supervisor::next_thread(Choices& choices) {
+    if (steady_ && !threads_[server_thread].waits && !choices.one_in(4)) return server_thread;
     unsigned thread = static_cast<unsigned>(choices.below(fuzz_threads));
+    for (unsigned i = 0; steady_ && i < fuzz_threads && threads_[thread].waits && !choices.one_in(16); ++i) thread = (thread + 1) % fuzz_threads;
     for (unsigned i = 0; i < fuzz_threads && threads_[thread].pending; ++i) thread = (thread + 1) % fuzz_threads;
     return thread;
 }
@@ -293,13 +354,15 @@ bool Supervisor::run(uint64_t seed, uint64_t operations) {
     for (uint64_t i = 0; i < operations; ++i) {
         unsigned thread = next_thread(choices);
         sleep_or_wake(choices);
-        if (!operate(thread)) return false;
+        if (!operate(choices, thread)) return false;
         if (threads_[thread].refused >= most_refusals || i % mend_interval == 0) mend(choices);
-        if (thread == server_thread) universe.give_time(choices.one_in(2));
+        if (thread == server_thread) universe.give_time(choices.one_in(steady_ ? 8 : 2));
         for (unsigned other = 0; i % look_interval == 0 && other < fuzz_threads; ++other) {
             if (other != thread && threads_[other].pending && !look(other, false)) return false;
         }
     }
+    // Suspended, threads show registers that they do not show while they wait.
+    if (steady_ && !note_all(1)) return false;
     return universe.destroy() || fail(universe.problem());
 }
 

@@ -34,8 +34,9 @@ class Supervisor {
 public:
     constexpr explicit Supervisor(Machine& machine) : machine_(machine) {}
 
-    /// Makes what stays: helpers, memory, windows. False when that failed.
-    bool start();
+    /// Makes what stays: helpers, memory, windows. False when that failed. A steady run is the same on kernels that take more or less time: no timer
+    /// interrupts, nothing that tells or measures out time; and its digest is of all that can be seen after each operation.
+    bool start(bool steady);
     /// Builds a component, gives it `operations` operations from `seed`, and takes it back. False when something is wrong.
     bool run(uint64_t seed, uint64_t operations);
 
@@ -51,6 +52,7 @@ private:
     /// A thread of the component.
     struct Thread {
         bool pending = false;    // its operation did not end yet
+        bool waits = false;      // in a steady run: for a message, an answer, or a notification
         bool writes = false;     // and changes registers of threads
         unsigned refused = 0;    // times in a row that it did not come to its operation
         Registers before{};
@@ -59,7 +61,7 @@ private:
     bool make_helper(void (*function)(), uint8_t priority, uint64_t budget, uint64_t period);
     bool make_code_tables();
     Resources resources();
-    bool operate(unsigned thread);
+    bool operate(Choices& choices, unsigned thread);
     bool give(unsigned thread, const Operation& operation);
     bool look(unsigned thread, bool at_once);
     bool look_at_buffer(unsigned thread);
@@ -69,10 +71,14 @@ private:
     void sleep_or_wake(Choices& choices);
     void mend(Choices& choices);
     unsigned next_thread(Choices& choices);
+    bool draw(Choices& choices, Operation& operation, bool server);
+    bool note_all(uint64_t flags);
+    bool note_answer(Method method, uint64_t cap, uint64_t* state = nullptr);
     bool fail(const char* problem, Finding finding = {});
     bool fail(Finding finding) { return fail(finding.rule, finding); }
 
     Machine& machine_;
+    bool steady_ = false;
     Counts counts_{};
     Report report_{};
     Cap<Untyped> memory_{};

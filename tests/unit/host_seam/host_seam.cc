@@ -107,10 +107,11 @@ void write_entry(Pte* slot, Pte entry) {
 }
 void tlb_invalidate_page(Asid asid, UserVirtAddr page) { record(Effect::InvalidatePage, asid.raw, page.raw); }
 void tlb_invalidate_asid(Asid asid) { record(Effect::InvalidateAsid, asid.raw); }
-void set_address_space(PhysAddr root, Asid asid) {
-    record(Effect::SetAddressSpace, root.raw, asid.raw);
-    hardware.root = root;
-    hardware.asid = asid;
+AddressSpace address_space(PhysAddr root, Asid asid) { return root.raw | Word{asid.raw} << 48; }
+void set_address_space(AddressSpace space) {
+    hardware.root = PhysAddr(space & 0xffff'ffff'ffff);
+    hardware.asid = Asid(static_cast<uint16_t>(space >> 48));
+    record(Effect::SetAddressSpace, hardware.root.raw, hardware.asid.raw);
 }
 void set_no_address_space() {
     record(Effect::NoAddressSpace);

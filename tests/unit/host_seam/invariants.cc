@@ -7,6 +7,7 @@
 #include "object/reply.hpp"
 #include "object/vspace.hpp"
 #include "sched/scheduler.hpp"
+#include "sched/switch.hpp"
 
 #include <algorithm>
 #include <string>
@@ -174,8 +175,7 @@ public:
         for (Reply* reply : replies_) check_reply(*reply);
         for (Endpoint* endpoint : endpoints_) check_endpoint(*endpoint);
         for (Notification* notification : notifications_) check_notification(*notification);
-        for (Tcb* thread : threads_)
-            require(!thread->wait.linked() || seen_waiting.has(thread), "blocked_waits", "a thread waits in no queue", thread);
+        for (Tcb* thread : threads_) check_waiting(*thread);
         check_irqs();
         check_core();
     }
@@ -307,7 +307,7 @@ private:
         int above = 256;
         Tcb* higher = nullptr;
         for (Tcb* leader = queue.head; leader != nullptr; leader = leader->wait.lower) {
-            require(hook(*leader).leader, "wait_queue_order", "the first of a priority is no leader", leader);
+            require(!hook(*leader).follower, "wait_queue_order", "the first of a priority is no leader", leader);
             require(hook(*leader).higher == higher, "wait_queue_order", "a group of waiting threads does not lead back", leader);
             require(leader->priority.raw < above, "wait_queue_order", "groups of waiting threads are not in order", leader);
             above = leader->priority.raw;
@@ -315,13 +315,15 @@ private:
             Tcb* thread = leader;
             do {
                 require(seen_waiting.add(thread), "blocked_waits", "a thread waits twice", thread);
-                require(thread == leader || !hook(*thread).leader, "wait_queue_order", "a group has two leaders", thread);
+                require(thread == leader || hook(*thread).follower, "wait_queue_order", "a group has two leaders", thread);
                 require(thread->priority == leader->priority, "wait_queue_order", "a thread waits among those of another priority", thread);
-                require(hook(*hook(*thread).ring.next).ring.prev == thread, "wait_queue_order",
-                        "a ring of waiting threads does not lead back", thread);
                 visit(*thread);
-                thread = hook(*thread).ring.next;
-            } while (thread != leader);
+                Tcb* next = hook(*thread).ring.next;
+                require(next != thread && (next != nullptr || (thread == leader && hook(*thread).ring.prev == nullptr)), "wait_queue_order",
+                        "a thread alone in its priority is in a ring, or one among others is not", thread);
+                require(next == nullptr || hook(*next).ring.prev == thread, "wait_queue_order", "a ring of waiting threads does not lead back", thread);
+                thread = next;
+            } while (thread != nullptr && thread != leader);
         }
     }
 
@@ -329,6 +331,8 @@ private:
         require(int{endpoint.idle()} + int{endpoint.sending()} + int{endpoint.receiving()} == 1, "endpoint_state",
                 "an endpoint is in no state or two", &endpoint);
         require(endpoint.idle() == endpoint.queue.empty(), "endpoint_state", "an endpoint's state is not its queue's", &endpoint);
+        require(!endpoint.has_only_receiver() || endpoint.queue.holds_only(*endpoint.queue.head), "endpoint_state",
+                "an endpoint's only receiver is not the only one", &endpoint);
         ThreadState expected = endpoint.sending() ? ThreadState::BlockedOnSend : ThreadState::BlockedOnReceive;
         walk(endpoint.queue, [&](Tcb& thread) {
             require(thread.state == expected, "endpoint_waiters", "a thread waits at an endpoint in another state", &thread);
@@ -366,11 +370,17 @@ private:
 
     // -- Threads
 
+    // After all queues.
+    void check_waiting(const Tcb& thread) {
+        bool waits = thread.state == ThreadState::BlockedOnSend || thread.state == ThreadState::BlockedOnReceive ||
+                     thread.state == ThreadState::BlockedOnNotification;
+        require(seen_waiting.has(&thread) == waits, "blocked_waits", "a thread waits and does not, or does and should not", &thread);
+        require(waits || thread.wait.clear(), "blocked_waits", "a thread that waits in no queue has a place in one", &thread);
+    }
+
     void check_thread(Tcb& thread) {
         bool in_endpoint = thread.state == ThreadState::BlockedOnSend || thread.state == ThreadState::BlockedOnReceive;
         bool in_notification = thread.state == ThreadState::BlockedOnNotification;
-        require(thread.wait.linked() == (in_endpoint || in_notification), "blocked_waits",
-                "a thread waits and does not, or does and should not", &thread);
         if (in_endpoint) require(contains(endpoints_, thread.endpoint), "endpoint_waiters", "a thread waits at a dead endpoint", &thread);
         if (in_notification)
             require(contains(notifications_, thread.notification), "notification_waiters", "a thread waits at a dead notification",
@@ -407,6 +417,7 @@ private:
             require(core_.current != &thread, "yield_tie", "a thread runs and still yields", &thread);
         }
         check_special(thread);
+        check_remembered_space(thread);
         if (SchedContext* context = thread.sched_context) {
             require(contains(contexts_, context), "sched_context_tie", "a thread has a dead scheduling context", &thread);
             require(context->tcb == &thread, "sched_context_tie", "a thread's scheduling context is not its own", &thread);
@@ -420,11 +431,21 @@ private:
         bool access = thread.thread_flags().pmu() != 0 || thread.thread_flags().physical_timer() != 0;
         bool fpu = core_.fpu_owner == &thread;
         require(thread.special == ((fpu ? Special::fpu : 0) | (access ? Special::access : 0) | (is_debugged(thread) ? Special::debug : 0) |
-                                   (thread.yielding_to != nullptr ? Special::yield : 0) | (thread.fpu_turns != 0 ? Special::fpu_soon : 0)),
+                                   (thread.yielding_to != nullptr ? Special::yield : 0) | (thread.fpu_turns != 0 ? Special::fpu_soon : 0) |
+                                   (access || is_debugged(thread) || thread.yielding_to != nullptr ? Special::rare : 0)),
                 "special_thread", "a thread counts as special and is not, or is and does not count", &thread);
         bool stepped = (thread.context.spsr & host::single_step) != 0;
         // A stepped thread whose bit is clear, as the processor leaves it behind svc, traps before its next instruction.
         require(!stepped || thread.debug.steps != 0, "step_armed", "a thread is armed for a step and not stepped", &thread);
+    }
+
+    void check_remembered_space(const Tcb& thread) {
+        if (!remembers_address_space(core_, thread)) return;
+        const Cap& cap = thread.cap(TcbSlot::VSpace);
+        Asid asid(static_cast<uint16_t>(cap.is(CapType::VSpace) ? as<VSpaceCap>(cap).number() : 0));
+        bool valid = asid != Asid(0) && vspace_of(kernel_, asid) == cap.object();
+        require(valid && thread.space == arch::address_space(arch::to_physical(cap.object()), asid), "remembered_space",
+                "a thread remembers an address space that is not its own, or no more", &thread);
     }
 
     void check_placement(Tcb& thread) {
@@ -504,10 +525,13 @@ private:
     }
 
     void check_ready(ReadyQueues& ready, unsigned domain, bool all) {
+        int64_t highest = -1;
         for (unsigned word = 0; word < ReadyQueues::words; ++word) {
             bool marked = (ready.summary >> word & 1) != 0;
+            if (marked) highest = static_cast<int64_t>(word * 64 + 63 - leading_zeros(ready.present[word]));
             require(marked == (ready.present[word] != 0), "ready_map", "the summary of ready priorities is wrong");
         }
+        require(ready.highest == highest, "ready_map", "the highest ready priority is not what the map says");
         for (unsigned priority = 0; priority < abi::priorities; ++priority) {
             // Most are empty: of these only that they are is looked at.
             bool skips = priority % 64 == 0 && ready.present[priority / 64] == 0;
@@ -599,7 +623,7 @@ private:
         require(host::hardware.fpu_enabled == fpu_open(), "fpu_owner", "the floating-point unit is not as the core thinks");
         if (core_.current == nullptr) {
             require(core_.current_context == &core_.idle, "current_context", "nobody runs, and yet not the idle loop");
-            require(core_.queues[core_.domain.raw].highest() < 0, "highest_runs", "the core idles with a thread ready");
+            require(core_.queues[core_.domain.raw].highest < 0, "highest_runs", "the core idles with a thread ready");
             require(host::hardware.root == PhysAddr(0), "current_address_space", "the core idles in an address space");
             return;
         }
@@ -610,7 +634,7 @@ private:
         require(thread.sched_context == core_.current_sched_context, "current_sched_context",
                 "a thread runs on another's scheduling context");
         require(thread.domain == core_.domain, "current_domain", "a thread runs in the turn of another domain");
-        require(thread.priority.raw >= core_.queues[core_.domain.raw].highest(), "highest_runs",
+        require(thread.priority.raw >= core_.queues[core_.domain.raw].highest, "highest_runs",
                 "a thread runs before a more important one");
         require(!fpu_open() || core_.fpu_owner == &thread, "fpu_owner", "a thread uses another's floating-point registers");
         check_address_space(thread);

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The fast path in assembly does what the general path does, and the comparison would see it if it did not."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import differential  # noqa: E402
+from differential import Change  # noqa: E402
+
+SEED = 1
+COMPONENTS = 40
+OPERATIONS = 200   # of each component: so many states
+KERNELS = {"production": ("kernel.elf", "Image"), "debug": ("kernel-debug.elf", "Image-debug")}
+CHANGES = [
+    Change("a server hears of no badge", 0xaa1403e0, 0xd2800000),                    # mov x0, x20: mov x0, #0
+    Change("words beyond the length stay", 0x8b120a31, 0x9100c231),                  # add x17, x17, x18, lsl #2: add x17, x17, #48
+    Change("a register that is dead keeps something of the kernel's", 0xd2800012),   # mov x18, #0
+    Change("a server's system call executes again as it was", 0xb3401e27),           # bfxil x7, x17, #0, #8
+]
+
+
+def load(name: str) -> differential.Fastpath:
+    kernel, image = KERNELS[name]
+    return differential.Fastpath(differential.BUILD / "kernel" / kernel, differential.BUILD / "platform" / image)
+
+
+@pytest.fixture(scope="module")
+def reference() -> list[str]:
+    """What happens without the fast path."""
+    return differential.digests(load("production").without(), SEED, COMPONENTS, OPERATIONS)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_both_paths_do_the_same(kernel, reference):
+    assert len(reference) == COMPONENTS
+    path = load(kernel)
+    other = reference if kernel == "production" else differential.digests(path.without(), SEED, COMPONENTS, OPERATIONS)
+    assert differential.difference(differential.digests(path.image, SEED, COMPONENTS, OPERATIONS), other) is None
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.breaks)
+def test_a_mistake_is_seen(change, reference):
+    assert differential.difference(differential.digests(load("production").changed(change), SEED, COMPONENTS, OPERATIONS, timeout=60), reference) is not None
+
+
+def test_an_image_without_the_fast_path_is_refused(tmp_path):
+    image = tmp_path / "Image"
+    image.write_bytes(bytes(4096))
+    with pytest.raises(differential.DifferentialError, match="does not hold the fast path"):
+        differential.Fastpath(differential.BUILD / "kernel" / "kernel.elf", image)
