@@ -77,6 +77,7 @@ def report_arguments(reporting: argparse.ArgumentParser) -> None:
     shape = reporting.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="as JSON")
     shape.add_argument("--svg", action="store_true", help="as a picture of who may do what to whom")
+    shape.add_argument("--html", action="store_true", help="as one page with everything, policies and their witnesses included")
     reporting.add_argument("--kernel", type=Path, metavar="FILE", help="the kernel's ELF file, to count its code")
     reporting.add_argument("--source-root", type=Path, metavar="DIR", action="append", default=[], dest="source_roots",
                            help="where the programs' sources are (repeatable); without it no lines are counted")
@@ -157,8 +158,13 @@ def load_existing(path: Path, options: argparse.Namespace, elf_dirs: Sequence[Pa
 
 def report(options: argparse.Namespace) -> int:
     """capdl report"""
-    result = make_report(load_existing(options.file, options, options.elf_dirs), options.kernel, tuple(options.source_roots))
-    write(as_json(result) if options.json else as_svg(result) if options.svg else as_text(result), options.output)
+    spec = load_existing(options.file, options, options.elf_dirs)
+    result = make_report(spec, options.kernel, tuple(options.source_roots))
+    if options.html:
+        from .report_html import as_html  # which needs Jinja
+        write(as_html(result, spec), options.output)
+    else:
+        write(as_json(result) if options.json else as_svg(result) if options.svg else as_text(result), options.output)
     return OK
 
 

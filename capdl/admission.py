@@ -204,5 +204,6 @@ class Admission:
         own = [(wcet, f"{name}.{method}") for calls in self.calls.values() for call in calls if call.server == name for method, wcet in call.methods if wcet]
         time, way = max(own, default=(0, ""))
         below = [self._needed(call.server, (*callers, name)) for call in self.calls[name] if self.is_passive(call.server) and call.server not in callers]
-        longest, rest = max(below, default=(0, []))
-        return time + longest, ([way] if way else []) + rest
+        nothing: tuple[int, list[str]] = (0, [])
+        longest, rest = max(below, default=nothing)
+        return time + longest, [*([way] if way else []), *rest]

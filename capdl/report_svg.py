@@ -37,8 +37,13 @@ def as_dot(report: Report) -> str:
 
 def as_svg(report: Report) -> str:
     """The picture as SVG. Raises CapdlError when Graphviz is missing or fails."""
+    return draw(as_dot(report))
+
+
+def draw(dot: str) -> str:
+    """A text of Graphviz' language as SVG. Raises CapdlError when Graphviz is missing or fails."""
     try:
-        done = subprocess.run(["dot", "-Tsvg"], input=as_dot(report), capture_output=True, text=True, check=False)
+        done = subprocess.run(["dot", "-Tsvg"], input=dot, capture_output=True, text=True, check=False)
     except OSError as error:
         raise CapdlError("capdl: error: dot cannot be run, which draws the picture (install graphviz: ./caprock setup dev)\n") from error
     if done.returncode != 0:

@@ -162,6 +162,7 @@ def _reporting(parser: Parser) -> None:
     shape = parser.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="as JSON")
     shape.add_argument("--svg", action="store_true", help="as a picture of who may do what to whom")
+    shape.add_argument("--html", action="store_true", help="as one page with everything, policies and their witnesses included")
     parser.add_argument("-o", dest="output", type=Path, metavar="FILE", help="write to FILE instead")
 
 

@@ -70,6 +70,7 @@ TIERS: dict[str, tuple[str, tuple[Requirement, ...]]] = {
         Requirement("gcovr", "command", "gcovr", "5.2"),
         Requirement("device-tree-compiler", "command", "dtc"),
         Requirement("graphviz", "command", "dot"),
+        Requirement("chromium", "command", "chromium"),
         Requirement("mypy", "command", "mypy"),
         Requirement("clang-19", "command", "clang++-19", "19", "20"),
         Requirement("libclang-rt-19-dev", "file", "/usr/lib/llvm-19/lib/clang/19/lib/linux/libclang_rt.fuzzer-x86_64.a"),

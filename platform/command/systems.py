@@ -179,8 +179,8 @@ def explain(options) -> int:
 
 
 def report(options) -> int:
-    """Prints what a system takes and who in it may do what: text, JSON or a picture."""
-    if options.svg:
+    """Prints what a system takes and who in it may do what: text, JSON, a picture or a page."""
+    if options.svg or options.html:
         set_up("dev", not options.no_install)
     prepare(not options.no_install)
     arguments = ["report", str(options.system), "--kernel", str(BUILD / "kernel" / "kernel.elf"), *_settings(options)]
@@ -188,7 +188,7 @@ def report(options) -> int:
         arguments += ["--source-root", str(root)]
     for folder in _elf_folders(options.system, options.settings):
         arguments += ["--elf-dir", str(folder)]
-    arguments += [f"--{shape}" for shape in ("json", "svg") if getattr(options, shape)]
+    arguments += [f"--{shape}" for shape in ("json", "svg", "html") if getattr(options, shape)]
     if options.output:
         arguments += ["-o", str(options.output)]
     return _with_board(options, arguments)

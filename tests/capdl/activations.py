@@ -66,7 +66,8 @@ def activities(oracle, trace):
     spans = defaultdict(list), defaultdict(list)
     for lines in replay(oracle, trace):
         core = next((fields(line) for line in lines if line.startswith("core ")), None)
-        objects.update((int(line.split(" ")[1], 16), fields(line)) for line in lines if line.startswith("object ") and " TCB " in line or " SchedContext " in line)
+        objects.update((int(line.split(" ")[1], 16), fields(line)) for line in lines
+                       if line.startswith("object ") and (" TCB " in line or " SchedContext " in line))
         if core is None:
             continue
         now = int(core["now"], 16)

@@ -56,7 +56,7 @@ BOTH = {
     "in_one_block": ("arch aarch64 objects {\n  a = ep (\n  b = frame (3k)\n  c = ep\n  c = ep\n}", ["syntax", "duplicate-name"]),
     "in_the_same_container": (
         "arch aarch64 objects { n = cnode (2 bits) e = ep }\ncaps {\n  n {\n    0: e (R\n    1: e (R)\n    9: e (R)\n    2: other\n  }\n}",
-                              ["syntax", "unknown-name"]),
+        ["syntax", "unknown-name"]),
     "a_damaged_name_is_not_missing": ("arch aarch64 objects {\n  n = cnode (2 bits)\n  e = = ep\n}\ncaps { n { 0: e (R) } }", ["syntax"]),
     "another_one_is": ("arch aarch64 objects {\n  n = cnode (2 bits)\n  e = = ep\n}\ncaps { n { 0: e (R)\n 1: f (R) } }", ["syntax", "unknown-name"]),
     "a_damaged_constant": ("caprock 1\narch aarch64\nconst SIZE = =\nmemory { SIZE at 0x40000000 }\nobjects { f = frame (3k) }", ["syntax", "frame-size"]),
