@@ -61,7 +61,7 @@ void build_spaces(const abi::BootInfo& info) {
     }
 }
 
-void enter_space(Word number) { set_address_space(spaces[number].root, spaces[number].asid); }
+void enter_space(Word number) { set_address_space(address_space(spaces[number].root, spaces[number].asid)); }
 
 void replace_own_page() {
     Pte* const entry = entry_for(spaces[0], own_page);
