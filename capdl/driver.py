@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """From a file to a checked system: reads it and what it includes, and runs the phases in order.
 
-Phases: parse, check components, resolve, elaborate, check objects. Syntax errors end it, as nothing is known of what was not understood; after other errors
-components are not elaborated, and objects are checked as far as they are known.
+Phases: parse, check components, resolve, elaborate, check objects. After an error components are not elaborated, and objects are checked as far as they are
+known; after one of syntax, what may be due to the part that was not understood is left out (damage.py).
 """
 
 from __future__ import annotations

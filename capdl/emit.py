@@ -191,8 +191,7 @@ def execute(command: list[str], folder: Path, what: str) -> None:
 
 
 def emit(spec: Spec, *, build_dir: Path, out_dir: Path, says: str = "Nothing") -> Root:
-    """Make the root task of a checked model.Spec. says: what it prints beside, of Says in
-    loader/tables.hpp.
+    """Make the root task of a checked model.Spec. says: what it prints beside, of Says in loader/tables.hpp.
 
     build_dir: the project's build folder, which has the generated headers and the loader's library. out_dir: a folder for the sources,
     objects and ELFs, which is made when missing. Returns a Root. Raises CapdlError.

@@ -43,6 +43,7 @@ void Director::call(Operation& operation, const Slot* space) {
     choose_slots(operation, table);
     if (keeps_to_plan()) details(operation);
     if (choices_.one_in(12)) spoil(operation, table);
+    if (choices_.one_in(12)) go_to_border(operation, table);
     Syscall number = Syscall::Call;
     if (choices_.one_in(8)) number = choices_.one_of({Syscall::Send, Syscall::NBSend, Syscall::NBSendRecv, Syscall::NBSendWait});
     operation.x[7] = static_cast<uint64_t>(number);
@@ -250,6 +251,18 @@ void Director::details(Operation& operation) {
         case Method::SchedControlConfigureFlags: word(operation, 2) = choices_.below(3); return;
         default: return;
     }
+}
+
+// One word is at the border of what is allowed, or next to it.
+void Director::go_to_border(Operation& operation, const fuzz::MethodTable& table) {
+    constexpr uint64_t borders[] = {1, 4, 8, 10, 11, 16, 20, 32, 36, 47, 64, 256, 512, 1019, 1020, 4096, 0x20'0000, 0x4000'0000, abi::timeout_max_us,
+                                    abi::user_top, abi::user_top - 4096, abi::user_top - 0x20'0000, abi::user_top - 0x4000'0000, uint64_t{1} << 63};
+    if (table.word_count == 0) return;
+    unsigned i = static_cast<unsigned>(choices_.below(table.word_count));
+    const fuzz::WordTable& entry = fuzz::word_tables[table.words + i];
+    uint64_t border = choices_.one_of(borders);
+    if (entry.kind == WordKind::Range && !choices_.one_in(4)) border = choices_.one_in(2) ? entry.low : entry.high;
+    word(operation, i) = choices_.one_in(2) ? border : border + choices_.below(3) - 1;
 }
 
 // One thing is wrong: the message is too short, a depth or a count is out of range, the method is another object's.

@@ -91,23 +91,27 @@ private:
     void breakpoint(fuzz::Operation& operation);
     void details(fuzz::Operation& operation);
     void spoil(fuzz::Operation& operation, const fuzz::MethodTable& table);
+    void go_to_border(fuzz::Operation& operation, const fuzz::MethodTable& table);
 
     // -- Opportunities.
 
     void write_message(fuzz::Operation& operation, abi::Syscall number, uint64_t target);
     void write_short_message(fuzz::Operation& operation, abi::Syscall number, uint64_t target);
     void add_capabilities(fuzz::Operation& operation);
-    bool call_server(fuzz::Operation& operation);
+    bool call_server(fuzz::Operation& operation, bool passive);
     bool give_back_time(fuzz::Operation& operation);
     bool move_partner(fuzz::Operation& operation);
     bool become_server(fuzz::Operation& operation);
     bool answer_and_wait(fuzz::Operation& operation, const Tcb& current);
     void invoke(fuzz::Operation& operation, abi::Method method, uint64_t cap, std::initializer_list<uint64_t> words, std::initializer_list<uint64_t> caps);
     bool answer(fuzz::Operation& operation, const Tcb& current);
+    bool answer_fault(fuzz::Operation& operation);
+    bool inspect(fuzz::Operation& operation);
     bool send(fuzz::Operation& operation);
     bool receive(fuzz::Operation& operation);
     bool wait_in_line(fuzz::Operation& operation);
     bool send_without_time(fuzz::Operation& operation);
+    bool send_and_receive(fuzz::Operation& operation);
     bool make_passive(fuzz::Operation& operation, const Tcb& current);
     bool yield_to(fuzz::Operation& operation, const Tcb& current);
     bool rotate(fuzz::Operation& operation);
@@ -121,6 +125,8 @@ private:
     bool strip(fuzz::Operation& operation);
     bool use_signal(fuzz::Operation& operation);
     bool retype_again(fuzz::Operation& operation);
+    bool retype_device(fuzz::Operation& operation);
+    bool unbind(fuzz::Operation& operation);
 
     fuzz::Choices& choices_;
     fuzz::Generator& generator_;

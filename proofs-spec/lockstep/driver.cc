@@ -21,7 +21,11 @@ constexpr unsigned most_turns = 200;     // of the clock until the supervisor mu
 constexpr unsigned most_points = 200;    // preemption points in turn
 constexpr Word most_ticks = 20'000;
 constexpr Word far_away = 100'000'000;
-constexpr Word extra_slots = 4;          // two frames, and two for what is there for a moment only
+constexpr Word condition_flags = 0xf000'0000;
+constexpr unsigned condition_shift = 28;
+constexpr Word extra_slots = 5;          // two frames, two for what is there for a moment only, and memory of a device
+constexpr Word nest_slots = 5;
+constexpr Word crowd_slots = 1 + 2 * crowd_size;
 
 }  // namespace
 
@@ -46,6 +50,8 @@ Driver::Driver(fuzz::Choices& choices, Oracle& oracle, Tally& tally, const Manne
     resources.inspect = World::cap(InitSlot::Inspect);
     resources.sched_control = world_.sched_control();
     extra_ = world_.fresh(extra_slots);
+    nest_ = world_.fresh(nest_slots);
+    crowd_ = world_.fresh(crowd_slots);
     own_memory_ = other_memory();
     resources.first_slot = world_.fresh(fuzz::Universe<Driver>::slots);
     for (unsigned i = 0; i < fuzz::fuzz_lines; ++i) resources.lines[i] = first_line + i;
@@ -62,15 +68,15 @@ void Driver::build() {
 
 // -- The supervisor
 
-void Driver::root_call(Syscall number, Word cap, const test::Message& message) {
+void Driver::call_to_end(Syscall number, Word cap, const test::Message& message) {
     world_.prepare(number, cap, message);
-    Word pc = world_.current()->context.pc;
-    const Tcb* root = world_.root().object;
+    const Tcb* caller = world_.current();
+    Word pc = caller->context.pc;
     do {
         arm();
         lockstep_->system_call();
         note_preemption();
-    } while (world_.current() == root && root->context.pc == pc);
+    } while (world_.current() == caller && caller->context.pc == pc);
 }
 
 abi::Error Driver::call(const fuzz::Request& request) {
@@ -78,7 +84,7 @@ abi::Error Driver::call(const fuzz::Request& request) {
     test::Message message{static_cast<Word>(request.method), {}, {}};
     message.words.assign(request.words.items, request.words.items + request.words.count);
     message.caps.assign(request.caps.items, request.caps.items + request.caps.count);
-    root_call(Syscall::Call, request.cap, message);
+    call_to_end(Syscall::Call, request.cap, message);
     return static_cast<abi::Error>(abi::MessageInfo{world_.root()->context.x[reg::info]}.label());
 }
 
@@ -98,24 +104,32 @@ bool Driver::take_over() {
     }
     stranded_ = world_.current() != root;
     if (stranded_) return false;
-    root_call(Syscall::Call, control_handler_, {static_cast<Word>(Method::IRQHandlerAck), {}, {}});
+    call_to_end(Syscall::Call, control_handler_, {static_cast<Word>(Method::IRQHandlerAck), {}, {}});
     return true;
 }
 
 void Driver::let_go() {
-    if (world_.current() == world_.root().object) root_call(Syscall::Wait, control_);
+    if (world_.current() == world_.root().object) call_to_end(Syscall::Wait, control_);
 }
 
 void Driver::supervise() {
-    switch (choices_.below(24)) {
+    switch (choices_.below(28)) {
         case 7:
         case 8: make_servers(); break;
+        case 11: make_nest(); break;
+        case 12: delete_itself(); break;
+        case 13: break_budget(); break;
+        case 14: spread_priorities(); break;
+        case 15: make_crowd(); break;
         case 9: give_signals(); break;
         case 10: settle(static_cast<unsigned>(choices_.below(fuzz::fuzz_threads)), choices_.below(4)); break;
         case 0: universe_->restock(choices_); break;
         case 1:
         case 2: universe_->assist(choices_, generator_); break;
-        case 4: give_weak_ones(); break;
+        case 4:
+            give_weak_ones();
+            give_frames();
+            break;
         case 5: make_last_holder(); break;
         case 6: truncate(); break;
         case 3: universe_->renew(choices_, generator_); break;
@@ -129,6 +143,7 @@ void Driver::supervise() {
 void Driver::finish() {
     if (!take_over()) return;
     if (!universe_->destroy()) throw Mismatch(universe_->problem());
+    remove_originals();
 }
 
 // -- One event
@@ -191,6 +206,9 @@ void Driver::step() {
         return;
     }
     pass_time();
+    // User level may change its own thread pointer and condition flags at any time.
+    if (choices_.one_in(8)) hardware.tpidr = choices_.word() & 0xffff'ffff;
+    if (choices_.one_in(4)) thread->context.spsr = (thread->context.spsr & ~condition_flags) | choices_.below(16) << condition_shift;
     operate(*thread);
 }
 

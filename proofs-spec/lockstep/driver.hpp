@@ -15,6 +15,9 @@ namespace caprock::lockstep {
 /// The first of the interrupts whose handlers the component gets.
 inline constexpr Word first_line = 41;
 
+/// Threads beside the component's own that come and go together.
+inline constexpr unsigned crowd_size = 6;
+
 /// How time and preemptions are.
 struct Manner {
     bool time_passes = true;
@@ -61,11 +64,21 @@ private:
     void make_servers();
     void take_time(const SchedContext& context);
     void give_time(Word thread);
-    void call_by_copy(const std::function<bool(const SchedContext&)>& fits, abi::Method method, const fuzz::List<3>& caps);
+    void use_copy(const std::function<bool(const SchedContext&)>& fits, const std::function<void(Word)>& use);
     void settle(unsigned i, Word guard);
     void give_signals();
     void truncate();
     void wake();
+
+    // -- What the component hardly comes to by itself (nests.cc).
+
+    void make_nest();
+    void delete_itself();
+    void break_budget();
+    void pass(Word micros);
+    void make_crowd();
+    void spread_priorities();
+    void remove_originals();
 
     // -- Events.
 
@@ -74,7 +87,7 @@ private:
     const Slot* component_slots() const;
     bool take_over();
     void let_go();
-    void root_call(abi::Syscall number, Word cap, const test::Message& message = {});
+    void call_to_end(abi::Syscall number, Word cap, const test::Message& message = {});
     void idle();
     void supervise();
     void operate(Tcb& thread);
@@ -100,7 +113,9 @@ private:
     Word control_ = 0;
     Word control_handler_ = 0;
     Word own_memory_ = 0;                      // an untyped for what only this driver makes
-    Word extra_ = 0;                           // slots of frames that only this driver gives
+    Word extra_ = 0;                           // slots of frames and of a device's memory that only this driver gives, and two for what comes and goes
+    Word crowd_ = 0;                           // slots of the memory, threads and contexts of a crowd
+    Word nest_ = 0;                            // slots of containers that hold each other
     std::map<std::string, unsigned> points_;   // of each operation: at which it is preempted next
     std::map<const Tcb*, Plan> plans_;
     bool in_turn_ = false;                     // that is how it is armed

@@ -23,11 +23,12 @@ std::string joined(const std::vector<std::string>& all) {
     return text.empty() ? "nothing" : text;
 }
 
-// Whether `all` has the items of `some` in their order.
+// Whether `all` has the items of `some` in their order, and nothing else but pages.
 bool has_in_order(const std::vector<std::string>& all, const std::vector<std::string>& some) {
     std::size_t found = 0;
     for (const std::string& one : all) {
         if (found < some.size() && some[found] == one) ++found;
+        else if (one.starts_with("ASID")) return false;
     }
     return found == some.size();
 }

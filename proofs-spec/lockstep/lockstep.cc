@@ -5,6 +5,7 @@
 #include "fuzz_tables.hpp"
 #include "ipc/message.hpp"
 #include "object/inspect.hpp"
+#include "saved_state.hpp"
 #include "watchdog.hpp"
 
 #include <algorithm>
@@ -156,6 +157,7 @@ void Lockstep::debug(abi::BreakpointType reason, Word address) {
     constexpr const char* names[] = {"Instruction", "Data", "SingleStep", "SoftwareBreakRequest"};
     const Tcb& thread = *world_.current();
     operation_ = "debug exception";
+    if (reason == abi::BreakpointType::SingleStep) world_.current()->context.spsr &= ~host::single_step;
     if (reason == abi::BreakpointType::Instruction) address = thread.context.pc;
     bool numbered = reason == abi::BreakpointType::Instruction || reason == abi::BreakpointType::Data;
     Word number = numbered ? hit_point(thread.debug, reason == abi::BreakpointType::Data, address) : 0;
@@ -293,6 +295,7 @@ void Lockstep::happen(std::string_view kind, std::string_view arguments, const s
         if (cap.is(CapType::Zombie) && as<ZombieCap>(cap).slots() == 0) event_ += " &" + hex(arch::to_physical(cap.object()).raw);
     }
     const Tcb* caller = world_.current();
+    SavedState saved(*inventory_);
     hardware.effects.clear();
     hardware.console.clear();
     unsigned armed_at = hardware.pending_at;
@@ -322,6 +325,7 @@ void Lockstep::happen(std::string_view kind, std::string_view arguments, const s
     our_effects_.ready_clean = clean_memory_;
     look();
     oracle_.save(before);
+    if (std::string found = saved.difference(*inventory_); !found.empty()) return fail(found);
     if (armed_at != 0 && our_effects_.cleared.bytes() > armed_at * most_cleared + page_size) {
         return fail("  kernel: clears " + our_effects_.cleared.text() + " with fewer than " + std::to_string(armed_at) + " preemption points\n");
     }

@@ -81,6 +81,50 @@ bool Director::answer(Operation& operation, const Tcb& current) {
     }
 }
 
+// Who handles a fault says with which registers the thread goes on, or that it does not.
+bool Director::answer_fault(Operation& operation) {
+    auto is_fault = [](const Cap& cap) {
+        const Tcb* thread = cap.as_object<Reply>().tcb;
+        return thread != nullptr && thread->state == ThreadState::BlockedOnReply && thread->faulted();
+    };
+    std::optional<uint64_t> reply = holder_of(CapType::Reply, is_fault);
+    if (!reply) return false;
+    write_message(operation, choices_.one_of({Syscall::Send, Syscall::NBSend}), *reply);
+    uint64_t length = choices_.one_in(3) ? choices_.below(40) : choices_.below(14);
+    // Also registers behind the message, which are not to be read.
+    for (unsigned i = 0; i < std::max<uint64_t>(length, abi::ipc_register_words); ++i) word(operation, i) = choices_.word() & 0xffff'fffc;
+    operation.message_words = static_cast<unsigned>(length);
+    operation.x[1] = abi::MessageInfo::make(length, 0, 0, choices_.one_in(6) ? 1 : 0).raw;
+    return true;
+}
+
+// Reads what there is, of each type that can be read.
+bool Director::inspect(Operation& operation) {
+    std::optional<uint64_t> authority = holder(mask_of(CapType::Inspect));
+    if (!authority) return false;
+    auto read = [&](Method method, CapType type, uint64_t place) {
+        std::optional<uint64_t> target = holder(mask_of(type));
+        if (target) invoke(operation, method, *authority, {place}, {*target});
+        return target.has_value();
+    };
+    switch (choices_.below(8)) {
+        case 0: return read(Method::InspectReadTCB, CapType::TCB, 0);
+        case 1: return read(Method::InspectReadTCBSlot, CapType::TCB, choices_.below(tcb_slots + 1));
+        case 2: return read(Method::InspectReadSchedContext, CapType::SchedContext, 0);
+        case 3: return read(Method::InspectReadUntyped, CapType::Untyped, 0);
+        case 4: return read(Method::InspectReadReply, CapType::Reply, 0);
+        case 5: return read(Method::InspectReadIRQHandler, CapType::IRQHandler, 0);
+        case 6: return read(Method::InspectReadVSpace, CapType::VSpace, fuzz::buffer_address + 0x10'0000 * choices_.below(3) + 4096 * choices_.below(6));
+        default: {
+            // Any capability that there is: most slots of the component are empty.
+            std::optional<uint64_t> slot = holder(~uint32_t{0});
+            std::optional<uint64_t> cnode = own_cnode();
+            if (slot && cnode) invoke(operation, Method::InspectReadCNode, *authority, {*slot}, {*cnode});
+            return slot && cnode;
+        }
+    }
+}
+
 // Waits in line with others that send.
 bool Director::wait_in_line(Operation& operation) {
     auto takes_senders = [](const Cap& cap) { return as<EndpointCap>(cap).can_send() && !cap.as_object<Endpoint>().receiving(); };
@@ -114,7 +158,10 @@ bool Director::yield_to(Operation& operation, const Tcb& current) {
         const Tcb* thread = cap.as_object<SchedContext>().tcb;
         return thread != nullptr && thread != &current && schedulable(*thread);
     };
-    std::optional<uint64_t> context = holder_of(CapType::SchedContext, is_ready);
+    // Two threads yield to one.
+    auto is_awaited = [&](const Cap& cap) { return cap.as_object<SchedContext>().yield_from != nullptr && cap.as_object<SchedContext>().tcb != &current; };
+    std::optional<uint64_t> context = choices_.one_in(2) ? holder_of(CapType::SchedContext, is_awaited) : std::nullopt;
+    if (!context) context = holder_of(CapType::SchedContext, is_ready);
     if (!context) return false;
     invoke(operation, Method::SchedContextYieldTo, *context, {}, {});
     if (choices_.one_in(6)) operation.x[7] = static_cast<uint64_t>(Syscall::Send);
@@ -251,6 +298,36 @@ bool Director::retype_again(Operation& operation) {
     return true;
 }
 
+// What a device's memory can become, and what it cannot.
+bool Director::retype_device(Operation& operation) {
+    auto is_device = [](const Cap& cap) { return as<UntypedCap>(cap).is_device(); };
+    std::optional<uint64_t> untyped = holder_of(CapType::Untyped, is_device);
+    std::optional<uint64_t> cnode = own_cnode();
+    if (!untyped || !cnode) return false;
+    constexpr uint64_t last_type = static_cast<uint64_t>(abi::ObjectType::PageTable);
+    uint64_t type = choices_.one_in(2) ? choices_.below(last_type + 1) : static_cast<uint64_t>(abi::ObjectType::Untyped);
+    uint64_t bits = choices_.one_in(2) ? page_bits + choices_.below(2) : 4 + choices_.below(11);
+    uint64_t first = fuzz::shelf_slot(CapType::Untyped, fuzz::given(CapType::Untyped) + 1);
+    invoke(operation, Method::UntypedRetype, *untyped, {type, bits, 0, 0, first, 1 + choices_.below(2)}, {*cnode});
+    return true;
+}
+
+// A context leaves the thread or the notification that it is bound to, by name.
+bool Director::unbind(Operation& operation) {
+    bool thread = choices_.one_in(3);
+    auto bound_to = [&](const Cap& cap) -> const void* {
+        const SchedContext& context = cap.as_object<SchedContext>();
+        return thread ? static_cast<const void*>(context.tcb) : context.notification;
+    };
+    std::optional<uint64_t> context = holder_of(CapType::SchedContext, [&](const Cap& cap) { return bound_to(cap) != nullptr; });
+    if (!context) return false;
+    auto is_it = [&](const Cap& cap) { return arch::pointer<void>(cap.object()) == bound_to(space_[*context].cap); };
+    std::optional<uint64_t> object = holder_of(thread ? CapType::TCB : CapType::Notification, is_it);
+    if (!object) return false;
+    invoke(operation, Method::SchedContextUnbindObject, *context, {}, {*object});
+    return true;
+}
+
 bool Director::cancel(Operation& operation) {
     auto has_senders = [](const Cap& cap) { return cap.as_object<Endpoint>().sending() && as<EndpointCap>(cap).badge().raw != 0; };
     std::optional<uint64_t> endpoint = holder_of(CapType::Endpoint, has_senders);
@@ -272,7 +349,8 @@ bool Director::configure(Operation& operation, const Tcb& current) {
     if (!context || !control) return false;
     uint64_t budget = 10 + choices_.below(choices_.one_in(2) ? 30 : 2'000);
     uint64_t period = budget + (choices_.one_in(3) ? 0 : choices_.below(3'000));
-    invoke(operation, Method::SchedControlConfigureFlags, *control, {budget, period, choices_.below(3), choices_.below(256), choices_.below(2)}, {*context});
+    uint64_t extra = choices_.below(4);
+    invoke(operation, Method::SchedControlConfigureFlags, *control, {budget, period, extra, choices_.below(256), choices_.below(2)}, {*context});
     return true;
 }
 
@@ -345,6 +423,22 @@ bool Director::send_without_time(Operation& operation) {
     return true;
 }
 
+// Lends its time to who waits without any, and receives where others send that may bring none.
+bool Director::send_and_receive(Operation& operation) {
+    auto is_passive = [](const Cap& cap) {
+        const Endpoint& endpoint = cap.as_object<Endpoint>();
+        return as<EndpointCap>(cap).can_send() && endpoint.receiving() && endpoint.queue.head->sched_context == nullptr;
+    };
+    auto sends = [](const Cap& cap) { return as<EndpointCap>(cap).can_receive() && cap.as_object<Endpoint>().sending(); };
+    std::optional<uint64_t> server = holder_of(CapType::Endpoint, is_passive);
+    std::optional<uint64_t> clients = holder_of(CapType::Endpoint, sends);
+    if (!server || !clients) return false;
+    write_message(operation, choices_.one_of({Syscall::NBSendRecv, Syscall::NBSendWait}), *clients);
+    operation.x[8] = *server;
+    if (choices_.one_in(2)) operation.x[7] |= abi::syscall_flag_require_donation;
+    return true;
+}
+
 // A thread that waits for messages, and can answer them or wants time with them, loses its own time.
 bool Director::make_passive(Operation& operation, const Tcb& current) {
     auto waits = [&](const Cap& cap) {
@@ -386,7 +480,12 @@ bool Director::help(Operation& operation, const Slot* space, const Tcb& current)
 
 bool Director::opportunity(Operation& operation, const Slot* space, const Tcb& current) {
     space_ = space;
-    switch (choices_.below(20)) {
+    if (choices_.one_in(8) && send_and_receive(operation)) return true;
+    switch (choices_.below(24)) {
+        case 19: return retype_device(operation);
+        case 20: return unbind(operation);
+        case 21: return answer_fault(operation);
+        case 22: return inspect(operation);
         case 0:
         case 1: return answer(operation, current);
         case 2:

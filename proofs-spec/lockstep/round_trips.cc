@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Calls of passive servers and their answers, as most systems have them: these are what the kernel's fast paths are for.
+// Calls of servers, passive ones and such with time of their own, and their answers, as most systems have them: these are what the kernel's fast paths
+// are for.
 #include "director.hpp"
 
 #include "object/endpoint.hpp"
@@ -26,10 +27,10 @@ void Director::add_capabilities(Operation& operation) {
     operation.x[1] = abi::MessageInfo::make(info.length(), 1 + choices_.below(3), 0, info.label()).raw;
 }
 
-bool Director::call_server(Operation& operation) {
-    auto leads_to_server = [](const Cap& cap) {
+bool Director::call_server(Operation& operation, bool passive) {
+    auto leads_to_server = [&](const Cap& cap) {
         const Endpoint& endpoint = cap.as_object<Endpoint>();
-        return endpoint.receiving() && endpoint.queue.head->sched_context == nullptr && endpoint.queue.head->reply != nullptr;
+        return endpoint.receiving() && (endpoint.queue.head->sched_context == nullptr) == passive && endpoint.queue.head->reply != nullptr;
     };
     std::optional<uint64_t> endpoint = holder_of(CapType::Endpoint, leads_to_server);
     if (!endpoint) return false;
@@ -43,7 +44,13 @@ bool Director::answer_and_wait(Operation& operation, const Tcb& current) {
         const Reply& reply = cap.as_object<Reply>();
         return reply.context != nullptr && reply.context == current.sched_context;
     };
+    // Or of a caller that kept its time.
+    auto has_time = [](const Cap& cap) {
+        const Reply& reply = cap.as_object<Reply>();
+        return reply.tcb != nullptr && reply.tcb->state == ThreadState::BlockedOnReply && reply.tcb->sched_context != nullptr;
+    };
     std::optional<uint64_t> reply = holder_of(CapType::Reply, returns_time);
+    if (!reply) reply = holder_of(CapType::Reply, has_time);
     if (!reply) return false;
     auto waits_alone = [](const Cap& cap) { return cap.as_object<Endpoint>().idle(); };
     std::optional<uint64_t> endpoint = choices_.one_in(4) ? std::nullopt : holder_of(CapType::Endpoint, waits_alone);
@@ -96,9 +103,10 @@ bool Director::become_server(Operation& operation) {
 
 bool Director::round_trip(Operation& operation, const Slot* space, const Tcb& current) {
     space_ = space;
-    if (choices_.one_in(6) && call_server(operation)) return true;
+    bool passive = !choices_.one_in(3);
+    if (choices_.one_in(6) && call_server(operation, passive)) return true;
     if (choices_.one_in(16) && move_partner(operation)) return true;
-    if (answer_and_wait(operation, current) || call_server(operation)) return true;
+    if (answer_and_wait(operation, current) || call_server(operation, passive) || call_server(operation, !passive)) return true;
     return choices_.one_in(8) && (make_passive(operation, current) || give_back_time(operation) || become_server(operation));
 }
 

@@ -25,17 +25,19 @@ Word Driver::other_memory() const {
     throw std::runtime_error("the machine has one large untyped only");
 }
 
-// A frame of a device, and one that is larger than what is maintained in one piece.
+// A frame of a device, one that is larger than what is maintained in one piece, and memory of a device.
 void Driver::give_frames() {
     using abi::ObjectType;
-    auto give = [&](Word untyped, ObjectType type, Word slot, unsigned place) {
+    constexpr Word device_bits = 14;
+    auto give = [&](Word untyped, ObjectType type, Word bits, Word slot, Word target) {
         constexpr Word cnode = static_cast<Word>(InitSlot::CNode);
-        call({untyped, Method::UntypedRetype, {static_cast<Word>(type), 0, 0, 0, slot, 1}, {cnode}});
-        Word target = fuzz::shelf_slot(CapType::Frame, place);
+        call({untyped, Method::UntypedRetype, {static_cast<Word>(type), bits, 0, 0, slot, 1}, {cnode}});
         call({universe_->space(), Method::CNodeCopy, {target, fuzz::space_bits, slot, World::full_depth, 15}, {cnode}});
     };
-    give(world_.root_info().untyped.end - 1, ObjectType::SmallPage, extra_, fuzz::given(CapType::Frame));
-    give(own_memory_, ObjectType::LargePage, extra_ + 1, fuzz::given(CapType::Frame) + 1);
+    Word device = world_.root_info().untyped.end - 1;
+    give(device, ObjectType::SmallPage, 0, extra_, fuzz::shelf_slot(CapType::Frame, fuzz::given(CapType::Frame)));
+    give(own_memory_, ObjectType::LargePage, 0, extra_ + 1, fuzz::shelf_slot(CapType::Frame, fuzz::given(CapType::Frame) + 1));
+    give(device, ObjectType::Untyped, device_bits, extra_ + 4, fuzz::shelf_slot(CapType::Untyped, fuzz::given(CapType::Untyped)));
 }
 
 // Endpoints and notifications that let messages through, but not all that goes with them, or only one way.
@@ -106,24 +108,24 @@ void Driver::make_servers() {
 
 // Unbinds a context, if the component has a capability to it.
 void Driver::take_time(const SchedContext& context) {
-    call_by_copy([&](const SchedContext& one) { return &one == &context; }, Method::SchedContextUnbind, {});
+    use_copy([&](const SchedContext& one) { return &one == &context; }, [&](Word copy) { call({copy, Method::SchedContextUnbind, {}, {}}); });
 }
 
 // A thread gets a context that nobody has.
 void Driver::give_time(Word thread) {
-    call_by_copy([](const SchedContext& one) { return one.tcb == nullptr && one.notification == nullptr && one.configured(); },
-                 Method::SchedContextBind, {thread});
+    auto is_free = [](const SchedContext& one) { return one.tcb == nullptr && one.notification == nullptr && one.configured(); };
+    use_copy(is_free, [&](Word copy) { call({copy, Method::SchedContextBind, {}, {thread}}); });
 }
 
-// Calls a method of a context that the component has a capability to, without taking that away.
-void Driver::call_by_copy(const std::function<bool(const SchedContext&)>& fits, Method method, const fuzz::List<3>& caps) {
+// Uses a copy of a capability to a context that the component has, without taking that away.
+void Driver::use_copy(const std::function<bool(const SchedContext&)>& fits, const std::function<void(Word)>& use) {
     Word cnode = static_cast<Word>(InitSlot::CNode);
     Word copy = extra_ + 2;
     for (Word slot = 0; slot < space_slots; ++slot) {
         const Cap& cap = component_slots()[slot].cap;
         if (!cap.is(CapType::SchedContext) || !fits(cap.as_object<SchedContext>())) continue;
         call({cnode, Method::CNodeCopy, {copy, World::full_depth, slot, fuzz::space_bits, 15}, {universe_->space()}});
-        call({copy, method, {}, caps});
+        use(copy);
         call({cnode, Method::CNodeDelete, {copy, World::full_depth}, {}});
         return;
     }

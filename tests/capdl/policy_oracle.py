@@ -384,8 +384,9 @@ class Checker:
         """True when a subject holds what another one consists of, directly or through others."""
         found = [giver]
         for other in found:
-            found += [edge.target for edge in self.flow.edges.get(other, {}).values() if edge.rule == "control" and edge.target not in found]
-        return taker in found or any(taker in self.strict.held and Item("tcb", taker) in self.strict.held[other] for other in found)
+            held = {item.target for item in self.strict.held[other] if item.kind in ("tcb", "cnode", "pgd", "pt") and not item.made}
+            found += [name for name, subject in self.strict.subjects.items() if name not in found and held & subject.own]
+        return taker in found
 
     def check_flow(self, before, after, outcome, told):
         """What a thread changes of others, a way of flow leads to."""

@@ -38,7 +38,6 @@ SPARE = ("SmallPage", 0, {1: 3}, None)
 MISSING_RULES = {
     "authority: grant": [("Endpoint", 0, {1: WRITE_GRANT, 0: READ}, None), SPARE],
     "authority: reply-grant": [("Endpoint", 0, {0: WRITE_REPLY, 1: READ_GRANT}, None), SPARE],
-    "authority: same CNode, same CSpace": [("CNode", policy_oracle.RADIX, {0: ALL, 1: ALL}, None), SPARE],
     "authority: create": [("Untyped", 11, {0: ALL}, None)],
     "authority: take, same CNode": [("CSpace", 1, {0: ALL}, None), SPARE],
     "flow: send": [("Endpoint", 0, {0: WRITE, 1: READ}, None)],

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Situations that the component hardly comes to by itself: containers in containers, also in themselves, that go all at once; budgets that come back in
+// many pieces; threads whose priorities lie at the ends of the bitmap's words; many threads that sleep.
+#include "driver.hpp"
+
+namespace caprock::lockstep {
+
+using abi::InitSlot;
+using abi::Method;
+using test::World;
+
+namespace {
+
+constexpr Word cnode = static_cast<Word>(InitSlot::CNode);
+constexpr unsigned most_nodes = 3;
+constexpr Word all_rights = 15;
+
+}  // namespace
+
+// CNodes and threads that hold each other and themselves, made of one untyped. It is revoked, or one of them is deleted: the last capabilities to them
+// lie in each other then.
+void Driver::make_nest() {
+    constexpr Word nest_bits = 14;
+    Word memory = nest_;
+    call({own_memory_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::Untyped), nest_bits, 0, 0, memory, 1}, {cnode}});
+    unsigned count = 1 + static_cast<unsigned>(choices_.below(most_nodes));
+    Word radix[most_nodes] = {};
+    for (unsigned i = 0; i < count; ++i) {
+        radix[i] = 1 + choices_.below(3);
+        call({memory, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::CNode), radix[i], 0, 0, memory + 1 + i, 1}, {cnode}});
+    }
+    Word thread = memory + 1 + most_nodes;
+    bool threaded = choices_.one_in(2);
+    if (threaded) call({memory, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::TCB), 0, 0, 0, thread, 1}, {cnode}});
+    auto any_node = [&] { return static_cast<unsigned>(choices_.below(count)); };
+    unsigned ties = 1 + static_cast<unsigned>(choices_.below(5));
+    for (unsigned i = 0; i < ties; ++i) {
+        unsigned outer = any_node();
+        Word inner = threaded && choices_.one_in(3) ? thread : memory + 1 + any_node();
+        Word slot = choices_.below(Word{1} << radix[outer]);
+        call({memory + 1 + outer, Method::CNodeCopy, {slot, radix[outer], inner, World::full_depth, all_rights}, {cnode}});
+    }
+    if (threaded) call({thread, Method::TCBSetSpace, {0, 0}, {0, memory + 1 + any_node(), universe_->vspace(0)}});
+    // The supervisor's own capabilities go into a container too, or away.
+    for (unsigned i = 0; i < count; ++i) {
+        unsigned outer = any_node();
+        Word slot = choices_.below(Word{1} << radix[outer]);
+        switch (choices_.below(3)) {
+            case 0: call({memory + 1 + outer, Method::CNodeMove, {slot, radix[outer], memory + 1 + i, World::full_depth}, {cnode}}); break;
+            case 1: call({cnode, Method::CNodeDelete, {memory + 1 + i, World::full_depth}, {}}); break;
+            default: break;
+        }
+    }
+    if (choices_.one_in(2)) call({cnode, Method::CNodeDelete, {thread, World::full_depth}, {}});
+    call({cnode, Method::CNodeRevoke, {memory, World::full_depth}, {}});
+    call({cnode, Method::CNodeDelete, {memory, World::full_depth}, {}});
+}
+
+// A thread deletes the CNode `outer` in a slot of its own CSpace `inner`. The last capability to the thread lies in `outer`, and so does another one to
+// `inner`: the thread goes, and with it the last way to the slot that is being deleted.
+void Driver::delete_itself() {
+    constexpr Word suicide_bits = 14;
+    constexpr Word inner_bits = 1;
+    Word memory = nest_;
+    Word inner = memory + 1;
+    Word outer = memory + 2;
+    Word thread = memory + 3;
+    Word context = memory + 4;
+    Word outer_bits = 1 + choices_.below(3);
+    auto make = [&](abi::ObjectType type, Word bits, Word slot, Word untyped) {
+        call({untyped, Method::UntypedRetype, {static_cast<Word>(type), bits, 0, 0, slot, 1}, {cnode}});
+    };
+    make(abi::ObjectType::Untyped, suicide_bits, memory, own_memory_);
+    make(abi::ObjectType::CNode, inner_bits, inner, memory);
+    make(abi::ObjectType::CNode, outer_bits, outer, memory);
+    make(abi::ObjectType::TCB, 0, thread, memory);
+    make(abi::ObjectType::SchedContext, 8, context, memory);
+    if (world_.slot(context).empty()) return;
+    Word tcb = static_cast<Word>(InitSlot::TCB);
+    Word guard = abi::CNodeCapData::make(World::full_depth - inner_bits - outer_bits, 0).raw;
+    call({world_.sched_control(), Method::SchedControlConfigureFlags, {10'000, 10'000, 0, 0xc0, 0}, {context}});
+    call({thread, Method::TCBConfigure, {guard, 0, 0}, {inner, universe_->vspace(0), 0}});
+    call({thread, Method::TCBSetSchedParams, {fuzz::thread_max_priority, fuzz::thread_max_priority}, {tcb, context, 0}});
+    call({thread, Method::TCBWriteRegisters, {1, 1, fuzz::code_address}, {}});
+    const Tcb* object = &world_.object<Tcb>(thread);
+    // What else is in `outer` goes as well.
+    Word way = choices_.below(Word{1} << outer_bits);
+    Word own = choices_.below(Word{1} << outer_bits);
+    if (own == way) own ^= 1;
+    call({outer, Method::CNodeCopy, {way, outer_bits, inner, World::full_depth, all_rights}, {cnode}});
+    call({outer, Method::CNodeMove, {own, outer_bits, thread, World::full_depth}, {cnode}});
+    if (choices_.one_in(2)) call({outer, Method::CNodeCopy, {0, outer_bits, control_, World::full_depth, all_rights}, {cnode}});
+    Word place = choices_.below(Word{1} << inner_bits);
+    call({inner, Method::CNodeMove, {place, inner_bits, outer, World::full_depth}, {cnode}});
+    call({cnode, Method::CNodeDelete, {inner, World::full_depth}, {}});
+    let_go();
+    test::Message message{static_cast<Word>(Method::CNodeDelete), {place, inner_bits}, {}};
+    if (world_.current() == object) call_to_end(abi::Syscall::Call, place << outer_bits | way, message);
+    if (!take_over()) return;
+    call({cnode, Method::CNodeRevoke, {memory, World::full_depth}, {}});
+    call({cnode, Method::CNodeDelete, {memory, World::full_depth}, {}});
+}
+
+// A thread runs in short turns with breaks, so that its budget comes back in pieces; then nobody uses it until all of them are due.
+void Driver::break_budget() {
+    constexpr Word budget_us = 1'000;
+    constexpr Word period_us = 4'000;
+    constexpr Word most_extra = 6;
+    constexpr unsigned most_turns = 9;
+    unsigned i = static_cast<unsigned>(choices_.below(fuzz::fuzz_threads));
+    Word thread = universe_->thread(i);
+    const Tcb* object = &world_.object<Tcb>(thread);
+    Word extra = choices_.one_in(3) ? choices_.below(3) : 3 + choices_.below(most_extra - 2);
+    give_time(thread);
+    if (object->sched_context == nullptr) return;
+    auto is_its = [&](const SchedContext& one) { return &one == object->sched_context; };
+    use_copy(is_its, [&](Word copy) {
+        call({world_.sched_control(), Method::SchedControlConfigureFlags, {budget_us, period_us, extra, 0x90, choices_.below(2)}, {copy}});
+    });
+    call({thread, Method::TCBSetPriority, {fuzz::thread_max_priority}, {static_cast<Word>(InitSlot::TCB)}});
+    call({static_cast<Word>(InitSlot::Domain), Method::DomainSet, {world_.core().domain.raw}, {thread}});
+    for (unsigned turn = 0; turn < most_turns; ++turn) {
+        call({thread, Method::TCBWriteRegisters, {1, 1, fuzz::code_address}, {}});
+        let_go();
+        if (world_.current() == object) pass(20 + choices_.below(60));
+        if (!take_over()) return;
+        if (object->sched_context == nullptr) return;
+        pass(20 + choices_.below(100));
+    }
+    if (choices_.one_in(2)) call({thread, Method::TCBSuspend, {}, {}});
+    pass(choices_.below(2 * period_us));
+    call({thread, Method::TCBWriteRegisters, {1, 1, fuzz::code_address}, {}});
+}
+
+// The clock goes on, but not past the next deadline.
+void Driver::pass(Word micros) {
+    if (!manner_.time_passes) return;
+    Word ticks = micros * arch::timer_frequency() / 1'000'000;
+    host::hardware.time = std::max(host::hardware.time, std::min(host::hardware.deadline, host::hardware.time + ticks));
+    lockstep_->timer();
+}
+
+// Further threads in the component's spaces, with little time: most of them sleep. Those of the last crowd go.
+void Driver::make_crowd() {
+    using abi::ObjectType;
+    constexpr Word crowd_bits = 15;
+    constexpr unsigned most_turns = 4 * crowd_size;
+    Word tcb = static_cast<Word>(InitSlot::TCB);
+    Word threads = crowd_ + 1;
+    Word contexts = threads + crowd_size;
+    auto make = [&](ObjectType type, Word bits, Word first, Word count, Word untyped) {
+        call({untyped, Method::UntypedRetype, {static_cast<Word>(type), bits, 0, 0, first, count}, {cnode}});
+    };
+    if (world_.slot(crowd_).empty()) make(ObjectType::Untyped, crowd_bits, crowd_, 1, own_memory_);
+    call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
+    make(ObjectType::TCB, 0, threads, crowd_size, crowd_);
+    make(ObjectType::SchedContext, 8, contexts, crowd_size, crowd_);
+    Word guard = abi::CNodeCapData::make(World::full_depth - fuzz::space_bits, 0).raw;
+    for (unsigned i = 0; i < crowd_size; ++i) {
+        Word budget = 10 + choices_.below(40);
+        Word period = budget + 100 + choices_.below(4'000);
+        call({world_.sched_control(), Method::SchedControlConfigureFlags, {budget, period, choices_.below(3), 0xa0 + i, choices_.below(2)}, {contexts + i}});
+        call({threads + i, Method::TCBConfigure, {guard, 0, 0}, {universe_->space(), universe_->vspace(0), 0}});
+        call({threads + i, Method::TCBSetSchedParams, {fuzz::thread_max_priority, 1 + choices_.below(fuzz::thread_max_priority)}, {tcb, contexts + i, 0}});
+        call({threads + i, Method::TCBWriteRegisters, {1, 1, fuzz::code_address}, {}});
+    }
+    let_go();
+    auto is_of_crowd = [&] {
+        for (unsigned i = 0; i < crowd_size; ++i) {
+            if (world_.slot(threads + i).cap.is(CapType::TCB) && world_.current() == &world_.object<Tcb>(threads + i)) return true;
+        }
+        return false;
+    };
+    for (unsigned i = 0; i < most_turns && is_of_crowd(); ++i) pass(50);
+    if (!take_over()) return;
+    for (unsigned i = 0; i < crowd_size; ++i) {
+        switch (choices_.below(8)) {
+            case 0: call({threads + i, Method::TCBSuspend, {}, {}}); break;
+            case 1: call({threads + i, Method::TCBSetPriority, {choices_.below(fuzz::thread_max_priority)}, {tcb}}); break;
+            case 2: call({contexts + i, Method::SchedContextUnbind, {}, {}}); break;
+            case 3: call({world_.sched_control(), Method::SchedControlConfigureFlags, {20, 20 + choices_.below(5'000), 0, 0xb0, 0}, {contexts + i}}); break;
+            default: break;
+        }
+    }
+}
+
+// At the ends of the words of the bitmap that says which priorities have threads.
+void Driver::spread_priorities() {
+    constexpr Word ends[] = {0, 1, 62, 63, 64, 65, 127, 128, 129, 191, 192, 193, 254};
+    Word tcb = static_cast<Word>(InitSlot::TCB);
+    for (unsigned i = 0; i < fuzz::fuzz_threads; ++i) {
+        if (choices_.one_in(3)) continue;
+        Word priority = choices_.one_of(ends);
+        call({universe_->thread(i), Method::TCBSetMCPriority, {priority}, {tcb}});
+        call({universe_->thread(i), Method::TCBSetPriority, {priority}, {tcb}});
+    }
+}
+
+// Capabilities that are derived from none move and go: the root task's own, when it needs them no more.
+void Driver::remove_originals() {
+    const Word originals[] = {static_cast<Word>(InitSlot::Inspect),    static_cast<Word>(InitSlot::Domain), static_cast<Word>(InitSlot::ASIDControl),
+                              static_cast<Word>(InitSlot::IRQControl), world_.root_info().untyped.end - 1,  own_memory_};
+    for (Word original : originals) {
+        Word place = original;
+        if (choices_.one_in(2)) {
+            call({cnode, Method::CNodeMove, {nest_, World::full_depth, original, World::full_depth}, {cnode}});
+            place = nest_;
+        }
+        if (!choices_.one_in(4)) call({cnode, Method::CNodeDelete, {place, World::full_depth}, {}});
+    }
+}
+
+}  // namespace caprock::lockstep
