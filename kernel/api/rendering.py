@@ -6,8 +6,8 @@ import textwrap
 
 from description import RESERVED_NAMES, SCALARS
 
-# Details that a short invocation returns, and words that it takes.
-SHORT_WORDS, SHORT_RESULTS = 4, 5
+# The smallest message of the C++ stubs that carries a method: its name, the words that it takes, and the words that it returns (errors have five).
+MESSAGES = (("Invocation", 4, 5), ("LongInvocation", 8, 8), ("Message", 12, 12))
 
 
 def snake(name):
@@ -150,10 +150,11 @@ class Stubs:
         return entry["name"] + (".raw" if self.description.kind_of(entry["type"]) == "bitfield" else "")
 
     @staticmethod
-    def is_short(method):
-        """Whether the short form of the trap carries the method's arguments and results."""
-        return (len(method["words"]) <= SHORT_WORDS and len(method["results"]) <= SHORT_RESULTS
-                and not {"tail", "result_tail"} & set(method))
+    def message_type(method):
+        """The message that carries the method's arguments and results."""
+        if {"tail", "result_tail"} & set(method):
+            return "Message"
+        return next(name for name, words, results in MESSAGES if len(method["words"]) <= words and len(method["results"]) <= results)
 
     @staticmethod
     def kinds(cap):
@@ -233,9 +234,8 @@ class Stubs:
             lines.append(f"        uint64_t tail_words = count < {limit} ? count : {limit};")
             length += " + tail_words" if "tail" in method else ""
         label = f"static_cast<uint64_t>(abi::Method::{method['full_name']})"
-        kind = "Invocation" if self.is_short(method) else "Message"
         lines.append(code([self.cxx_value(word) for word in method["words"]], ", ",
-                          f"sys::{kind} message {{abi::MessageInfo::make({length}, {len(method['caps'])}, 0, {label}), 0, {{", "}};", 8))
+                          f"sys::{self.message_type(method)} message {{abi::MessageInfo::make({length}, {len(method['caps'])}, 0, {label}), 0, {{", "}};", 8))
         if "tail" in method:
             first = len(method["words"])
             lines.append(f"        detail::load_tail(message, {first}, reinterpret_cast<const uint64_t*>(&context), tail_words);")

@@ -20,6 +20,7 @@ inline KernAddr address_of(const void* object) { return KernAddr(reinterpret_cas
 
 // -- Memory. Ranges are of Normal memory in the direct map; to be cleared, in units of 16 bytes, else in whole cache lines.
 void clear_memory(KernAddr start, Word bytes);              // writes zeroes; the cache may hold them
+void clear_and_clean(KernAddr start, Word bytes);           // both, of whole lines
 void clean_data(KernAddr start, Word bytes);                // to the point of coherency
 void clean_invalidate_data(KernAddr start, Word bytes);     // to the point of coherency
 void unify_instruction(KernAddr start, Word bytes);         // data to the point of unification, instruction caches of all cores

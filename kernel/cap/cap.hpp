@@ -27,6 +27,8 @@ struct Cap {
     [[gnu::always_inline]] KernAddr object() const { return KernAddr(static_cast<Word>(static_cast<int64_t>(w0 << 16) >> 16)); }
     template <class T>
     [[gnu::always_inline]] T& as_object() const { return *arch::pointer<T>(object()); }
+    // Of the same type, and of the same object (or both of none).
+    bool names_as(const Cap& other) const { return ((w0 ^ other.w0) & (Type::mask | Pointer::mask)) == 0; }
     friend constexpr bool operator==(const Cap& a, const Cap& b) { return a.w0 == b.w0 && a.w1 == b.w1; }
 
 protected:
@@ -238,6 +240,7 @@ struct FrameCap : MappedCap {
         cap.w0 = head(cap_type, object) | SizeField::make(bits.raw) | DeviceField::make(device) | RightsField::make(3);
         return cap;
     }
+    static_assert(SizeField::mask == UntypedCap::SizeField::mask);
     SizeBits size_bits() const { return SizeBits(static_cast<unsigned>(SizeField::get(w0))); }
     bool is_device() const { return DeviceField::get(w0) != 0; }
     bool can_write() const { return (RightsField::get(w0) & 1) != 0; }

@@ -35,17 +35,28 @@ void bury(Core& core, Slot& slot) {
     }
 }
 
-// Empties a slot that holds no zombie, or leaves a zombie in it.
-Progress discard(Core& core, Slot& slot) {
-    bool final = is_final(slot);
+void take_out(Core& core, Slot& slot) {
+    unlink_slot(slot);
+    // A thread that loses its address space does so at once, not when another runs.
+    if (core.current != nullptr && &slot == &core.current->slot(TcbSlot::VSpace)) reload_address_space(core);
+}
+
+[[gnu::noinline]] Progress destroy(Core& core, Slot& slot, bool final) {
     if (final && is_container(slot.cap)) {
         bury(core, slot);
         return Progress::Complete;
     }
     if (finalise(core, slot.cap, final) == Progress::Preempted) return Progress::Preempted;
-    unlink_slot(slot);
-    // A thread that loses its address space does so at once, not when another runs.
-    if (core.current != nullptr && &slot == &core.current->slot(TcbSlot::VSpace)) reload_address_space(core);
+    take_out(core, slot);
+    return Progress::Complete;
+}
+
+// Empties a slot that holds no zombie, or leaves a zombie in it.
+[[gnu::always_inline]] inline Progress discard(Core& core, Slot& slot) {
+    bool final = is_final(slot);
+    // Each capability of a frame or a VSpace stands for something, not only the last.
+    if (final || slot.cap.is(CapType::Frame) || slot.cap.is(CapType::VSpace)) return destroy(core, slot, final);
+    take_out(core, slot);
     return Progress::Complete;
 }
 

@@ -7,49 +7,31 @@ namespace caprock {
 
 namespace {
 
-// The memory that a capability's object occupies, as far as it matters for what lies in it; empty for capabilities that name no object.
-Range<KernAddr> region(const Cap& cap) {
-    KernAddr start = cap.object();
-    if (cap.is(CapType::Untyped)) return {start, start + as<UntypedCap>(cap).size_bits().bytes()};
-    if (cap.is(CapType::Frame)) return {start, start + as<FrameCap>(cap).size_bits().bytes()};
-    return start == KernAddr(0) ? Range<KernAddr>{} : Range<KernAddr>{start, start + 1};
+// The memory of `inner`'s object is a part of `outer`'s, an untyped's or a frame's. All objects are aligned to their sizes.
+bool is_inside(const Cap& inner, const Cap& outer) {
+    unsigned outer_bits = as<UntypedCap>(outer).size_bits().raw;
+    bool sized = inner.is(CapType::Untyped) || inner.is(CapType::Frame);
+    return (inner.object() - outer.object()) >> outer_bits == 0 && (!sized || as<UntypedCap>(inner).size_bits().raw <= outer_bits);
 }
 
-bool is_container(const Cap& cap, bool& tcb) {
-    tcb = cap.is(CapType::TCB) || (cap.is(CapType::Zombie) && as<ZombieCap>(cap).is_tcb());
-    return tcb || cap.is(CapType::CNode) || cap.is(CapType::Zombie);
-}
-
-bool same_number(const Cap& a, const Cap& b) { return a.type() == b.type() && a.w1 == b.w1; }
+// A zombie names the container that it is what is left of.
+bool is_container(const Cap& cap) { return cap.is(CapType::CNode) || cap.is(CapType::TCB) || cap.is(CapType::Zombie); }
 
 }  // namespace
 
 bool same_region_of_any(const Cap& a, const Cap& b) {
     switch (a.type()) {
-        case CapType::Untyped:
-        case CapType::Frame: {
-            Range<KernAddr> outer = region(a);
-            Range<KernAddr> inner = region(b);
-            bool comparable = a.is(CapType::Untyped) || b.is(CapType::Frame);
-            return comparable && !inner.empty() && outer.start <= inner.start && inner.end <= outer.end;
-        }
+        case CapType::Untyped: return b.object() != KernAddr(0) && is_inside(b, a);
+        case CapType::Frame: return b.is(CapType::Frame) && is_inside(b, a);
         case CapType::IRQControl: return b.is(CapType::IRQControl) || b.is(CapType::IRQHandler) || b.is(CapType::SGISignal);
-        case CapType::ASIDControl: return b.is(CapType::ASIDControl);
         case CapType::IRQHandler:
         case CapType::SGISignal:
-        case CapType::SchedControl: return same_number(a, b);
-        case CapType::Domain:
-        case CapType::Inspect: return a.type() == b.type();
-        case CapType::Null: return false;
-        default: break;
+        case CapType::SchedControl: return a.type() == b.type() && a.w1 == b.w1;
+        default: return is_container(a) && is_container(b) && a.object() == b.object();
     }
-    bool a_tcb = false;
-    bool b_tcb = false;
-    if (is_container(a, a_tcb) && is_container(b, b_tcb)) return a.object() == b.object() && a_tcb == b_tcb;
-    return a.type() == b.type() && a.object() == b.object();
 }
 
-bool same_object(const Cap& a, const Cap& b) {
+bool same_object_of_any(const Cap& a, const Cap& b) {
     if (a.is(CapType::Untyped) || b.is(CapType::Untyped)) return false;
     if (a.is(CapType::IRQControl) && !b.is(CapType::IRQControl)) return false;
     return same_region(a, b);
@@ -62,12 +44,6 @@ bool is_parent(const Slot& parent, const Slot& child) {
         return badge == Badge(0) || (badge == as<EndpointCap>(child.cap).badge() && !child.first_badged());
     }
     return true;
-}
-
-bool is_final(const Slot& slot) {
-    bool before = slot.prev() != nullptr && same_object(slot.prev()->cap, slot.cap);
-    bool after = slot.next() != nullptr && same_object(slot.cap, slot.next()->cap);
-    return !before && !after;
 }
 
 bool is_revocable(Cap copy, const Cap& source) {
@@ -144,8 +120,7 @@ void unlink_slot(Slot& slot) {
     if (prev != nullptr) prev->set_next(next);
     if (next != nullptr) {
         next->set_prev(prev);
-        // What stood behind an unbadged original keeps being a first of its badge.
-        next->set_marks(next->revocable(), next->first_badged() || slot.first_badged());
+        next->inherit_mark(slot);
     }
     slot.clear();
 }

@@ -22,11 +22,12 @@ struct Slot {
 
     void set_next(Slot* slot) { next_ = reinterpret_cast<Word>(slot) | (next_ & marks); }
     void set_prev(Slot* slot) { prev_ = reinterpret_cast<Word>(slot); }
-    void set_marks(bool revocable, bool first_badged) { next_ = (next_ & ~marks) | marks_of(revocable, first_badged); }
+    // What stood behind an unbadged original keeps being a first of its badge.
+    void inherit_mark(const Slot& former) { next_ |= former.next_ & first_badged_mark; }
     // Takes a capability, and its place in the list.
     void fill(Cap capability, Slot* prev, Slot* next, bool revocable, bool first_badged) {
         cap = capability;
-        next_ = reinterpret_cast<Word>(next) | marks_of(revocable, first_badged);
+        next_ = reinterpret_cast<Word>(next) | (revocable ? revocable_mark : 0) | (first_badged ? first_badged_mark : 0);
         prev_ = reinterpret_cast<Word>(prev);
     }
     void clear() { *this = Slot{}; }
@@ -35,9 +36,6 @@ private:
     static constexpr Word revocable_mark = 1;
     static constexpr Word first_badged_mark = 2;
     static constexpr Word marks = revocable_mark | first_badged_mark;
-    static constexpr Word marks_of(bool revocable, bool first_badged) {
-        return (revocable ? revocable_mark : 0) | (first_badged ? first_badged_mark : 0);
-    }
     Word next_ = 0;
     Word prev_ = 0;
 };
@@ -49,23 +47,29 @@ static_assert(sizeof(Slot) == Word{1} << abi::slot_bits);
 [[gnu::always_inline]] inline bool names_one_object(CapType type) {
     constexpr auto bit = [](CapType of) { return Word{1} << static_cast<Word>(of); };
     constexpr Word types = bit(CapType::Endpoint) | bit(CapType::Notification) | bit(CapType::Reply) | bit(CapType::SchedContext) |
-                           bit(CapType::PageTable) | bit(CapType::VSpace) | bit(CapType::ASIDPool);
+                           bit(CapType::PageTable) | bit(CapType::VSpace) | bit(CapType::ASIDPool) | bit(CapType::ASIDControl) |
+                           bit(CapType::Domain) | bit(CapType::Inspect);
     return (types >> static_cast<Word>(type) & 1) != 0;
 }
 
 // Both name the same object, or b names a part of a's region or of what a controls.
 bool same_region_of_any(const Cap& a, const Cap& b);
 [[gnu::always_inline]] inline bool same_region(const Cap& a, const Cap& b) {
-    if (names_one_object(a.type())) return a.type() == b.type() && a.object() == b.object();
-    return same_region_of_any(a, b);
+    return names_one_object(a.type()) ? a.names_as(b) : same_region_of_any(a, b);
 }
 // Both name the same object (of untypeds: never, as each stands for its region).
-bool same_object(const Cap& a, const Cap& b);
+bool same_object_of_any(const Cap& a, const Cap& b);
+[[gnu::always_inline]] inline bool same_object(const Cap& a, const Cap& b) {
+    return names_one_object(a.type()) ? a.names_as(b) : same_object_of_any(a, b);
+}
 // `child`, somewhere behind `parent` in the list with only its descendants between, is derived from it.
 bool is_parent(const Slot& parent, const Slot& child);
 [[gnu::always_inline]] inline bool has_children(const Slot& slot) { return slot.next() != nullptr && is_parent(slot, *slot.next()); }
 // No other capability names the object.
-bool is_final(const Slot& slot);
+[[gnu::always_inline]] inline bool is_final(const Slot& slot) {
+    if (slot.prev() != nullptr && same_object(slot.prev()->cap, slot.cap)) return false;
+    return slot.next() == nullptr || !same_object(slot.cap, slot.next()->cap);
+}
 // A copy of `source` that is changed to `copy` can itself have children (abi: Mint of a badge, untypeds, interrupt handlers).
 bool is_revocable(Cap copy, const Cap& source);
 

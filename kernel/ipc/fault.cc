@@ -25,7 +25,7 @@ public:
     explicit MessageWriter(Tcb& receiver) : receiver_(receiver), buffer_(writable_buffer(receiver)) { clear_register_words(receiver.context); }
     template <class... Words>
     void put(Words... words) { (append(words), ...); }
-    void append(Word word) {
+    [[gnu::noinline]] void append(Word word) {
         if (length_ < register_words) {
             receiver_.context.x[reg::word(length_++)] = word;
         } else if (buffer_ != nullptr) {

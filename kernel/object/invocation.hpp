@@ -27,9 +27,10 @@ struct Invocation {
     Core& core;
     Tcb& thread;              // the invoker
     Slot& slot;               // of the invoked capability
+    MessageInfo info;         // of the invoker's message
     Method method;
-    SentMessage message;
-    Slot* caps[abi::ipc_extra_caps];   // capability arguments; those that the method takes are there
+    unsigned cap_count;
+    Slot* caps[abi::ipc_extra_caps];   // capability arguments, as many as the method takes at least
 
     const Cap& cap() const { return slot.cap; }
     Kernel& kernel() const { return *core.kernel; }

@@ -63,12 +63,13 @@ Invoked write_registers(const Invocation& invocation) {
     constexpr unsigned first = 2;
     auto args = invocation.args<abi::TCBWriteRegistersArgs>();
     Tcb& thread = target(invocation);
-    if (args.count > invocation.message.info().length() - first) return Failure::of(Error::TruncatedMessage);
+    SentMessage message(invocation.thread);
+    if (args.count > message.info().length() - first) return Failure::of(Error::TruncatedMessage);
     if (args.count > context_words) return Failure::range(0, context_words);
     if (&thread == &invocation.thread) return Failure::illegal_operation();
     leave_system_call(invocation.core, thread);
     for (unsigned i = 0; i < args.count; ++i) {
-        set_context_word(thread.context, i, invocation.message.word(first + i));
+        set_context_word(thread.context, i, message.word(first + i));
     }
     finish_registers(invocation.core, thread, (args.flags & 1) != 0);
     return Outcome::Done;

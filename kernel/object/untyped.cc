@@ -116,9 +116,9 @@ Progress clear(Slot& slot, const Plan& plan) {
     if (!at_once && plan.offset < base) arch::clear_memory(untyped.object() + plan.offset, base - plan.offset);
     while (at < end) {
         Word step = end - at < clear_step ? end - at : clear_step;
-        arch::clear_memory(untyped.object() + at, step);
         // What counts as cleared is clean too: a preempted retype may be followed by another one, of frames.
-        if (!at_once || is_frame(plan.type)) arch::clean_data(untyped.object() + at, step);
+        if (!at_once || is_frame(plan.type)) arch::clear_and_clean(untyped.object() + at, step);
+        else arch::clear_memory(untyped.object() + at, step);
         at += step;
         if (!at_once) untyped.set_progress(untyped.watermark(), at - base);
         // Preemption point: what is between the watermark and `at` is zero, and belongs to no object yet.
@@ -153,18 +153,20 @@ Word create(Slot& slot, const Plan& plan) {
     Word end = plan.offset + (plan.count << plan.size.raw);
     assert_that(untyped.watermark() <= plan.offset && end <= untyped.size_bits().bytes(), "untyped_watermark");
     Word cleared_end = align_up(untyped.watermark(), page_size) + untyped.cleared();
-    for (Word i = 0; i < plan.count; ++i) {
-        Word next = plan.offset + ((i + 1) << plan.size.raw);
-        KernAddr object = untyped.object() + next - plan.size.bytes();
+    KernAddr object = untyped.object() + plan.offset;
+    Cap cap = make_cap(plan, object, untyped.is_device());
+    Word made = 0;
+    do {
         construct(plan, object);
-        insert_object(make_cap(plan, object, untyped.is_device()), slot, plan.first_slot[i]);
-        Word page = align_up(next, page_size);
-        untyped.set_progress(next, cleared_end > page ? cleared_end - page : 0);
+        insert_object(cap, slot, plan.first_slot[made]);
+        object += plan.size.bytes();
+        cap.w0 += plan.size.bytes();   // the next object's address: it is in the lowest bits
         // Preemption point: what was made is whole, what is left is free memory and empty slots.
-        if (next != end && arch::irq_pending()) return i + 1;
-    }
-    untyped.set_progress(end, 0);
-    return plan.count;
+    } while (++made != plan.count && !arch::irq_pending());
+    Word next = object - untyped.object();
+    Word page = align_up(next, page_size);
+    untyped.set_progress(next, made != plan.count && cleared_end > page ? cleared_end - page : 0);
+    return made;
 }
 
 Progress commit(const Invocation& invocation, const Plan& plan) {

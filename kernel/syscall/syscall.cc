@@ -63,17 +63,19 @@ void signal_notification(Core& core, Tcb& thread, const NotificationCap& cap, co
 }
 
 // Every capability argument must resolve, also to an empty slot: several methods take "none".
-bool find_arguments(Core& core, Tcb& thread, Invocation& invocation, const SendPhase& phase) {
-    for (unsigned i = 0; i < invocation.message.extra_caps(); ++i) {
-        CPtr address = invocation.message.cap(i);
-        invocation.caps[i] = find_slot(thread, address);
-        if (invocation.caps[i] != nullptr) continue;
-        if (phase.blocking()) {
-            cap_fault(core, thread, address, lookup_fault(thread, address), false);
-        } else if (phase.answers) {
-            set_done(thread);
+bool find_arguments(Invocation& invocation, const SendPhase& phase) {
+    Tcb& thread = invocation.thread;
+    const IPCBuffer* buffer = invocation.info.extra_caps() != 0 ? readable_buffer(thread) : nullptr;
+    if (buffer == nullptr) return true;
+    for (; invocation.cap_count < invocation.info.extra_caps(); ++invocation.cap_count) {
+        CPtr address(buffer->caps_or_badges[invocation.cap_count]);
+        Slot* slot = find_slot_quickly(thread, address);
+        if (slot == nullptr) {
+            if (phase.blocking()) cap_fault(invocation.core, thread, address, lookup_fault(thread, address), false);
+            else if (phase.answers) set_done(thread);
+            return false;
         }
-        return false;
+        invocation.caps[invocation.cap_count] = slot;
     }
     return true;
 }
@@ -104,7 +106,7 @@ Invoked invoke(const Invocation& invocation) {
     if (label >= abi::method_count) return Failure::illegal_operation();
     const abi::MethodInfo& method = abi::method_info[label];
     if (method.object != invocation.cap().type()) return Failure::illegal_operation();
-    if (invocation.message.info().length() < method.words || invocation.message.extra_caps() < method.caps) {
+    if (invocation.info.length() < method.words || invocation.cap_count < method.caps) {
         return Failure::of(Error::TruncatedMessage);
     }
     return dispatch(invocation);
@@ -113,9 +115,9 @@ Invoked invoke(const Invocation& invocation) {
 constexpr unsigned result_registers = reg::word(register_words - 1) + 1;   // x0 to x16
 
 [[gnu::noinline]] Progress invoke_object(Core& core, Tcb& thread, Slot& slot, const SendPhase& phase) {
-    SentMessage message(thread);
-    Invocation invocation{core, thread, slot, static_cast<Method>(message.info().label()), message, {}};
-    if (!find_arguments(core, thread, invocation, phase)) return Progress::Complete;
+    MessageInfo info{thread.context.x[reg::info]};
+    Invocation invocation{core, thread, slot, info, static_cast<Method>(info.label()), 0, {}};
+    if (!find_arguments(invocation, phase)) return Progress::Complete;
     // A first phase gives no result: the receive phase, and whoever handles a fault of it, finds the registers as they were.
     Word kept[result_registers];
     if (!phase.answers) __builtin_memcpy(kept, thread.context.x, sizeof(kept));

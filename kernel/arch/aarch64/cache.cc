@@ -38,6 +38,18 @@ void clear_memory(KernAddr start, Word bytes) {
     each_line(start.raw, end, block, [](Word address) { asm volatile("dc zva, %0" : : "r"(address) : "memory"); });
 }
 
+// Mostly what is cleared at once is a line.
+void clear_and_clean(KernAddr start, Word bytes) {
+    const Word dczid = DCZID_EL0::read();
+    const Word line = CTR_EL0::data_line(CTR_EL0::read());
+    if ((dczid & DCZID_EL0::DZP) != 0 || DCZID_EL0::block(dczid) != line || !is_aligned(start.raw | bytes, line)) {
+        clear_memory(start, bytes);
+        return clean_data(start, bytes);
+    }
+    each_line(start.raw, start.raw + bytes, line, [](Word address) { asm volatile("dc zva, %0\n\tdc cvac, %0" : : "r"(address) : "memory"); });
+    dsb_sy();
+}
+
 void clean_data(KernAddr start, Word bytes) {
     const Word line = CTR_EL0::data_line(CTR_EL0::read());
     each_line(start.raw, start.raw + bytes, line, [](Word address) { asm volatile("dc cvac, %0" : : "r"(address) : "memory"); });

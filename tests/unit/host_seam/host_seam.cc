@@ -71,6 +71,10 @@ void clear_memory(KernAddr start, Word bytes) {
     host::record_range(Effect::Clear, start, bytes);
     std::memset(pointer<void>(start), 0, bytes);
 }
+void clear_and_clean(KernAddr start, Word bytes) {
+    clear_memory(start, bytes);
+    clean_data(start, bytes);
+}
 void clean_data(KernAddr start, Word bytes) { host::record_range(Effect::Clean, start, bytes); }
 void clean_invalidate_data(KernAddr start, Word bytes) { host::record_range(Effect::CleanInvalidate, start, bytes); }
 void unify_instruction(KernAddr start, Word bytes) { host::record_range(Effect::Unify, start, bytes); }

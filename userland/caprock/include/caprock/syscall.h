@@ -96,6 +96,40 @@ CAPROCK_INLINE void caprock_trap_short(uint64_t number, uint64_t *x0, uint64_t *
     words[4] = r9;
 }
 
+/// Traps into the kernel with words 0 to 7 only.
+/// @param words   in and out: words 0 to 7
+CAPROCK_INLINE void caprock_trap_middle(uint64_t number, uint64_t *x0, uint64_t *x1, uint64_t *words, uint64_t x6, uint64_t x8)
+{
+    register uint64_t r0 __asm__("x0") = *x0;
+    register uint64_t r1 __asm__("x1") = *x1;
+    register uint64_t r2 __asm__("x2") = words[0];
+    register uint64_t r3 __asm__("x3") = words[1];
+    register uint64_t r4 __asm__("x4") = words[2];
+    register uint64_t r5 __asm__("x5") = words[3];
+    register uint64_t r6 __asm__("x6") = x6;
+    register uint64_t r7 __asm__("x7") = number;
+    register uint64_t r8 __asm__("x8") = x8;
+    register uint64_t r9 __asm__("x9") = words[4];
+    register uint64_t r10 __asm__("x10") = words[5];
+    register uint64_t r11 __asm__("x11") = words[6];
+    register uint64_t r12 __asm__("x12") = words[7];
+    __asm__ volatile("svc #0"
+                     : "+r"(r0), "+r"(r1), "+r"(r2), "+r"(r3), "+r"(r4), "+r"(r5), "+r"(r6), "+r"(r7), "+r"(r8), "+r"(r9), "+r"(r10),
+                       "+r"(r11), "+r"(r12)
+                     :
+                     : "x13", "x14", "x15", "x16", "x17", "x18", "memory", "cc");
+    *x0 = r0;
+    *x1 = r1;
+    words[0] = r2;
+    words[1] = r3;
+    words[2] = r4;
+    words[3] = r5;
+    words[4] = r9;
+    words[5] = r10;
+    words[6] = r11;
+    words[7] = r12;
+}
+
 /// Any system call that takes or gives a message: caprock_trap with the message's fields, x0 becoming its badge.
 CAPROCK_INLINE void caprock_exchange(uint64_t number, uint64_t x0, caprock_message_t *message, uint64_t x6, uint64_t x8)
 {

@@ -30,6 +30,13 @@ struct Invocation {
     uint64_t words[5];
 };
 
+/// An invocation of up to 8 words, and its result of as many.
+struct LongInvocation {
+    abi::MessageInfo info;
+    uint64_t badge;
+    uint64_t words[8];
+};
+
 namespace detail {
 
 [[gnu::always_inline]] inline void exchange(uint64_t number, uint64_t x0, Message& message, uint64_t reply, uint64_t second)
@@ -41,6 +48,12 @@ namespace detail {
 [[gnu::always_inline]] inline void exchange(uint64_t number, uint64_t x0, Invocation& message, uint64_t reply, uint64_t second)
 {
     caprock_trap_short(number, &x0, &message.info.raw, message.words, reply, second);
+    message.badge = x0;
+}
+
+[[gnu::always_inline]] inline void exchange(uint64_t number, uint64_t x0, LongInvocation& message, uint64_t reply, uint64_t second)
+{
+    caprock_trap_middle(number, &x0, &message.info.raw, message.words, reply, second);
     message.badge = x0;
 }
 
@@ -57,7 +70,7 @@ constexpr uint64_t number(abi::Syscall number, uint64_t flags = 0) { return stat
 } // namespace detail
 
 /// Any of the messages above.
-template <class T> concept AnyMessage = __is_same(T, Message) || __is_same(T, ShortMessage) || __is_same(T, Invocation);
+template <class T> concept AnyMessage = __is_same(T, Message) || __is_same(T, ShortMessage) || __is_same(T, Invocation) || __is_same(T, LongInvocation);
 
 /// Sends `message` to `destination` and waits for the reply, which replaces it.
 [[gnu::always_inline]] inline void call(uint64_t destination, AnyMessage auto& message)
