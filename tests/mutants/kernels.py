@@ -12,6 +12,8 @@ from pathlib import Path
 
 from catalogue import KERNEL, CatalogueError, Mutant, separate_source, sources
 
+# Where the build puts the objects of hot and of cold files.
+_OBJECTS = ("kernel/kernel.elf.p/", "kernel/libkernel-cold.a.p/")
 _MARKER = b"caprock: this mutant is chosen: "   # followed by the number, in eight bytes
 
 _HEADER = """// SPDX-License-Identifier: BSD-2-Clause
@@ -92,7 +94,7 @@ class Kernels:
     def _ninja(self, lines: list[str]) -> str:
         """The build file: compiler commands of the production kernel with this folder's copies, and a shim around each kernel."""
         commands = [shlex.split(line) for line in lines]
-        compiles = {words[-1]: words for words in commands if _output(words).startswith("kernel/kernel.elf.p/") and not _generated(_output(words))}
+        compiles = {words[-1]: words for words in commands if _output(words).startswith(_OBJECTS) and not _generated(_output(words))}
         link = self._command(commands, lambda words: _output(words) == "kernel/kernel.elf")
         shim = self._command(commands, lambda words: _output(words) == "platform/shim/shim-Image.elf")
         embed = self._command(commands, lambda words: any(word.endswith("shim/embed.py") for word in words))
