@@ -45,6 +45,8 @@ public:
     bool round_trip(fuzz::Operation& operation, const Slot* space, const Tcb& current);
     /// Draws a call that lets another thread go on that cannot by itself. False if there is none.
     bool help(fuzz::Operation& operation, const Slot* space, const Tcb& current);
+    /// Draws a YieldTo while another one has not returned, to the same context if that is possible. False if there is none.
+    bool yield_again(fuzz::Operation& operation, const Slot* space, const Tcb& current);
     /// An instant at which a refill of one of the component's contexts begins, ends or meets another one.
     std::optional<Ticks> instant(const Slot* space);
     /// A Wait for what the address names.

@@ -255,6 +255,7 @@ void Driver::draw(const Tcb& thread) {
     }
     const Slot* space = component_slots();
     if (choices_.one_in(2) && director_.round_trip(operation_, space, thread)) return;
+    if (choices_.one_in(4) && director_.yield_again(operation_, space, thread)) return;
     if (choices_.one_in(3) && director_.help(operation_, space, thread)) return;
     if (debug_build && choices_.one_in(200)) return director_.debug_call(operation_);
     if (choices_.one_in(3) && director_.opportunity(operation_, space, thread)) return;

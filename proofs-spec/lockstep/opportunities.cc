@@ -18,6 +18,20 @@ using abi::Syscall;
 using fuzz::Operation;
 using fuzz::WordKind;
 
+namespace {
+
+// How many words of the answer to a fault count, at most.
+uint64_t words_of_answer(abi::FaultLabel label) {
+    switch (label) {
+        case abi::FaultLabel::UnknownSyscall: return 12;
+        case abi::FaultLabel::UserException: return 3;
+        case abi::FaultLabel::Timeout: return 34;
+        default: return 1;
+    }
+}
+
+}  // namespace
+
 void Director::invoke(Operation& operation, Method method, uint64_t cap, std::initializer_list<uint64_t> words, std::initializer_list<uint64_t> caps) {
     start(operation);
     operation.method = method;
@@ -90,7 +104,7 @@ bool Director::answer_fault(Operation& operation) {
     std::optional<uint64_t> reply = holder_of(CapType::Reply, is_fault);
     if (!reply) return false;
     write_message(operation, choices_.one_of({Syscall::Send, Syscall::NBSend}), *reply);
-    uint64_t length = choices_.one_in(3) ? choices_.below(40) : choices_.below(14);
+    uint64_t length = choices_.one_in(2) ? choices_.below(40) : words_of_answer(space_[*reply].cap.as_object<Reply>().tcb->fault.label) - choices_.below(2);
     // Also registers behind the message, which are not to be read.
     for (unsigned i = 0; i < std::max<uint64_t>(length, abi::ipc_register_words); ++i) word(operation, i) = choices_.word() & 0xffff'fffc;
     operation.message_words = static_cast<unsigned>(length);
@@ -158,10 +172,7 @@ bool Director::yield_to(Operation& operation, const Tcb& current) {
         const Tcb* thread = cap.as_object<SchedContext>().tcb;
         return thread != nullptr && thread != &current && schedulable(*thread);
     };
-    // Two threads yield to one.
-    auto is_awaited = [&](const Cap& cap) { return cap.as_object<SchedContext>().yield_from != nullptr && cap.as_object<SchedContext>().tcb != &current; };
-    std::optional<uint64_t> context = choices_.one_in(2) ? holder_of(CapType::SchedContext, is_awaited) : std::nullopt;
-    if (!context) context = holder_of(CapType::SchedContext, is_ready);
+    std::optional<uint64_t> context = holder_of(CapType::SchedContext, is_ready);
     if (!context) return false;
     invoke(operation, Method::SchedContextYieldTo, *context, {}, {});
     if (choices_.one_in(6)) operation.x[7] = static_cast<uint64_t>(Syscall::Send);
@@ -170,6 +181,18 @@ bool Director::yield_to(Operation& operation, const Tcb& current) {
     operation.x[0] = holder(mask_of(CapType::Endpoint)).value_or(0);
     operation.x[6] = holder(mask_of(CapType::Reply)).value_or(0);
     operation.x[7] = static_cast<uint64_t>(Syscall::NBSendRecv);
+    return true;
+}
+
+// Two threads yield to one, or the one that another yields to yields to a third.
+bool Director::yield_again(Operation& operation, const Slot* space, const Tcb& current) {
+    space_ = space;
+    auto is_awaited = [](const Cap& cap) { return cap.as_object<SchedContext>().yield_from != nullptr; };
+    auto is_of_another = [&](const Cap& cap) { return is_awaited(cap) && cap.as_object<SchedContext>().tcb != &current; };
+    if (!holder_of(CapType::SchedContext, is_awaited)) return false;
+    std::optional<uint64_t> context = holder_of(CapType::SchedContext, is_of_another);
+    if (!context) return yield_to(operation, current);
+    invoke(operation, Method::SchedContextYieldTo, *context, {}, {});
     return true;
 }
 
