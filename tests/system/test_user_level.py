@@ -213,7 +213,7 @@ def test_domains_take_turns(tmp_path):
     """Work of 2 ms has to wait for the other domain's turns, one to three of 3 ms, in a domain that has 1 ms in 4; and in one that has none it
     is never done."""
     changes = [(PASSIVE, "prio 120; budget 5ms/5ms; domain 1; provides worker: Worker"), ("prio 100; budget", "prio 100; domain 1; budget"),
-               ("count: 5", "count: 1"), ("count: 2, rounds: 500000", "count: 0, rounds: 0")]
+               ("count: 5", "count: 1"), ("count: 2, rounds: 500000", "count: 0, rounds: 0"), ("  cpu 0 load <= 90%\n", "")]
     for turns in ("(0, 3000 us), (1, 1000 us)", "(0, 187500 ticks), (1, 62500)"):
         outcome = run_changed("passive", [*changes, ("connect {", f"domains {{ schedule: [{turns}] }}\nconnect {{")], tmp_path)
         assert outcome.status == 0, outcome.log
