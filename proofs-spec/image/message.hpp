@@ -13,7 +13,10 @@ enum class Event : uint64_t {
     Interrupt,     // the same of an interrupt, which the handler acknowledges itself
     SystemError,   // the same of SError
     Leave,         // the kernel is about to return to user level
+    FastEntry,     // a fast path in assembly begins, which may go on in the handler after all; before it come registers that it keeps
+    FastLeave,     // it is about to return to user level; before it come the next thread's registers
     // And goes on after these.
+    Register,      // number as Context has them, value
     Time,          // it read the counter: value
     Pending,       // it looked for interrupts at a preemption point: ISR_EL1
     Acknowledge,   // GICv3: it took an interrupt: ICC_IAR1_EL1
@@ -22,7 +25,7 @@ enum class Event : uint64_t {
     Write,
     Image,         // where physical memory has the first byte of the kernel's image
 };
-inline constexpr Event last_awaited = Event::Leave;
+inline constexpr Event last_awaited = Event::FastLeave;
 
 struct Record {
     Event event;
@@ -32,6 +35,9 @@ struct Record {
     uint64_t core;
 };
 static_assert(sizeof(Record) == 56);
+
+/// Whether a fast path begins and ends with a thread's general register, or its sp, pc or spsr, in the processor, and not in its Context.
+constexpr bool kept_by_fast_path(uint64_t number) { return number < 17 || (number >= 29 && number < 34); }
 
 /// Where the kernel is linked, and the most that it may take there; where it maps its interrupt controller and its memory.
 inline constexpr uint64_t image_base = 0xffff'ffff'8000'0000;

@@ -75,6 +75,7 @@ struct Hook {
 std::map<uint64_t, Hook> hooks;
 PluginRegister* general[31];
 PluginRegister* thread_pointers[3];
+PluginRegister* exception_state[3];   // SP_EL0, ELR_EL1, SPSR_EL1: sp, pc and spsr of a thread
 int records = -1;
 int answers = -1;
 bool image_told = false;
@@ -103,18 +104,32 @@ uint64_t value_of(PluginRegister* which) {
 void find_registers(uint64_t, unsigned core) {
     if (core != 0) return;
     const char* const names[] = {"TPIDR_EL0", "TPIDRRO_EL0", "TPIDR_EL1"};
+    const char* const states[] = {"SP_EL0", "ELR_EL1", "SPSR_EL1"};
     const Bytes* all = qemu_plugin_get_registers();
     const auto* description = reinterpret_cast<const RegisterDescription*>(all->data);
     for (unsigned i = 0; i < all->length; ++i) {
         std::string_view name = description[i].name;
         for (unsigned j = 0; j < std::size(names); ++j) {
             if (name == names[j]) thread_pointers[j] = description[i].handle;
+            if (name == states[j]) exception_state[j] = description[i].handle;
         }
         for (unsigned j = 0; j < std::size(general); ++j) {
             if (name == "x" + std::to_string(j)) general[j] = description[i].handle;
         }
     }
-    if (general[30] == nullptr || thread_pointers[2] == nullptr) stop("QEMU does not name the registers of a core");
+    bool named = general[30] != nullptr && thread_pointers[2] != nullptr && exception_state[0] != nullptr && exception_state[1] != nullptr;
+    if (!named || exception_state[2] == nullptr) stop("QEMU does not name the registers of a core");
+}
+
+// What a fast path does not save before it is sure to end.
+void tell_registers() {
+    auto tell_one = [](uint64_t number, PluginRegister* which) {
+        tell({.event = Event::Register, .x = {number, value_of(which), 0}, .tpidr = 0, .tpidrro = 0, .core = 0});
+    };
+    for (unsigned i = 0; i < std::size(general); ++i) {
+        if (caprock::image::kept_by_fast_path(i)) tell_one(i, general[i]);
+    }
+    for (unsigned i = 0; i < std::size(exception_state); ++i) tell_one(std::size(general) + i, exception_state[i]);
 }
 
 void reached(unsigned core, void* data) {
@@ -122,6 +137,7 @@ void reached(unsigned core, void* data) {
     const auto& hook = *static_cast<const Hook*>(data);
     Record record{.event = hook.event, .x = {}, .tpidr = 0, .tpidrro = 0, .core = 0};
     bool awaited = hook.event <= caprock::image::last_awaited;
+    if (hook.event == Event::FastEntry || hook.event == Event::FastLeave) tell_registers();
     for (unsigned i = 0; i < (awaited ? std::size(record.x) : 1); ++i) record.x[i] = value_of(general[hook.first + i]);
     if (awaited) {
         record.tpidr = value_of(thread_pointers[0]);

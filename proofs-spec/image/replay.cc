@@ -16,6 +16,7 @@ namespace {
 
 constexpr Word condition_flags = 0xf000'0000;
 constexpr unsigned most_units = 5'000;
+constexpr unsigned first_preserved = 19;   // general registers from here on outlast a system call
 constexpr Word software_interrupts = 16;
 constexpr Word pending_interrupt = 0x80;   // ISR_EL1.I
 constexpr Word fixed_spsr = 0x40;          // of a thread, beside the condition flags
@@ -97,7 +98,10 @@ void Replay::take(const Record& record) {
         case Event::Syscall:
         case Event::Exception:
         case Event::Interrupt:
-        case Event::SystemError: return enter(record);
+        case Event::SystemError:
+        case Event::FastEntry: return enter(record);
+        case Event::Register: registers_[record.x[0]] = record.x[1]; return;
+        case Event::FastLeave:
         case Event::Leave: return core_ == nullptr ? start(record) : leave(record);
         case Event::Time: times_.push_back(record.x[0]); return;
         case Event::Pending: preempted_ |= (record.x[0] & pending_interrupt) != 0; return;
@@ -141,7 +145,12 @@ void Replay::look() {
         memory_.expose(&thread->badge, sizeof thread->badge);
     }
     text_.clear();
+    // Behind a fast path the current thread's registers are not in its Context.
+    Context* missing = left_fast_ ? &core_->current->context : nullptr;
+    Context kept = missing != nullptr ? *missing : Context{};
+    for (unsigned i = 0; missing != nullptr && i < first_preserved; ++i) missing->x[i] = kept_by_fast_path(i) ? registers_[i] : 0;
     lockstep::write_state(text_, *core_, *inventory_, ours_);
+    if (missing != nullptr) *missing = kept;
     seeds_.remove_from(text_);
     seeds_.keep(*inventory_);
     our_lines_ = lockstep::split_state(text_);
@@ -169,13 +178,17 @@ void Replay::take_over_state() {
 // -- Entry: what the event says of user level.
 
 void Replay::enter(const Record& record) {
-    if (core_ == nullptr || inside_) return;
+    // A fast path that is not taken goes on in the handler.
+    bool goes_on = inside_ && entry_.event == Event::FastEntry && record.event == Event::Syscall;
+    if (core_ == nullptr || (inside_ && !goes_on)) return;
     inside_ = true;
+    left_fast_ = false;
     entry_ = record;
     memory_.refresh();
     hardware.tpidr = record.tpidr;
     hardware.tpidrro = record.tpidrro;
     charged_ = core().charged_until;
+    turn_ = {core().domain_entry, core().domain_end};
     times_.clear();
     irq_.reset();
     preempted_ = false;
@@ -183,6 +196,10 @@ void Replay::enter(const Record& record) {
     remember_buffers();
     write_changed_registers();
     write_readable_words();
+}
+
+Word Replay::saved_register(Word context, unsigned i) const {
+    return entry_.event == Event::FastEntry && kept_by_fast_path(i) ? registers_[i] : memory_.word(context + sizeof(Word) * i);
 }
 
 void Replay::write_changed_registers() {
@@ -197,7 +214,7 @@ void Replay::write_changed_registers() {
     }
     Word context = lockstep::physical(&thread->context);
     for (unsigned i = 0; i < register_count; ++i) {
-        Word now = memory_.word(context + sizeof(Word) * i);
+        Word now = saved_register(context, i);
         if (i == 33) now &= condition_flags;
         if (i == 34) now = hardware.tpidr;
         if (i == 35) now = hardware.tpidrro;
@@ -250,7 +267,8 @@ std::string Replay::kind_of_event() const {
         return debug(reason, where, triggered_breakpoint(*core().current, type, where));
     };
     switch (entry_.event) {
-        case Event::Syscall: return "svc" + time;
+        case Event::Syscall:
+        case Event::FastEntry: return "svc" + time;
         case Event::SystemError: return "irq" + time + " " + std::to_string(abi::irq_serror);
         case Event::Interrupt:
             if (!irq_) return "";
@@ -280,6 +298,8 @@ void Replay::leave(const Record& record) {
     if (event.empty()) return;
     event += parts_;
     if (core().charged_until != charged_) event += " %";
+    if (std::pair(core().domain_entry, core().domain_end) != turn_ && !event.starts_with("timer")) event += " /";
+    left_fast_ = record.event == Event::FastLeave;
     ++tally_.events;
     if (preempted_) ++tally_.preemptions;
     theirs_before_ = theirs_;

@@ -47,6 +47,7 @@ private:
     void enter(const Record& record);
     void leave(const Record& record);
     std::string kind_of_event() const;
+    Word saved_register(Word context, unsigned i) const;
     void write_changed_registers();
     void write_readable_words();
     void remember_buffers();
@@ -88,6 +89,9 @@ private:
     std::string parts_;                     // of its line: registers and words
     std::vector<Buffer> buffers_;
     Ticks charged_;
+    std::pair<unsigned, Ticks> turn_;       // of the domain schedule
+    Word registers_[34] = {};               // that a fast path leaves in the processor
+    bool left_fast_ = false;
     std::vector<Word> times_;
     std::optional<Word> irq_;
     bool preempted_ = false;

@@ -29,9 +29,12 @@ FREQUENCY = 1_000_000
 """Of the machine's counter: within one entry of the kernel it rarely moves, and to the specification each entry is one instant."""
 
 # Numbers of message.hpp's events.
-SYSCALL, EXCEPTION, INTERRUPT, SYSTEM_ERROR, LEAVE, TIME, PENDING, ACKNOWLEDGE, DEACTIVATE = range(9)
+SYSCALL, EXCEPTION, INTERRUPT, SYSTEM_ERROR, LEAVE, FAST_ENTRY, FAST_LEAVE, _REGISTER, TIME, PENDING, ACKNOWLEDGE, DEACTIVATE = range(12)
 ENTRIES = {"handle_syscall": SYSCALL, "handle_synchronous": EXCEPTION, "handle_interrupt": INTERRUPT, "handle_serror": SYSTEM_ERROR,
-           "return_to_thread": LEAVE}
+           "return_to_thread": LEAVE, "fast_call": FAST_ENTRY, "fast_reply_recv": FAST_ENTRY}
+# The fast paths leave by themselves, by an exception return between these two.
+FAST_PATHS = ("fast_call", "fast_path_end")
+ERET = 0xd69f03e0
 # mrs of CNTVCT_EL0, ISR_EL1, ICC_IAR1_EL1 and msr of ICC_DIR_EL1, without their register. What was read is there at the next instruction.
 READS = {0xd53be040: TIME, 0xd538c100: PENDING, 0xd538cc00: ACKNOWLEDGE}
 WRITES = {0xd518cb20: DEACTIVATE}
@@ -65,12 +68,14 @@ def hooks(kernel: Path) -> str:
         symbols = elf.get_section_by_name(".symtab")
         text = elf.get_section_by_name(".text")
         code, start = text.data(), text["sh_addr"]
-        found = []
-        for name, event in ENTRIES.items():
+
+        def address_of(name):
             places = symbols.get_symbol_by_name(name) if symbols else None
             if not places:
                 raise ReplayError(f"{kernel}: it has no symbol {name} (replaying.py must name the entries of vectors.S)")
-            found.append((event, places[0]["st_value"], 0))
+            return places[0]["st_value"]
+        found = [(event, address_of(name), 0) for name, event in ENTRIES.items()]
+        fast_start, fast_end = map(address_of, FAST_PATHS)
     for offset in range(0, len(code), INSTRUCTION):
         word = int.from_bytes(code[offset:offset + INSTRUCTION], "little")
         opcode, register = word & ~REGISTER, word & REGISTER
@@ -78,6 +83,8 @@ def hooks(kernel: Path) -> str:
             found.append((READS[opcode], start + offset + INSTRUCTION, register))
         if opcode in WRITES:
             found.append((WRITES[opcode], start + offset, register))
+        if word == ERET and fast_start <= start + offset < fast_end:
+            found.append((FAST_LEAVE, start + offset, 0))
     return "+".join(f"{event}:{address:#x}:{register}" for event, address, register in found)
 
 

@@ -170,7 +170,8 @@ void rename_registers(std::string& line, const Renaming& names) {
     for (std::string_view part : parts(field(line, "registers"))) {
         std::size_t value = part.find(':') + 1;
         auto found = names.find(part.substr(value));
-        renamed.push_back(std::string(part.substr(0, value)) + std::string(found == names.end() ? part.substr(value) : found->second));
+        std::string_view name = found == names.end() ? part.substr(value) : std::string_view(found->second);
+        if (number(name) != 0) renamed.push_back(std::string(part.substr(0, value)) + std::string(name));
     }
     set_field(line, "registers", join(renamed));
 }
