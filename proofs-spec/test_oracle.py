@@ -1381,7 +1381,7 @@ def test_a_state_that_contradicts_itself_is_found(program):
 
 
 def test_holes_in_proofs_are_refused():
-    for text in ("Lemma a : b. Admitted.", "Axiom a : b.", "Lemma a : b. admit.", "Unset Guard Checking."):
+    for text in ("Lemma a : b. Admitted.", "Axiom a : b.", "Lemma a : b. admit.", "(* then *) Admitted.", "Unset Guard Checking."):
         with pytest.raises(build.BuildError):
             build.check_holes("Some", text)
     build.check_holes("Some", "Lemma a : b. Proof. trivial. Qed. (* no Axiom here *)")

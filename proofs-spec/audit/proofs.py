@@ -8,6 +8,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from coq_text import holes, without_comments
+
 from .code import AuditError
 from .report import Section
 
@@ -33,20 +35,6 @@ class Claim:
         """Whether the claim says something of system calls that invoke a method (None: of other system calls)."""
         named = set(re.findall(r"\bMethod\.(\w+)", self.statement))
         return _SYSTEM_CALLS_EXCLUDED not in self.statement and (not named or method in named)
-
-
-def without_comments(text: str) -> str:
-    """A file of Coq's without its comments, which may be nested."""
-    kept, depth, place = [], 0, 0
-    while place < len(text):
-        pair = text[place:place + 2]
-        if pair == "(*" or pair == "*)" and depth:
-            depth += 1 if pair == "(*" else -1
-            place += 2
-        else:
-            kept.append(text[place] if not depth else "")
-            place += 1
-    return "".join(kept)
 
 
 def read_claims(claims: str, proofs: dict[str, str]) -> list[Claim]:
@@ -105,10 +93,14 @@ def section(folder: Path, out: Path) -> tuple[Section, list[Claim]]:
     try:
         build.build(out)
         axioms = build.audit(out)
-        result.lines += ["holes: 0 (no admit, axiom, parameter or bypass in any file)", *_checker_lines(axioms)]
+        searched = [out / f"{name}.v" for name in (*build.SPECIFICATION, *build.PROOFS)]
+        found = [f"{path.name}:{number}: {word}" for path in searched for number, word in holes(path.read_text(encoding="utf-8"))]
+        result.failures += found
+        result.lines += [f"places in {len(searched)} files that leave something unproved or work around Coq: {len(found)}", *_checker_lines(axioms)]
         _check_theorems(out, claims, build.PROOFS)
-        refuted = sum(bool(claim.refuted) for claim in claims)
-        result.lines.append(f"claims: {len(claims)}, each proved of `step` itself; refuted of a step with a mistake: {refuted}")
+        result.lines.append(f"claims: {len(claims)}, proved: {sum(claim.theorem is not None for claim in claims)}, of these of `step` itself: "
+                            f"{sum(claim.theorem is not None and claim.is_of_step for claim in claims)}; "
+                            f"refuted of a step with a mistake: {sum(bool(claim.refuted) for claim in claims)}")
     except build.BuildError as error:
         result.failures += [line for line in str(error).splitlines() if line][:8]
     defined = [folder / "spec" / f"{name}.v" for name in build.SPECIFICATION if name not in build.GENERATED]
