@@ -564,7 +564,7 @@ def loadable_irqs(spec: Spec) -> Problems:
 def loadable_sgi_signals(spec: Spec) -> Problems:
     """Software-generated interrupts that do not exist or are the kernel's, and cores that do not exist."""
     for item in spec.objects.values():
-        if item.type != "arm_sgi_signal":
+        if item.type != "arm_sgi_signal" or not {"irq", "target"} <= item.params.keys():
             continue
         if not FIRST_IRQ <= item.params["irq"] <= LAST_SGI:
             yield item.place, f"'{item.name}': {item.params['irq']} is no software-generated interrupt ({FIRST_IRQ} to {LAST_SGI})"

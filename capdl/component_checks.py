@@ -22,6 +22,8 @@ PAGE = 4096
 MESSAGE_WORDS = 120
 NOTIFICATION_BITS = 64
 LOW_BADGE_BITS = 48
+# As many as the 16 upper bits of a badge number, below what marks faults (userland/caprock/api/component.toml).
+MAX_PROVIDED = 0xefff
 MAX_RECEIVE_SLOTS = 64
 MAX_STACK = 16 << 20
 MAX_HEAP = 16 << 20
@@ -241,6 +243,10 @@ def setting_ranges(system: System) -> Problems:
             message = setting_problem(item)
             if message:
                 yield item.place, f"'{component.name}': {message}"
+        provided = [port for port in component.ports if port.kind == "provides"]
+        if len(provided) > MAX_PROVIDED:
+            yield provided[MAX_PROVIDED].place, (f"'{component.name}' provides {len(provided)} interfaces, and badges tell {MAX_PROVIDED} apart "
+                                                 "(divide the component)")
 
 
 def setting_problem(item: syntax.Setting) -> str | None:
@@ -299,21 +305,21 @@ def fault_handlers(system: System) -> Problems:
                 yield item.place, f"unknown component '{item.value}'{hint(item.value, system.components)}"
 
 
-def banks_for(kinds: int, irqs: int) -> int | None:
-    """How many bits of a notification stand for a bank of 64 signals each, so that there is room for all; None if there is none. Interrupts have a bit of
-    their own."""
+def bells_for(kinds: int, irqs: int) -> int:
+    """How many bits of a notification stand for banks of 64 signals each: as few as there can be, or all that interrupts, which have bits of their own,
+    leave."""
     free = NOTIFICATION_BITS - irqs
-    return next((banks for banks in range(free + 1) if free - banks + NOTIFICATION_BITS * banks >= kinds), None)
+    return next((bells for bells in range(free) if free - bells + NOTIFICATION_BITS * bells >= kinds), free)
 
 
 @check("notification-bits")
 def notification_bits(system: System) -> Problems:
-    """More signals than a notification and its banks have bits."""
+    """More interrupts than a notification has bits, or none left for signals."""
     for component in system.all_components:
-        kinds = sum(port.kind == "consumes" for port in component.ports)
-        if banks_for(kinds, len(component.irqs)) is None:
-            yield component.place, (f"'{component.name}' consumes {kinds} signals and {len(component.irqs)} interrupts; its notification has "
-                                    f"{NOTIFICATION_BITS} bits, each for an interrupt or for up to {NOTIFICATION_BITS} signals")
+        signals = any(port.kind == "consumes" for port in component.ports)
+        if len(component.irqs) + signals > NOTIFICATION_BITS:
+            yield component.place, (f"'{component.name}' has {len(component.irqs)} interrupts{' and consumes signals' if signals else ''}; its notification has "
+                                    f"{NOTIFICATION_BITS} bits, one for each interrupt{' and one or more for signals' if signals else ''} (divide the component)")
 
 
 @check("wcet")

@@ -9,24 +9,26 @@ everything it consumes. The layout of its memory is the table below; ComponentIn
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from . import devicetree, elf, syntax
-from .component_checks import NOTIFICATION_BITS, PAGE, System, banks_for, find, start_order
+from .component_checks import NOTIFICATION_BITS, PAGE, System, bells_for, find, start_order
 from .component_info import InfoPage
 from .diagnostics import Diagnostics, Place
 from .grants import GrantResolver
 from .interface_meaning import differences, meaning, meaning_hash
-from .model import FILL_FILE, PAGE_TABLE_SHIFT, TCB_SLOTS, BoardFact, Cap, ComponentSummary, Fill, Object, Spec
+from .model import ASID_POOL_ENTRIES, FILL_FILE, LOADER_POOL_FREE, PAGE_TABLE_SHIFT, TCB_SLOTS, BoardFact, Cap, ComponentSummary, Fill, Object, Spec
 
 ELF_START, ELF_END = 0x40_0000, 0x1000_0000
 INFO_ADDRESS = 0x1000_0000
 IPC_BUFFER_ADDRESS = 0x1010_0000
 HEAP_ADDRESS = 0x1100_0000
 REGION_ADDRESS, REGION_END = 0x1200_0000, 0x1800_0000
-# From here on are regions that have no room there any more: more addresses than regions can take.
-MORE_REGIONS = 1 << 32
+# From here on are regions that have no room there any more, and from there on the information on a component of many connections: more addresses than
+# either can take.
+MORE_REGIONS, MORE_INFO = 1 << 32, 1 << 46
 DEVICE_ADDRESS, DEVICE_END = 0x1800_0000, 0x1f00_0000
 STACK_TOP = 0x2000_0000
 REGION_STEP = 1 << 21
@@ -73,7 +75,7 @@ class AddressSpace:
 
 
 class Bit(NamedTuple):
-    """Where a signal arrives: the bit, as a mask, in the component's notification; if more signals share that, the bank that tells them apart: its
+    """Where a signal arrives: the bit, as a mask, in the component's notification; if more signals share that, the bank that has this one: its
     notification, the slot of that, and the bit in it."""
 
     mask: int
@@ -118,6 +120,7 @@ class Elaborator:
         self.spec, self.system, self.diagnostics = spec, system, diagnostics
         self.elf_dirs, self.board, self.api_hash, self.partial = elf_dirs, board, api_hash, partial
         self.parts: dict[str, Part] = {}
+        self.fault_handlers = {system.setting(component, "faults") for component in system.all_components}
         self.images: dict[str, elf.Image | None] = {}
         self.device_pages: dict[int, str] = {}       # physical page -> name of the component that maps it
         self.info_pages: dict[str, bytes] = {}       # name of the file -> content
@@ -152,6 +155,7 @@ class Elaborator:
         self.connect_grants()
         for part in self.parts.values():
             self.finish(part)
+        self.make_asid_pools()
         self.spec.start_order = start_order(self.system)
 
     # Objects ----------------------------------------------------------------------------------------------------------------------------
@@ -162,7 +166,7 @@ class Elaborator:
 
     def handles_faults(self, name: str) -> bool:
         """True when some component's faults go to the component `name`."""
-        return any(self.system.setting(component, "faults") == name for component in self.system.all_components)
+        return name in self.fault_handlers
 
     def make_objects(self, part: Part) -> None:
         """TCB, CNode, endpoint, reply, notification and scheduling context."""
@@ -184,21 +188,21 @@ class Elaborator:
         self.make_time(part)
 
     def give_bits(self, part: Part) -> None:
-        """A bit of the notification for each signal and interrupt. When there are more, those that are declared last share bits: each such bit says that
-        something has come to a notification beside it, a bank, which has a bit for each."""
+        """A bit of the notification for each signal and interrupt. When there are more, those that are declared last share bits, the bells: each says that
+        something has come to a notification beside it, a bank, which has a bit for each. Of more banks than bells some share one."""
         kinds = [port.name for port in part.component.ports if port.kind == "consumes"]
         irqs = [item.name for item in part.component.irqs]
-        banks = banks_for(len(kinds), len(irqs)) or 0
-        single = kinds[:NOTIFICATION_BITS - len(irqs) - banks]
+        bells = bells_for(len(kinds), len(irqs))
+        single = kinds[:NOTIFICATION_BITS - len(irqs) - bells]
         for bit, signal in enumerate([*(("consumes", name) for name in single), *(("irq", name) for name in irqs)]):
             part.bits[signal] = Bit(1 << bit)
         shared = kinds[len(single):]
-        for number in range(banks):
+        for number, first in enumerate(range(0, len(shared), NOTIFICATION_BITS)):
             bank = self.add(part.component, f"ntfn_{number}", "notification")
             slot = part.slot()
             part.cnode.slots[slot] = Cap(bank.name, rights="R", place=part.place)
-            for inner, name in enumerate(shared[number * NOTIFICATION_BITS:(number + 1) * NOTIFICATION_BITS]):
-                part.bits["consumes", name] = Bit(1 << (len(single) + len(irqs) + number), bank, slot, 1 << inner)
+            for inner, name in enumerate(shared[first:first + NOTIFICATION_BITS]):
+                part.bits["consumes", name] = Bit(1 << (len(single) + len(irqs) + number % bells), bank, slot, 1 << inner)
 
     def passes_caps(self, component: Any, kind: str, direction: str) -> bool:
         """True when a port of `kind` has an interface with capabilities in requests (in) or replies (out)."""
@@ -404,15 +408,15 @@ class Elaborator:
                 part.info.entry("Provides", port.name, value=index, **self.interface_fields(port))
         calls = [item for item in self.system.connections if item.kind == "call"]
         given = {(item.target.component, item.target.port, parameter.value) for item in calls for parameter in item.parameters}
+        next_badge = dict.fromkeys(((item.target.component, item.target.port) for item in calls), 1)
         for connection in calls:
             client, server = self.parts[connection.source.component], self.parts[connection.target.component]
             index = 1 + [port.name for port in server.component.ports if port.kind == "provides"].index(connection.target.port)
             low = next((parameter.value for parameter in connection.parameters), None)
             if low is None:
-                low = 1
-                while (connection.target.component, connection.target.port, low) in given:
-                    low += 1
-                given.add((connection.target.component, connection.target.port, low))
+                target = (connection.target.component, connection.target.port)
+                low = next(number for number in count(next_badge[target]) if (*target, number) not in given)
+                next_badge[target] = low + 1
             badge = index << constants["badge_provide_shift"] | low
             slot = client.slot()
             port = find(client.component.ports, connection.source.port, "uses")
@@ -540,7 +544,7 @@ class Elaborator:
         if part.own_cnode_slot:
             part.cnode.slots[part.own_cnode_slot] = Cap(part.cnode.name, guard_size=CPTR_BITS - part.cnode.size_bits, place=part.place)
         part.tcb.params.update(addr=IPC_BUFFER_ADDRESS, ip=part.entry, sp=STACK_TOP, prio=self.setting(part, "prio"),
-                               max_prio=self.setting(part, "max_prio", 0), affinity=self.setting(part, "core", 0), init=(INFO_ADDRESS,))
+                               max_prio=self.setting(part, "max_prio", 0), affinity=self.setting(part, "core", 0))
         part.tcb.params.update((access.name, True) for access in component.accesses)
         if self.setting(part, "domain"):
             part.tcb.params["dom"] = self.setting(part, "domain")
@@ -560,18 +564,28 @@ class Elaborator:
             part.next_slot += count
 
     def map_info(self, part: Part) -> None:
-        """The ComponentInfo pages, read-only, filled from a generated file."""
+        """The ComponentInfo pages, read-only, filled from a generated file. The thread starts with their address."""
         file = f"{part.name}.info"
         content = part.info.content(self.api_hash)
         self.info_pages[file] = content
-        if INFO_ADDRESS + len(content) > IPC_BUFFER_ADDRESS:
-            self.error(part.place, f"'{part.name}' has too many connections for its ComponentInfo pages", "component-info")
-            return
+        start = INFO_ADDRESS if INFO_ADDRESS + len(content) <= IPC_BUFFER_ADDRESS else MORE_INFO
+        part.tcb.params["init"] = (start,)
         for offset in range(0, len(content), PAGE):
             length = min(PAGE, len(content) - offset)
-            frame = self.add(part.component, f"frame_{INFO_ADDRESS + offset:x}", "frame", size_bits=SMALL_FRAME_BITS,
+            frame = self.add(part.component, f"frame_{start + offset:x}", "frame", size_bits=SMALL_FRAME_BITS,
                              fills=(Fill(0, length, FILL_FILE, file, offset),))
-            part.space.map(INFO_ADDRESS + offset, frame, "R")
+            part.space.map(start + offset, frame, "R")
+
+    def make_asid_pools(self) -> None:
+        """ASID pools for the address spaces that the loader's own has no room for."""
+        named = {cap.object for item in self.spec.objects.values() if item.type == "asid_pool" for cap in item.slots.values()}
+        spaces = sum(item.type == "pgd" and item.name not in named for item in self.spec.objects.values())
+        others = list(self.parts.values())[::-1][:max(spaces - LOADER_POOL_FREE, 0)]
+        for number, first in enumerate(range(0, len(others), ASID_POOL_ENTRIES)):
+            members = others[first:first + ASID_POOL_ENTRIES]
+            pool = self.add(members[0].component, f"asid_pool_{number}", "asid_pool")
+            pool.component = None   # it is everybody's
+            pool.slots.update((slot, Cap(part.space.root.name, place=part.place)) for slot, part in enumerate(members))
 
     def summary(self, part: Part) -> ComponentSummary:
         """What tools want to know of a component."""

@@ -146,9 +146,10 @@ class Diagnostics:
         return sorted(dict.fromkeys(self.findings), key=order)
 
     def render(self) -> str:
-        """All findings as text; ends with a newline unless empty."""
+        """All findings as text, or many of them, errors rather than warnings; ends with a newline unless empty."""
         unique = self.ordered()
-        lines = [str(finding) for finding in unique[:MAX_FINDINGS_PRINTED]]
+        chosen = set(sorted(unique, key=lambda finding: finding.severity != "error")[:MAX_FINDINGS_PRINTED])
+        lines = [str(finding) for finding in unique if finding in chosen]
         if len(unique) > MAX_FINDINGS_PRINTED:
             lines.append(f"capdl: {len(unique) - MAX_FINDINGS_PRINTED} further findings are not shown")
         return "".join(line + "\n" for line in lines)

@@ -250,8 +250,8 @@ _COMPONENTS = {
         "A component's faults shall go to one that does not exist, or to itself.",
         "Name another component."),
     "notification-bits": Explanation(
-        "A component consumes more signals and interrupts than its notification has bits for: 64, each for an interrupt or for up to 64 signals.",
-        "Split the component, or join signals."),
+        "A component has more interrupts than its notification has bits: 64, one for each interrupt, and at least one for all signals.",
+        "Divide the component."),
     "connection-end": Explanation(
         "A connection names a component or port that does not exist, or a port of another kind.",
         "`call` goes from uses to provides, `notify` from emits to consumes, `shared` from region to region."),
@@ -276,9 +276,6 @@ _COMPONENTS = {
     "region": Explanation(
         "The connections of a shared region contradict each other, or its pages do not fit the component's address space.",
         "Let all connections of one region agree on its size."),
-    "component-info": Explanation(
-        "A component has more connections than the pages that tell it of them hold.",
-        "Split the component."),
 }
 
 _BOARD = {

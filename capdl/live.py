@@ -5,25 +5,16 @@ The kernel tells everything but what a frame was filled with, which untyped cove
 is. That is taken from the description; all else is what was read.
 """
 
-from copy import deepcopy
 from dataclasses import replace
 
-from .model import ACCESS_PARAMETERS, PAGE_TABLE_SHIFT, TCB_SLOTS, Cap, Object, Spec
+from .model import PAGE_TABLE_SHIFT, TCB_SLOTS, Cap, Object, Spec
+from .reading import HELD_SLOTS, Reading, letters, page
 
 BEGIN, END = "caprock: dump", "caprock: end of dump"
 TABLE_TYPES = ("pgd", "pud", "pd", "pt")
 # abi::CapType
 ENDPOINT, NOTIFICATION, CNODE, SCHED_CONTROL, FRAME = 2, 3, 5, 8, 11
 BUILT_IN = {12: "asid_control", 14: "irq_control", 16: "domain", SCHED_CONTROL: "sched_control"}
-RIGHTS = (("R", 2), ("W", 1), ("G", 4), ("P", 8))
-HELD_SLOTS = ("cspace", "vspace", "ipc_buffer_slot", "fault_ep_slot", "temp_fault_ep_slot")
-CACHEABLE, EXECUTE_NEVER = 1, 4
-FLAGS = ("fpu_disabled", *ACCESS_PARAMETERS)
-
-
-def letters(bits: int) -> str:
-    """Rights as the language spells them."""
-    return "".join(letter for letter, bit in RIGHTS if bits & bit)
 
 
 def read(declared: Spec, log: str) -> Spec:
@@ -31,12 +22,11 @@ def read(declared: Spec, log: str) -> Spec:
     return _Reader(declared).read(log)
 
 
-class _Reader:
+class _Reader(Reading):
     """Fills a copy of the description with what was read."""
 
     def __init__(self, declared: Spec):
-        self.declared = declared
-        self.live = deepcopy(declared)
+        super().__init__(declared)
         self.tables: dict[str, int] = {}                          # page table -> address that it is mapped at
         self.pages: dict[tuple[str, int], tuple[str, int]] = {}   # (frame, address) -> (table, entry)
         self.controls: list[tuple[str, int, Cap, int]] = []       # of mappings: CNode, slot, capability, address
@@ -93,8 +83,7 @@ class _Reader:
         while (below := self.below(table, address)) is not None:
             table = below
         entry = (address >> PAGE_TABLE_SHIFT[table.type]) & 511
-        executable = "" if attributes & EXECUTE_NEVER else "G"
-        table.slots[entry] = Cap(frame, rights=letters(rights) + executable, cached=bool(attributes & CACHEABLE))
+        table.slots[entry] = page(frame, rights, attributes)
         self.pages[frame, address] = (table.name, entry)
 
     def below(self, table: Object, address: int) -> Object | None:
@@ -116,40 +105,20 @@ class _Reader:
     def read_thread(self, name: str, priority: int, highest: int, domain: int, core: int, flags: int, buffer: int, context: str, notification: str) -> None:
         """Parameters of a thread; those that are 0 and that the description leaves out stay out."""
         item = self.live.objects[name]
-        for key, value in (("prio", priority), ("max_prio", highest), ("dom", domain), ("addr", buffer)):
-            self.set_parameter(item, key, value)
+        self.set_thread(item, priority, highest, domain, flags, buffer)
         if context == "-":
             self.set_parameter(item, "affinity", core)
-        for number, key in enumerate(FLAGS):
-            self.set_parameter(item, key, bool(flags >> number & 1))
         for slot, target in (("sc_slot", context), ("bound_notification", notification)):
             if target != "-":
-                self.hold(name, TCB_SLOTS[slot], Cap(target))
-
-    def set_parameter(self, item: Object, key: str, value: object) -> None:
-        """Set a parameter, unless it has no value in either."""
-        if value or key in item.params:
-            item.params[key] = value
-
-    def hold(self, thread: str, slot: int, cap: Cap) -> None:
-        """Put a capability into a thread's slot. What the kernel keeps no rights of has those of the description, if it is the same object."""
-        declared = self.declared.objects[thread].slots.get(slot)
-        if declared is not None and declared.object == cap.object and slot not in (TCB_SLOTS["fault_ep_slot"], TCB_SLOTS["temp_fault_ep_slot"]):
-            cap.rights = declared.rights
-        self.live.objects[thread].slots[slot] = cap
+                self.hold(item, TCB_SLOTS[slot], Cap(target))
 
     def read_held(self, thread: str, slot: int, kind: int, name: str, rights: int, badge: int, guard_size: int) -> None:
         """A capability that a thread runs with."""
-        self.hold(thread, TCB_SLOTS[HELD_SLOTS[slot]], self.capability(kind, name, rights, badge, guard_size))
+        self.hold(self.live.objects[thread], TCB_SLOTS[HELD_SLOTS[slot]], self.capability(kind, name, rights, badge, guard_size))
 
     def read_registers(self, name: str, counter: int, stack: int, *arguments: int) -> None:
         """Where a thread starts, and with what."""
-        item = self.live.objects[name]
-        self.set_parameter(item, "ip", counter)
-        self.set_parameter(item, "sp", stack)
-        known = len(item.params.get("init", ()))
-        length = max([known, *(number for number, word in enumerate(arguments, 1) if word)])
-        self.set_parameter(item, "init", arguments[:length])
+        self.set_registers(self.live.objects[name], counter, stack, arguments)
 
     def read_context(self, name: str, budget: int, period: int, badge: int, core: int) -> None:
         """A scheduling context, and the core of the thread that has it."""

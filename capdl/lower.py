@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 
 from .checks import CPTR_BITS, DOMAIN_SCHEDULE_ENTRIES
 from .diagnostics import CapdlError, Diagnostics, Place
-from .model import ACCESS_PARAMETERS, FILL_BOOT_INFO, FILL_FILE, PAGE_TABLE_SHIFT, SLOT_BITS, TCB_SLOTS, BoardFact, Cap, Object, Spec
+from .model import (ACCESS_PARAMETERS, ASID_POOLS, FILL_BOOT_INFO, FILL_FILE, LOADER_POOL_FREE, PAGE_TABLE_SHIFT, SLOT_BITS, TCB_SLOTS, BoardFact, Cap,
+                    Object, Spec)
 
 # Names of abi::ObjectType by the language's types; frames by their size.
 OBJECT_TYPES = {"ep": "Endpoint", "notification": "Notification", "tcb": "TCB", "cnode": "CNode", "ut": "Untyped", "asid_pool": "Untyped",
@@ -34,9 +35,6 @@ TYPES_WITH_RIGHTS = ("ep", "notification", "frame")
 FIRST_RIGHTS = {"ep": "RWGP", "notification": "RW", "frame": "RW"}
 
 USER_TOP = 1 << 47
-ASID_POOL_ENTRIES = 512
-# ASID 0 is nobody's, and the loader's own address space takes one.
-LOADER_POOL_FREE = ASID_POOL_ENTRIES - 2
 ROOT_MAX_UNTYPEDS = 230
 PADDINGS_PER_RUN = 96
 CONSOLE_SLOTS = PADDINGS_PER_RUN + 1
@@ -411,6 +409,9 @@ class _Lowering:
         if own > LOADER_POOL_FREE:
             self.error(None, f"{own} address spaces are in no ASID pool, and the loader's has room for {LOADER_POOL_FREE} "
                              "(put the others into an asid_pool)")
+        if len(self.tables.asid_pools) >= ASID_POOLS:
+            self.error(None, f"{len(self.tables.asid_pools)} ASID pools and the loader's own are more than the processor has address spaces for "
+                             f"({ASID_POOLS} pools; divide the system)")
 
     def lower_tables(self, pgd: Object, used_frames: set[str]) -> None:
         """Page tables of one address space level by level, then its frames."""

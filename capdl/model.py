@@ -37,6 +37,10 @@ RIGHTS = "RWGP"
 PAGE_TABLE_SHIFT = {"pgd": 39, "pud": 30, "pd": 21, "pt": 12}
 PAGE_TABLE_ENTRIES = 512
 
+# ASIDs that one pool has, and pools that there are (kernel/api/abi.toml). ASID 0 is nobody's, and one is that of the loader's own address space.
+ASID_POOL_ENTRIES, ASID_POOLS = 512, 128
+LOADER_POOL_FREE = ASID_POOL_ENTRIES - 2
+
 # Kernel object sizes that do not depend on parameters, as log2 of bytes (AArch64).
 FIXED_SIZE_BITS = {"tcb": 11, "ep": 4, "notification": 6, "rtreply": 5, "pgd": 12, "pud": 12, "pd": 12, "pt": 12, "asid_pool": 12,
                    "vcpu": 12}

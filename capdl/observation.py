@@ -8,20 +8,14 @@ those addresses is not what the description has there, and if it is, the system 
 from __future__ import annotations
 
 from collections import defaultdict
-from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from .kernel_state import IRQ_SLOTS, SLOT_BYTES, Held, State, Thing, items
-from .lower import IRQ_TYPES, NONE, OBJECT_TYPES, SGI_TYPE, THREAD_FLAGS, CapEntry, LoaderTables
-from .model import FILL_FILE, PAGE_TABLE_SHIFT, RIGHTS, TCB_SLOT_NAMES, TCB_SLOTS, Cap, Object, Spec
+from .lower import NONE, OBJECT_TYPES, SGI_TYPE, CapEntry, LoaderTables
+from .model import FILL_FILE, PAGE_TABLE_SHIFT, TCB_SLOT_NAMES, TCB_SLOTS, Cap, Object, Spec
+from .reading import HELD_SLOTS, Reading, letters, page
 
-# Numbers of abi::CapRights, in the order of RIGHTS, and of abi::VMAttributes.
-RIGHTS_BITS = (2, 1, 4, 8)
-CACHEABLE, EXECUTE_NEVER = 1, 4
-# Slots of a thread in the kernel, in their order.
-HELD_SLOTS = ("cspace", "vspace", "ipc_buffer_slot", "fault_ep_slot", "temp_fault_ep_slot")
-HANDLER_SLOTS = (TCB_SLOTS["fault_ep_slot"], TCB_SLOTS["temp_fault_ep_slot"])
 BUILT_IN = {"ASIDControl": "asid_control", "IRQControl": "irq_control", "Domain": "domain", "SchedControl": "sched_control"}
 ARGUMENTS = tuple(f"x{number}" for number in range(9))
 # What objects are like that no thread has used; None: the description says what.
@@ -60,11 +54,6 @@ class Observation:
         return differences(declared, self.live) + self.findings
 
 
-def letters(bits: int) -> str:
-    """Rights as the language spells them."""
-    return "".join(letter for letter, bit in zip(RIGHTS, RIGHTS_BITS) if bits & bit)
-
-
 def family(kind: str) -> str:
     """Untypeds and frames may begin where another object does."""
     return kind if kind in ("Untyped", "Frame") else "Object"
@@ -75,16 +64,16 @@ def kind_of(item: Object) -> str:
     return {"frame": "Frame", "asid_pool": "ASIDPool"}.get(item.type) or OBJECT_TYPES.get(item.type, "")
 
 
-class Observer:
+class Observer(Reading):
     """One look at a machine."""
 
     def __init__(self, declared: Spec, tables: LoaderTables, state: State, memory: Memory, frequency: int, places: dict[str, int]):
         """places: names of the tables' objects with memory -> address."""
-        self.declared, self.tables, self.state, self.memory, self.frequency = declared, tables, state, memory, frequency
+        super().__init__(declared)
+        self.tables, self.state, self.memory, self.frequency = tables, state, memory, frequency
         self.places = {name: address for name, address in places.items() if name in declared.objects}
         self.vault = places[tables.names[tables.vault]]
-        self.result = Observation(deepcopy(declared))
-        self.live = self.result.live
+        self.result = Observation(self.live)
         self.names = {(family(kind_of(declared.objects[name])), address): name for name, address in self.places.items()}
         self.signals = {(item.params["irq"], item.params["target"]): item.name for item in declared.objects.values() if item.type == SGI_TYPE}
         self.held: dict[tuple[str, int], list[Held]] = defaultdict(list)
@@ -217,8 +206,7 @@ class Observer:
             name = self.name("Frame", frame)
             known = self.declared.objects.get(name)
             self.find(f"{item.name} slot {index:#x}", "size in bits", size_bits, size_bits if known is None else known.size_bits)
-            executable = "" if attributes & EXECUTE_NEVER else "G"
-            item.slots[index] = Cap(name, rights=letters(rights) + executable, cached=bool(attributes & CACHEABLE))
+            item.slots[index] = page(name, rights, attributes)
 
     def read_asidpool(self, item: Object, _address: int, thing: Thing) -> None:
         """The address spaces that it names. Which number each has is the kernel's to choose."""
@@ -232,10 +220,7 @@ class Observer:
 
     def read_tcb(self, item: Object, address: int, thing: Thing) -> None:
         """Parameters, registers, and the capabilities that it runs with."""
-        for key, name in (("prio", "priority"), ("max_prio", "mcp"), ("dom", "domain"), ("addr", "buffer")):
-            self.set_parameter(item, key, thing.number(name))
-        for bit, key in enumerate(THREAD_FLAGS):
-            self.set_parameter(item, key, bool(thing.number("flags") >> bit & 1))
+        self.set_thread(item, *(thing.number(name) for name in ("priority", "mcp", "domain", "flags", "buffer")))
         context = self.state.objects.get(thing.number("sched_context"))
         self.set_parameter(item, "affinity", thing.number("affinity") if context is None else context.number("core"))
         self.read_registers(item, thing)
@@ -245,26 +230,10 @@ class Observer:
         for index, cap in self.state.slots_of(address, len(HELD_SLOTS)).items():
             self.hold(item, TCB_SLOTS[HELD_SLOTS[index]], replace(self.capability(cap), mapping=None))
 
-    def set_parameter(self, item: Object, key: str, value: object) -> None:
-        """Set a parameter, unless it has no value in either."""
-        if value or key in item.params:
-            item.params[key] = value
-
-    def hold(self, item: Object, slot: int, cap: Cap) -> None:
-        """Put a capability into a thread's slot. The kernel keeps rights of handlers alone."""
-        declared = self.declared.objects[item.name].slots.get(slot)
-        if declared is not None and declared.object == cap.object and slot not in HANDLER_SLOTS:
-            cap.rights = declared.rights
-        item.slots[slot] = cap
-
     def read_registers(self, item: Object, thing: Thing) -> None:
         """Where a thread starts, and with what; other registers have nothing but the processor's state."""
         found = {name: int(value, 16) for name, value in (word.split(":") for word in items(thing.fields["registers"]))}
-        self.set_parameter(item, "ip", found.pop("pc", 0))
-        self.set_parameter(item, "sp", found.pop("sp", 0))
-        words = [found.pop(name, 0) for name in ARGUMENTS]
-        length = max([len(item.params.get("init", ())), *(number for number, word in enumerate(words, 1) if word)])
-        self.set_parameter(item, "init", tuple(words[:length]))
+        self.set_registers(item, found.pop("pc", 0), found.pop("sp", 0), [found.pop(name, 0) for name in ARGUMENTS])
         found.pop("spsr", 0)
         for name, value in found.items():
             self.find(item.name, f"register {name}", f"{value:#x}", "0x0")

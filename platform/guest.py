@@ -82,10 +82,11 @@ class Stop:
         self._numbers: dict[str, int] = {}
         self._following = 0   # number of the next register that has none of its own
         self.reached = False
+        self._gone = False
 
     def poll(self) -> tuple[int, str] | None:
         """What is to be done now; never waits for the machine to get anywhere."""
-        if self.reached:
+        if self.reached or self._gone:
             return None
         if self._socket is None:
             self._begin()
@@ -93,7 +94,9 @@ class Stop:
         while not _PACKET.search(self._input):
             if not select.select([self._socket], [], [], 0)[0]:
                 return None
-            self._receive()
+            if not self._receive():
+                self._gone = True   # whoever runs the machine says why
+                return None
         self._take()
         if self.register("cpsr") & _EXCEPTION_LEVEL:
             self._pass()
@@ -167,19 +170,22 @@ class Stop:
         content = packet.encode("ascii")
         self._socket.sendall(b"$" + content + b"#%02x" % (sum(content) % 256))
 
-    def _receive(self) -> None:
-        """More of what QEMU says; waits for it."""
+    def _receive(self) -> bool:
+        """More of what QEMU says, for which it waits; false when QEMU has ended."""
         assert self._socket is not None
-        data = self._socket.recv(65536)
-        if not data:
-            raise GuestError("QEMU ended before the machine stopped (the lines above may say why)")
+        try:
+            data = self._socket.recv(65536)
+        except ConnectionError:
+            data = b""
         self._input += data
+        return data != b""
 
     def _take(self) -> str:
         """The next packet, acknowledged. Escaped and repeated bytes are spelled out."""
         assert self._socket is not None
         while not (found := _PACKET.search(self._input)):
-            self._receive()
+            if not self._receive():
+                raise GuestError("QEMU ended while the machine stood still (the lines above may say why)")
         self._input = self._input[found.end():]
         self._socket.sendall(b"+")
         content = re.sub(rb"\}(.)", lambda match: bytes([match.group(1)[0] ^ 0x20]), found.group(1), flags=re.DOTALL)

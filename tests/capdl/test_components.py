@@ -8,10 +8,11 @@ from capdl_support import default_elf
 
 import capdl
 from capdl.interface_meaning import differences, meaning, meaning_hash
+from capdl.model import LOADER_POOL_FREE
 
 HEAD = "caprock 1 arch aarch64 "
 ITEMS = 'elf "a.elf"; prio 9; budget 1ms/10ms; '
-USES, PROVIDES, REGION, CLIENT, GRANT, RECEIVE = 1, 2, 5, 9, 11, 12
+USES, PROVIDES, EMITS, CONSUMES, REGION, CLIENT, GRANT, RECEIVE = 1, 2, 3, 4, 5, 9, 11, 12
 
 
 def load(folder, text, programs, board=None, **options):
@@ -175,6 +176,33 @@ def test_channels_and_components_have_no_limit(tmp_path, programs):
     regions = [value for (kind, _), (value, _, _, _) in told(tmp_path, "hub").items() if kind == REGION]
     assert len(set(regions)) == count and any(address >= 1 << 32 for address in regions)
     assert sum(cap.object.startswith("s") for cap in spec.objects["caller_cnode"].slots.values()) == count
+    spaces = [item.name for item in spec.objects.values() if item.type == "pgd"]
+    pooled = [cap.object for item in spec.objects.values() if item.type == "asid_pool" for cap in item.slots.values()]
+    assert len(set(spaces) - set(pooled)) == LOADER_POOL_FREE and len(pooled) == len(set(pooled)) == len(spaces) - LOADER_POOL_FREE
+
+
+def test_signals_have_no_limit(tmp_path, programs):
+    """One component consumes 10,000 kinds of signals, more than its notification and a notification for each of its bits have, and another one emits them:
+    more connections than the usual place of what components are told holds."""
+    count = 10_000
+    ear = "ear = component { " + ITEMS + "".join(f"consumes k{i}; " for i in range(count)) + "} "
+    voice = "voice = component { " + ITEMS + "".join(f"emits o{i}; " for i in range(count)) + "} "
+    connect = "".join(f"notify voice.o{i} -> ear.k{i} " for i in range(count))
+    spec = load_good(tmp_path, f"{HEAD} components {{ {ear}{voice} }} connect {{ {connect} }}", programs)
+    of_ear, of_voice = told(tmp_path, "ear"), told(tmp_path, "voice")
+    arrivals = [of_ear[CONSUMES, f"k{i}"] for i in range(0, count, 7)]
+    assert len({(mask, bank, bit) for mask, bank, bit, _ in arrivals}) == len(arrivals)
+    assert all(mask.bit_count() == 1 and bit.bit_count() == 1 for mask, bank, bit, _ in arrivals if bank)
+    held = spec.objects["voice_cnode"].slots
+    for i in range(0, count, 7):
+        first, second, _, _ = of_voice[EMITS, f"o{i}"]
+        mask, bank, bit, _ = arrivals[i // 7]
+        bells = [(held[slot].object, held[slot].badge) for slot in (first, second) if slot]
+        own = ("ear_ntfn", mask)
+        assert bells == ([(spec.objects["ear_cnode"].slots[bank].object, bit), own] if bank else [own])
+    for name in ("ear", "voice"):
+        start, = spec.objects[f"{name}_tcb"].params["init"]
+        assert start >= 1 << 32 and f"{name}_frame_{start:x}" in spec.objects
 
 
 # Capabilities ---------------------------------------------------------------------------------------------------------------------------

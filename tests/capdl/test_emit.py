@@ -334,6 +334,7 @@ REFUSALS = {
     "a first capability without all rights": ("e = ep c = cnode (2 bits)", "c { 0: e (RW)  1: e (W) - child_of (c, 0) }", "",
                                               "slot (c, 0x0) holds the first capability to 'e'"),
     "too many address spaces": ("v[511] = pgd", "", "", "511 address spaces are in no ASID pool"),
+    "too many ASID pools": ("p[128] = asid_pool", "", "", "128 ASID pools and the loader's own are more than the processor has"),
 }
 
 

@@ -8,9 +8,12 @@ import pytest
 from capdl_support import ROOT, default_elf, make_elf
 
 import capdl
-from capdl import checks, component_checks, policy
+from capdl import checks, component_checks, policy, syntax
+from capdl.diagnostics import Diagnostics, Place, Source
 from capdl.driver import load_text
 from capdl.explanations import EXPLANATIONS
+from capdl.model import OBJECT_TYPES
+from capdl.parameters import OBJECT_PARAMETERS
 
 MARK = "¦"
 
@@ -291,8 +294,10 @@ COMPONENT_ERRORS = [
      f"a = component {{ {BASE} uses i: I }} }} connect {{ ¦call a.i -> p.i }}", "'I.m' takes up to 2000 us on its caller's time, and 'a' has 1000 us"),
     ("fault-handler", one(BASE + "¦faults to x"), "unknown component 'x'"),
     ("fault-handler", one(BASE + "¦faults to c"), "cannot handle its own faults"),
-    ("notification-bits", f"{HEAD}components {{ ¦c = component {{ {BASE}" + " ".join(f"consumes n{i};" for i in range(4097)) + "} }",
-     "its notification has 64 bits"),
+    ("notification-bits", f"{HEAD}components {{ ¦c = component {{ {BASE}" + " ".join(f"irq n{i}: stdout {i};" for i in range(65)) + "} }",
+     "'c' has 65 interrupts; its notification has 64 bits"),
+    ("notification-bits", f"{HEAD}components {{ ¦c = component {{ {BASE} consumes n;" + " ".join(f"irq n{i}: stdout {i};" for i in range(64)) + "} }",
+     "'c' has 64 interrupts and consumes signals; its notification has 64 bits"),
     ("connection-end", good("", "notify ¦x.n -> s.n"), "unknown component 'x'"),
     ("connection-end", good("", "notify ¦c.o -> s.n"), "'c' has no 'emits o'"),
     ("connection-end", good("", "notify ¦c.i -> s.n"), "'c.i' is 'uses'"),
@@ -506,11 +511,34 @@ caps {
     assert places == [(3, 7), (5, 15), (7, 14), (11, 1), (13, 10), (14, 14)]
 
 
+def test_errors_are_told_before_warnings():
+    """Where there are too many findings to print all, no error is left out for a warning. The error is that badges have no room for all interfaces, which
+    nobody calls."""
+    count = component_checks.MAX_PROVIDED + 1
+    source = Source("many.cdl", "x" * count)
+    ports = [syntax.Port("provides", f"p{number}", "I", Place(source, number)) for number in range(count)]
+    settings = [syntax.Setting(name, value, None) for name, value in (("elf", "a.elf"), ("prio", 1), ("budget", (1, 2)))]
+    system = component_checks.System([syntax.Interface("I", [], None)], [syntax.Component("c", None, settings, ports)], [])
+    diagnostics = Diagnostics()
+    component_checks.run(system, diagnostics)
+    assert [str(finding.place) for finding in diagnostics.errors] == [f"many.cdl:1:{count}"] and len(diagnostics.findings) == count + 1
+    assert "'c' provides 61440 interfaces, and badges tell 61439 apart" in diagnostics.render()
+
+
 def test_errors_are_bounded():
     """A file of nothing but errors does not fill the screen."""
     _, diagnostics = load_text("arch aarch64 objects {\n" + "a = epp\n" * 5000 + "}")
     assert len(diagnostics.findings) < 30
     assert "too many syntax errors" in diagnostics.render()
+
+
+@pytest.mark.parametrize("kind", OBJECT_TYPES)
+def test_what_lacks_its_parameters_is_told_of_once(kind):
+    """A check of the values of parameters says nothing where they are missing, for that is a finding of its own."""
+    _, diagnostics = load_text(f"{OBJ} x = {kind} }}", loadable=True)
+    found = [finding.check for finding in diagnostics.findings]
+    assert found.count("object-parameters") == bool(OBJECT_PARAMETERS.get(kind, ((), ()))[1])
+    assert set(found) <= {"object-parameters", "architecture", "loadable-object", "loadable-size"}
 
 
 def test_format_of_a_finding():

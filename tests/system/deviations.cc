@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Changes one thing of a system between the loader's work and its comparison, or behind that if it is LATE. Linked around the loader with --wrap;
 // DEVIATION says which one, and SEED which thread.
-#include "capdl/loader/report.hpp"
+#include "by_name.hpp"
 
 namespace caprock::loader {
 namespace {
@@ -12,28 +12,7 @@ constexpr abi::VMAttributes plain = abi::VMAttributes::make(1, 0, 1);
 
 Loader& loader() { return the_loader(); }
 
-bool equal(const char* a, const char* b) {
-    while (*a != 0 && *a == *b) ++a, ++b;
-    return *a == *b;
-}
-
-uint32_t find(const char* name) {
-    for (uint32_t i = 0; i < system.object_names.size; ++i)
-        if (equal(system.object_names[i], name)) return i;
-    halt(Text() << "the test knows no " << name);
-}
-
 uint64_t slot(const char* name) { return loader().slot_of(find(name)); }
-
-template <class T>
-Cap<T> cap(const char* name) {
-    return Cap<T>{slot(name)};
-}
-
-template <class R>
-void must(const R& result) {
-    check(result, [](Text& text) { text << "deviating"; });
-}
 
 /// The loader's own capability to an object with another badge or guard, in a new slot.
 uint64_t minted(const char* name, uint64_t badge, abi::CapRights rights = all_rights) {

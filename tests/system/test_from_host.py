@@ -7,13 +7,16 @@ import random
 import re
 from types import SimpleNamespace
 
+import machines
 import pytest
 from command import from_host
-from test_loader import BUILD, HERE, TIMEOUT, build, make_probe
+from test_loader import BUILD, HERE, ROOT, TIMEOUT, build, make_probe
+from test_user_level import spell
 from test_verification import SYSTEM as VERIFIED
 from test_verification import deviate
 from wrapping import wrap
 
+from capdl.build import build_system
 from capdl.lower import lower
 from capdl.model import FILL_BOOT_INFO
 from capdl.printing import canonical_text
@@ -79,6 +82,21 @@ WRONG = {
 }
 
 
+def read(setting, system, payload, root, before=lambda memory, places: None):
+    """What is found in a machine (observation.Observation) that runs a payload of a system (build.BuiltSystem). root: the ELF file of its loader. before:
+    does something to the memory of the machine that stands still."""
+    ready = SimpleNamespace(image=BUILD / "platform" / "Image", payload=payload, root=root, spec=system.spec)
+    found = []
+
+    def take(observation):
+        found.append(observation)
+        return 0, "read"
+
+    outcome = from_host.run(setting, ready, take, timeout=TIMEOUT, output=None, offline=True, before=before)
+    assert found, outcome.log
+    return found[0]
+
+
 class Probe:
     """The system, built; `look` runs a payload of it until the host has read it."""
 
@@ -89,18 +107,9 @@ class Probe:
         root = lower(self.system.spec)
         self.chosen = [root.names[thread.tcb] for thread in root.threads][SEED % len(root.threads)]
 
-    def look(self, payload, root, before=lambda memory, places: None):
-        """What was found. before: does something to the memory of the machine that stands still."""
-        ready = SimpleNamespace(image=BUILD / "platform" / "Image", payload=payload, root=root, spec=self.system.spec)
-        found = []
-
-        def take(observation):
-            found.append(observation)
-            return 0, "read"
-
-        outcome = from_host.run(self.setting, ready, take, timeout=TIMEOUT, output=None, offline=True, before=before)
-        assert found, outcome.log
-        return found[0]
+    def look(self, payload, root, **options):
+        """What is found."""
+        return read(self.setting, self.system, payload, root, **options)
 
     def deviations(self, *arguments):
         """What differs, a line for each."""
@@ -152,8 +161,17 @@ def test_wrong_content_is_named(probe):
             file.seek(address - memory.start)
             file.write(bytes([memory.read(address, 1)[0] ^ 0x5a]))
 
-    found = probe.look(probe.system.payload, probe.system.root_elf, spoil).deviations(probe.system.spec)
+    found = probe.look(probe.system.payload, probe.system.root_elf, before=spoil).deviations(probe.system.spec)
     expect(found, [f"{re.escape(chosen.name)}: byte {offset:#x} is 0x[0-9a-f]{{2}}, not 0x[0-9a-f]{{2}}"], probe.chosen)
+
+
+@pytest.mark.parametrize("setting", [machines.Setting("virt", gic=3, el=1, cores=1), machines.Setting("raspi4b")], ids=spell)
+def test_a_project_of_components_is_as_described(setting, tmp_path):
+    """On other machines, and with programs."""
+    setting = setting.checked()
+    tree = machines.device_tree(setting, tmp_path / "board.dtb", offline=True)
+    system = build_system(ROOT / "systems" / "hello.cdl", machine=setting.machine, dtb=tree, elf_dirs=[BUILD / "userland"], build_dir=BUILD, out_dir=tmp_path)
+    assert read(setting, system, system.payload, system.root_elf).deviations(system.spec) == []
 
 
 def test_every_deviation_is_tried():

@@ -1,31 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Loaders that are wrong and find nothing wrong: each makes something else than the description has, in a way that their own comparison cannot see.
 // Linked around the loader with --wrap; DEVIATION says which one.
-#include "capdl/loader/report.hpp"
+#include "by_name.hpp"
 
 namespace caprock::loader {
 namespace {
-
-bool equal(const char* a, const char* b) {
-    while (*a != 0 && *a == *b) ++a, ++b;
-    return *a == *b;
-}
-
-uint32_t find(const char* name) {
-    for (uint32_t i = 0; i < system.object_names.size; ++i)
-        if (equal(system.object_names[i], name)) return i;
-    halt(Text() << "the test knows no " << name);
-}
-
-template <class R>
-void must(const R& result) {
-    check(result, [](Text& text) { text << "deviating"; });
-}
-
-template <class T>
-Cap<T> cap(const char* name) {
-    return Cap<T>{the_loader().slot_of(find(name))};
-}
 
 // When each is done.
 enum class Moment { BeforeObjects, BehindObjects, BehindComparison };
