@@ -2,6 +2,7 @@
 """The verbs of ./caprock, their options, and how errors leave the command: one line, status 1 for a finding and 2 for wrong usage."""
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
@@ -70,7 +71,8 @@ def make_parser() -> tuple[Parser, dict[str, Parser]]:
     _fuzzing(verb("fuzz", _fuzz, "give a part of the system random input, with every check after each; a failure says how to repeat it"))
     _mutating(verb("mutants", _mutants, "run the conformance tests on kernels with seeded mistakes; status 1 if a test fails for none"))
     _stepping(verb("lockstep", _lockstep, "perform random events on the kernel's core and on the specification, and compare the whole state after each"))
-    _tracing(_system(verb("trace", _trace, "run a system on QEMU and compare the kernel with the specification after each kernel entry"), optional=True))
+    _tracing(_system(verb("trace", _trace, "run a system on QEMU and say what it did with its time: who ran, called, waited and was interrupted, and for how "
+                          "long"), optional=True))
     _auditing(verb("audit", _audit, "work out anew what is known of the kernel and its proofs: the last line is RESULT PASS or RESULT FAIL"))
     _benching(verb("bench", _bench, "count the instructions of the kernel's operations, beside those of seL4 and the goals"))
     compiling = verb("build", _build, "compile everything")
@@ -82,8 +84,10 @@ def make_parser() -> tuple[Parser, dict[str, Parser]]:
     image.add_argument("--debug", action="store_true", help="with the debug kernel")
     _setting(image)
     image.add_argument("-o", dest="output", type=Path, required=True, metavar="FILE", help="the image to write")
-    _reading(_system(verb("dump", _dump, "run a system until all of it is there, and print what the kernel says that it consists of, as a canonical "
-                          "description")))
+    dump = _system(verb("dump", _dump, "run a system until all of it is there, and print what the kernel says that it consists of, as a canonical "
+                        "description"))
+    _reading(dump)
+    dump.add_argument("--at", metavar="TEXT", help="with --from-host: read it later, while it runs, as soon as its console has printed TEXT")
     gdb = _system(verb("gdb", _gdb, "run a system under gdb-multiarch, stopped at the kernel's entry, with symbols of kernel and components"))
     gdb.add_argument("--command", action="append", default=[], metavar="COMMAND",
                      help="run this debugger command and leave at the end of the last one (may repeat)")
@@ -198,8 +202,12 @@ def _stepping(parser: Parser) -> None:
 
 def _tracing(parser: Parser) -> None:
     """Adds the options of `trace`."""
-    parser.add_argument("--tests", nargs="?", const="", metavar="NAME[,NAME...]", help="instead of a system: the conformance tests, all or those named")
-    parser.add_argument("--keep", type=Path, metavar="FILE", help="write the trace, which the oracle replays by itself")
+    parser.add_argument("--for", dest="duration", type=_duration, metavar="TIME", help="end after so much of the system's time: a number with us, ms or s")
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument("--perfetto", type=Path, metavar="FILE", help="write what happened to FILE, too, which Perfetto opens")
+    parser.add_argument("--compare", action="store_true", help="instead: compare the kernel with the specification after each kernel entry")
+    parser.add_argument("--tests", nargs="?", const="", metavar="NAME[,NAME...]", help="compare in the conformance tests, all or those named")
+    parser.add_argument("--keep", type=Path, metavar="FILE", help="with --compare: write the trace, which the oracle replays by itself")
 
 
 def _auditing(parser: Parser) -> None:
@@ -257,6 +265,15 @@ def _number(low: int, high: int):
             raise argparse.ArgumentTypeError(f"{text} is not a number from {low} to {high}")
         return int(text)
     return convert
+
+
+def _duration(text: str) -> int:
+    """A converter for times: nanoseconds."""
+    units = {"us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
+    found = re.fullmatch(r"(\d{1,9})(us|ms|s)", text)
+    if not found or int(found[1]) == 0:
+        raise argparse.ArgumentTypeError(f"{text} is no time (give a number with us, ms or s, such as 100ms)")
+    return int(found[1]) * units[found[2]]
 
 
 def _existing(text: str, what: str = "the path of a system description") -> Path:

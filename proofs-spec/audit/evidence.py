@@ -188,7 +188,8 @@ def run_image(image: Image, plugin: Path, replays, scratch: Path) -> ImageRun:
         words = f"file={plugin},out={out},start={code.start:#x},bytes={code.size:#x},from={image.symbol(_FIRST_RETURN):#x}"
         machine, comparison, report = replay(("-plugin", words))
         if comparison != 0 or machine != 0:
-            result.findings.append(f"{name}: {'kernel and specification differ' if comparison else 'the system itself failed'} (`./caprock trace` shows how)")
+            what = "kernel and specification differ" if comparison else "the system itself failed"
+            result.findings.append(f"{name}: {what} (`./caprock trace --compare` shows how)")
         executed = read_executed(out, code.start)
         if not executed:
             raise AuditError(f"{name}: QEMU noted no instruction of the kernel (did it load {plugin.name}?)")

@@ -196,7 +196,7 @@ def test_a_trace_that_differs_or_notes_nothing_is_found(assemble, tmp_path):
 
     found = evidence.run_image(image, Path("plugin.so"), [("fine", replay(0)), ("hello", replay(1))], tmp_path)
     assert found.entries == 14 and found.executed == {image.segments[0].start}
-    assert found.findings == ["hello: kernel and specification differ (`./caprock trace` shows how)"]
+    assert found.findings == ["hello: kernel and specification differ (`./caprock trace --compare` shows how)"]
     with pytest.raises(AuditError, match="noted no instruction"):
         evidence.run_image(image, Path("plugin.so"), [("silent", lambda more: (0, 0, ""))], tmp_path)
 

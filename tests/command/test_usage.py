@@ -56,6 +56,13 @@ def caprock(*arguments, **environment):
     (("lockstep", "--exhaustive", "--mutants", "3"), 2, "not allowed with"),
     (("trace", "--debug"), 2, "production kernel"),
     (("trace", "--gic", "4"), 2, "--gic"),
+    (("trace", "--via", "uboot"), 2, "production kernel"),
+    (("trace", "--for", "3"), 2, "3 is no time"),
+    (("trace", "--for", "0ms"), 2, "0ms is no time"),
+    (("trace", "--keep", "x"), 2, "give --compare with it"),
+    (("trace", "--compare", "--json"), 2, "leave out --json, --perfetto and --for"),
+    (("trace", "--tests", "--for", "1s"), 2, "leave out --json, --perfetto and --for"),
+    (("trace", "--perfetto", "/nowhere/at/all/x.json"), 2, "/nowhere/at/all: no such folder"),
     (("fuzz",), 2, "part"),
     (("fuzz", "toaster"), 2, "toaster"),
     (("fuzz", "kernel", "--ops", "0"), 2, "0 is not a number from 1 to"),
@@ -74,6 +81,7 @@ def caprock(*arguments, **environment):
     (("bench", "--record", "--machine", "raspi4b"), 2, "--record is for the figures of virt"),
     (("bench", "--plot", "/nowhere/at/all/x.svg"), 2, "/nowhere/at/all: no such folder"),
     (("bench", "--machine", "toaster"), 2, "toaster"),
+    (("dump", "--at", "hello", str(ROOT / "systems" / "hello.cdl")), 2, "give --from-host"),
     (("check", "--compat", "--machine", "virt", str(ROOT / "systems" / "hello.cdl")), 2, "give no --machine"),
 ])
 def test_wrong_usage_is_one_line(arguments, status, words):
