@@ -318,8 +318,8 @@ def notification_bits(system: System) -> Problems:
     for component in system.all_components:
         signals = any(port.kind == "consumes" for port in component.ports)
         if len(component.irqs) + signals > NOTIFICATION_BITS:
-            yield component.place, (f"'{component.name}' has {len(component.irqs)} interrupts{' and consumes signals' if signals else ''}; its notification has "
-                                    f"{NOTIFICATION_BITS} bits, one for each interrupt{' and one or more for signals' if signals else ''} (divide the component)")
+            yield component.place, (f"'{component.name}' has {len(component.irqs)} interrupts{' and consumes signals' if signals else ''}; its notification "
+                                    f"has {NOTIFICATION_BITS} bits, one for each interrupt{' and one or more for signals' if signals else ''} (divide it)")
 
 
 @check("wcet")

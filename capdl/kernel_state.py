@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 SLOT_BYTES = 32
+MEMORY = ("Untyped", "Frame")
 IRQ_SLOTS = 1 << 56
 """Where the text has the slots of interrupts."""
 
@@ -70,6 +71,11 @@ class State:
     def current(self) -> int:
         """The thread that runs."""
         return int(self.core["current"], 16)
+
+    def things(self) -> set[tuple[str, int]]:
+        """Kind and address of all that there is; what is no object of the kernel's, but memory, has a capability."""
+        return {(thing.kind, address) for address, thing in self.objects.items()} | \
+               {(cap.kind, cap.address) for cap in self.slots.values() if cap.kind in MEMORY}
 
     def slots_of(self, container: int, count: int) -> dict[int, Held]:
         """Occupied slots by index."""

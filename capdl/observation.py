@@ -1,22 +1,31 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""What the host finds in a machine that stands still before its components run: the system as a Spec, and what differs from its description.
+"""What the host finds in a machine that stands still before its components run, or later: the system as a Spec, and what differs from its description.
 
 The kernel's state (kernel_state.py) has objects by address. Their names come from where the loader planned them: if it lies about that, what stands at
 those addresses is not what the description has there, and if it is, the system is the one described, whoever named it.
+
+Of a system that runs, what it is made of is looked at, and not what its threads have made of it: registers, content of memory, and who waits where are
+those of the description. Objects that it has made are named by their addresses.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from .kernel_state import IRQ_SLOTS, SLOT_BYTES, Held, State, Thing, items
+from .kernel_state import IRQ_SLOTS, MEMORY, SLOT_BYTES, Held, State, Thing, items
 from .lower import NONE, OBJECT_TYPES, SGI_TYPE, CapEntry, LoaderTables
 from .model import FILL_FILE, PAGE_TABLE_SHIFT, TCB_SLOT_NAMES, TCB_SLOTS, Cap, Object, Spec
 from .reading import HELD_SLOTS, Reading, letters, page
 
 BUILT_IN = {"ASIDControl": "asid_control", "IRQControl": "irq_control", "Domain": "domain", "SchedControl": "sched_control"}
+# The language's types of what a system may make while it runs, by what the kernel calls them; those of page tables follow from their level.
+TYPES = {"Endpoint": "ep", "Notification": "notification", "TCB": "tcb", "CNode": "cnode", "SchedContext": "sc", "Reply": "rtreply", "VSpace": "pgd",
+         "Frame": "frame", "Untyped": "ut", "ASIDPool": "asid_pool"}
+BELOW = {"pgd": "pud", "pud": "pd", "pd": "pt"}
 ARGUMENTS = tuple(f"x{number}" for number in range(9))
 # What objects are like that no thread has used; None: the description says what.
 UNUSED = {
@@ -56,7 +65,7 @@ class Observation:
 
 def family(kind: str) -> str:
     """Untypeds and frames may begin where another object does."""
-    return kind if kind in ("Untyped", "Frame") else "Object"
+    return kind if kind in MEMORY else "Object"
 
 
 def kind_of(item: Object) -> str:
@@ -67,9 +76,13 @@ def kind_of(item: Object) -> str:
 class Observer(Reading):
     """One look at a machine."""
 
-    def __init__(self, declared: Spec, tables: LoaderTables, state: State, memory: Memory, frequency: int, places: dict[str, int]):
-        """places: names of the tables' objects with memory -> address."""
-        super().__init__(declared)
+    def __init__(self, declared: Spec, tables: LoaderTables, state: State, memory: Memory, frequency: int, places: dict[str, int],
+                 present: Collection[tuple[str, int]] | None = None):
+        """places: names of the tables' objects with memory -> address. present: of a system that runs, kind and address of all that there was when the
+        loader was done."""
+        self.running = present is not None
+        super().__init__(deepcopy(declared) if self.running else declared)
+        self.present = present or ()
         self.tables, self.state, self.memory, self.frequency = tables, state, memory, frequency
         self.places = {name: address for name, address in places.items() if name in declared.objects}
         self.vault = places[tables.names[tables.vault]]
@@ -82,6 +95,8 @@ class Observer(Reading):
 
     def look(self) -> Observation:
         """All of it."""
+        if self.running:
+            self.name_new_objects()
         for item in self.live.objects.values():
             item.slots = item.slots if item.type == "asid_pool" else {}
         for name in self.places:
@@ -89,8 +104,44 @@ class Observer(Reading):
         self.read_interrupts()
         self.read_turns()
         self.check_parents()
-        self.check_rest()
+        if not self.running:
+            self.check_rest()
         return self.result
+
+    def name_new_objects(self) -> None:
+        """Objects that the system has made become part of the description, named by their types and addresses."""
+        for kind, address in sorted(self.state.things() - set(self.present)):
+            if kind in TYPES:
+                self.name_new_object(family(kind), address, TYPES[kind])
+        for (_, address), name in list(self.names.items()):
+            if self.declared.objects[name].type == "pgd":
+                self.name_new_tables(address, "pgd")
+        for kind, address in sorted(self.state.things() - set(self.present)):
+            if kind == "PageTable":
+                self.name_new_object("Object", address, "pt")   # in no address space
+        for number in self.state.interrupts:
+            if number not in self.declared.irqs:
+                self.declared.irqs[number] = self.live.irqs[number] = f"irq_{number}"
+                self.add_object(f"irq_{number}", "irq")
+
+    def name_new_object(self, kin: str, address: int, kind: str) -> None:
+        """What stands at an address, if it has no name."""
+        if (kin, address) not in self.names:
+            name = self.names[kin, address] = f"{kind}_{address:x}"
+            self.places[name] = address
+            self.add_object(name, kind)
+
+    def add_object(self, name: str, kind: str) -> None:
+        """An object that the description does not have."""
+        for spec in (self.declared, self.live):
+            spec.objects[name] = Object(name, kind, base=name)
+
+    def name_new_tables(self, table: int, kind: str) -> None:
+        """Page tables below one: their types follow from their levels."""
+        for what, arguments in self.state.entries(table).values() if table in self.state.objects else ():
+            if what == "table" and arguments[0]:
+                self.name_new_object("Object", arguments[0], BELOW[kind])
+                self.name_new_tables(arguments[0], BELOW[kind])
 
     def find(self, where: str, what: str, found: object, expected: object) -> None:
         """Note something that is not as it has to be."""
@@ -116,7 +167,7 @@ class Observer(Reading):
         thing = self.state.objects.get(address)
         if thing is None or thing.kind != kind:
             return self.find(item.name, "type", NOTHING if thing is None else thing.kind, kind)
-        for name, value in UNUSED.get(kind, {}).items():
+        for name, value in UNUSED.get(kind, {}).items() if not self.running else ():
             self.find(item.name, name.replace("_", " "), self.spell(thing.fields[name]), self.spell(value))
         reader = getattr(self, f"read_{kind.lower()}", None)
         if reader is not None:
@@ -132,7 +183,7 @@ class Observer(Reading):
             item.paddr = address
         if kind == "Untyped":
             item.children = [child for child in item.children if child not in self.places or 0 <= self.places[child] - address < 1 << (item.size_bits or 0)]
-        else:
+        elif not self.running:
             self.check_content(item, address)
 
     def check_content(self, item: Object, address: int) -> None:
@@ -211,6 +262,8 @@ class Observer(Reading):
     def read_asidpool(self, item: Object, _address: int, thing: Thing) -> None:
         """The address spaces that it names. Which number each has is the kernel's to choose."""
         named = {self.name("VSpace", int(word.split(":")[1], 16)) for word in items(thing.fields["assigned"])}
+        if self.running and not item.slots:
+            item.slots = {slot: Cap(name) for slot, name in enumerate(sorted(named))}
         declared = {cap.object for cap in item.slots.values()}
         item.slots = {slot: cap for slot, cap in item.slots.items() if cap.object in named}
         for name in sorted(named - declared):
@@ -223,7 +276,8 @@ class Observer(Reading):
         self.set_thread(item, *(thing.number(name) for name in ("priority", "mcp", "domain", "flags", "buffer")))
         context = self.state.objects.get(thing.number("sched_context"))
         self.set_parameter(item, "affinity", thing.number("affinity") if context is None else context.number("core"))
-        self.read_registers(item, thing)
+        if not self.running:
+            self.read_registers(item, thing)
         for slot, name, kind in (("sc_slot", "sched_context", "SchedContext"), ("bound_notification", "notification", "Notification")):
             if thing.number(name):
                 self.hold(item, TCB_SLOTS[slot], Cap(self.name(kind, thing.number(name))))
@@ -253,7 +307,9 @@ class Observer(Reading):
         self.check_back(item, address, thing, "bound_notification")
 
     def check_back(self, item: Object, _address: int, thing: Thing, slot: str) -> None:
-        """The thread that an object is bound to knows it, as the description says."""
+        """The thread that an object is bound to knows it, as the description says; time is lent to others while a system runs."""
+        if self.running:
+            return
         owners = [thread.name for thread in self.declared.objects.values()
                   if thread.type == "tcb" and TCB_SLOTS[slot] in thread.slots and thread.slots[TCB_SLOTS[slot]].object == item.name]
         self.find(item.name, "thread", self.name("TCB", thing.number("thread")), owners[0] if owners else NOTHING)

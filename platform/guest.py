@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A machine that QEMU models, stopped where the loader is done and nothing else has run, and what is in its memory.
+"""A machine that QEMU models, stopped where the loader is done and nothing else has run or later, and what is in its memory.
 
 `Stop` drives QEMU's debugger interface, which takes packets in a text of its own (the remote protocol of GDB); memory is a file that the machine
 shares. Nothing of the image takes part in it.
@@ -11,6 +11,7 @@ import select
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 MEMORY_STARTS = {"virt": 0x4000_0000, "raspi4b": 0}
 """Where physical memory begins."""
@@ -21,6 +22,12 @@ _LEVELS = 4
 _ADDRESS = 0x0000_ffff_ffff_f000
 _UNITS = {"M": 20, "G": 30}
 _EXCEPTION_LEVEL = 0b1100
+_WAIT_FOR_INTERRUPT = 0xd503207f
+_VECTORS = "VBAR"
+_ENTRIES = (0x280, 0x400, 0x480)
+"""Where, behind the exception vectors' beginning, interrupts of the idle kernel and exceptions and interrupts of user level arrive."""
+_POLLS = 100
+"""Between two wishes to stop."""
 _PACKET = re.compile(rb"\$([^#]*)#..", re.DOTALL)
 
 
@@ -68,45 +75,95 @@ class Memory:
         raise AssertionError("the last level ends the walk")
 
 
+class Later(NamedTuple):
+    """A second look, at a system that runs. wanted: whether it is time; look: ends the run."""
+
+    wanted: Callable[[], bool]
+    look: Callable[["Stop"], tuple[int, str]]
+
+
 class Stop:
-    """Watches a machine from its first instruction until its user level reaches an address; then `look` is called once while it stands still.
+    """Watches a machine from its first instruction until its user level reaches an address; then `look` is called once while it stands still. Later, if
+    given, it is stopped once more, where the kernel is between two operations.
 
-    `arguments` are QEMU's. `poll` goes into machines.run: it gives the end of the run when `look` returns one, else None; the machine goes on."""
+    `arguments` are QEMU's. `poll` goes into machines.run: it gives the end of the run when a look returns one, else None; the machine goes on."""
 
-    def __init__(self, folder: Path, address: int, look: Callable[["Stop"], tuple[int, str] | None]):
+    def __init__(self, folder: Path, address: int, look: Callable[["Stop"], tuple[int, str] | None], later: Later | None = None):
         self.path = folder / "debugger"
         self.arguments = ("-S", "-gdb", f"unix:{self.path},server=on,wait=off")
-        self._address, self._look = address, look
+        self._address, self._look, self._later = address, look, later
         self._socket: socket.socket | None = None
         self._input = b""
         self._numbers: dict[str, int] = {}
         self._following = 0   # number of the next register that has none of its own
+        self._entries: list[int] = []
+        self._wishes = 0      # polls since the machine was to stop once more
         self.reached = False
-        self._gone = False
+        self.finished = False
 
     def poll(self) -> tuple[int, str] | None:
         """What is to be done now; never waits for the machine to get anywhere."""
-        if self.reached or self._gone:
+        if self.finished:
             return None
         if self._socket is None:
             self._begin()
+            return None
+        if self.reached and not self._wish():
             return None
         while not _PACKET.search(self._input):
             if not select.select([self._socket], [], [], 0)[0]:
                 return None
             if not self._receive():
-                self._gone = True   # whoever runs the machine says why
+                self.finished = True   # whoever runs the machine says why
                 return None
         self._take()
+        return self._look_again() if self.reached else self._look_first()
+
+    def _look_first(self) -> tuple[int, str] | None:
+        """The machine is at the address."""
         if self.register("cpsr") & _EXCEPTION_LEVEL:
             self._pass()
             return None
         self.reached = True
         end = self._look(self)
         self._command("z1", f",{self._address:x},4")
+        if self._later is not None and end is None:
+            self._put("c")
+            return None
+        self.finished = True
         self._put("D")
         self._socket.close()
         return end
+
+    def _wish(self) -> bool:
+        """Whether the machine is to stop once more. If it does not, it is told again: it may have been at work in the kernel, and then have nothing to do."""
+        if self._wishes == 0 and not self._later.wanted():
+            return False
+        if self._wishes % _POLLS == 0:
+            self._socket.sendall(b"\x03")
+        self._wishes += 1
+        return True
+
+    def _look_again(self) -> tuple[int, str] | None:
+        """The machine stands still, somewhere."""
+        self._command("Hg", "1")
+        if self._between_operations():
+            self.finished = True
+            return self._later.look(self)
+        if not self._entries:
+            self._entries = [self.register(_VECTORS) + offset for offset in _ENTRIES]
+            for entry in self._entries:
+                self._command("Z1", f",{entry:x},4")
+        self._put("c")
+        return None
+
+    def _between_operations(self) -> bool:
+        """Whether the kernel's state is whole: user level runs, or the kernel is just entered, or it waits."""
+        counter = self.register("pc")
+        if not self.register("cpsr") & _EXCEPTION_LEVEL or counter in self._entries:
+            return True
+        words = (self._ask(f"m{place:x},4") for place in (counter, counter - 4))
+        return any(word == _WAIT_FOR_INTERRUPT.to_bytes(4, "little").hex() for word in words)
 
     def register(self, name: str) -> int:
         """A register of the core that stopped, by the name that QEMU has for it."""

@@ -77,9 +77,13 @@ def prepare_reading(options) -> None:
 
 
 def dump(options) -> int:
-    """Runs a system until all of it is there, and prints as a canonical description what its loader has read back, or what its memory holds."""
+    """Runs a system until all of it is there, and prints as a canonical description what its loader has read back, or what its memory holds; that of a
+    system that runs, too."""
     import machines
     from capdl import live, printing
+
+    if options.at is not None and not options.from_host:
+        raise Usage("--at looks at a system that runs, which its loader cannot do any more (give --from-host, too)")
 
     setting = chosen_setting(options)
     prepare_reading(options)
@@ -87,7 +91,8 @@ def dump(options) -> int:
     texts: list[str] = []
     with built(options.system, setting, options.debug, offline, options.settings, "Nothing" if options.from_host else "Dump") as ready:
         if options.from_host:
-            outcome = from_host.run(setting, ready, lambda found: from_host.take(texts, found), timeout=options.timeout, output=None, offline=offline)
+            outcome = from_host.run(setting, ready, lambda found: from_host.take(texts, found), timeout=options.timeout, output=None, offline=offline,
+                                    at=options.at)
         else:
             outcome = in_one_line(machines.run, setting, timeout=options.timeout, image=ready.image, payload=ready.payload, offline=offline, output=None,
                                   until=live.END)

@@ -11,12 +11,13 @@ import machines
 import pytest
 from command import from_host
 from test_loader import BUILD, HERE, ROOT, TIMEOUT, build, make_probe
-from test_user_level import spell
+from test_user_level import compile_component, spell
 from test_verification import SYSTEM as VERIFIED
 from test_verification import deviate
 from wrapping import wrap
 
 from capdl.build import build_system
+from capdl.driver import load_text
 from capdl.lower import lower
 from capdl.model import FILL_BOOT_INFO
 from capdl.printing import canonical_text
@@ -82,9 +83,9 @@ WRONG = {
 }
 
 
-def read(setting, system, payload, root, before=lambda memory, places: None):
+def read(setting, system, payload, root, before=lambda memory, places: None, at=None):
     """What is found in a machine (observation.Observation) that runs a payload of a system (build.BuiltSystem). root: the ELF file of its loader. before:
-    does something to the memory of the machine that stands still."""
+    does something to the memory of the machine that stands still. at: what its console says when it is looked at; None: nothing runs yet."""
     ready = SimpleNamespace(image=BUILD / "platform" / "Image", payload=payload, root=root, spec=system.spec)
     found = []
 
@@ -92,7 +93,7 @@ def read(setting, system, payload, root, before=lambda memory, places: None):
         found.append(observation)
         return 0, "read"
 
-    outcome = from_host.run(setting, ready, take, timeout=TIMEOUT, output=None, offline=True, before=before)
+    outcome = from_host.run(setting, ready, take, timeout=TIMEOUT, output=None, offline=True, before=before, at=at)
     assert found, outcome.log
     return found[0]
 
@@ -172,6 +173,63 @@ def test_a_project_of_components_is_as_described(setting, tmp_path):
     tree = machines.device_tree(setting, tmp_path / "board.dtb", offline=True)
     system = build_system(ROOT / "systems" / "hello.cdl", machine=setting.machine, dtb=tree, elf_dirs=[BUILD / "userland"], build_dir=BUILD, out_dir=tmp_path)
     assert read(setting, system, system.payload, system.root_elf).deviations(system.spec) == []
+
+
+# Systems that run ---------------------------------------------------------------------------------------------------------------------------
+
+MAKER = """caprock 1
+arch aarch64
+include "serial.cdl"
+components {
+  maker = component {
+    elf "maker.elf"; prio 100; budget 1ms/10ms; uses console: Console; consumes never
+    grant memory: pool; grant own: maker_cnode (guard_size: 60); grant space: maker_vspace; grant spare: spare (RW)
+  }
+  other = component { elf "maker.elf"; prio 1; budget 100us/10ms; faults to maker; emits never }
+}
+connect {
+  call maker.console -> console.console
+  notify other.never -> maker.never
+}
+objects { pool = ut (14 bits)  spare = notification }
+"""
+
+
+def found_later(path, folder, text, **setting):
+    """The description's canonical lines, and those of its system that runs when its console has said a text."""
+    chosen = machines.Setting(**({"machine": "virt"} | setting)).checked()
+    tree = machines.device_tree(chosen, folder / "board.dtb", offline=True)
+    system = build_system(path, machine=chosen.machine, dtb=tree, elf_dirs=[folder, BUILD / "userland"], build_dir=BUILD, out_dir=folder)
+    found = read(chosen, system, system.payload, system.root_elf, at=text)
+    assert not found.findings
+    return canonical_text(system.spec).splitlines(), canonical_text(found.live).splitlines()
+
+
+@pytest.mark.parametrize("setting", [{}, {"gic": 3, "el": 1, "cores": 1}, {"machine": "raspi4b"}], ids=str)
+def test_a_system_that_runs_is_still_the_described_one(setting, tmp_path):
+    """In the middle of calls, and behind faults."""
+    declared, found = found_later(ROOT / "systems" / "hello.cdl", tmp_path, "greeting 2 given", **setting)
+    assert found == declared
+
+
+def test_lent_time_is_where_it_is(tmp_path):
+    """Passive components have given back what they started with; nothing else has changed."""
+    declared, found = found_later(ROOT / "systems" / "passive.cdl", tmp_path, "sums, the shortest took")
+    assert [line for line in declared if line not in found] == ["  sc_slot: worker_start_sc"]
+    assert [line for line in found if line not in declared] == []
+
+
+def test_what_a_system_made_of_itself(tmp_path):
+    """An endpoint and a page table that a component made, and a capability that it deleted; the text is a description."""
+    compile_component(HERE / "maker.cc", tmp_path / "maker.elf")
+    path = tmp_path / "maker.cdl"
+    path.write_text(MAKER, encoding="utf-8")
+    declared, found = found_later(path, tmp_path, "made all, deleted it")
+    names = [line.partition(" ")[0] for line in found if re.fullmatch(r"(ep_[0-9a-f]+ = ep|pd_[0-9a-f]+ = pd)", line)]
+    assert [line for line in found if line not in declared] == [
+        f"{names[0]} = ep", f"{names[1]} = pd", f"  0xc: {names[0]} (RWGP)", f"  0xd: {names[1]}", f"  0x2: {names[1]}"]
+    assert [line.partition(": ")[2] for line in declared if line not in found] == ["spare (RW)"]
+    assert load_text("\n".join(found))[1].ok
 
 
 def test_every_deviation_is_tried():
