@@ -51,7 +51,8 @@ def record(setting, ready, *, timeout: float, duration: int | None, offline: boo
         lines = _complete(out)
     if not lines:
         sys.stderr.write(outcome.log)
-        raise Finding(f"{ready.spec.name} came to no end: {outcome.reason}; what goes on for ever is traced with --for TIME")
+        hint = "what goes on for ever is traced with --for TIME" if duration is None else "its time stands still while nobody runs and no timer is set"
+        raise Finding(f"{ready.spec.name} came to no end: {outcome.reason}; {hint}")
     return Recording(lines, _objects(lines, tables), outcome)
 
 

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Admission: each level's arithmetic, what it blames, and what it says that it did not check; and that no activation of a running system takes longer."""
+"""Admission: each level's arithmetic, what it blames, and what it says that it did not check. That no activation of a running system takes longer is in
+tests/command/test_trace.py."""
 
 import json
-import os
-import shutil
-import sys
 from fractions import Fraction
 
 import pytest
@@ -141,52 +139,3 @@ def test_the_verb_has_a_status(load, tmp_path, capsys):
     assert main(["admit", path, "--json"]) == 1 and json.loads(capsys.readouterr().out)["load"]["ok"] is False
     load(("a", 10, "1ms/10ms", ""))
     assert main(["admit", path]) == 0
-
-
-MISSING = [name for name in ("coqc", "ocamlfind", "ocamlopt", "qemu-system-aarch64") if shutil.which(name) is None]
-
-
-@pytest.fixture(name="oracle", scope="module")
-def build_oracle():
-    """The specification's oracle, built if it is out of date."""
-    if MISSING or "CAPROCK_BUILD" not in os.environ:
-        pytest.skip(f"missing: {', '.join(MISSING) or 'a build folder'} (./caprock setup proofs)")
-    sys.path[:0] = [str(ROOT / "platform"), str(ROOT / "proofs-spec" / "image")]
-    from command import lockstep
-    return lockstep.build_oracle()
-
-
-def too_long(spec, found):
-    """What took longer than admission says: (name, measured, bound). found: activities.Activity of each thread, which are told apart by their time."""
-    promised = {row.name: row.data for row in level(spec, "supply").rows}
-    result = []
-    for name, task in admission.Admission(spec).tasks.items():
-        matching = [item for item in found if (item.priority, item.budget, item.period) == (task.priority, task.budget, task.period)]
-        assert matching and all(item.most > 0 for item in matching), name
-        for item in matching:
-            if promised[name]["response"] is not None and item.longest > promised[name]["response"]:
-                result.append((name, item.longest, promised[name]["response"]))
-            if item.most > task.budget + LONGEST + SWITCH:
-                result.append((name, item.most, task.budget))
-    return result
-
-
-@pytest.mark.parametrize("name", ["hello", "passive", "timer"])
-def test_no_activation_takes_longer_than_promised(oracle, tmp_path, name):
-    """The shipped kernel runs the system on QEMU, an instruction a nanosecond: each is ready for at most what supply says, and has its budget at most."""
-    import activations
-    import machines
-    import replaying
-    from command import systems
-    setting = machines.Setting("virt", gic=2, el=1, cores=1)
-    with systems.built(ROOT / "systems" / f"{name}.cdl", setting) as ready:
-        outcome, _, text = replaying.replay(setting, ready.image, ready.payload, str(oracle), 300, tmp_path / "trace")
-        spec = ready.spec
-    assert outcome.status == 0, outcome.log + text
-    found = list(activations.activities(oracle, tmp_path / "trace").values())
-    assert too_long(spec, found) == []
-    # The comparison can fail: one that had more than its budget would be found.
-    promised = {(task.priority, task.budget, task.period) for task in admission.Admission(spec).tasks.values()}
-    most = max((item for item in found if (item.priority, item.budget, item.period) in promised), key=lambda item: item.most)
-    most.running.append((0, most.budget + 1000))
-    assert {limit for _, _, limit in too_long(spec, found)} == {most.budget}

@@ -2,6 +2,7 @@
 """`./caprock trace`: figures of the example systems add up, agree with what the components say and with the benchmark, and are the same twice; the file for
 Perfetto keeps to its format's rules."""
 
+import copy
 import json
 import os
 import re
@@ -11,6 +12,8 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
+
+from capdl.admission import LONGEST, SWITCH
 
 ROOT = Path(__file__).resolve().parents[2]
 CAPROCK = ROOT / "caprock"
@@ -106,9 +109,6 @@ def test_a_budget_that_ends(traced):
     assert set(lent) == {"rich", "poor"}
     # 500,000 rounds of two instructions for each call, 5 and 2 of them.
     assert 5 * 2_000_000 < lent["rich"] < 5 * 2_000_000 + 20_000 and 2 * 2_000_000 < lent["poor"] < 2 * 2_000_000 + 20_000
-    for row in passive.figures["time"]:
-        if "most" in row:
-            assert row["most"] <= row["budget"] + 8000, row
 
 
 def test_interrupts_reach_their_handler(traced):
@@ -145,15 +145,26 @@ def test_two_runs_are_equal(traced, tmp_path):
     assert text[0] == text[1] and text[0].startswith("trace of hello: ")
 
 
-def test_nobody_waits_longer_than_promised(traced):
-    """Level supply of admission beside what was seen."""
-    compared = 0
-    for example in EXAMPLES:
-        for row in traced(*example).figures["admission"]:
-            if row["promised"] is not None and row["seen"] is not None:
-                assert 0 < row["seen"] <= row["promised"], (example, row)
-                compared += 1
-    assert compared >= 12
+def too_long(figures):
+    """Who was ready for longer than admission promises at its level supply, or ran for longer in a period than its budget and what the kernel takes."""
+    kernel = (LONGEST + SWITCH) * 1000
+    late = [row["name"] for row in figures["admission"] if None not in (row["promised"], row["seen"]) and row["seen"] > row["promised"]]
+    return late + [row["name"] for row in figures["time"] if row.get("most", 0) > row.get("budget", 0) + kernel]
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example[0])
+def test_nobody_takes_longer_than_promised(traced, example):
+    """What admission says of a description, beside a run of it. The comparison can fail."""
+    figures = traced(*example).figures
+    assert too_long(figures) == []
+    compared = [row for row in figures["admission"] if None not in (row["promised"], row["seen"])]
+    assert compared and all(row["seen"] > 0 for row in compared)
+    later = copy.deepcopy(figures)
+    row = next(row for row in later["admission"] if row["promised"] is not None)
+    row["seen"] = row["promised"] + 1
+    busy = next(row for row in later["time"] if "budget" in row)
+    busy["most"] = busy["budget"] + 10_000
+    assert too_long(later) == [row["name"], busy["name"]]
 
 
 # A client and a passive server without a compiler's use of SIMD between their system calls, as in the benchmark.
@@ -199,7 +210,8 @@ def test_a_call_takes_what_the_benchmark_counts(tmp_path):
     call = quick.row("calls", client="client", server="server.work", method="work")
     assert (call["count"], call["answered"]) == (40, 40)
     there, back = (quick.row("kernel", what=what)["best"] for what in ("Call server.work.work", "ReplyRecv"))
-    assert (there, back) == (recorded["call one way"] - 2, recorded["replyrecv one way"] - 2)
+    # As much as the benchmark itself may differ from what is recorded.
+    assert there == pytest.approx(recorded["call one way"] - 2, rel=0.01) and back == pytest.approx(recorded["replyrecv one way"] - 2, rel=0.01)
     # Between the two the server has a few instructions of its own.
     assert there + back < call["best"] < there + back + 10
 
