@@ -24,7 +24,9 @@ PORT_KINDS = ("uses", "provides", "emits", "consumes", "region")
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _SHORT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 ITEMS = ("elf", "prio", "max_prio", "core", "domain", "budget", "passive", "stack", "heap", "receive", "args", *PORT_KINDS, "device", "irq", "access",
-         "grant", "faults")
+         "grant", "faults", "restart")
+RESTART_CAUSES = ("fault", "hang")
+RESTART_LIMITS = ("max", "backoff", "heartbeat")
 
 
 class ComponentParser(PolicyParser):
@@ -433,7 +435,42 @@ class ComponentParser(PolicyParser):
         if word == "faults":
             self.expect_word("to")
             return self.name("the component that handles the faults")
+        if word == "restart":
+            return self.restart_rule()
         return self.number()
+
+    def restart_rule(self) -> syntax.RestartRule:
+        """on CAUSE or CAUSE (max N per DURATION, backoff DURATION, heartbeat DURATION)"""
+        self.expect_word("on")
+        causes = [self.one_of(RESTART_CAUSES)]
+        while self.accept_word("or"):
+            causes.append(self.one_of(RESTART_CAUSES))
+        if len(set(causes)) < len(causes):
+            raise self.problem(f"'{causes[-1]}' is said twice (remove one)", self.index - 1)
+        limits: dict[str, int] = {}
+        if self.kinds[self.index] == "(":
+            self.parameters(lambda: limits.update(self.restart_limit(limits)))
+        return syntax.RestartRule("fault" in causes, "hang" in causes, **limits)
+
+    def restart_limit(self, given: Container[str]) -> dict[str, int]:
+        """max N per DURATION, backoff DURATION or heartbeat DURATION: fields of a RestartRule"""
+        index = self.index
+        word = self.one_of(RESTART_LIMITS)
+        if ("most" if word == "max" else word) in given:
+            raise self.problem(f"'{word}' is given twice (remove one)", index)
+        if word != "max":
+            return {word: self.duration()}
+        most = self.number("how many restarts")
+        self.expect_word("per")
+        return {"most": most, "window": self.duration()}
+
+    def one_of(self, words: tuple[str, ...]) -> str:
+        """One of the words."""
+        index = self.index
+        word = self.name(" or ".join(words))
+        if word not in words:
+            raise self.problem(f"expected {' or '.join(words)}, found '{word}'", index)
+        return word
 
     def budget(self) -> tuple[int, int]:
         """DURATION/DURATION: (budget, period) in microseconds"""

@@ -20,6 +20,8 @@ from .diagnostics import Diagnostics, Place
 from .grants import GrantResolver
 from .interface_meaning import differences, meaning, meaning_hash
 from .model import ASID_POOL_ENTRIES, FILL_FILE, LOADER_POOL_FREE, PAGE_TABLE_SHIFT, TCB_SLOTS, BoardFact, Cap, ComponentSummary, Fill, Object, Spec
+from .restart_rules import RESTARTER, rule_of
+from .restarts import RECEIVE_BADGE, Restarts
 
 ELF_START, ELF_END = 0x40_0000, 0x1000_0000
 INFO_ADDRESS = 0x1000_0000
@@ -103,6 +105,14 @@ class Part:
         self.next_slot = FIRST_FREE_SLOT
         self.own_cnode_slot = 0
         self.bits: dict[tuple[str, str], Bit] = {}   # by ("consumes" or "irq", name)
+        self.memory: list[tuple[int, Object, str]] = []   # what is mapped for it alone: address, frame, rights
+        self.restarted = rule_of(component) is not None
+        self.max_priority = 0   # the highest one that it gives by what is generated
+
+    def map(self, vaddr: int, frame: Object, rights: str) -> None:
+        """Map a frame that is its own."""
+        self.memory.append((vaddr, frame, rights))
+        self.space.map(vaddr, frame, rights)
 
     def slot(self) -> int:
         """Take a free slot of its CNode."""
@@ -153,8 +163,13 @@ class Elaborator:
         self.connect_regions()
         self.connect_faults()
         self.connect_grants()
-        for part in self.parts.values():
+        restarted = [part for part in self.parts.values() if part.restarted]
+        # The restarter is told how all others have become.
+        for part in sorted(self.parts.values(), key=lambda part: part.name == RESTARTER):
+            if part.name == RESTARTER and restarted:
+                Restarts(self, part).make(restarted)
             self.finish(part)
+        self.spec.components = {name: self.spec.components[name] for name in self.parts}
         self.make_asid_pools()
         self.spec.start_order = start_order(self.system)
 
@@ -173,15 +188,16 @@ class Elaborator:
         component = part.component
         part.tcb = self.add(component, "tcb", "tcb")
         part.cnode = self.add(component, "cnode", "cnode")
+        badge = RECEIVE_BADGE if part.restarted else 0
         if any(port.kind == "provides" for port in component.ports) or self.handles_faults(part.name):
             part.endpoint = self.add(component, "ep", "ep")
             rights = "RG" if self.passes_caps(component, "provides", "out") else "R"
             part.reply = self.add(component, "reply", "rtreply")
-            part.cnode.slots[ENDPOINT_SLOT] = Cap(part.endpoint.name, rights=rights, place=part.place)
+            part.cnode.slots[ENDPOINT_SLOT] = Cap(part.endpoint.name, rights=rights, badge=badge, place=part.place)
             part.cnode.slots[REPLY_SLOT] = Cap(part.reply.name, place=part.place)
         if component.irqs or any(port.kind == "consumes" for port in component.ports):
             part.notification = self.add(component, "ntfn", "notification")
-            part.cnode.slots[NOTIFICATION_SLOT] = Cap(part.notification.name, rights="R", place=part.place)
+            part.cnode.slots[NOTIFICATION_SLOT] = Cap(part.notification.name, rights="R", badge=badge, place=part.place)
             self.give_bits(part)
             if part.endpoint:
                 part.tcb.slots[TCB_SLOTS["bound_notification"]] = Cap(part.notification.name, rights="R", place=part.place)
@@ -200,7 +216,7 @@ class Elaborator:
         for number, first in enumerate(range(0, len(shared), NOTIFICATION_BITS)):
             bank = self.add(part.component, f"ntfn_{number}", "notification")
             slot = part.slot()
-            part.cnode.slots[slot] = Cap(bank.name, rights="R", place=part.place)
+            part.cnode.slots[slot] = Cap(bank.name, rights="R", badge=RECEIVE_BADGE if part.restarted else 0, place=part.place)
             for inner, name in enumerate(shared[first:first + NOTIFICATION_BITS]):
                 part.bits["consumes", name] = Bit(1 << (len(single) + len(irqs) + number % bells), bank, slot, 1 << inner)
 
@@ -231,7 +247,7 @@ class Elaborator:
         self.map_zeroed(part, HEAP_ADDRESS, HEAP_ADDRESS + heap)
         part.info.head(heap_start=HEAP_ADDRESS if heap else 0, heap_size=heap, ipc_buffer=IPC_BUFFER_ADDRESS)
         buffer = self.add(component, f"frame_{IPC_BUFFER_ADDRESS:x}", "frame", size_bits=SMALL_FRAME_BITS)
-        part.space.map(IPC_BUFFER_ADDRESS, buffer, "RW")
+        part.map(IPC_BUFFER_ADDRESS, buffer, "RW")
         part.tcb.slots[TCB_SLOTS["ipc_buffer_slot"]] = Cap(buffer.name, rights="RW", place=part.place)
 
     def map_zeroed(self, part: Part, start: int, end: int) -> None:
@@ -241,7 +257,7 @@ class Elaborator:
             bits = SMALL_FRAME_BITS
             if vaddr % (1 << LARGE_FRAME_BITS) == 0 and end - vaddr >= 1 << LARGE_FRAME_BITS:
                 bits = LARGE_FRAME_BITS
-            part.space.map(vaddr, self.add(part.component, f"frame_{vaddr:x}", "frame", size_bits=bits), "RW")
+            part.map(vaddr, self.add(part.component, f"frame_{vaddr:x}", "frame", size_bits=bits), "RW")
             vaddr += 1 << bits
 
     # Programs ---------------------------------------------------------------------------------------------------------------------------
@@ -313,7 +329,7 @@ class Elaborator:
             if last > first:
                 fills = (Fill(first - page, last - first, FILL_FILE, file, segment.offset + first - segment.vaddr),)
             frame = self.add(part.component, f"frame_{page:x}", "frame", size_bits=SMALL_FRAME_BITS, fills=fills)
-            part.space.map(page, frame, rights)
+            part.map(page, frame, rights)
 
     # Devices and interrupts -------------------------------------------------------------------------------------------------------------
 
@@ -511,12 +527,17 @@ class Elaborator:
             handler = self.parts[setting.value]
             numbers[handler.name] += 1
             badge = constants["badge_fault_provide"] << constants["badge_provide_shift"] | numbers[handler.name]
-            for slot_name in ("fault_ep_slot", "temp_fault_ep_slot"):
+            # That a budget is used up is no news for who restarts others, and the restarter itself waits for nobody.
+            is_timed = not part.restarted and part.name != RESTARTER
+            for slot_name in ("fault_ep_slot", "temp_fault_ep_slot") if is_timed else ("fault_ep_slot",):
                 part.tcb.slots[TCB_SLOTS[slot_name]] = Cap(handler.endpoint.name, rights="WG", badge=badge, place=setting.place)
-            if part.sched_context:
+            if part.sched_context and is_timed:
                 part.sched_context.params["data"] = numbers[handler.name]
-            slot = handler.slot()
-            handler.cnode.slots[slot] = Cap(part.tcb.name, place=setting.place)
+            slot = 0
+            # Who is told that the restarter failed gets no power over it, which would be power over all that it restarts; that has masters of its own.
+            if is_timed:
+                slot = handler.slot()
+                handler.cnode.slots[slot] = Cap(part.tcb.name, place=setting.place)
             handler.info.entry("Faults", part.name, value=slot, badge=badge)
 
     def connect_grants(self) -> None:
@@ -544,7 +565,7 @@ class Elaborator:
         if part.own_cnode_slot:
             part.cnode.slots[part.own_cnode_slot] = Cap(part.cnode.name, guard_size=CPTR_BITS - part.cnode.size_bits, place=part.place)
         part.tcb.params.update(addr=IPC_BUFFER_ADDRESS, ip=part.entry, sp=STACK_TOP, prio=self.setting(part, "prio"),
-                               max_prio=self.setting(part, "max_prio", 0), affinity=self.setting(part, "core", 0))
+                               max_prio=max(self.setting(part, "max_prio", 0), part.max_priority), affinity=self.setting(part, "core", 0))
         part.tcb.params.update((access.name, True) for access in component.accesses)
         if self.setting(part, "domain"):
             part.tcb.params["dom"] = self.setting(part, "domain")
@@ -574,7 +595,7 @@ class Elaborator:
             length = min(PAGE, len(content) - offset)
             frame = self.add(part.component, f"frame_{start + offset:x}", "frame", size_bits=SMALL_FRAME_BITS,
                              fills=(Fill(0, length, FILL_FILE, file, offset),))
-            part.space.map(start + offset, frame, "R")
+            part.map(start + offset, frame, "R")
 
     def make_asid_pools(self) -> None:
         """ASID pools for the address spaces that the loader's own has no room for."""

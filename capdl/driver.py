@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from . import checks, component_checks
+from . import checks, component_checks, restart_checks
 from .compat import verdict
 from .component_checks import System
 from .constants import Scope, read_settings
@@ -21,6 +21,7 @@ from .parser import parse
 from .policy import judge as judge_policy
 from .policy import make_policy
 from .resolve import Resolver
+from .restart_rules import TABLE_FILE, expand
 from .syntax import Include, Interface, Module
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -123,9 +124,10 @@ def read_file(path: Path, diagnostics: Diagnostics) -> Module | None:
 
 
 def make_system(modules: list[Module]) -> System:
-    """The component level of parsed modules."""
-    return System([item for module in modules for item in module.interfaces], [item for module in modules for item in module.components],
-                  [item for module in modules for item in module.connections])
+    """The component level of parsed modules, with what restarting adds."""
+    components, connections = expand([item for module in modules for item in module.components],
+                                     [item for module in modules for item in module.connections])
+    return System([item for module in modules for item in module.interfaces], components, connections)
 
 
 def load_interfaces(path: Path, settings: Iterable[str] = ()) -> tuple[list[Interface], Diagnostics]:
@@ -230,7 +232,7 @@ def load(path: Path, *, elf_dirs: Sequence[Path] = (), dtb: Path | None = None, 
             return spec, diagnostics
         elaborate_components(spec, system, diagnostics, folders, dtb, out_dir, partial)
     if folders and diagnostics.ok:
-        find_fill_files(spec, diagnostics, folders, {component.info for component in spec.components.values()})
+        find_fill_files(spec, diagnostics, folders, {TABLE_FILE, *(component.info for component in spec.components.values())})
     checks.run(spec, diagnostics, strict, loadable)
     spec.policy = make_policy([clause for module in modules for clause in module.policy], system, dtb)
     spec.calls = list(make_calls(system))

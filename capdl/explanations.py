@@ -229,6 +229,19 @@ _COMPONENTS = {
     "component-ranges": Explanation(
         "The value of a setting is out of range.",
         "Write a value within the bounds that the message gives."),
+    "restart-rule": Explanation(
+        "A rule `restart on ...` contradicts itself: a hang without a heartbeat to show it, a heartbeat that has no consequence, a time of 0, a number out "
+        "of range.",
+        "Write, for example: restart on fault or hang (max 3 per 1s, backoff 10ms, heartbeat 100ms). docs/restart.md says what each part means."),
+    "restart-handler": Explanation(
+        "A component that is to be restarted has nobody who does it, or tells somebody else of its faults, or could hold the restarter up.",
+        "Include \"restart.cdl\", remove `faults to`, and keep the component's priority below the restarter's. A passive component needs a budget."),
+    "restart-calls": Explanation(
+        "A component that is restarted while a passive server works on its time would start without time.",
+        "Give the server a budget of its own, or do not restart the caller."),
+    "restart-grants": Explanation(
+        "A restarted component holds a capability that cannot be restored, or one that others may have copies of which nobody can take back.",
+        "Grant it to a component that is not restarted, or give it a badge: what is derived from a badged capability can be taken back."),
     "component-passive": Explanation(
         "A component without time of its own is to do what only one with time can do.",
         "Give it a budget, or take that from it."),

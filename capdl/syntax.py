@@ -262,11 +262,25 @@ class Include:
 @dataclass(slots=True)
 class Setting:
     """A component's property that occurs at most once. name and value: elf str, prio int, max_prio int, core int, domain int,
-    budget (budget us, period us), stack bytes, heap bytes, receive (slots for capabilities that come with messages), faults name (str), passive True."""
+    budget (budget us, period us), stack bytes, heap bytes, receive (slots for capabilities that come with messages), faults name (str), passive True,
+    restart (RestartRule)."""
 
     name: str
     value: Any
     place: Place
+
+
+@dataclass(slots=True, frozen=True)
+class RestartRule:
+    """`restart on fault or hang (max most per window, backoff backoff, heartbeat heartbeat)`. fault, hang: on what. Durations in microseconds, None for
+    what is not said."""
+
+    fault: bool
+    hang: bool
+    most: int | None = None
+    window: int | None = None
+    backoff: int | None = None
+    heartbeat: int | None = None
 
 
 @dataclass(slots=True)

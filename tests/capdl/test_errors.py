@@ -208,6 +208,12 @@ def good(item="", connection=""):
     return GOOD % (item, connection)
 
 
+def restarted(rule, items=None, more=""):
+    """A system of a restarted component, with others, and the restarter."""
+    return (f'{HEAD}components {{ restarter = component {{ elf "r.elf"; prio 9; budget 1ms/2ms; provides i: I }} '
+            f"c = component {{ {BASE if items is None else items} ¦restart {rule} }} {more} }} ")
+
+
 def one(items):
     """A system of one component with the given items."""
     return f"{HEAD}components {{ c = component {{ {items} }} }}"
@@ -292,6 +298,24 @@ COMPONENT_ERRORS = [
     ("unknown-interface", one(BASE + "provides ¦k: K"), "unknown interface 'K'"),
     ("wcet", 'caprock 1 interface I { m() wcet 2ms n() wcet 1ms } components { p = component { elf "a.elf"; prio 1; passive; provides i: I } '
      f"a = component {{ {BASE} uses i: I }} }} connect {{ ¦call a.i -> p.i }}", "'I.m' takes up to 2000 us on its caller's time, and 'a' has 1000 us"),
+    ("restart-rule", restarted("on hang"), "a hang shows by a missed heartbeat"),
+    ("restart-rule", restarted("on fault (heartbeat 1s)"), "a heartbeat that is missed has no consequence"),
+    ("restart-rule", restarted("on fault (backoff 0us)"), "a time of 0 means nothing"),
+    ("restart-rule", restarted("on fault (max 17 per 1s)"), "max 17 is out of range (1 to 16)"),
+    ("restart-rule", restarted("on fault (max 1 per 1s, backoff 2s)"), "the backoff 2000000 us is above the time 1000000 us"),
+    ("restart-rule", restarted("on hang (heartbeat 3ms)"), "shorter than two periods of 'c', 2000 us each"),
+    ("restart-handler", one(BASE + "¦restart on fault"), "no component 'restarter' to restart 'c'"),
+    ("restart-handler", restarted("on fault; provides i: I", "passive; "), "'c' is passive, and would have no time"),
+    ("restart-handler", restarted("on fault", BASE.replace("prio 1", "prio 9")), "'c' of priority 9 is not below 'restarter' of priority 9"),
+    ("restart-handler", restarted("on fault").replace("¦", "").replace("restarter = component { ", "restarter = component { ¦restart on fault; "),
+     "cannot restart itself"),
+    ("restart-handler", restarted("on fault; ¦faults to c").replace("¦restart", "restart"), "the faults of 'c' go to 'restarter'"),
+    ("restart-handler", f'{HEAD}components {{ ¦restarter = component {{ elf "r.elf"; prio 9; passive; provides i: I }} }}',
+     "'restarter' is passive, and nobody calls it"),
+    ("restart-calls", restarted("on fault; uses i: I", more='p = component { elf "p.elf"; prio 3; passive; provides i: I }').replace("¦", "")
+     + "connect { ¦call c.i -> p.i }", "'c' is restarted, and its time may be with the passive 'p' then"),
+    ("restart-grants", restarted("on fault; uses k: K; grant ¦e: e (W)").replace("¦restart", "restart") + " interface K { m(in cap c) } objects { e = ep }",
+     "those of 'e' could not be taken back from others"),
     ("fault-handler", one(BASE + "¦faults to x"), "unknown component 'x'"),
     ("fault-handler", one(BASE + "¦faults to c"), "cannot handle its own faults"),
     ("notification-bits", f"{HEAD}components {{ ¦c = component {{ {BASE}" + " ".join(f"irq n{i}: stdout {i};" for i in range(65)) + "} }",

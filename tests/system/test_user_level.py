@@ -159,9 +159,9 @@ COMPILE = ["aarch64-linux-gnu-g++", "-std=gnu++2b", "-Wall", "-Wextra", "-Wconve
            "-fno-asynchronous-unwind-tables", "-Wl,--build-id=none", "-Wl,-z,max-page-size=4096", "-Wl,-z,noexecstack"]
 
 
-def compile_component(source, target):
-    """Compile a component for one test."""
-    includes = [f"-I{folder}" for folder in (BUILD / "kernel" / "api", BUILD / "userland", ROOT / "userland" / "caprock" / "include")]
+def compile_component(source, target, *more_includes):
+    """Compile a component for one test. more_includes: folders of headers beside the build's."""
+    includes = [f"-I{folder}" for folder in (*more_includes, BUILD / "kernel" / "api", BUILD / "userland", ROOT / "userland" / "caprock" / "include")]
     script = f"-Wl,-T,{ROOT / 'userland' / 'caprock' / 'component.ld'}"
     subprocess.run([*COMPILE, *includes, script, str(source), str(BUILD / "userland" / "libcaprock.a"), "-o", str(target)], check=True)
 

@@ -176,13 +176,64 @@ TEST_CASE("whatever a peer writes into its region, nothing outside the regions i
             // Mostly near the honest positions, where the interesting mistakes are.
             const uint64_t produced = random() % 4 == 0 ? random() : random() % 80;
             const uint64_t consumed = random() % 4 == 0 ? random() : random() % 80;
-            *regions.second_header() = {produced, consumed};
+            *regions.second_header() = {produced, consumed, random() % 16 == 0 ? random() : 0};
             uint8_t piece[50];
             CHECK(honest.output.write({piece, 0}) == 0);
             std::memset(piece, 1, sizeof piece);
             CHECK(honest.output.write({piece, random() % 50}) <= 33);
             CHECK(honest.input.read({piece, random() % 50}) <= 33);
         }
+    }
+}
+
+TEST_CASE("a side that is restarted goes on where it was, and finds again what it had not committed")
+{
+    const Regions regions {sizeof(RingHeader) + 64};
+    Channel writer {regions.first(), regions.second()};
+    uint8_t piece[6];
+    {
+        Channel reader {regions.second(), regions.first()};
+        REQUIRE(writer.output.write_whole(bytes_of("first second ")));
+        CHECK(reader.input.read(piece) == 6);
+        CHECK(reader.input.take(piece) == 6);
+        // What was taken is still the reader's.
+        CHECK(writer.output.room() == 64 - 7);
+    }
+    Channel reader {regions.second(), regions.first(), 1};
+    CHECK(read_all(reader.input) == "second ");
+    CHECK(writer.output.drained());
+
+    REQUIRE(writer.output.write_whole(bytes_of("third ")));
+    Channel second {regions.first(), regions.second(), 1};
+    REQUIRE(second.output.write_whole(bytes_of("fourth")));
+    CHECK(read_all(reader.input) == "third fourth");
+    CHECK_FALSE(reader.input.broken());
+}
+
+TEST_CASE("a stream that its peer broke goes on when the peer is restarted, whatever positions were left")
+{
+    for (const uint64_t left : {uint64_t {0}, uint64_t {1}, uint64_t {5'000}, UINT64_MAX}) {
+        const Regions regions {sizeof(RingHeader) + 64};
+        Channel writer {regions.first(), regions.second()};
+        Channel reader {regions.second(), regions.first()};
+        REQUIRE(writer.output.write_whole(bytes_of("before")));
+        CHECK(read_all(reader.input) == "before");
+        regions.first_header()->produced = left;
+        uint8_t piece[6];
+        static_cast<void>(reader.input.read(piece));
+
+        Channel restarted {regions.first(), regions.second(), 1};
+        REQUIRE(restarted.output.write_whole(bytes_of("after")));
+        const std::string found = read_all(reader.input);
+        CHECK(found.size() >= 5);
+        CHECK(found.substr(found.size() - 5) == "after");
+        CHECK_FALSE(reader.input.broken());
+
+        regions.second_header()->consumed = left;
+        static_cast<void>(restarted.output.room());
+        Channel again {regions.second(), regions.first(), 1};
+        CHECK(restarted.output.room() > 0);
+        CHECK_FALSE(restarted.output.broken());
     }
 }
 

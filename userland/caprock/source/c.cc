@@ -34,6 +34,41 @@ uint64_t take_word(caprock_reader& reader)
     return index < abi::ipc_register_words ? reader.packet->registers[index] : reader.packet->memory[index];
 }
 
+/// The incarnations of servers that were restarted, by the endpoints that they are called through.
+class Incarnations {
+public:
+    uint64_t of(uint64_t endpoint) const
+    {
+        for (size_t i = 0; i < count_; ++i) {
+            if (entries_[i].endpoint == endpoint)
+                return entries_[i].incarnation;
+        }
+        return 0;
+    }
+    void set(uint64_t endpoint, uint64_t incarnation)
+    {
+        for (size_t i = 0; i < count_; ++i) {
+            if (entries_[i].endpoint == endpoint) {
+                entries_[i].incarnation = incarnation;
+                return;
+            }
+        }
+        if (count_ == capacity)
+            panic("calls more than {} servers that were restarted", capacity);
+        entries_[count_++] = {endpoint, incarnation};
+    }
+
+private:
+    static constexpr size_t capacity = 64;
+    struct Entry {
+        uint64_t endpoint;
+        uint64_t incarnation;
+    };
+    Entry entries_[capacity] {};
+    size_t count_ = 0;
+};
+Incarnations incarnations;
+
 } // namespace
 
 extern "C" {
@@ -43,7 +78,11 @@ caprock_packet caprock_new_packet(void) { return from_packet(ipc_packet()); }
 void caprock_rpc_call(uint64_t endpoint, caprock_packet* packet)
 {
     Packet native = to_packet(*packet);
-    IpcTransport {endpoint}.call(native);
+    const uint64_t known = incarnations.of(endpoint);
+    const IpcTransport transport {endpoint, known};
+    transport.call(native);
+    if (transport.incarnation() != known)
+        incarnations.set(endpoint, transport.incarnation());
     *packet = from_packet(native);
 }
 
@@ -87,6 +126,8 @@ caprock_reader caprock_read_from(const caprock_packet* packet)
     const uint64_t length = abi::MessageInfo {packet->info}.length();
     return {packet, length < abi::ipc_message_words ? length : abi::ipc_message_words, 0, CAPROCK_RPC_NONE};
 }
+
+bool caprock_is_lost(const caprock_packet* packet) { return is_lost(to_packet(*packet)); }
 
 uint64_t caprock_label(const caprock_packet* packet) { return abi::MessageInfo {packet->info}.label(); }
 

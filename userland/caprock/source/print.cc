@@ -12,7 +12,10 @@ void Printer::print_field(char* field, size_t size, bool truncated) const
             field[i] = '.';
     }
     field[size] = '\n';
-    const auto written = console_.write(Text {field, size + 1}.bytes());
+    // A line says the same when it comes twice.
+    auto written = console_.write(Text {field, size + 1}.bytes());
+    for (unsigned attempt = 1; attempt < idempotent_attempts && was_restarted(written.error()); ++attempt)
+        written = console_.write(Text {field, size + 1}.bytes());
     if (!written.ok())
         panic("the console refused a line: error {}", static_cast<uint64_t>(written.error()));
 }

@@ -12,7 +12,7 @@ uint64_t Self::wait_for(uint64_t mask)
             panic("waits for a signal, but consumes none");
         sys::ShortMessage message;
         sys::wait(info().notification, message);
-        kept_ |= message.badge;
+        keep(message.badge);
     }
     return take_kept(mask);
 }
@@ -22,6 +22,17 @@ uint64_t Self::take_kept(uint64_t mask)
     const uint64_t taken = kept_ & mask;
     kept_ &= ~mask;
     return taken;
+}
+
+void Self::prepare_heartbeat()
+{
+    const ComponentEntry* asked = find(ComponentEntryKind::Consumes, "heartbeat");
+    const ComponentEntry* alive = find(ComponentEntryKind::Emits, "alive");
+    if (asked == nullptr || alive == nullptr)
+        return;
+    asked_ = asked->value;
+    asked_alone_ = asked->size == 0 ? asked_ : 0;
+    alive_ = Signal {*alive};
 }
 
 uint64_t Self::take_bank(uint64_t slot)

@@ -63,6 +63,8 @@ bool Server::handle(Packet& packet)
     }
     if (is_fault(packet))
         return handle_fault(packet);
+    if (self_.incarnation() != 0 && !is_current(packet))
+        return true;
     const uint64_t index = (packet.badge >> component::badge_provide_shift) - 1;
     if (index < max_provides && services_[index].dispatch != nullptr)
         services_[index].dispatch(services_[index].object, packet);
@@ -71,23 +73,46 @@ bool Server::handle(Packet& packet)
     return true;
 }
 
-void Server::run()
+/// Whether the caller knows the incarnation that it calls; if it does not, `packet` becomes the reply that tells it. The label is the method's then.
+bool Server::is_current(Packet& packet) const
+{
+    const abi::MessageInfo info = packet.info;
+    if (info.label() >> method_bits == self_.incarnation()) {
+        constexpr uint64_t method = (uint64_t {1} << method_bits) - 1;
+        packet.info = abi::MessageInfo::make(info.length(), info.extra_caps(), info.caps_unwrapped(), info.label() & method);
+        return true;
+    }
+    packet.set_word(0, self_.incarnation());
+    packet.info = abi::MessageInfo::make(1, 0, 0, static_cast<uint64_t>(RpcError::StaleIncarnation));
+    return false;
+}
+
+bool Server::serve(bool wait)
 {
     const ComponentInfo& info = self_.info();
-    bool answer = false;
-    Packet packet = ipc_packet();
-    for (;;) {
-        deliver_signals();
-        if (info.endpoint == 0) {
-            self_.keep(self_.wait_for(~uint64_t {0}));
-            continue;
-        }
-        // A passive server takes no message that brings no time: without it, it would never answer again.
-        ipc_exchange(answer ? abi::Syscall::ReplyRecv : abi::Syscall::Recv, info.endpoint, packet, info.reply,
-                     abi::syscall_flag_require_donation);
-        answer = handle(packet);
-        drop_cap(packet);
+    deliver_signals();
+    if (info.endpoint == 0) {
+        self_.keep(self_.wait_for(~uint64_t {0}));
+        return true;
     }
+    if (packet_.memory == nullptr)
+        packet_ = ipc_packet();
+    if (!wait && answer_)
+        ipc_exchange(abi::Syscall::Send, info.reply, packet_, 0);
+    const abi::Syscall waiting = answer_ ? abi::Syscall::ReplyRecv : abi::Syscall::Recv;
+    // A passive server takes no message that brings no time: without it, it would never answer again.
+    ipc_exchange(wait ? waiting : abi::Syscall::NBRecv, info.endpoint, packet_, info.reply, abi::syscall_flag_require_donation);
+    // A message without a badge is the loader's, which wants to know that this component is ready.
+    const bool came = wait || packet_.badge != 0;
+    answer_ = came && handle(packet_);
+    drop_cap(packet_);
+    return came;
+}
+
+void Server::run()
+{
+    for (;;)
+        serve(true);
 }
 
 } // namespace caprock

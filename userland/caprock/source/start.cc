@@ -51,6 +51,7 @@ extern "C" [[noreturn]] void caprock_start(const ComponentInfo* info)
     // Placed by hand: constructors of global objects may use self().
     __builtin_memcpy(self_storage, &static_cast<const Self&>(Self {*info}), sizeof(Self));
     self().prepare_receive_slot();
+    self().prepare_heartbeat();
     for (auto constructor = __init_array_start; constructor != __init_array_end; ++constructor)
         (*constructor)();
     end(static_cast<uint64_t>(main()));

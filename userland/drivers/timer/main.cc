@@ -16,8 +16,14 @@ namespace timer {
 
 class Timer : public interfaces::Timer::Service<Timer> {
 public:
-    /// Lets the interrupt come, also after an earlier life of this component left it unacknowledged.
-    Timer() { irq_.ack(); }
+    /// Lets the interrupt come, also after an earlier life of this component left it unacknowledged. That one's deadlines are lost: all clients hear of
+    /// it by a signal.
+    Timer()
+    {
+        irq_.ack();
+        if (caprock::self().incarnation() != 0)
+            wake_clients();
+    }
 
     caprock::RpcResult<uint64_t> now(caprock::Caller) { return caprock::now_us(); }
 
@@ -50,6 +56,15 @@ public:
     }
 
 private:
+    static void wake_clients()
+    {
+        for (const caprock::ComponentEntry& entry : caprock::self().entries()) {
+            if (entry.kind == static_cast<uint64_t>(caprock::ComponentEntryKind::Client))
+                if (const auto* signal = caprock::self().find(caprock::ComponentEntryKind::Emits, caprock::entry_name(entry)); signal != nullptr)
+                    caprock::Signal {*signal}();
+        }
+    }
+
     /// The alarm of a client, made at its first call; null when the description connects no signal to it.
     Alarm* find(caprock::Caller caller)
     {

@@ -25,6 +25,8 @@ public:
         server.on_signal(caprock::self().consumes("kick"), on_kick);
         server.on_signal(irq_.signal(), on_interrupt);
         irq_.ack();
+        if (caprock::self().incarnation() != 0)
+            resume();
         server.run();
     }
 
@@ -35,6 +37,15 @@ private:
         receive();
         transmit();
         irq_.ack();
+    }
+
+    /// Goes on where an earlier life of this component was: the line that it may not have sent to its end comes again, on a line of its own. Whoever
+    /// waits for news gets some.
+    void resume()
+    {
+        hardware_.send('\n');
+        transmit();
+        event_();
     }
 
     /// Takes what the device has received. What the channel has no room for is lost, as on any line without flow control.
@@ -49,23 +60,34 @@ private:
             event_();
     }
 
-    /// Fills the device's FIFO from the channel, and asks for an interrupt if more is left.
+    /// Fills the device's FIFO from the channel, and asks for an interrupt if more is left. Lines leave the channel as a whole, so that none is lost
+    /// when this component is restarted.
     void transmit()
     {
         unsigned sent = 0;
         uint8_t byte = 0;
-        while (hardware_.can_send(sent) && channel_.input.read({&byte, 1}) == 1) {
+        while (hardware_.can_send(sent) && channel_.input.take({&byte, 1}) == 1) {
             hardware_.send(byte);
             ++sent;
+            if (byte == '\n' || ++held_ == most_held) {
+                channel_.input.commit();
+                held_ = 0;
+            }
         }
         const bool more = channel_.input.available() > 0;
+        if (!more)
+            channel_.input.commit();
         hardware_.set_transmit_interrupt(more);
         if (sent > 0 && !more)
             event_();
     }
 
     Hardware hardware_;
-    caprock::Channel channel_ {caprock::self().region("own"), caprock::self().region("peer")};
+    /// Most bytes of an unfinished line that stay in the channel.
+    static constexpr unsigned most_held = 512;
+
+    unsigned held_ = 0;
+    caprock::Channel channel_ {caprock::self().region("own"), caprock::self().region("peer"), caprock::self().incarnation()};
     caprock::Irq irq_ = caprock::self().irq("line");
     caprock::Signal event_ = caprock::self().emits("event");
 };

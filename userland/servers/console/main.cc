@@ -26,9 +26,7 @@ public:
     void send(caprock::Text text)
     {
         while (!channel_.output.write_whole(text.bytes())) {
-            // A broken channel never has room again: the driver lost its mind, and nobody is left to tell.
-            if (channel_.output.broken())
-                caprock::panic("the driver broke the channel");
+            // A channel that the driver broke has room again when that was restarted, which it tells by the same signal.
             caprock::self().wait_for(event_);
         }
         kick_();
@@ -50,7 +48,7 @@ public:
     }
 
 private:
-    caprock::Channel channel_ {caprock::self().region("own"), caprock::self().region("peer")};
+    caprock::Channel channel_ {caprock::self().region("own"), caprock::self().region("peer"), caprock::self().incarnation()};
     caprock::Signal kick_ = caprock::self().emits("kick");
     uint64_t event_ = caprock::self().consumes("event");
 };
@@ -127,6 +125,20 @@ public:
             caprock::self().wait_for(~uint64_t {0});
     }
 
+    /// Ends the system when a component faults that is trusted to hold it together: whose faults come here.
+    caprock::FaultAnswer on_fault(const caprock::Fault& fault)
+    {
+        if (fault.cause == caprock::FaultCause::Timeout)
+            return caprock::FaultAnswer::Resume;
+        console_.flush();
+        char field[max_printed];
+        caprock::Writer writer {field, sizeof field};
+        caprock::format(writer, "caprock: halt: {}\n", fault);
+        line_.send(writer.text());
+        line_.drain();
+        return caprock::FaultAnswer::Leave;
+    }
+
 private:
     Line& line_;
     Console& console_;
@@ -143,5 +155,7 @@ int main()
     caprock::Server server;
     server.provide("console", console);
     server.provide("system", system);
+    auto on_fault = [](const caprock::Fault& fault) { return system.on_fault(fault); };
+    server.on_fault(on_fault);
     server.run();
 }

@@ -19,7 +19,7 @@ public:
 
     /// The bit, as a mask, that the alarm sets: for Server::on_signal.
     uint64_t signal() const { return signal_; }
-    /// Lets the signal come `us` microseconds from now, instead of any earlier setting.
+    /// Lets the signal come `us` microseconds from now, instead of any earlier setting. It comes early if the timer is restarted.
     [[nodiscard]] RpcResult<void> set(uint64_t us) const { return timer_.arm(deadline_after(us)); }
     /// Takes the setting back. A signal that is under way still comes.
     [[nodiscard]] RpcResult<void> cancel() const { return timer_.cancel(); }
@@ -27,12 +27,13 @@ public:
     [[nodiscard]] RpcResult<void> sleep(uint64_t us) const
     {
         const uint64_t end = deadline_after(us);
-        const auto armed = timer_.arm(end);
-        if (!armed.ok())
-            return armed;
-        // A signal of an earlier setting may still have been under way.
-        while (now_us() < end)
+        // A signal of an earlier setting may still have been under way; and a timer that was restarted has forgotten this one, and says so by a signal.
+        do {
+            const auto armed = timer_.arm(end);
+            if (!armed.ok())
+                return armed;
             self().wait_for(signal_);
+        } while (now_us() < end);
         return {};
     }
 

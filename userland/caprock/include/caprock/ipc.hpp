@@ -33,15 +33,24 @@ inline void ipc_exchange(abi::Syscall number, uint64_t destination, Packet& pack
 /// The transport of generated clients: calls on an endpoint.
 class IpcTransport {
 public:
-    /// `endpoint`: slot of an endpoint capability with the right to send and grant-reply.
-    explicit IpcTransport(uint64_t endpoint) : endpoint_ {endpoint} {}
+    /// `endpoint`: slot of an endpoint capability with the right to send and grant-reply. `incarnation`: the server's, as far as the client knows.
+    explicit IpcTransport(uint64_t endpoint, uint64_t incarnation = 0) : endpoint_ {endpoint}, incarnation_ {incarnation} {}
 
     Packet packet() const { return ipc_packet(); }
-    /// Sends the packet, waits for the reply, which replaces it.
-    void call(Packet& packet) const { ipc_exchange(abi::Syscall::Call, endpoint_, packet, 0); }
+    /// Sends the packet, waits for the reply, which replaces it. A server that was restarted says so once.
+    void call(Packet& packet) const
+    {
+        packet.info.raw |= abi::MessageInfo::make(0, 0, 0, incarnation_ << method_bits).raw;
+        ipc_exchange(abi::Syscall::Call, endpoint_, packet, 0);
+        if (packet.info.label() == static_cast<uint64_t>(RpcError::StaleIncarnation)) [[unlikely]]
+            incarnation_ = packet.word(0);
+    }
+    /// The server's incarnation that the next call names.
+    uint64_t incarnation() const { return incarnation_; }
 
 private:
     uint64_t endpoint_;
+    mutable uint64_t incarnation_;
 };
 
 } // namespace caprock

@@ -15,7 +15,8 @@ public:
 
     explicit Printer(Text name = "console") : console_ {self().uses<interfaces::Console>(name)} {}
 
-    /// Prints a line; see format(). Panics when the console refuses it, as nothing else is left to say so.
+    /// Prints a line; see format(). One that a console did not answer because it was restarted is printed again. Panics when the console refuses it, as
+    /// nothing else is left to say so.
     template <class... Arguments>
     void print(Pattern<typename detail::Same<Arguments>::type...> pattern, const Arguments&... arguments) const
     {

@@ -22,11 +22,13 @@ extern "C" {
 #define CAPROCK_RPC_BUSY ((uint64_t)261)
 #define CAPROCK_RPC_REFUSED ((uint64_t)262)
 #define CAPROCK_RPC_MISSING_CAP ((uint64_t)263)
+#define CAPROCK_RPC_PEER_RESTARTED ((uint64_t)264)
+#define CAPROCK_RPC_STALE_INCARNATION ((uint64_t)265)
 /* First number for errors of an interface's own. */
 #define CAPROCK_RPC_FIRST ((uint64_t)1024)
 
 /* How often an idempotent call is made when its reply is lost. */
-#define CAPROCK_IDEMPOTENT_ATTEMPTS 3
+#define CAPROCK_IDEMPOTENT_ATTEMPTS 16
 
 /* A message under way. */
 struct caprock_packet {
@@ -72,6 +74,8 @@ void caprock_finish(struct caprock_writer *writer, uint64_t label);
 struct caprock_reader caprock_read_from(const struct caprock_packet *packet);
 /* The label: a request's method, a reply's error. */
 uint64_t caprock_label(const struct caprock_packet *packet);
+/* True for the reply of a server that was restarted, or has dropped the call. */
+bool caprock_is_lost(const struct caprock_packet *packet);
 uint64_t caprock_take_unsigned(struct caprock_reader *reader, size_t bytes);
 int64_t caprock_take_signed(struct caprock_reader *reader, size_t bytes);
 bool caprock_take_bool(struct caprock_reader *reader);

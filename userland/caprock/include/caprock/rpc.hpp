@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What generated interface headers stand on: the result of a remote call, and reading and writing messages word by word.
-// Wire format: label = 1 + index of the method; request words are the in and inout scalars, structs field by field and arrays, then each bytes
-// parameter as its length and its bytes packed little-endian; a reply has label 0, the returned value, and the out and inout parameters likewise.
+// Wire format: label = 1 + index of the method, and above that the server's incarnation that the client knows; request words are the in and inout
+// scalars, structs field by field and arrays, then each bytes parameter as its length and its bytes packed little-endian; a reply has label 0, the
+// returned value, and the out and inout parameters likewise.
 // Elements of arrays of scalars are packed little-endian, those of arrays of structs follow each other. A capability travels as such.
 #pragma once
 
@@ -35,6 +36,11 @@ enum class RpcError : uint64_t {
     Refused = 262,
     /// The capability that belongs to the message did not come: its sender may not grant, or the receiver has no free slot for it.
     MissingCap = 263,
+    /// The server was restarted while it worked on the call, which it may have done or not.
+    PeerRestarted = 264,
+    /// The server was restarted since the client's last call, which was not done; what the server knew of the client is gone. The reply's first word
+    /// is the server's incarnation, which the client's next call names.
+    StaleIncarnation = 265,
     /// First number for errors of an interface's own.
     First = 1024,
 };
@@ -96,8 +102,18 @@ struct Packet {
     void set_word(size_t index, uint64_t value) { (index < abi::ipc_register_words ? registers[index] : memory[index]) = value; }
 };
 
-/// How often a client makes a call that is idempotent, when its reply is lost.
-inline constexpr unsigned idempotent_attempts = 3;
+/// How often a client makes a call that is idempotent, when its reply is lost. A restart takes two of them: one that is lost, one that is stale.
+inline constexpr unsigned idempotent_attempts = 16;
+
+/// Bits of a label that name the method; those above are an incarnation.
+inline constexpr unsigned method_bits = 16;
+
+/// True for what a call says whose server was restarted, or has dropped it: one that may be done twice is made again.
+constexpr bool was_restarted(RpcError error)
+{
+    return error == RpcError::CallCancelled || error == RpcError::PeerRestarted || error == RpcError::StaleIncarnation;
+}
+inline bool is_lost(const Packet& packet) { return was_restarted(static_cast<RpcError>(packet.info.label())); }
 
 /// Deletes a received capability and makes its slot free for the next one. The SDK has it; tests on the host bring their own.
 void release_cap(uint64_t slot);

@@ -125,8 +125,17 @@ public:
                 visit(entry_name(entry));
         }
     }
-    /// Keeps signals that arrived elsewhere.
-    void keep(uint64_t signals) { kept_ |= signals; }
+    /// Keeps signals that arrived elsewhere. Whoever asks for a sign of life gets it.
+    void keep(uint64_t signals)
+    {
+        kept_ |= signals & ~asked_alone_;
+        if ((signals & asked_) != 0)
+            alive_();
+    }
+    /// How often the component was restarted.
+    uint64_t incarnation() const { return info().incarnation; }
+    /// Finds how to show that the component is alive, if the description wants it.
+    void prepare_heartbeat();
 
     /// Names the next free slot for capabilities that come with messages. A component that is sent some has such slots.
     void prepare_receive_slot();
@@ -140,6 +149,9 @@ private:
     static uint64_t take_bank(uint64_t slot);
 
     uint64_t kept_ = 0;
+    uint64_t asked_ = 0; // the bit of the signal that asks for a sign of life
+    uint64_t asked_alone_ = 0; // the same, if no other signal has it
+    Signal alive_ {0};
     uint64_t used_receive_slots_ = 0;
 };
 

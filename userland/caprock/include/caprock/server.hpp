@@ -60,6 +60,11 @@ public:
     /// component has come here on time that was lent to it, which is taken back now: from here on it works on its callers' time.
     [[noreturn]] void run();
 
+    /// One round of serving: answers what came last, and takes what comes next.
+    /// @param wait  waits until something comes
+    /// @return whether something came
+    bool serve(bool wait);
+
 private:
     struct ServiceEntry {
         void* object = nullptr;
@@ -81,12 +86,15 @@ private:
     void deliver_signals();
     bool handle(Packet& packet);
     bool handle_fault(Packet& packet);
+    bool is_current(Packet& packet) const;
 
     Self& self_;
     ServiceEntry services_[max_provides];
     SignalEntry signals_[max_signals];
     size_t signal_count_ = 0;
     FaultEntry fault_handler_;
+    Packet packet_ {};
+    bool answer_ = false; // `packet_` is a reply
 };
 
 } // namespace caprock
