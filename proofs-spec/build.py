@@ -24,7 +24,7 @@ SPECIFICATION = ("Prelude", "Api", "Objects", "Capabilities", "Schedule", "Messa
 GENERATED = ("Api", "Dispatch")
 EXTRACTION = "Extract"
 PROOFS = ("Claims", "LoopProofs", "TableFacts", "TreeProofs", "StepProofs", "QueueProofs", "RefillProofs", "ErrorProofs", "OriginProofs", "LiveProofs",
-          "MemoryProofs", "Witness")
+          "MemoryProofs", "UnitProofs", "LinkProofs", "Witness")
 ORACLE = ("number.ml", "oracle_core.mli", "oracle_core.ml", "names.ml", "text.ml", "differences.ml", "digest.ml", "oracle.ml")
 TOOLS = {"coqc": "coq", "ocamlopt": "ocaml"}
 ZARITH = "zarith.cmxa"

@@ -64,8 +64,7 @@ Definition new_object (type : ObjectType.t) (n : N) : option Object :=
   | _ => None
   end.
 
-(** One object at an address, its capability in a slot. Memory is cleared; untypeds are not, as they will be when they are
-    retyped. *)
+(** One object at an address, its capability in a slot. Memory is cleared; untypeds are not, as they will be when they are retyped. *)
 Definition make_object (type : ObjectType.t) (at_ n : N) (device : bool) (slot untyped_slot : N) (st : State) : State :=
   let st := if needs_memory type || (is_frame type && negb device)
             then emit (ClearMemory at_ (N.shiftl 1 (object_bits type n)) (is_frame type)) st else st in

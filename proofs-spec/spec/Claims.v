@@ -110,8 +110,7 @@ Definition no_capability_dangles : Prop := forall p st, roots_are_apart p -> rea
 
 (** ** T6a: refills sum to the budget
 
-    Of a context that has a limit the refills and what is unreturned sum to its budget. One without a limit has one refill, of no more than
-    its budget. *)
+    Of a context that has a limit the refills and what is unreturned sum to its budget. One without a limit has one refill, of no more than its budget. *)
 Definition total (l : list Refill) : N := fold_right (fun r sum => amount r + sum) 0 l.
 Definition refills_are_right (c : SchedContext) : Prop :=
   match refills c with
@@ -135,6 +134,15 @@ Definition refills_stay_in_order : Prop :=
     No thread stands in them twice, nor in both. *)
 Definition queues_are_right (st : State) : Prop := NoDup (ready st ++ sleeping st).
 Definition threads_queue_once : Prop := forall p st, reachable p st -> queues_are_right st.
+
+(** ** S1, T1b: links are symmetric
+
+    A thread and its bound notification name each other, and so do a notification and the scheduling context that it lends. *)
+Record links_are_symmetric (st : State) : Prop := {
+  both_bound : forall t n, bound_notification (thread t st) = Some n <-> bound_thread (notification n st) = Some t;
+  both_lent : forall n c, lent_context (notification n st) = Some c <-> context_notification (context c st) = Some n
+}.
+Definition links_stay_symmetric : Prop := forall p st, roots_are_apart p -> reachable p st -> links_are_symmetric st.
 
 (** ** S2, T2a: capabilities come from capabilities
 

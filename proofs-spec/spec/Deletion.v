@@ -134,12 +134,11 @@ Definition make_zombie (slot : N) (st : State) : State :=
 Definition become_zombie (slot : N) (c : Capability) (st : State) : State :=
   make_zombie slot (match c with TCBCap t => end_thread t st | _ => st end).
 
-(** The slot that is being deleted is the _anchor_. When it holds the zombie of a container and a slot [s] of that turns out to hold
-    the last capability to an inner one, the zombies are rotated: the inner one comes to the anchor, the outer one to the inner
-    container's first slot, and what was there to [s]. The first slot of a container is emptied last, so the outer zombie is met
-    again when the inner container is done; then it comes back to the anchor. When the anchor lies inside the inner container
-    the two capabilities change places, and the anchor moves to [s]. An inner container that is empty, and of which the kernel knows
-    that it has passed all slots, goes where its zombie stands. *)
+(** The slot that is being deleted is the _anchor_. When it holds the zombie of a container and a slot [s] of that turns out to hold the last capability to
+    an inner one, the zombies are rotated: the inner one comes to the anchor, the outer one to the inner container's first slot, and what was there to [s].
+    The first slot of a container is emptied last, so the outer zombie is met again when the inner container is done; then it comes back to the anchor. When
+    the anchor lies inside the inner container the two capabilities change places, and the anchor moves to [s]. An inner container that is empty, and of
+    which the kernel knows that it has passed all slots, goes where its zombie stands. *)
 Definition rotate_zombies (anchor s inner : N) (st : State) : State :=
   let first := slot_of inner 0 in
   let st := move_capability s nowhere st in
@@ -161,9 +160,8 @@ Definition waiting_on (c : Capability) (st : State) : list N :=
   | _ => []
   end.
 
-(** Deletes the capability of a slot that is no container's last one; or does a part of what must come first: restarts one of those
-    who wait on what it is the last to, or takes one of a pool's ASIDs away. The last capability of an interrupt handler first takes the
-    notification capability along. *)
+(** Deletes the capability of a slot that is no container's last one; or does a part of what must come first: restarts one of those who wait on what it is
+    the last to, or takes one of a pool's ASIDs away. The last capability of an interrupt handler first takes the notification capability along. *)
 Definition delete_plain (s : N) (c : Capability) (st : State) : State :=
   match is_last c st, waiting_on c st, c with
   | true, t :: _, _ => restart t st
@@ -178,8 +176,8 @@ Definition delete_one (s : N) (c : Capability) (st : State) : State :=
   match c, is_last c st with
   | IRQHandlerCap irq, true =>
       match capability_at (irq_slot irq) st with
-      | Some bound => delete_plain (irq_slot irq) bound st
-      | None => delete_plain s c st
+      | Some (NotificationCap n badge r) => delete_plain (irq_slot irq) (NotificationCap n badge r) st
+      | _ => delete_plain s c st
       end
   | _, _ => delete_plain s c st
   end.
@@ -243,8 +241,7 @@ Definition replace_slot (slot : N) (by_ : option (N * Capability)) (st : State) 
 
 (** ** Cancelling sends
 
-    The senders that wait at an endpoint with a badge restart, one after the other. The operation passes over others, and can be
-    preempted there too. *)
+    The senders that wait at an endpoint with a badge restart, one after the other. The operation passes over others, and can be preempted there too. *)
 Definition senders_in_turn (e : N) (st : State) : list N :=
   filter (fun t => negb (member t (passed_over (choices st)))) (senders (endpoint e st)).
 Definition sender_with_badge (e badge : N) (st : State) : option N :=

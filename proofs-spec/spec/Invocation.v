@@ -1,9 +1,8 @@
 (* SPDX-License-Identifier: BSD-2-Clause *)
 (** * Invocations
 
-    Every method is a definition of type [Decision]: it looks at the state, makes its checks in the order of the manual, and either
-    refuses, with an error and what it says more, or gives a function that does the work. As the checks get the state but
-    cannot return one, an error cannot change anything. *)
+    Every method is a definition of type [Decision]: it looks at the state, makes its checks in the order of the manual, and either refuses, with an error
+    and what it says more, or gives a function that does the work. As the checks get the state but cannot return one, an error cannot change anything. *)
 From Spec Require Export Deletion.
 Open Scope N_scope.
 

@@ -349,7 +349,7 @@ Proof.
   - intros insert t st _ (right & ok). destruct (place_by_same insert t st) as (same_slots & same_references & same_objects).
     split; [exact (indices_of_same st _ same_slots same_references right) | exact (live_of_same st _ same_slots same_objects ok)].
   - intros t st _ (right & ok). split; [apply (indices_of_same st); [reflexivity | reflexivity | exact right] | exact ok].
-  - intros o x y st there same _ (right & ok). split; [exact (indices_after_put o x st right)|].
+  - intros o x y st there same _ _ (right & ok). split; [exact (indices_after_put o x st right)|].
     constructor; [|exact (alone _ _ ok)]. intros j c o' at_j names. destruct (refers _ _ ok j c o' at_j names) as (z & found & fits).
     change (objects (put_object o x st)) with (set o x (objects st)). rewrite find_set. destruct (N.eqb_spec o' o) as [->|]; [|exists z; split; assumption].
     exists x. split; [reflexivity|]. assert (z = y) as -> by congruence. exact (fits_same_kind c y x same fits).
@@ -363,11 +363,11 @@ Proof.
     split; [exact (insert_sibling_right slot source_ o c st right) | exact (insert_sibling_live slot source_ o c st from ok)].
   - intros u at_ size x slot c st with_it fine_x fine_c (right & ok).
     split; [exact (after_carve indices u at_ size x slot c st with_it fine_x fine_c right) | exact (carve_live u at_ size x slot c st with_it ok)].
-  - intros slot st (right & ok). split; [exact (after_discard indices slot st right) | exact (discard_live slot st (proj2 right) ok)].
+  - intros slot st free (right & ok). split; [exact (after_discard indices slot st free right) | exact (discard_live slot st (proj2 right) ok)].
   - intros from to st (right & ok). split; [exact (move_capability_right from to st right) | exact (move_live from to st ok)].
   - intros slot c st _ (right & ok). split; [exact (after_change_capability indices slot c st I right) | exact (change_capability_live slot c st ok)].
-  - intros slot st _ (right & ok).
-    split; [exact (after_make_zombie indices slot st (fun _ _ _ _ => I) right) | exact (make_zombie_live slot st (proj2 right) ok)].
+  - intros slot st free _ (right & ok).
+    split; [exact (after_make_zombie indices slot st free (fun _ _ _ _ => I) right) | exact (make_zombie_live slot st (proj2 right) ok)].
 Qed.
 
 (** ** Boot *)

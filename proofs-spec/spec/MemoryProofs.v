@@ -646,9 +646,9 @@ Proof.
   - intros insert t st _. destruct (place_by_same insert t st) as (same_slots & same_references & same_objects).
     exact (sound_same _ _ same_slots same_references same_objects).
   - intros t st _. apply sound_same; reflexivity.
-  - intros o x y st there same fine_x [first second third fourth fifth]. constructor.
+  - intros o x y st there same change fine_x [first second third fourth fifth]. constructor.
     + exact (indices_after_put o x st first).
-    + exact (proj2 (after_put_object live_is_kept_quietly o x y st there same fine_x (conj first second))).
+    + exact (proj2 (after_put_object live_is_kept_quietly o x y st there same change fine_x (conj first second))).
     + exact third.
     + intros o' z. change (objects (put_object o x st)) with (set o x (objects st)). rewrite find_set. destruct (N.eqb_spec o' o) as [->|]; [|apply fourth].
       intros _. exact (fourth o y there).
@@ -681,10 +681,10 @@ Proof.
     + exact (after_carve lows u at_ size x slot c st with_it fine_x fine_c third).
     + exact (carve_owned u at_ size x slot c st with_it fourth).
     + exact (carve_laid u at_ size x slot c st (proj1 first) second with_it fifth).
-  - intros slot st [first second third fourth fifth]. constructor.
-    + exact (after_discard indices slot st first).
+  - intros slot st free [first second third fourth fifth]. constructor.
+    + exact (after_discard indices slot st free first).
     + exact (discard_live slot st (proj2 first) second).
-    + exact (after_discard lows slot st third).
+    + exact (after_discard lows slot st free third).
     + exact (discard_owned slot st first third fourth).
     + exact (discard_laid slot st first second fifth).
   - intros from to st [first second third fourth fifth]. constructor.
@@ -701,10 +701,10 @@ Proof.
       apply andb_prop in both. destruct (both_alike st (capability e) c (proj1 both) (proj2 both)) as (_ & _ & _ & _ & same).
       exact (replace_owned slot e c st there same fourth).
     + exact (change_laid slot c st fifth).
-  - intros slot st fine_z [first second third fourth fifth]. constructor.
-    + exact (after_make_zombie indices slot st (fun _ _ _ _ => I) first).
+  - intros slot st free fine_z [first second third fourth fifth]. constructor.
+    + exact (after_make_zombie indices slot st free (fun _ _ _ _ => I) first).
     + exact (make_zombie_live slot st (proj2 first) second).
-    + exact (after_make_zombie lows slot st fine_z third).
+    + exact (after_make_zombie lows slot st free fine_z third).
     + unfold make_zombie. destruct (slots st !! slot) as [e|] eqn:there; [|exact fourth].
       destruct (container_of (capability e) st) as [o|] eqn:container; [|exact fourth]. destruct (container_spec _ _ _ container) as (named & _).
       exact (replace_owned slot e (ZombieCap o) st there (eq_sym named) fourth).

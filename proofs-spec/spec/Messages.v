@@ -1,9 +1,8 @@
 (* SPDX-License-Identifier: BSD-2-Clause *)
 (** * Messages, notifications, replies and faults
 
-    What passes from thread to thread: messages through endpoints, with capabilities and with scheduling contexts; answers
-    through reply objects; signals through notifications; and the messages that the kernel sends in the name of a thread that
-    faults. *)
+    What passes from thread to thread: messages through endpoints, with capabilities and with scheduling contexts; answers through reply objects; signals
+    through notifications; and the messages that the kernel sends in the name of a thread that faults. *)
 From Spec Require Export Schedule.
 Open Scope N_scope.
 
@@ -57,9 +56,8 @@ Definition receive_slot (o : N) (st : State) : option N :=
   | None => None
   end.
 
-(** Capabilities go over in order. One of the endpoint [through] which the message goes is unwrapped: only its badge arrives. The
-    first other one is derived into the receive slot. The first that cannot go over ends the transfer. The result says which
-    were unwrapped, as bits, and how many came. *)
+(** Capabilities go over in order. One of the endpoint [through] which the message goes is unwrapped: only its badge arrives. The first other one is derived
+    into the receive slot. The first that cannot go over ends the transfer. The result says which were unwrapped, as bits, and how many came. *)
 Fixpoint transfer (position : N) (addresses : list N) (through : option N) (from to : N) (slot_is_free : bool) (st : State)
     : N * N * State :=
   match addresses, receive_buffer to st with
@@ -147,8 +145,7 @@ Definition return_context (r caller_thread : N) (st : State) : State :=
 Definition set_empty_result (t : N) (st : State) : State := change_thread t with_empty_result st.
 Definition set_error_result (e : Error.t) (t : N) (st : State) : State := change_thread t (with_error_result e []) st.
 
-(** The caller of a call that will not be answered returns with CallCancelled; one that waits for its fault handler becomes
-    inactive. *)
+(** The caller of a call that will not be answered returns with CallCancelled; one that waits for its fault handler becomes inactive. *)
 Definition end_call_of (t : N) (had_context : bool) (st : State) : State :=
   match fault (thread t st) with
   | Some _ => change_thread t (fun x => with_state Inactive (x <| fault := None |>)) st
@@ -207,8 +204,7 @@ Definition suspend (t : N) (st : State) : State :=
   | _, _ => change_thread t to_restart st
   end.
 
-(** A thread that waits on something that goes away restarts its system call; one that waits there with a fault becomes
-    inactive. *)
+(** A thread that waits on something that goes away restarts its system call; one that waits there with a fault becomes inactive. *)
 Definition make_inactive (t : N) (st : State) : State :=
   unplace t st >> change_thread t (fun x => with_state Inactive (x <| fault := None |>)).
 Definition restart (t : N) (st : State) : State :=
@@ -451,9 +447,8 @@ Definition answer_fault (t : N) (f : Fault) (m : Message) (st : State) : State :
 
 (** ** Answers
 
-    The thread [t] sends its message to a reply object: the caller that it stands for gets it, and the context that went with the
-    call. Capabilities go along if the capability to the reply object has the right grant, and the one through which the call was
-    received had it. *)
+    The thread [t] sends its message to a reply object: the caller that it stands for gets it, and the context that went with the call. Capabilities go
+    along if the capability to the reply object has the right grant, and the one through which the call was received had it. *)
 Definition answer_may_grant (s : RunState) : bool := match s with BlockedOnReply _ may_grant => may_grant | _ => false end.
 Definition answer (t r : N) (grant : bool) (st : State) : State :=
   match caller (reply r st) with

@@ -28,10 +28,9 @@ Definition common_rights (a b : Rights) : Rights :=
 (** Where a frame or a page table is mapped: under which ASID, from which address on, and for a page table at which level. *)
 Record Place := { place_asid : N; place_address : N; place_level : N }.
 
-(** A capability names an object, or an authority that has no object, and says what its holder may do with it. An untyped
-    remembers how many of its bytes are used. A VSpace capability knows its ASID once one was assigned, a frame or page-table
-    capability where it is mapped. A [ZombieCap] is what becomes of the last capability to a CNode or thread until the slots in
-    it are empty. *)
+(** A capability names an object, or an authority that has no object, and says what its holder may do with it. An untyped remembers how many of its bytes
+    are used. A VSpace capability knows its ASID once one was assigned, a frame or page-table capability where it is mapped. A [ZombieCap] is what becomes
+    of the last capability to a CNode or thread until the slots in it are empty. *)
 Inductive Capability :=
 | UntypedCap (base size_bits : N) (is_device : bool) (used : N)
 | EndpointCap (endpoint badge : N) (rights : Rights)
@@ -76,9 +75,8 @@ Definition cap_type (c : Capability) : CapType.t :=
   | ZombieCap _ => CapType.Zombie
   end.
 
-(** An occupied slot: its capability and its place in the derivation tree. What is derived from an original is its child, what is
-    derived from a copy is the copy's sibling. Children stand in the order in which they would be deleted, the one derived last
-    first. *)
+(** An occupied slot: its capability and its place in the derivation tree. What is derived from an original is its child, what is derived from a copy is the
+    copy's sibling. Children stand in the order in which they would be deleted, the one derived last first. *)
 Record Entry := { capability : Capability; original : bool; parent : option N; children : list N }.
 #[export] Instance entry_fields : Fields Entry := fun e => {|
   capability := capability e; original := original e; parent := parent e; children := children e |}.
@@ -271,10 +269,9 @@ Record Machine := {
 (** One entry of the domain schedule. *)
 Record Turn := { turn_domain : N; turn_length : N }.
 
-(** What the manual leaves to the kernel, as an event tells it: whether time is booked in the step in any case; whether the domain's turn,
-    if its time is over, ends at an event other than the timer's; which thread stands ahead of its equals if it becomes ready, or behind
-    them; which senders, that came while a CancelBadgedSends was preempted, it passes over; and of which zombies it has passed all slots
-    before. *)
+(** What the manual leaves to the kernel, as an event tells it: whether time is booked in the step in any case; whether the domain's turn, if its time is
+    over, ends at an event other than the timer's; which thread stands ahead of its equals if it becomes ready, or behind them; which senders, that came
+    while a CancelBadgedSends was preempted, it passes over; and of which zombies it has passed all slots before. *)
 Record Choices := {
   books : bool; ends_turn : bool; ahead : option N; behind : option N; passed_over : list N; passed_whole : list N }.
 #[export] Instance choices_fields : Fields Choices := fun c => {|
@@ -282,9 +279,8 @@ Record Choices := {
   passed_whole := passed_whole c |}.
 Definition nothing_chosen : Choices := {| books := false; ends_turn := false; ahead := None; behind := None; passed_over := []; passed_whole := [] |}.
 
-(** The last group of fields belongs to the step in progress and is empty between steps: the words of user memory that the step may
-    read, how many units of preemptible work are left before it is preempted, the kernel's choices, and its effects so far, the last one
-    first. *)
+(** The last group of fields belongs to the step in progress and is empty between steps: the words of user memory that the step may read, how many units of
+    preemptible work are left before it is preempted, the kernel's choices, and its effects so far, the last one first. *)
 Record State := {
   machine : Machine;
   objects : Table Object;

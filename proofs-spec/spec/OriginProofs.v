@@ -91,7 +91,7 @@ Proof.
   - intros t st. exact (fine_of_slots _ st (unplace t st) eq_refl).
   - intros insert t st _. exact (fine_of_slots _ st _ (proj1 (place_by_same insert t st))).
   - intros t st _. exact (fine_of_slots _ st _ eq_refl).
-  - intros o x y st _ _ _ ok. exact ok.
+  - intros o x y st _ _ _ _ ok. exact ok.
   - intros slot c st ok. rewrite capability_at_in. apply ok.
 Qed.
 Lemma fine_is_kept (fine : Capability -> Prop) :
@@ -203,29 +203,29 @@ Proof.
   - intros t st is_l. exact is_l.
   - intros insert t st _ is_l. rewrite (proj1 (place_by_same insert t st)). exact is_l.
   - intros t st _ is_l. exact is_l.
-  - intros o x y st _ _ _ is_l. exact is_l.
+  - intros o x y st _ _ _ _ is_l. exact is_l.
 Qed.
 Lemma finish_slots r st : slots (fst (fst (finish (r, st)))) = slots st.
 Proof.
-  pose proof (finish_good _ _ _ (slots_are_kept_quietly (slots st)) (r, st) (conj I eq_refl)) as same. exact (proj1 (proj1 same)).
+  pose proof (@finish_good _ _ _ _ (slots_are_kept_quietly (slots st)) (r, st) eq_refl (conj I eq_refl)) as same. exact (proj1 (proj1 same)).
 Qed.
 
 (** Claim [only_system_calls_move_capabilities]. *)
 Theorem only_system_calls_move_capabilities_proved : only_system_calls_move_capabilities step.
 Proof.
   intros st e no_call. pose proof (slots_are_kept_quietly (slots st)) as quiet.
-  assert (slots (enter e st) = slots st) as entered by exact (keeps_enter _ _ _ quiet e st eq_refl).
+  assert (slots (enter e st) = slots st) as entered by exact (keeps_enter _ _ _ _ quiet e st eq_refl).
   unfold step. destruct (handle (cause e) (enter e st)) as (r & after) eqn:handled. rewrite finish_slots.
   assert (forall x : State, slots x = slots st -> x = after -> slots after = slots st) as ends by (intros x same <-; exact same).
   unfold handle in handled. destruct (cause e) as [|irq| |a f s|n c|why a n]; try contradiction.
-  - injection handled as _ same. exact (ends _ (keeps_interrupt _ _ _ quiet irq _ entered) same).
-  - injection handled as _ same. exact (ends _ (keeps_timer_expires _ _ _ quiet _ entered) same).
+  - injection handled as _ same. exact (ends _ (@keeps_interrupt _ _ _ _ quiet irq eq_refl _ entered) same).
+  - injection handled as _ same. exact (ends _ (@keeps_timer_expires _ _ _ _ quiet eq_refl _ entered) same).
   - destruct (current (enter e st)) as [t|]; [|injection handled as _ same; exact (ends _ entered same)].
-    pose proof (keeps_user_fault _ _ _ quiet t (MemoryFault a f s) _ entered) as served. rewrite handled in served. exact (proj2 served).
+    pose proof (@keeps_user_fault _ _ _ _ quiet t (MemoryFault a f s) eq_refl _ entered) as served. rewrite handled in served. exact (proj2 served).
   - destruct (current (enter e st)) as [t|]; [|injection handled as _ same; exact (ends _ entered same)].
-    pose proof (keeps_user_fault _ _ _ quiet t (ExceptionTaken n c) _ entered) as served. rewrite handled in served. exact (proj2 served).
+    pose proof (@keeps_user_fault _ _ _ _ quiet t (ExceptionTaken n c) eq_refl _ entered) as served. rewrite handled in served. exact (proj2 served).
   - destruct (current (enter e st)) as [t|]; [|injection handled as _ same; exact (ends _ entered same)].
-    pose proof (keeps_user_fault _ _ _ quiet t (DebugEvent why a n) _ entered) as served. rewrite handled in served. exact (proj2 served).
+    pose proof (@keeps_user_fault _ _ _ _ quiet t (DebugEvent why a n) eq_refl _ entered) as served. rewrite handled in served. exact (proj2 served).
 Qed.
 
 (** ** Revocation *)
@@ -279,7 +279,7 @@ Proof.
 Qed.
 Lemma revoked_right st slot after : indices_are_right st -> revoke slot st = Done after -> indices_are_right after.
 Proof.
-  intros right revoked. pose proof (keeps_revoke _ _ _ indices_are_kept_quietly indices_are_kept slot st right) as kept_right.
+  intros right revoked. pose proof (keeps_revoke _ _ _ _ indices_are_kept_quietly indices_are_kept (nothing_given _) slot st right) as kept_right.
   rewrite revoked in kept_right. exact kept_right.
 Qed.
 Lemma revoked_told st slot t after : indices_are_right after -> revoke slot st = Done after ->
@@ -335,6 +335,6 @@ Proof.
   assert (exists t, current (enter e st) = Some t) as (t & cur) by (destruct invoked_ as (t & ? & ? & ? & ? & cur & _); exists t; exact cur).
   destruct (step_of_call st e t next done is_call cur result) as (told & called & same).
   apply (call_revoked (enter e st) call slot t told
-    (keeps_enter _ _ _ indices_are_kept_quietly e st (indices_hold_proved p st reached)) invoked_ names cur called c).
+    (keeps_enter _ _ _ _ indices_are_kept_quietly e st (indices_hold_proved p st reached)) invoked_ names cur called c).
   destruct child as (entry & present & named). rewrite same in present. exists entry. split; assumption.
 Qed.

@@ -68,8 +68,7 @@ Definition irq_handler_clear (call : Invocation) (st : State) : Decision :=
 
 (** ** Inspect
 
-    Identities are opaque: here the number that the specification has for the object stands for it, and comparisons are up to the
-    kernel's renaming. *)
+    Identities are opaque: here the number that the specification has for the object stands for it, and comparisons are up to the kernel's renaming. *)
 Definition identity (o : N) : N := o.
 Definition identity_of (o : option N) : N := match o with Some o => identity o | None => 0 end.
 

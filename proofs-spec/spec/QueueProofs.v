@@ -130,7 +130,7 @@ Proof.
       rewrite in_without. tauto.
     + intros n listed. change (~ In n (insert_by_time t (without t (sleeping st)) st)). rewrite (in_inserted _ _ _ _ n by_time_inserts), in_without.
       intros [->|(sleeps & _)]; [exact (apart t listed asleep) | exact (apart n listed sleeps)].
-  - intros o x y st _ _ _ ok. exact ok.
+  - intros o x y st _ _ _ _ ok. exact ok.
 Qed.
 
 (** Claim [threads_queue_once]. *)

@@ -318,7 +318,7 @@ Proof.
   - intros t st. exact (right_of_same st (unplace t st) eq_refl).
   - intros insert t st _. destruct (place_by_same insert t st) as (_ & _ & same). exact (right_of_same st _ same).
   - intros t st _. exact (right_of_same st _ eq_refl).
-  - intros o x y st _ _. exact (right_after_put o x st).
+  - intros o x y st _ _ _. exact (right_after_put o x st).
   - intros o c st right found. exact (right o c found).
   - intros n. split; [exact (right_new n) | apply in_order_none; reflexivity].
   - intros used smallest c (right & order). split; [exact (right_charge used smallest c right) | exact (charge_in_order used smallest c order)].

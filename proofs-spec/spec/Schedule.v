@@ -39,9 +39,8 @@ Definition is_round_robin (c : SchedContext) : bool := configured c && (budget c
 
 Definition end_of (r : Refill) : N := usable_at r + amount r.
 
-(** [r] comes back behind all the others. It joins the last when the two touch. Else a piece that is smaller than the smallest budget
-    waits for the next piece; and when a context has as many refills as it has room for, [extra_refills] + 2, the last one is delayed
-    until it touches [r]. *)
+(** [r] comes back behind all the others. It joins the last when the two touch. Else a piece that is smaller than the smallest budget waits for the next
+    piece; and when a context has as many refills as it has room for, [extra_refills] + 2, the last one is delayed until it touches [r]. *)
 Definition give_back (smallest : N) (r : Refill) (c : SchedContext) : SchedContext :=
   let piece := {| usable_at := usable_at r; amount := amount r + unreturned c |} in
   let c := c <| unreturned := 0 |> in
@@ -264,8 +263,7 @@ Definition end_turn_if_due (st : State) : State :=
 
 (** ** The next thread *)
 
-(** Results that the kernel leaves in a thread's registers: a badge, a message info, and words. Of the register words those beyond
-    the message are 0. *)
+(** Results that the kernel leaves in a thread's registers: a badge, a message info, and words. Of the register words those beyond the message are 0. *)
 Definition message_registers : list N := [2; 3; 4; 5; 9; 10; 11; 12; 13; 14; 15; 16].
 Fixpoint pair_up (registers words : list N) : list (N * N) :=
   match registers with

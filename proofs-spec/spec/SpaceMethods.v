@@ -117,8 +117,7 @@ Definition frame_invalidate_data : N -> N -> Invocation -> State -> Decision := 
 Definition frame_clean_invalidate_data : N -> N -> Invocation -> State -> Decision := frame_maintain CleanInvalidate.
 Definition frame_unify_instruction : N -> N -> Invocation -> State -> Decision := frame_maintain Unify.
 
-(** In an address space a piece ends with its page at the latest; where nothing is mapped it ends with the hole, and what is no
-    memory is passed over. *)
+(** In an address space a piece ends with its page at the latest; where nothing is mapped it ends with the hole, and what is no memory is passed over. *)
 Definition piece_of_space (operation : CacheOperation) (v end_ x : N) (st : State) : N * State :=
   let (entry, level) := translate v x st in
   let boundary := N.shiftl (N.shiftr x (entry_bits level) + 1) (entry_bits level) in

@@ -321,8 +321,7 @@ Definition interrupt (irq : N) (st : State) : State :=
 
 (** ** The end of a budget
 
-    Time is booked. A thread whose budget is then found used up raises Timeout if it has an endpoint for that; else it waits for its next
-    refill. *)
+    Time is booked. A thread whose budget is then found used up raises Timeout if it has an endpoint for that; else it waits for its next refill. *)
 Definition time_out (t c : N) (st : State) : State :=
   match capability_at (slot_of t timeout_slot) st with
   | Some (EndpointCap _ _ _) =>
@@ -395,9 +394,8 @@ Definition handle (c : Cause) (st : State) : Result * State :=
   | _, None => (Impossible, st)
   end.
 
-(** The end of every step: whoever comes first runs from now on. The context that is left is charged; one that stays in use, in
-    the hands of the same thread or of another, is not touched, unless the kernel books time anyway. The YieldTo of a thread that runs
-    again returns. *)
+(** The end of every step: whoever comes first runs from now on. The context that is left is charged; one that stays in use, in the hands of the same thread
+    or of another, is not touched, unless the kernel books time anyway. The YieldTo of a thread that runs again returns. *)
 Definition context_of_first (st : State) : option N := match first_ready st with Some t => context_of t st | None => None end.
 Definition stays_in_use (st : State) : bool :=
   match context_of_first st, current_context st with

@@ -22,7 +22,30 @@ Definition same_kind (a b : Object) : Prop :=
   end.
 Definition fine_object (fine_context : SchedContext -> Prop) (x : Object) : Prop :=
   match x with SchedContextObject c => fine_context c | _ => True end.
-Record kept_quietly (invariant : State -> Prop) (fine_context : SchedContext -> Prop) (fine_capability : Capability -> Prop) : Prop := {
+
+(** Of the links between objects some may be frozen: then what changes them is not among the changes that are kept one by one. *)
+Inductive Link := Binding | Loan | Waiting | Ending.
+Definition thread_change (frozen : Link -> bool) (x y : Thread) : Prop :=
+  (frozen Binding = true -> bound_notification y = bound_notification x) /\ (frozen Waiting = true -> run_state y = run_state x).
+Definition notification_change (frozen : Link -> bool) (x y : Notification) : Prop :=
+  (frozen Binding = true -> bound_thread y = bound_thread x) /\ (frozen Loan = true -> lent_context y = lent_context x)
+  /\ (frozen Waiting = true -> waiters y = waiters x).
+Definition context_change (frozen : Link -> bool) (x y : SchedContext) : Prop :=
+  frozen Loan = true -> context_notification y = context_notification x.
+Definition endpoint_change (frozen : Link -> bool) (x y : Endpoint) : Prop := frozen Waiting = true -> y = x.
+Definition reply_change (frozen : Link -> bool) (x y : Reply) : Prop :=
+  frozen Waiting = true -> caller y = caller x /\ receiver y = receiver x.
+Definition object_change (frozen : Link -> bool) (x y : Object) : Prop :=
+  match x, y with
+  | ThreadObject a, ThreadObject b => thread_change frozen a b
+  | NotificationObject a, NotificationObject b => notification_change frozen a b
+  | SchedContextObject a, SchedContextObject b => context_change frozen a b
+  | EndpointObject a, EndpointObject b => endpoint_change frozen a b
+  | ReplyObject a, ReplyObject b => reply_change frozen a b
+  | _, _ => True
+  end.
+Record kept_quietly_but (frozen : Link -> bool) (invariant : State -> Prop) (fine_context : SchedContext -> Prop)
+    (fine_capability : Capability -> Prop) : Prop := {
   looks_at_objects :
     forall a b, slots b = slots a -> references b = references a -> objects b = objects a -> ready b = ready a -> sleeping b = sleeping a ->
       invariant a -> invariant b;
@@ -31,7 +54,8 @@ Record kept_quietly (invariant : State -> Prop) (fine_context : SchedContext -> 
   after_sleeping_anew :
     forall t st, member t (sleeping st) = true -> invariant st -> invariant (st <| sleeping := insert_by_time t (without t (sleeping st)) st |>);
   after_put_object :
-    forall o x y st, objects st !! o = Some y -> same_kind y x -> fine_object fine_context x -> invariant st -> invariant (put_object o x st);
+    forall o x y st, objects st !! o = Some y -> same_kind y x -> object_change frozen y x -> fine_object fine_context x -> invariant st ->
+      invariant (put_object o x st);
   contexts_are_fine : forall o c st, invariant st -> objects st !! o = Some (SchedContextObject c) -> fine_context c;
   capabilities_are_fine : forall slot c st, invariant st -> capability_at slot st = Some c -> fine_capability c;
   looks_at_time :
@@ -53,48 +77,100 @@ Definition comes_with (c : Capability) (at_ size : N) (object : option Object) :
      | Some x => object_of c = Some at_ /\ fits_object c x /\ size_of x = size
      | None => exists bits device, memory_of c = Some (at_, bits, device) /\ size = N.shiftl 1 bits
      end.
-Record kept (invariant : State -> Prop) (fine_context : SchedContext -> Prop) (fine_capability : Capability -> Prop) : Prop := {
+Definition is_new (x : Object) : Prop :=
+  match x with
+  | ThreadObject t => t = new_thread
+  | EndpointObject e => e = {| senders := []; receivers := [] |}
+  | NotificationObject n => n = idle_notification
+  | ReplyObject r => r = unused_reply
+  | SchedContextObject c => exists bits, c = new_sched_context bits
+  | _ => True
+  end.
+Record kept_but (frozen : Link -> bool) (invariant : State -> Prop) (fine_context : SchedContext -> Prop) (fine_capability : Capability -> Prop)
+    : Prop := {
   after_insert_child : forall slot p o c st, derivable c p st -> fine_capability c -> invariant st -> invariant (insert_child slot p o c st);
   after_insert_sibling :
     forall slot source o c st, derivable c source st -> fine_capability c -> invariant st -> invariant (insert_sibling slot source o c st);
   after_carve :
-    forall untyped at_ size x slot c st, comes_with c at_ size x -> match x with Some x => fine_object fine_context x | None => True end ->
+    forall untyped at_ size x slot c st, comes_with c at_ size x -> match x with Some x => fine_object fine_context x /\ is_new x | None => True end ->
       fine_capability c -> invariant st -> invariant (carve untyped at_ size x slot c st);
-  after_discard : forall slot st, invariant st -> invariant (discard slot st);
+  after_discard : forall slot st, frozen Ending = false -> invariant st -> invariant (discard slot st);
   after_move_capability : forall from to st, invariant st -> invariant (move_capability from to st);
   after_change_capability : forall slot c st, fine_capability c -> invariant st -> invariant (change_capability slot c st);
   after_make_zombie :
-    forall slot st, (forall e o, slots st !! slot = Some e -> container_of (capability e) st = Some o -> fine_capability (ZombieCap o)) ->
+    forall slot st, frozen Ending = false ->
+      (forall e o, slots st !! slot = Some e -> container_of (capability e) st = Some o -> fine_capability (ZombieCap o)) ->
       invariant st -> invariant (make_zombie slot st);
   fine_yield : forall c made, yields c made -> fine_capability c -> fine_capability made
 }.
-Arguments looks_at_objects {_ _ _} _.
-Arguments after_unplace {_ _ _} _.
-Arguments after_place {_ _ _} _.
-Arguments after_sleeping_anew {_ _ _} _.
-Arguments after_put_object {_ _ _} _.
-Arguments contexts_are_fine {_ _ _} _.
-Arguments capabilities_are_fine {_ _ _} _.
-Arguments looks_at_time {_ _ _} _.
-Arguments fine_new {_ _ _} _.
-Arguments fine_charge {_ _ _} _.
-Arguments fine_begin_use {_ _ _} _.
-Arguments fine_configure {_ _ _} _.
-Arguments after_insert_child {_ _ _} _.
-Arguments after_insert_sibling {_ _ _} _.
-Arguments after_carve {_ _ _} _.
-Arguments after_discard {_ _ _} _.
-Arguments after_move_capability {_ _ _} _.
-Arguments after_change_capability {_ _ _} _.
-Arguments after_make_zombie {_ _ _} _.
-Arguments fine_yield {_ _ _} _.
+Arguments looks_at_objects {_ _ _ _} _.
+Arguments after_unplace {_ _ _ _} _.
+Arguments after_place {_ _ _ _} _.
+Arguments after_sleeping_anew {_ _ _ _} _.
+Arguments after_put_object {_ _ _ _} _.
+Arguments contexts_are_fine {_ _ _ _} _.
+Arguments capabilities_are_fine {_ _ _ _} _.
+Arguments looks_at_time {_ _ _ _} _.
+Arguments fine_new {_ _ _ _} _.
+Arguments fine_charge {_ _ _ _} _.
+Arguments fine_begin_use {_ _ _ _} _.
+Arguments fine_configure {_ _ _ _} _.
+Arguments after_insert_child {_ _ _ _} _.
+Arguments after_insert_sibling {_ _ _ _} _.
+Arguments after_carve {_ _ _ _} _.
+Arguments after_discard {_ _ _ _} _.
+Arguments after_move_capability {_ _ _ _} _.
+Arguments after_change_capability {_ _ _ _} _.
+Arguments after_make_zombie {_ _ _ _} _.
+Arguments fine_yield {_ _ _ _} _.
+
+
+(** What is frozen is kept where all of it is done: by a unit of deletion, and by some methods. *)
+Definition needs (frozen : Link -> bool) (l : list Link) (P : Prop) : Prop := forallb (fun k => negb (frozen k)) l = true \/ P.
+Definition all_links : list Link := [Binding; Loan; Waiting; Ending].
+Definition links_of (m : Method.t) : list Link :=
+  match m with
+  | Method.TCBBindNotification | Method.TCBUnbindNotification => [Binding]
+  | Method.SchedContextBind | Method.SchedContextUnbind | Method.SchedContextUnbindObject => [Loan]
+  | Method.TCBSuspend | Method.TCBResume | Method.TCBReadRegisters | Method.TCBWriteRegisters | Method.TCBCopyRegisters | Method.TCBSetPriority
+  | Method.TCBSetSchedParams | Method.CNodeCancelBadgedSends => [Waiting]
+  | _ => []
+  end.
+Definition fits (method : Method.t) (c : Capability) : Prop := CapType.number (Method.invoked method) = CapType.number (cap_type c).
+Definition in_place (a : Argument) (st : State) : Prop := forall c, argument a = Some c -> capability_at (argument_slot a) st = Some c.
+Definition valid (call : Invocation) (st : State) : Prop :=
+  capability_at (invoked_slot call) st = Some (invoked call) /\ Forall (fun a => in_place a st) (cap_arguments call).
+Definition state_after (o : Outcome) : State := match o with Returns _ st | Stops st | Continues st => st end.
+Record operations (frozen : Link -> bool) (invariant : State -> Prop) : Prop := {
+  given_delete_unit : needs frozen all_links (forall a st, invariant st -> invariant (snd (delete_unit a st)));
+  given_method : forall m, needs frozen (links_of m) (forall call st, fits m (invoked call) -> valid call st -> invariant st ->
+    match decode_method m call st with Perform work => invariant (state_after (work st)) | Refuse _ _ => True end)
+}.
+Arguments given_delete_unit {_ _} _.
+Arguments given_method {_ _} _.
+
+Lemma free_all (frozen : Link -> bool) : forallb (fun k => negb (frozen k)) all_links = true ->
+  frozen Binding = false /\ frozen Loan = false /\ frozen Waiting = false /\ frozen Ending = false.
+Proof. cbn. destruct (frozen Binding), (frozen Loan), (frozen Waiting), (frozen Ending); try discriminate. repeat split. Qed.
+Lemma free_one (frozen : Link -> bool) k : forallb (fun k => negb (frozen k)) [k] = true -> frozen k = false.
+Proof. cbn. destruct (frozen k); [discriminate | reflexivity]. Qed.
+
+(** Nothing frozen is the usual case. *)
+Definition nothing (_ : Link) : bool := false.
+Notation kept_quietly := (kept_quietly_but nothing).
+Notation kept := (kept_but nothing).
+Lemma nothing_given invariant : operations nothing invariant.
+Proof. constructor; [left; reflexivity | intros []; left; reflexivity]. Qed.
 
 Section Kept.
+Variable frozen : Link -> bool.
 Variable invariant : State -> Prop.
 Variable fine_context : SchedContext -> Prop.
 Variable fine_capability : Capability -> Prop.
-Hypothesis quiet : kept_quietly invariant fine_context fine_capability.
-Hypothesis primitives : kept invariant fine_context fine_capability.
+Hypothesis quiet : kept_quietly_but frozen invariant fine_context fine_capability.
+Hypothesis primitives : kept_but frozen invariant fine_context fine_capability.
+Hypothesis given : operations frozen invariant.
+Class Free (k : Link) : Prop := is_free : frozen k = false.
 
 (* Definitions are told apart by their names, not by what they unfold to. *)
 #[local] Hint Constants Opaque : typeclass_instances.
@@ -229,11 +305,13 @@ Ltac open_hypotheses :=
   | H : good (inl _) |- _ => apply inl_good in H
   end.
 Ltac open_up x ok := destruct x; open_hypotheses.
+Class LosesContext : Prop := loses_context : forall o st, good st -> good (put_reply o (without_context (reply o st)) st).
 Ltac keep_step find :=
   match goal with
   | |- True => exact I
   | |- _ /\ _ => split
   | H : good ?x |- good ?x => exact H
+  | H : Free ?k |- Free ?k => exact H
   | |- good (_, _) => apply good_both
   | |- good (Some _) => apply good_some
   | |- good None => exact I
@@ -299,6 +377,7 @@ Ltac keep_step find :=
   | |- good (set_field _ _ ?s) =>
       let ok := fresh "ok" in
       (cut (good s); [generalize s; intros ? ok; refine (good_of_same _ _ _ _ _ _ _ ok); reflexivity |])
+  | |- good (put_reply ?o (without_context (reply ?o ?s)) ?s) => apply (loses_context o s)
   | |- good (?f ?s) => apply (keeps (f := f) s)
   | |- Keeps _ => intros ? ?; cbv beta
   end.
@@ -365,20 +444,77 @@ Hint Extern 0 (Nice _) => (red; solve [keep]) : typeclass_instances.
 Hint Extern 0 (FineObject _) => (red; cbn [fine_object]; solve [exact I | repeat fine_step]) : typeclass_instances.
 Hint Extern 0 (FineUpdate _) => (split; [intros ? ?; cbv beta; solve [repeat fine_step] | intros ?; cbv beta; solve [repeat bits_step]]) : typeclass_instances.
 
+(** Changes that are allowed: of what is frozen nothing changes. *)
+Class Allowed {T : Type} (change : (Link -> bool) -> T -> T -> Prop) (f : T -> T) : Prop := allowed : forall x, change frozen x (f x).
+Lemma registers_only l x : with_registers l x = x <| registers := registers (with_registers l x) |>.
+Proof.
+  unfold with_registers. revert x. induction l as [|(r & v) l IH]; intros x; [destruct x; reflexivity|]. cbn [fold_left fst snd].
+  rewrite IH. reflexivity.
+Qed.
+Lemma bound_of_registers l x : bound_notification (with_registers l x) = bound_notification x.
+Proof. rewrite (registers_only l x). reflexivity. Qed.
+Lemma state_of_registers l x : run_state (with_registers l x) = run_state x.
+Proof. rewrite (registers_only l x). reflexivity. Qed.
+Lemma loan_of_give_back smallest r c : context_notification (give_back smallest r c) = context_notification c.
+Proof. unfold give_back. cbv zeta. destruct (refills _); [reflexivity|]. destruct (_ <=? _); [|destruct (_ <? _); [|destruct (_ =? _)]]; reflexivity. Qed.
+Lemma loan_of_charge used smallest c : context_notification (charge used smallest c) = context_notification c.
+Proof.
+  unfold charge. destruct (is_round_robin c); [destruct (refills c); reflexivity|].
+  assert (forall x, context_notification (mend_first smallest x) = context_notification x) as mended
+    by (intros x; unfold mend_first; destruct (refills x) as [|? [|? ?]]; [|destruct (_ <=? _)|destruct (_ <=? _)]; reflexivity).
+  pose proof (repeat_keeps (charge_step smallest) (fun x => context_notification (fst x) = context_notification c)
+    (fun x => context_notification x = context_notification c)) as kept.
+  assert (forall x, context_notification (fst x) = context_notification c -> match charge_step smallest x with
+    Again a => context_notification (fst a) = context_notification c | Finished b => context_notification b = context_notification c end) as each.
+  { intros (x & n) same. unfold charge_step. destruct (refills x) as [|first rest]; [exact same|]. cbv zeta. destruct (_ || _); [exact same|].
+    destruct (_ <=? _); [destruct rest as [|second others]; [exact same|]|]; cbn [fst]; rewrite loan_of_give_back; exact same. }
+  specialize (kept each used (c, used) eq_refl). destruct (repeat_after _ _ _) as [(x & n)|x]; rewrite mended; exact kept.
+Qed.
+Lemma loan_of_begin_use time c : context_notification (begin_use time c) = context_notification c.
+Proof. unfold begin_use. destruct (refills c); [reflexivity|]. destruct (_ || _); reflexivity. Qed.
+Ltac same_step :=
+  match goal with
+  | |- ?a = ?a => reflexivity
+  | |- bound_notification (set_field ?f ?v ?x) = _ => change (bound_notification (set_field f v x)) with (bound_notification x)
+  | |- run_state (set_field ?f ?v ?x) = _ => change (run_state (set_field f v x)) with (run_state x)
+  | |- bound_notification (with_registers ?l ?x) = _ => rewrite (bound_of_registers l x)
+  | |- run_state (with_registers ?l ?x) = _ => rewrite (state_of_registers l x)
+  | |- context_notification (charge ?a ?b ?x) = _ => rewrite (loan_of_charge a b x)
+  | |- context_notification (begin_use ?a ?x) = _ => rewrite (loan_of_begin_use a x)
+  | |- context_notification (set_field ?f ?v ?x) = _ => change (context_notification (set_field f v x)) with (context_notification x)
+  | |- context ctx [match ?x with _ => _ end] => destruct x
+  end.
+Ltac allow :=
+  intros ?; unfold thread_change, notification_change, context_change, endpoint_change, reply_change;
+  repeat match goal with |- _ /\ _ => split | |- _ -> _ => intros ? end;
+  first [ exfalso; congruence
+        | cbv beta; unfold debug_reply, write_registers, to_restart, with_error_result, with_result, with_empty_result, begin_receive, begin_call,
+            lose_registers, with_state, with_register, root_context_at_boot; cbv zeta; first [ reflexivity | solve [repeat same_step] ] ].
+Ltac know_what_is_free :=
+  repeat match goal with H : Free _ |- _ => red in H end.
+Hint Extern 0 (Allowed _ _) => (know_what_is_free; allow) : typeclass_instances.
+
 Instance keeps_emit e : Keeps (emit e).
 Proof. intros st ok. exact (good_of_same st (emit e st) eq_refl eq_refl eq_refl eq_refl eq_refl ok). Qed.
 Ltac change_object f o :=
   let st := fresh "st" in let ok := fresh "ok" in let found := fresh "found" in
   intros st ok; unfold f; destruct (objects st !! o) as [[]|] eqn:found; try exact (keeps_emit Stuck st ok);
-  refine (after_put_object quiet o _ _ st found _ _ ok); exact I.
-Instance keeps_change_thread o f : Keeps (change_thread o f). Proof. change_object change_thread o. Qed.
-Instance keeps_change_endpoint o f : Keeps (change_endpoint o f). Proof. change_object change_endpoint o. Qed.
-Instance keeps_change_notification o f : Keeps (change_notification o f). Proof. change_object change_notification o. Qed.
-Instance keeps_put_reply o r : Keeps (put_reply o r). Proof. change_object put_reply o. Qed.
-Instance keeps_change_context o f : FineUpdate f -> Keeps (change_context o f).
+  refine (after_put_object quiet o _ _ st found _ _ _ ok); first [exact I | match goal with A : Allowed _ _ |- _ => exact (A _) end].
+Instance keeps_change_thread o f : Allowed thread_change f -> Keeps (change_thread o f). Proof. intros fine. change_object change_thread o. Qed.
+Instance keeps_change_endpoint o f : Allowed endpoint_change f -> Keeps (change_endpoint o f). Proof. intros fine. change_object change_endpoint o. Qed.
+Instance keeps_change_notification o f : Allowed notification_change f -> Keeps (change_notification o f).
+Proof. intros fine. change_object change_notification o. Qed.
+Instance keeps_put_reply o r : Allowed reply_change (fun _ => r) -> Keeps (put_reply o r).
+Proof. intros fine. change_object put_reply o. Qed.
+Instance reply_loses_context : LosesContext.
 Proof.
-  intros (fine & same) st ok. unfold change_context. destruct (objects st !! o) as [[]|] eqn:found; try exact (keeps_emit Stuck st ok).
-  exact (after_put_object quiet o (SchedContextObject (f context)) _ st found (same _) (fine _ (contexts_are_fine quiet o _ st ok found)) ok).
+  intros o st ok. unfold put_reply, reply. destruct (objects st !! o) as [[| | | |x| | | |]|] eqn:found; try exact (keeps_emit Stuck st ok).
+  refine (after_put_object quiet o (ReplyObject (without_context x)) _ st found I _ I ok). intros _. split; reflexivity.
+Qed.
+Instance keeps_change_context o f : FineUpdate f -> Allowed context_change f -> Keeps (change_context o f).
+Proof.
+  intros (fine & same) fixed st ok. unfold change_context. destruct (objects st !! o) as [[]|] eqn:found; try exact (keeps_emit Stuck st ok).
+  exact (after_put_object quiet o (SchedContextObject (f context)) _ st found (same _) (fixed _) (fine _ (contexts_are_fine quiet o _ st ok found)) ok).
 Qed.
 Instance keeps_change_table o f : Keeps (change_table o f). Proof. change_object change_table o. Qed.
 Instance keeps_change_pool o f : Keeps (change_pool o f). Proof. change_object change_pool o. Qed.
@@ -392,13 +528,13 @@ Proof.
   destruct (o <=? slot); [|exact I]. apply last_below_found in found. destruct found as (_ & found).
   apply good_some, good_both; [exact I|]. apply (capabilities_are_fine quiet slot _ st ok). unfold capability_at. rewrite found. reflexivity.
 Qed.
-Instance keeps_discard slot : Keeps (discard slot). Proof. exact (after_discard primitives slot). Qed.
+Instance keeps_discard slot {ends : Free Ending} : Keeps (discard slot). Proof. intros st. exact (after_discard primitives slot st ends). Qed.
 Instance keeps_move_capability from to : Keeps (move_capability from to). Proof. exact (after_move_capability primitives from to). Qed.
 Instance keeps_change_capability slot c : Nice c -> Keeps (change_capability slot c).
 Proof. intros fine st. exact (after_change_capability primitives slot c st fine). Qed.
 Instance keeps_exchange a b : Keeps (exchange_capabilities a b). Proof. keeping exchange_capabilities. Qed.
 Lemma keeps_carve untyped at_ size x slot c :
-  comes_with c at_ size x -> match x with Some x => FineObject x | None => True end -> Nice c -> Keeps (carve untyped at_ size x slot c).
+  comes_with c at_ size x -> match x with Some x => FineObject x /\ is_new x | None => True end -> Nice c -> Keeps (carve untyped at_ size x slot c).
 Proof. intros with_it fine fine_c st. exact (after_carve primitives untyped at_ size x slot c st with_it fine fine_c). Qed.
 Instance keeps_insert_derived slot s o c : Nice c -> Keeps (insert_derived slot s o c).
 Proof.
@@ -426,8 +562,8 @@ Instance keeps_place_ahead t : Keeps (place_ahead t).
 Proof. intros st. exact (after_place quiet insert_ahead t st (or_intror (or_introl eq_refl))). Qed.
 Instance keeps_place_anew t : Keeps (place_anew t). Proof. keeping place_anew. Qed.
 Instance keeps_begin_sporadic t : Keeps (begin_sporadic t). Proof. keeping begin_sporadic. Qed.
-Instance keeps_wake t : Keeps (wake t). Proof. keeping wake. Qed.
-Instance keeps_wake_ahead t : Keeps (wake_ahead t). Proof. keeping wake_ahead. Qed.
+Instance keeps_wake t {moves : Free Waiting} : Keeps (wake t). Proof. keeping wake. Qed.
+Instance keeps_wake_ahead t {moves : Free Waiting} : Keeps (wake_ahead t). Proof. keeping wake_ahead. Qed.
 Instance keeps_give_context c t : Keeps (give_context c t). Proof. keeping give_context. Qed.
 Instance keeps_book : Keeps book. Proof. keeping book. Qed.
 Instance keeps_will_book : Keeps will_book. Proof. keeping will_book. Qed.
@@ -455,25 +591,25 @@ Instance keeps_break_stack r : Keeps (break_stack r). Proof. keeping break_stack
 Instance keeps_return_context r t : Keeps (return_context r t). Proof. keeping return_context. Qed.
 Instance keeps_set_empty_result t : Keeps (set_empty_result t). Proof. keeping set_empty_result. Qed.
 Instance keeps_set_error_result e t : Keeps (set_error_result e t). Proof. keeping set_error_result. Qed.
-Instance keeps_end_call_of t h : Keeps (end_call_of t h). Proof. keeping end_call_of. Qed.
-Instance keeps_free_reply r : Keeps (free_reply r). Proof. keeping free_reply. Qed.
-Instance keeps_stop_waiting t : Keeps (stop_waiting t). Proof. keeping stop_waiting. Qed.
-Instance keeps_suspend t : Keeps (suspend t). Proof. keeping suspend. Qed.
-Instance keeps_make_inactive t : Keeps (make_inactive t). Proof. keeping make_inactive. Qed.
-Instance keeps_restart t : Keeps (restart t). Proof. keeping restart. Qed.
+Instance keeps_end_call_of t h {moves : Free Waiting} : Keeps (end_call_of t h). Proof. keeping end_call_of. Qed.
+Instance keeps_free_reply r {moves : Free Waiting} : Keeps (free_reply r). Proof. keeping free_reply. Qed.
+Instance keeps_stop_waiting t {moves : Free Waiting} : Keeps (stop_waiting t). Proof. keeping stop_waiting. Qed.
+Instance keeps_suspend t {moves : Free Waiting} : Keeps (suspend t). Proof. keeping suspend. Qed.
+Instance keeps_make_inactive t {moves : Free Waiting} : Keeps (make_inactive t). Proof. keeping make_inactive. Qed.
+Instance keeps_restart t {moves : Free Waiting} : Keeps (restart t). Proof. keeping restart. Qed.
 Instance keeps_return_lent_context t n : Keeps (return_lent_context t n). Proof. keeping return_lent_context. Qed.
 Instance keeps_lend_context t n : Keeps (lend_context t n). Proof. keeping lend_context. Qed.
-Instance keeps_meet s t e b r rg g gr c l : Keeps (meet s t e b r rg g gr c l). Proof. keeping meet. Qed.
-Instance keeps_send t e b g gr c l w : Keeps (send t e b g gr c l w). Proof. keeping send. Qed.
-Instance keeps_refuse_sender t : Keeps (refuse_sender t). Proof. keeping refuse_sender. Qed.
-Instance keeps_receive_from queue t e r requires g : Keeps (receive_from queue t e r requires g).
+Instance keeps_meet s t e b r rg g gr c l {moves : Free Waiting} : Keeps (meet s t e b r rg g gr c l). Proof. keeping meet. Qed.
+Instance keeps_send t e b g gr c l w {moves : Free Waiting} : Keeps (send t e b g gr c l w). Proof. keeping send. Qed.
+Instance keeps_refuse_sender t {moves : Free Waiting} : Keeps (refuse_sender t). Proof. keeping refuse_sender. Qed.
+Instance keeps_receive_from queue t e r requires g {moves : Free Waiting} : Keeps (receive_from queue t e r requires g).
 Proof. induction queue as [|sender rest IH]; intros st ok; simpl; keep. Qed.
-Instance keeps_refuse_first e r : Keeps (refuse_first e r). Proof. keeping refuse_first. Qed.
+Instance keeps_refuse_first e r {moves : Free Waiting} : Keeps (refuse_first e r). Proof. keeping refuse_first. Qed.
 Instance keeps_take_flags t n : Keeps (take_flags t n). Proof. keeping take_flags. Qed.
-Instance keeps_receive t e r requires g b : Keeps (receive t e r requires g b). Proof. keeping receive. Qed.
-Instance keeps_wait_on t n b : Keeps (wait_on t n b). Proof. keeping wait_on. Qed.
-Instance keeps_hand_flags_to t n : Keeps (hand_flags_to t n). Proof. keeping hand_flags_to. Qed.
-Instance keeps_signal n b : Keeps (signal n b). Proof. keeping signal. Qed.
+Instance keeps_receive t e r requires g b {moves : Free Waiting} : Keeps (receive t e r requires g b). Proof. keeping receive. Qed.
+Instance keeps_wait_on t n b {moves : Free Waiting} : Keeps (wait_on t n b). Proof. keeping wait_on. Qed.
+Instance keeps_hand_flags_to t n {moves : Free Waiting} : Keeps (hand_flags_to t n). Proof. keeping hand_flags_to. Qed.
+Instance keeps_signal n b {moves : Free Waiting} : Keeps (signal n b). Proof. keeping signal. Qed.
 Lemma keeps_deliver_words m through badge caps from to : cap_addresses m = [] -> Keeps (deliver m through badge caps from to).
 Proof.
   intros none st ok. unfold deliver. rewrite none. assert ((if caps then @nil N else []) = []) as -> by (destruct caps; reflexivity).
@@ -501,18 +637,18 @@ Proof.
   match goal with |- context [put_object e ?x st] => change (objects (put_object e x st)) with (set e x (objects st)) end.
   rewrite find_set. destruct (N.eqb_spec t e) as [->|]; [rewrite found|]; reflexivity.
 Qed.
-Lemma meet_silent s t e b r rg g gr c l st : is_silent s st -> good st -> good (meet s t e b r rg g gr c l st).
+Lemma meet_silent s t e b r rg g gr c l st {moves : Free Waiting} : is_silent s st -> good st -> good (meet s t e b r rg g gr c l st).
 Proof.
   intros silent ok. unfold meet. pose proof (keeps_deliver_words (message_of s st) (Some e) b g s t (silent_message s st silent) st ok). keep.
 Qed.
-Lemma send_silent t e b g gr c l w st : is_silent t st -> good st -> good (send t e b g gr c l w st).
+Lemma send_silent t e b g gr c l w st {moves : Free Waiting} : is_silent t st -> good st -> good (send t e b g gr c l w st).
 Proof.
   intros silent ok. unfold send. destruct (receivers (endpoint e st)) as [|first rest]; [keep|].
   destruct (run_state (thread first st)) as [| |x r requires receiver_grant| | |]; [keep | keep | | keep | keep | keep].
   cbv zeta. destruct (leaves_without_context _ _ _ _); [keep|].
-  apply good_both; [exact I|]. apply meet_silent; [apply silent_after_change_endpoint; exact silent | keep].
+  apply good_both; [exact I|]. apply meet_silent; [exact moves | apply silent_after_change_endpoint; exact silent | keep].
 Qed.
-Instance keeps_raise_fault_to slot l t f : Keeps (raise_fault_to slot l t f).
+Instance keeps_raise_fault_to slot l t f {moves : Free Waiting} : Keeps (raise_fault_to slot l t f).
 Proof.
   intros st ok. unfold raise_fault_to. destruct (capability_at _ st) as [[|e badge r| | | | | | | | | | | | | | | | |]|];
     try solve [exact (keeps_make_inactive t st ok)].
@@ -521,9 +657,9 @@ Proof.
   pose proof (send_silent t e badge (can_grant r) (can_grant_reply r) true l true _ (faulting_is_silent t f st) faulting) as sent.
   destruct (send _ _ _ _ _ _ _ _ _) as ([| | |] & after); apply both_good in sent; destruct sent as (_ & sent); keep.
 Qed.
-Instance keeps_raise_fault t f : Keeps (raise_fault t f). Proof. keeping raise_fault. Qed.
-Instance keeps_answer_fault t f m : Keeps (answer_fault t f m). Proof. keeping answer_fault. Qed.
-Instance keeps_answer t r g : Keeps (answer t r g). Proof. keeping answer. Qed.
+Instance keeps_raise_fault t f {moves : Free Waiting} : Keeps (raise_fault t f). Proof. keeping raise_fault. Qed.
+Instance keeps_answer_fault t f m {moves : Free Waiting} : Keeps (answer_fault t f m). Proof. keeping answer_fault. Qed.
+Instance keeps_answer t r g {moves : Free Waiting} : Keeps (answer t r g). Proof. keeping answer. Qed.
 
 (** ** Spaces and deletion *)
 Instance keeps_set_page_entry t i e : Keeps (set_page_entry t i e). Proof. keeping set_page_entry. Qed.
@@ -542,33 +678,38 @@ Proof.
   { apply good_repeat; [|repeat split; exact ok]. intros ((a' & units) & st') (_ & ok'). unfold unit_turn. keep. }
   destruct (repeat_after _ _ _) as [((? & ?) & st')|p]; [exact (proj2 result) | exact result].
 Qed.
-Instance keeps_unbind_notification t n : Keeps (unbind_notification t n). Proof. keeping unbind_notification. Qed.
+Instance keeps_unbind_notification t n {bound : Free Binding} : Keeps (unbind_notification t n). Proof. keeping unbind_notification. Qed.
 Instance keeps_unbind_thread c : Keeps (unbind_thread_of_context c). Proof. keeping unbind_thread_of_context. Qed.
-Instance keeps_unbind_of_context c : Keeps (unbind_notification_of_context c). Proof. keeping unbind_notification_of_context. Qed.
-Instance keeps_end_thread t : Keeps (end_thread t). Proof. keeping end_thread. Qed.
-Instance keeps_end_notification n : Keeps (end_notification n). Proof. keeping end_notification. Qed.
-Instance keeps_end_context c : Keeps (end_context c). Proof. keeping end_context. Qed.
+Instance keeps_unbind_of_context c {lent : Free Loan} : Keeps (unbind_notification_of_context c). Proof. keeping unbind_notification_of_context. Qed.
+Instance keeps_end_thread t {moves : Free Waiting} {bound : Free Binding} : Keeps (end_thread t). Proof. keeping end_thread. Qed.
+Instance keeps_end_notification n {bound : Free Binding} {lent : Free Loan} : Keeps (end_notification n). Proof. keeping end_notification. Qed.
+Instance keeps_end_context c {lent : Free Loan} : Keeps (end_context c). Proof. keeping end_context. Qed.
 Instance keeps_end_interrupt i : Keeps (end_interrupt i). Proof. keeping end_interrupt. Qed.
-Instance keeps_let_go c : Keeps (let_go c). Proof. keeping let_go. Qed.
-Instance keeps_make_zombie s : Keeps (make_zombie s).
+Instance keeps_let_go c {moves : Free Waiting} {bound : Free Binding} {lent : Free Loan} : Keeps (let_go c). Proof. keeping let_go. Qed.
+Instance keeps_make_zombie s {ends : Free Ending} : Keeps (make_zombie s).
 Proof.
-  intros st ok. apply (after_make_zombie primitives); [|exact ok]. intros e o found container.
+  intros st ok. apply (after_make_zombie primitives); [exact ends | | exact ok]. intros e o found container.
   apply (good_zombie (capability e) o st); [|exact container]. apply (capabilities_are_fine quiet s _ st ok).
   unfold capability_at. rewrite found. reflexivity.
 Qed.
-Instance keeps_become_zombie s c : Keeps (become_zombie s c). Proof. keeping become_zombie. Qed.
+Instance keeps_become_zombie s c {moves : Free Waiting} {bound : Free Binding} {ends : Free Ending} : Keeps (become_zombie s c).
+Proof. keeping become_zombie. Qed.
 Instance keeps_rotate_zombies a s i : Keeps (rotate_zombies a s i). Proof. keeping rotate_zombies. Qed.
-Instance keeps_meet_inner a s o i : Keeps (meet_inner a s o i). Proof. keeping meet_inner. Qed.
-Instance keeps_delete_plain s c : Keeps (delete_plain s c). Proof. keeping delete_plain. Qed.
-Instance keeps_delete_one s c : Keeps (delete_one s c). Proof. keeping delete_one. Qed.
+Instance keeps_meet_inner a s o i {ends : Free Ending} : Keeps (meet_inner a s o i). Proof. keeping meet_inner. Qed.
+Instance keeps_delete_plain s c {moves : Free Waiting} {bound : Free Binding} {lent : Free Loan} {ends : Free Ending} : Keeps (delete_plain s c).
+Proof. keeping delete_plain. Qed.
+Instance keeps_delete_one s c {moves : Free Waiting} {bound : Free Binding} {lent : Free Loan} {ends : Free Ending} : Keeps (delete_one s c).
+Proof. keeping delete_one. Qed.
 Instance keeps_to_first_slot a f : Keeps (to_first_slot a f). Proof. keeping to_first_slot. Qed.
-Instance keeps_empty_zombie a o : Keeps (empty_zombie a o).
+Instance keeps_empty_zombie a o {moves : Free Waiting} {bound : Free Binding} {lent : Free Loan} {ends : Free Ending} : Keeps (empty_zombie a o).
 Proof.
   keeping empty_zombie.
 Qed.
 Instance keeps_delete_unit a : Keeps (delete_unit a).
 Proof.
-  keeping delete_unit.
+  destruct (given_delete_unit given) as [free|all_of_it]; [|intros st ok; exact (conj I (all_of_it a st ok))].
+  apply free_all in free. destruct free as (bound & lent & moves & ends).
+  change (Free Binding) in bound. change (Free Loan) in lent. change (Free Waiting) in moves. change (Free Ending) in ends. keeping delete_unit.
 Qed.
 Instance keeps_delete slot : Keeps (delete slot). Proof. exact (keeps_in_units is_occupied delete_unit slot keeps_delete_unit). Qed.
 Instance keeps_revoke slot : Keeps (revoke slot).
@@ -577,25 +718,25 @@ Proof.
 Qed.
 Instance keeps_insert_copy slot s c : Nice c -> Keeps (insert_copy slot s c). Proof. intros fine. red in fine. keeping insert_copy. Qed.
 Instance keeps_replace_slot slot by_ : Nice by_ -> Keeps (replace_slot slot by_). Proof. intros fine. red in fine. keeping replace_slot. Qed.
-Instance keeps_cancel_unit e b u : Keeps (cancel_unit e b u). Proof. keeping cancel_unit. Qed.
-Instance keeps_cancel_badged_sends e b : Keeps (cancel_badged_sends e b).
+Instance keeps_cancel_unit e b u {moves : Free Waiting} : Keeps (cancel_unit e b u). Proof. keeping cancel_unit. Qed.
+Instance keeps_cancel_badged_sends e b {moves : Free Waiting} : Keeps (cancel_badged_sends e b).
 Proof.
-  pose proof (keeps_in_units (has_sender_with_badge e b) (cancel_unit e b) tt (keeps_cancel_unit e b)). keeping cancel_badged_sends.
+  pose proof (keeps_in_units (has_sender_with_badge e b) (cancel_unit e b) tt (fun u => keeps_cancel_unit e b u)). keeping cancel_badged_sends.
 Qed.
 
 (** ** Methods *)
 Instance keeps_set_word_argument i v t : Keeps (set_word_argument i v t). Proof. keeping set_word_argument. Qed.
-Lemma new_object_is_fine type n x : new_object type n = Some x -> FineObject x.
-Proof. destruct type; intros made; try discriminate; injection made as <-; exact _. Qed.
+Lemma new_object_is_fine type n x : new_object type n = Some x -> FineObject x /\ is_new x.
+Proof. destruct type; intros made; try discriminate; injection made as <-; (split; [exact _|]); first [reflexivity | eexists; reflexivity]. Qed.
 Lemma new_comes_with type at_ n device : comes_with (new_capability type at_ n device) at_ (N.shiftl 1 (object_bits type n)) (new_object type n).
 Proof. destruct type; (split; [reflexivity|]); first [repeat split; first [reflexivity | apply N.eqb_refl] | do 2 eexists; split; reflexivity]. Qed.
 Instance keeps_carve_pool u base p slot : Nice (ASIDPoolCap base) ->
   Keeps (carve u base (N.shiftl 1 page_bits) (Some (ASIDPoolObject p)) slot (ASIDPoolCap base)).
-Proof. intros fine. apply keeps_carve; [repeat split | exact I | exact fine]. Qed.
+Proof. intros fine. apply keeps_carve; [repeat split | split; exact I | exact fine]. Qed.
 Instance keeps_make_object type at_ n d slot u : Nice (new_capability type at_ n d) -> Keeps (make_object type at_ n d slot u).
 Proof.
   intros fine st ok. unfold make_object. cbv zeta.
-  assert (match new_object type n with Some x => FineObject x | None => True end) as fine_x
+  assert (match new_object type n with Some x => FineObject x /\ is_new x | None => True end) as fine_x
     by (destruct (new_object type n) as [x|] eqn:made; [exact (new_object_is_fine type n x made) | exact I]).
   apply (keeps_carve u at_ _ (new_object type n) slot _ (new_comes_with type at_ n d) fine_x fine).
   destruct (needs_memory type || (is_frame type && negb d)); [exact (keeps_emit _ st ok) | exact ok].
@@ -639,14 +780,14 @@ Proof.
 Qed.
 Instance keeps_cnode_revoke i d call : Keeps (cnode_revoke i d call). Proof. keeping cnode_revoke. Qed.
 Instance keeps_cnode_delete i d call : Keeps (cnode_delete i d call). Proof. keeping cnode_delete. Qed.
-Instance keeps_cnode_cancel i d call : Keeps (cnode_cancel_badged_sends i d call). Proof. keeping cnode_cancel_badged_sends. Qed.
+Instance keeps_cnode_cancel i d call {moves : Free Waiting} : Keeps (cnode_cancel_badged_sends i d call). Proof. keeping cnode_cancel_badged_sends. Qed.
 Instance keeps_derive_into a b c d e r m o call : Making m -> Keeps (derive_into a b c d e r m o call). Proof. intros fine. keeping derive_into. Qed.
 Instance keeps_move_into a b c d r m call : Making m -> Keeps (move_into a b c d r m call). Proof. intros fine. keeping move_into. Qed.
 Instance keeps_cnode_rotate a b c d e f g h p r call : Keeps (cnode_rotate a b c d e f g h p r call). Proof. keeping cnode_rotate. Qed.
-Instance keeps_suspend_if b t : Keeps (suspend_if b t). Proof. keeping suspend_if. Qed.
-Instance keeps_resume t : Keeps (resume t). Proof. keeping resume. Qed.
-Instance keeps_resume_if b t : Keeps (resume_if b t). Proof. keeping resume_if. Qed.
-Instance keeps_stop_for_writing t : Keeps (stop_for_writing t). Proof. keeping stop_for_writing. Qed.
+Instance keeps_suspend_if b t {moves : Free Waiting} : Keeps (suspend_if b t). Proof. keeping suspend_if. Qed.
+Instance keeps_resume t {moves : Free Waiting} : Keeps (resume t). Proof. keeping resume. Qed.
+Instance keeps_resume_if b t {moves : Free Waiting} : Keeps (resume_if b t). Proof. keeping resume_if. Qed.
+Instance keeps_stop_for_writing t {moves : Free Waiting} : Keeps (stop_for_writing t). Proof. keeping stop_for_writing. Qed.
 Instance keeps_copy_registers l from to : Keeps (copy_registers l from to). Proof. keeping copy_registers. Qed.
 Instance keeps_replace_in t slot by_ : Nice by_ -> Keeps (replace_in t slot by_). Proof. intros fine. red in fine. keeping replace_in. Qed.
 Lemma good_replacement a : good a -> good (replacement a). Proof. intros ok. unfold replacement. keep. Qed.
@@ -655,7 +796,7 @@ Hint Extern 0 (Nice (replacement _)) => (red; apply good_replacement; solve [kee
 Hint Extern 0 (Nice (guarded _ _)) => (red; apply good_guarded; solve [keep]) : typeclass_instances.
 Instance keeps_set_buffer t a f : Nice f -> Keeps (set_buffer t a f).
 Proof. intros fine. red in fine. intros st ok. unfold set_buffer. destruct (a =? 0); keep. Qed.
-Instance keeps_set_priority t p : Keeps (set_priority t p).
+Instance keeps_set_priority t p {moves : Free Waiting} : Keeps (set_priority t p).
 Proof.
   intros st ok. unfold set_priority. cbv zeta. assert (good (change_thread t (fun x => x <| priority := p |>) st)) as changed by keep.
   revert changed. generalize (change_thread t (fun x => x <| priority := p |>) st). intros after fine.
@@ -668,7 +809,7 @@ Instance keeps_tcb_configure a b c x y z call : Nice x -> Nice y -> Nice z -> Ke
 Proof. intros fine_x fine_y fine_z. red in fine_x, fine_y, fine_z. keeping tcb_configure. Qed.
 Instance keeps_tcb_set_space a b x y z call : Nice x -> Nice y -> Nice z -> Keeps (tcb_set_space a b x y z call).
 Proof. intros fine_x fine_y fine_z. red in fine_x, fine_y, fine_z. keeping tcb_set_space. Qed.
-Instance keeps_tcb_set_sched_params a b x y z call : Nice x -> Nice y -> Nice z -> Keeps (tcb_set_sched_params a b x y z call).
+Instance keeps_tcb_set_sched_params a b x y z call {moves : Free Waiting} : Nice x -> Nice y -> Nice z -> Keeps (tcb_set_sched_params a b x y z call).
 Proof. intros fine_x fine_y fine_z. red in fine_x, fine_y, fine_z. keeping tcb_set_sched_params. Qed.
 Instance keeps_change_interrupt i f : Keeps (change_interrupt i f). Proof. keeping change_interrupt. Qed.
 Instance keeps_deactivate i : Keeps (deactivate i). Proof. keeping deactivate. Qed.
@@ -692,10 +833,14 @@ Proof.
 Qed.
 
 (** The dispatch to all methods. *)
-Definition fits (method : Method.t) (c : Capability) : Prop := CapType.number (Method.invoked method) = CapType.number (cap_type c).
-Lemma keeps_decode_method method call : good call -> fits method (invoked call) -> Keeps (decode_method method call).
+Definition decides_well (d : Decision) (st : State) : Prop := match d with Perform work => good (state_after (work st)) | Refuse _ _ => True end.
+Lemma good_decides d st : good d -> good st -> decides_well d st.
+Proof. destruct d as [e l|work]; intros fine ok; [exact I|]. pose proof (fine st ok) as after. unfold decides_well. destruct (work st); exact after. Qed.
+Lemma decode_well method call st : good call -> fits method (invoked call) -> valid call st -> good st -> decides_well (decode_method method call st) st.
 Proof.
-  intros fine type st ok. destruct method; unfold decode_method;
+  intros fine type in_place_ ok. destruct (given_method given method) as [free|all_of_it]; [|exact (all_of_it call st type in_place_ ok)].
+  apply good_decides; [|exact ok]. destruct method; cbn [links_of] in free;
+    try (apply free_one in free; match type of free with frozen ?k = false => change (Free k) in free end); unfold decode_method;
     match goal with
     | |- good (irq_control_get _ _ _ _ _ _ _) =>
         apply keeps_irq_control_get; [exact fine | destruct (invoked call); try discriminate type; reflexivity | exact ok]
@@ -712,10 +857,18 @@ Proof.
   destruct (_ =? _) eqn:same; [|discriminate]. destruct (Method.implemented method); [|discriminate].
   intros is_m. injection is_m as <-. apply N.eqb_eq. exact same.
 Qed.
-Instance keeps_decide m t slot c arguments : Nice c -> Nice arguments -> Keeps (decide m t slot c arguments).
+Lemma decide_well m t slot c arguments st :
+  good c -> good arguments -> capability_at slot st = Some c -> Forall (fun a => in_place a st) arguments -> good st ->
+  decides_well (decide m t slot c arguments st) st.
 Proof.
-  intros fine fine_arguments st ok. unfold decide. destruct (method_for (label m) c) as [method|] eqn:found; [|exact I].
-  destruct (_ && _); [|exact I]. apply keeps_decode_method; [split; assumption | exact (method_fits _ _ _ found) | exact ok].
+  intros fine fine_arguments there in_place_ ok. unfold decide. destruct (method_for (label m) c) as [method|] eqn:found; [|exact I].
+  destruct (_ && _); [|exact I]. apply decode_well; [split; assumption | exact (method_fits _ _ _ found) | split; assumption | exact ok].
+Qed.
+Lemma arguments_in_place l t st arguments : cap_arguments_at l t st = inl arguments -> Forall (fun a => in_place a st) arguments.
+Proof.
+  revert arguments. induction l as [|address rest IH]; intros arguments; cbn [cap_arguments_at]; [intros same; injection same as <-; constructor|].
+  destruct (slot_of_address t address st) as [slot|]; [|discriminate]. destruct (cap_arguments_at rest t st) as [others|]; [|discriminate].
+  intros same. injection same as <-. constructor; [intros c there; exact there | apply IH; reflexivity].
 Qed.
 Instance keeps_cap_arguments l t : Keeps (cap_arguments_at l t).
 Proof.
@@ -724,66 +877,76 @@ Proof.
   pose proof (IH st ok) as others. destruct (cap_arguments_at rest t st) as [l|e]; [|split; exact I].
   apply good_inl. constructor; [exact (keeps_capability_at slot st ok) | exact others].
 Qed.
-Instance keeps_invoke t slot c : Nice c -> Keeps (invoke t slot c).
+Lemma invoke_good t slot c st : capability_at slot st = Some c -> good st -> good (invoke t slot c st).
 Proof.
-  intros fine st ok. unfold invoke. cbv zeta. pose proof (keeps_cap_arguments (cap_addresses (message_of_call t st)) t st ok) as fine_arguments.
-  destruct (cap_arguments_at _ t st) as [arguments|(address & report)]; [|apply good_both; [exact I | exact ok]]. apply inl_good in fine_arguments.
-  pose proof (keeps_decide (message_of_call t st) t slot c arguments fine fine_arguments st ok) as decided.
+  intros there ok. pose proof (keeps_capability_at slot st ok) as fine. rewrite there in fine. apply some_good in fine.
+  unfold invoke. cbv zeta. pose proof (keeps_cap_arguments (cap_addresses (message_of_call t st)) t st ok) as fine_arguments.
+  destruct (cap_arguments_at _ t st) as [arguments|(address & report)] eqn:listed; [|apply good_both; [exact I | exact ok]]. apply inl_good in fine_arguments.
+  pose proof (decide_well (message_of_call t st) t slot c arguments st fine fine_arguments there (arguments_in_place _ _ _ _ listed) ok) as decided.
   destruct (decide (message_of_call t st) t slot c arguments st) as [error details|work]; [apply good_both; [exact I | exact ok]|].
-  pose proof (decided st ok) as worked. destruct (work st); apply good_both; exact I || exact worked.
+  unfold decides_well in decided. destruct (work st); apply good_both; exact I || exact decided.
 Qed.
-Instance keeps_send_phase t a m : Keeps (send_phase t a m). Proof. keeping send_phase. Qed.
-Instance keeps_cap_fault t a p r : Keeps (cap_fault t a p r). Proof. keeping cap_fault. Qed.
-Instance keeps_unknown_system_call t : Keeps (unknown_system_call t). Proof. keeping unknown_system_call. Qed.
+Lemma occupied_in_place t a st slot c : occupied_slot_of_address t a st = inl (slot, c) -> capability_at slot st = Some c.
+Proof.
+  unfold occupied_slot_of_address. destruct (walk_from_thread t a st) as [s left|]; [|discriminate].
+  destruct (capability_at s st) as [d|] eqn:there; [|discriminate]. intros same. injection same as <- <-. exact there.
+Qed.
+Instance keeps_send_phase t a m {moves : Free Waiting} : Keeps (send_phase t a m).
+Proof.
+  intros st ok. unfold send_phase. destruct (occupied_slot_of_address t a st) as [(slot & c)|report] eqn:found; [|keep].
+  pose proof (invoke_good t slot c st (occupied_in_place t a st slot c found) ok). destruct c; keep.
+Qed.
+Instance keeps_cap_fault t a p r {moves : Free Waiting} : Keeps (cap_fault t a p r). Proof. keeping cap_fault. Qed.
+Instance keeps_unknown_system_call t {moves : Free Waiting} : Keeps (unknown_system_call t). Proof. keeping unknown_system_call. Qed.
 Instance keeps_put_result t e l : Keeps (put_result t e l). Proof. keeping put_result. Qed.
 Instance keeps_go_back t : Keeps (go_back t). Proof. keeping go_back. Qed.
-Lemma finish_send_good t m outcome : good outcome -> good (finish_send t m outcome).
+Lemma finish_send_good t m outcome {moves : Free Waiting} : good outcome -> good (finish_send t m outcome).
 Proof. intros ok. unfold finish_send. keep. Qed.
-Instance keeps_receive_phase t r b : Keeps (receive_phase t r b). Proof. keeping receive_phase. Qed.
+Instance keeps_receive_phase t r b {moves : Free Waiting} : Keeps (receive_phase t r b). Proof. keeping receive_phase. Qed.
 Instance keeps_becomes n t : Keeps (becomes n t). Proof. keeping becomes. Qed.
-Instance keeps_then_receive t r : Keeps (then_receive t r). Proof. keeping then_receive. Qed.
-Instance keeps_refuse_waiting e r : Keeps (refuse_waiting e r).
+Instance keeps_then_receive t r {moves : Free Waiting} : Keeps (then_receive t r). Proof. keeping then_receive. Qed.
+Instance keeps_refuse_waiting e r {moves : Free Waiting} : Keeps (refuse_waiting e r).
 Proof.
   intros st ok. unfold refuse_waiting.
   assert (forall u : unit, Keeps (fun st => (u, refuse_first e r st))) as each by (intros u; keep).
   pose proof (keeps_in_units (fun _ st => is_some (first_refused e r st)) (fun _ st => (tt, refuse_first e r st)) tt (fun _ => each tt) st ok). keep.
 Qed.
-Instance keeps_refuse_early t r first : Keeps (refuse_early t r first).
+Instance keeps_refuse_early t r first {moves : Free Waiting} : Keeps (refuse_early t r first).
 Proof.
   intros st ok. unfold refuse_early. destruct (source_of t r st) as [e reply_ g|n|a report]; try exact ok.
   destruct (_ && _); [|exact ok]. exact (keeps_refuse_waiting e reply_ st ok).
 Qed.
 Lemma unless_preempted_good t p rest : good p -> Keeps rest -> good (unless_preempted t p rest).
 Proof. intros ok each. unfold unless_preempted. destruct p as [st|st]; [exact (each st ok) | exact (good_both _ _ I (keeps_go_back t st ok))]. Qed.
-Instance keeps_reply_phase t : Keeps (reply_phase t). Proof. keeping reply_phase. Qed.
-Instance keeps_reply_and_receive t : Keeps (reply_and_receive t).
+Instance keeps_reply_phase t {moves : Free Waiting} : Keeps (reply_phase t). Proof. keeping reply_phase. Qed.
+Instance keeps_reply_and_receive t {moves : Free Waiting} : Keeps (reply_and_receive t).
 Proof. intros st ok. unfold reply_and_receive. apply unless_preempted_good; keep. Qed.
-Instance keeps_pass_on t : Keeps (pass_on t). Proof. keeping pass_on. Qed.
-Instance keeps_send_and_receive t r : Keeps (send_and_receive t r).
+Instance keeps_pass_on t {moves : Free Waiting} : Keeps (pass_on t). Proof. keeping pass_on. Qed.
+Instance keeps_send_and_receive t r {moves : Free Waiting} : Keeps (send_and_receive t r).
 Proof. intros st ok. unfold send_and_receive. apply unless_preempted_good; keep. Qed.
 Instance keeps_yield t : Keeps (yield t). Proof. keeping yield. Qed.
-Instance keeps_sends t m : Keeps (sends t m).
-Proof. intros st ok. unfold sends. apply finish_send_good. keep. Qed.
-Instance keeps_run_system_call s t : Keeps (run_system_call s t). Proof. keeping run_system_call. Qed.
-Instance keeps_system_call t : Keeps (system_call t). Proof. keeping system_call. Qed.
-Instance keeps_interrupt i : Keeps (interrupt i). Proof. keeping interrupt. Qed.
-Instance keeps_time_out t c : Keeps (time_out t c). Proof. keeping time_out. Qed.
-Instance keeps_end_budget : Keeps end_budget. Proof. keeping end_budget. Qed.
+Instance keeps_sends t m {moves : Free Waiting} : Keeps (sends t m).
+Proof. intros st ok. unfold sends. apply finish_send_good; keep. Qed.
+Instance keeps_run_system_call s t {moves : Free Waiting} : Keeps (run_system_call s t). Proof. keeping run_system_call. Qed.
+Instance keeps_system_call t {moves : Free Waiting} : Keeps (system_call t). Proof. keeping system_call. Qed.
+Instance keeps_interrupt i {moves : Free Waiting} : Keeps (interrupt i). Proof. keeping interrupt. Qed.
+Instance keeps_time_out t c {moves : Free Waiting} : Keeps (time_out t c). Proof. keeping time_out. Qed.
+Instance keeps_end_budget {moves : Free Waiting} : Keeps end_budget. Proof. keeping end_budget. Qed.
 Instance keeps_wake_sleepers : Keeps wake_sleepers. Proof. keeping wake_sleepers. Qed.
-Instance keeps_timer_expires : Keeps timer_expires. Proof. keeping timer_expires. Qed.
-Instance keeps_debug_event t r a n : Keeps (debug_event t r a n). Proof. keeping debug_event. Qed.
-Instance keeps_user_fault t c : Keeps (user_fault t c). Proof. keeping user_fault. Qed.
+Instance keeps_timer_expires {moves : Free Waiting} : Keeps timer_expires. Proof. keeping timer_expires. Qed.
+Instance keeps_debug_event t r a n {moves : Free Waiting} : Keeps (debug_event t r a n). Proof. keeping debug_event. Qed.
+Instance keeps_user_fault t c {moves : Free Waiting} : Keeps (user_fault t c). Proof. keeping user_fault. Qed.
 Instance keeps_begin_step e : Keeps (begin_step e). Proof. keeping begin_step. Qed.
 Instance keeps_save_registers l : Keeps (save_registers l). Proof. keeping save_registers. Qed.
 Instance keeps_enter e : Keeps (enter e). Proof. keeping enter. Qed.
-Instance keeps_handle c : Keeps (handle c). Proof. keeping handle. Qed.
-Instance keeps_change_context_in_use : Keeps change_context_in_use. Proof. keeping change_context_in_use. Qed.
-Instance keeps_choose_thread : Keeps choose_thread. Proof. keeping choose_thread. Qed.
+Instance keeps_handle c {moves : Free Waiting} : Keeps (handle c). Proof. keeping handle. Qed.
+Instance keeps_change_context_in_use {moves : Free Waiting} : Keeps change_context_in_use. Proof. keeping change_context_in_use. Qed.
+Instance keeps_choose_thread {moves : Free Waiting} : Keeps choose_thread. Proof. keeping choose_thread. Qed.
 Instance keeps_leave : Keeps leave. Proof. keeping leave. Qed.
-Lemma finish_good outcome : good outcome -> good (finish outcome). Proof. intros ok. unfold finish. keep. Qed.
+Lemma finish_good outcome {moves : Free Waiting} : good outcome -> good (finish outcome). Proof. intros ok. unfold finish. keep. Qed.
 
 (** After every step from a state in which the invariant holds it holds again. *)
-Theorem step_keeps (st : State) (e : Event) : invariant st -> invariant (fst (fst (step st e))).
+Theorem step_keeps {moves : Free Waiting} (st : State) (e : Event) : invariant st -> invariant (fst (fst (step st e))).
 Proof.
   intros ok. assert (start : good st) by exact ok.
   assert (kept : good (step st e)) by (unfold step; apply finish_good; keep). exact (proj1 (proj1 kept)).
@@ -793,15 +956,22 @@ Qed.
 Variable plan : BootPlan.
 Hypothesis at_the_start : invariant (insert_roots plan (put_root_objects plan (nothing_yet (boot_machine plan)))).
 Instance keeps_copy_to_thread p i place : Keeps (copy_to_thread p i place). Proof. keeping copy_to_thread. Qed.
-Lemma boot_keeps : good (boot plan).
+Lemma boot_keeps {moves : Free Waiting} : good (boot plan).
 Proof.
   unfold boot. pose proof (at_the_start : good _) as start. revert start.
   generalize (insert_roots plan (put_root_objects plan (nothing_yet (boot_machine plan)))). intros st start. keep.
 Qed.
 
-Theorem reachable_keeps (st : State) : reachable step plan st -> invariant st.
+Theorem reachable_keeps_but {moves : Free Waiting} (st : State) : reachable step plan st -> invariant st.
 Proof. induction 1 as [|st e _ IH]; [exact boot_keeps | exact (step_keeps st e IH)]. Qed.
 End Kept.
+Lemma reachable_keeps invariant fine_context fine_capability : kept_quietly invariant fine_context fine_capability ->
+  kept invariant fine_context fine_capability -> forall p, invariant (insert_roots p (put_root_objects p (nothing_yet (boot_machine p)))) ->
+  forall st, reachable step p st -> invariant st.
+Proof.
+  intros quiet primitives p start st.
+  exact (@reachable_keeps_but nothing invariant fine_context fine_capability quiet primitives (nothing_given invariant) p start eq_refl st).
+Qed.
 
 (** What the queues are changed by leaves the rest. *)
 Lemma place_by_same insert t st :
@@ -834,12 +1004,12 @@ Proof.
     assert (invariant (replace_capability u e (UntypedCap base bits device (at_ + size - base)) st)) as taken.
     { apply replaced; [exact there | | exact ok]. apply (fine (UntypedCap base bits device used)); [apply other_use; lia|].
       apply (capabilities_are_fine quiet u _ st ok). unfold capability_at. rewrite there, is_untyped_. reflexivity. }
-    apply child; [exact fine_c|]. destruct x as [x|]; [exact (put at_ x _ fine_x taken) | exact taken].
-  - intros slot st ok. unfold discard. destruct (capability_at slot st) as [c|]; [|exact ok].
+    apply child; [exact fine_c|]. destruct x as [x|]; [exact (put at_ x _ (proj1 fine_x) taken) | exact taken].
+  - intros slot st _ ok. unfold discard. destruct (capability_at slot st) as [c|]; [|exact ok].
     destruct (object_of c) as [o|], (is_zombie c || is_last c st); try exact (removed slot st ok). exact (gone o _ (removed slot st ok)).
   - intros slot c st fine_c ok. unfold change_capability. destruct (slots st !! slot) as [e|] eqn:there; [|exact (stuck st ok)].
     destruct (_ && _); [exact (replaced slot e c st there fine_c ok) | exact (stuck st ok)].
-  - intros slot st fine_z ok. unfold make_zombie. destruct (slots st !! slot) as [e|] eqn:there; [|exact (stuck st ok)].
+  - intros slot st _ fine_z ok. unfold make_zombie. destruct (slots st !! slot) as [e|] eqn:there; [|exact (stuck st ok)].
     destruct (container_of (capability e) st) as [o|] eqn:container; [|exact (stuck st ok)].
     exact (replaced slot e _ st there (fine_z e o eq_refl container) ok).
 Qed.
@@ -870,7 +1040,7 @@ Proof.
   - intros insert t before _. destruct (place_by_same insert t before) as (same_slots & same_references & _).
     exact (indices_of_same before (place_by insert t before) same_slots same_references).
   - intros t before _. apply (indices_of_same before); reflexivity.
-  - intros o x y before _ _ _. apply indices_after_put.
+  - intros o x y before _ _ _ _. apply indices_after_put.
 Qed.
 Lemma indices_are_kept : kept indices_are_right (fun _ => True) (fun _ => True).
 Proof.

@@ -132,8 +132,7 @@ Definition tcb_set_timeout_endpoint (timeout_fault_ep : Argument) (call : Invoca
 
 (** ** Priorities *)
 
-(** A thread takes the place of its new priority in the queue in which it stands: behind its equals when it waits, where it is when
-    it runs. *)
+(** A thread takes the place of its new priority in the queue in which it stands: behind its equals when it waits, where it is when it runs. *)
 Definition set_priority (t p : N) (st : State) : State :=
   let st := change_thread t (fun x => x <| priority := p |>) st in
   match run_state (thread t st) with

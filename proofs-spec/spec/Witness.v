@@ -4,7 +4,7 @@
     A small machine whose boot state is well formed, and events after it that meet the premises of the claims: computed, not argued. And
     the indices can be wrong: a removal that forgets the children breaks the tree. *)
 From Coq Require Import Lia.
-From Spec Require Import MemoryProofs.
+From Spec Require Import MemoryProofs LinkProofs.
 Open Scope N_scope.
 
 Definition small_machine : Machine := {|
@@ -133,6 +133,23 @@ Proof.
   assert (objects (mistaken crowd wrong_call) !! 0x1020 = Some (CNodeObject 1)) as second by (vm_compute; reflexivity).
   pose proof (objects_are_apart _ right _ _ _ _ first second ltac:(discriminate)) as far. unfold apart in far. cbn [fst snd size_of] in far.
   vm_compute in far. destruct far as [far|far]; exact (far eq_refl).
+Qed.
+
+(** The root task binds a notification to its thread; and a thread names one that does not name it. *)
+Definition retype_notification : Event :=
+  call_event (Method.label Method.UntypedRetype) 18 [ObjectType.number ObjectType.Notification; 0; 0; 0; 40; 1].
+Definition bind_notification : Event := {|
+  cause := SystemCall; time := 9; saved := words_of_call (Method.label Method.TCBBindNotification) (InitSlot.number InitSlot.TCB) [] 1;
+  readable := [(0x6000 + ipc_buffer_caps_or_badges, 40)]; preempt_after := None; chosen := nothing_chosen |}.
+Example notification_is_bound : let st := after [retype_notification; bind_notification] in
+  (broken_invariants st, bound_notification (thread 0x1000 st), bound_thread (notification 0x10000 st)) = ([], Some 0x10000, Some 0x1000).
+Proof. vm_compute. reflexivity. Qed.
+Definition bind_one_end : State -> State := change_thread 0x1000 (fun t => t <| bound_notification := Some 0x10000 |>).
+Example one_end_is_refuted : ~ links_stay_symmetric (with_mistake bind_one_end).
+Proof.
+  intros claim. pose proof (claim small_plan _ small_roots_are_apart (mistaken_reached bind_one_end retype_notification)) as links.
+  pose proof (proj1 (both_bound _ links 0x1000 0x10000)) as back. assert (Some 0x10000 = Some 0x10000) as named by reflexivity.
+  vm_compute in back. discriminate (back named).
 Qed.
 
 (** A thread sleeps that is ready. *)
