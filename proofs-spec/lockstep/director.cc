@@ -43,7 +43,7 @@ void Director::call(Operation& operation, const Slot* space) {
     choose_slots(operation, table);
     if (keeps_to_plan()) details(operation);
     if (choices_.one_in(12)) spoil(operation, table);
-    if (choices_.one_in(12)) go_to_border(operation, table);
+    if (choices_.one_in(8)) go_to_border(operation, table);
     Syscall number = Syscall::Call;
     if (choices_.one_in(8)) number = choices_.one_of({Syscall::Send, Syscall::NBSend, Syscall::NBSendRecv, Syscall::NBSendWait});
     operation.x[7] = static_cast<uint64_t>(number);
@@ -234,7 +234,7 @@ void Director::details(Operation& operation) {
         case Method::DomainScheduleConfigure:
             word(operation, 0) = choices_.below(4);
             word(operation, 1) = choices_.below(3);
-            word(operation, 2) = choices_.one_in(4) ? 0 : 10 + choices_.below(1'000);
+            word(operation, 2) = choices_.one_in(4) ? 0 : 10 + choices_.below(choices_.one_in(2) ? 4 : 1'000);
             return;
         case Method::DomainScheduleSetStart: word(operation, 0) = choices_.below(4); return;
         case Method::FrameCleanData:
@@ -253,16 +253,44 @@ void Director::details(Operation& operation) {
     }
 }
 
+// What is allowed for an argument of that kind ends here, or somewhere near.
+uint64_t Director::border_of(const fuzz::WordTable& entry) {
+    constexpr uint64_t top = abi::user_top;
+    constexpr uint64_t addresses[] = {0, 4096, 0x20'0000, 0x4000'0000, top - 0x4000'0000, top - 0x20'0000, top - 4096, top, uint64_t{1} << 63};
+    constexpr uint64_t times[] = {10, 10, 20, abi::timeout_max_us};
+    constexpr uint64_t sizes[] = {1, 4, 5, 6, 8, 10, 11, 12, 16, 20, 21, 30, 32, 36, 47, 63, 64};
+    constexpr uint64_t others[] = {1, 4, 8, 10, 16, 20, 36, 64, 256, 512, 1019, 1020, 4096, 0x20'0000, 0x4000'0000, uint64_t{1} << 63};
+    switch (entry.kind) {
+        case WordKind::Address: return choices_.one_of(addresses);
+        case WordKind::Micros: return choices_.one_of(times);
+        case WordKind::SizeBits:
+        case WordKind::Depth: return choices_.one_of(sizes);
+        case WordKind::Range:
+        case WordKind::Mask:
+        case WordKind::Power:
+        case WordKind::Count: return choices_.one_in(6) ? choices_.one_of(others) : choices_.one_in(2) ? entry.low : entry.high;
+        default: return choices_.one_of(others);
+    }
+}
+
 // One word is at the border of what is allowed, or next to it.
 void Director::go_to_border(Operation& operation, const fuzz::MethodTable& table) {
-    constexpr uint64_t borders[] = {1, 4, 8, 10, 11, 16, 20, 32, 36, 47, 64, 256, 512, 1019, 1020, 4096, 0x20'0000, 0x4000'0000, abi::timeout_max_us,
-                                    abi::user_top, abi::user_top - 4096, abi::user_top - 0x20'0000, abi::user_top - 0x4000'0000, uint64_t{1} << 63};
     if (table.word_count == 0) return;
     unsigned i = static_cast<unsigned>(choices_.below(table.word_count));
-    const fuzz::WordTable& entry = fuzz::word_tables[table.words + i];
-    uint64_t border = choices_.one_of(borders);
-    if (entry.kind == WordKind::Range && !choices_.one_in(4)) border = choices_.one_in(2) ? entry.low : entry.high;
+    uint64_t border = border_of(fuzz::word_tables[table.words + i]);
     word(operation, i) = choices_.one_in(2) ? border : border + choices_.below(3) - 1;
+}
+
+// A call that would succeed gets one argument that it does not expect.
+void Director::go_wrong(Operation& operation) {
+    const fuzz::MethodTable& table = fuzz::method_tables[static_cast<unsigned>(operation.method)];
+    switch (choices_.below(4)) {
+        case 0: return spoil(operation, table);
+        case 1:
+            if (table.cap_count != 0) operation.caps[choices_.below(table.cap_count)] = choices_.one_in(3) ? 0 : holder(~uint32_t{0}).value_or(0);
+            return;
+        default: return go_to_border(operation, table);
+    }
 }
 
 // One thing is wrong: the message is too short, a depth or a count is out of range, the method is another object's.

@@ -53,6 +53,8 @@ public:
     void wait(fuzz::Operation& operation, uint64_t target);
     /// A Recv of the endpoint with the reply object that the addresses name, sometimes one that wants time.
     void receive_with(fuzz::Operation& operation, uint64_t endpoint, uint64_t reply);
+    /// Brings one word of a call to the border of what is allowed, or next to it.
+    void go_to_border(fuzz::Operation& operation, const fuzz::MethodTable& table);
     /// Draws a system call of debug builds.
     void debug_call(fuzz::Operation& operation);
     /// Gives a message that the generator has drawn a target that takes messages.
@@ -93,7 +95,8 @@ private:
     void breakpoint(fuzz::Operation& operation);
     void details(fuzz::Operation& operation);
     void spoil(fuzz::Operation& operation, const fuzz::MethodTable& table);
-    void go_to_border(fuzz::Operation& operation, const fuzz::MethodTable& table);
+    uint64_t border_of(const fuzz::WordTable& entry);
+    void go_wrong(fuzz::Operation& operation);
 
     // -- Opportunities.
 
@@ -117,7 +120,9 @@ private:
     bool make_passive(fuzz::Operation& operation, const Tcb& current);
     bool yield_to(fuzz::Operation& operation, const Tcb& current);
     bool rotate(fuzz::Operation& operation);
+    bool find_opportunity(fuzz::Operation& operation, const Tcb& current);
     bool map(fuzz::Operation& operation);
+    bool map_table(fuzz::Operation& operation);
     bool map_again(fuzz::Operation& operation);
     bool lose_space(fuzz::Operation& operation);
     bool use_lost_space(fuzz::Operation& operation, uint64_t space);
@@ -127,8 +132,10 @@ private:
     bool strip(fuzz::Operation& operation);
     bool use_signal(fuzz::Operation& operation);
     bool retype_again(fuzz::Operation& operation);
+    bool retype_at_border(fuzz::Operation& operation);
     bool retype_device(fuzz::Operation& operation);
     bool unbind(fuzz::Operation& operation);
+    bool schedule_domains(fuzz::Operation& operation);
 
     fuzz::Choices& choices_;
     fuzz::Generator& generator_;

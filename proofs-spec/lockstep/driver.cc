@@ -30,6 +30,8 @@ constexpr Word crowd_slots = 1 + 2 * crowd_size;
 }  // namespace
 
 Driver::Driver(fuzz::Choices& choices, Oracle& oracle, Tally& tally, const Manner& manner) : choices_(choices), manner_(manner) {
+    constexpr Word frequencies[] = {62'500'000, 62'500'000, 54'000'000};
+    hardware.frequency = choices_.one_of(frequencies);
     world_.set_checking(false);
     Word memory = arch::to_kernel(PhysAddr(host::ram_start)).raw;
     Word kernel = reinterpret_cast<Word>(&world_.kernel());
@@ -121,6 +123,13 @@ void Driver::supervise() {
         case 13: break_budget(); break;
         case 14: spread_priorities(); break;
         case 15: make_crowd(); break;
+        case 16: leave_unwanted(); break;
+        case 17:
+        case 18: make_refused(); break;
+        case 19: look_for_parents(); break;
+        case 20:
+        case 21:
+        case 22: use_fresh(); break;
         case 9: give_signals(); break;
         case 10: settle(static_cast<unsigned>(choices_.below(fuzz::fuzz_threads)), choices_.below(4)); break;
         case 0: universe_->restock(choices_); break;
@@ -180,6 +189,19 @@ void Driver::pass_time() {
     if (instant >= least && instant <= least + 2 * far_away) hardware.time = instant;
 }
 
+// The kernel counts how often an address space may have been lost. When it has counted, some losses more are taken for granted, so that the count comes
+// to places where a carry is wrong, or where it ends.
+void Driver::count_lost_spaces() {
+    SpaceEpoch& epoch = world_.core().space_epoch;
+    Word counted = epoch.raw();
+    if (counted == epoch_ || counted == SpaceEpoch::last) return;
+    unsigned bits = 7 + 8 * static_cast<unsigned>(choices_.below(5));
+    const Word places[] = {counted, 2 * (counted - 1), Word{1} << bits, (Word{2} << bits) - 1, SpaceEpoch::last - choices_.below(3)};
+    epoch_ = choices_.one_in(8) ? choices_.one_of(places) : places[1];
+    if (epoch_ < counted || epoch_ > SpaceEpoch::last) epoch_ = counted;
+    for (unsigned i = 0; i < std::size(epoch.bytes); ++i) epoch.bytes[i] = static_cast<uint8_t>(epoch_ >> 8 * i);
+}
+
 // Each operation is preempted at its points in turn, so that all of them come up, and else at random.
 void Driver::arm() {
     hardware.pending_at = 0;
@@ -198,6 +220,7 @@ void Driver::note_preemption() {
 }
 
 void Driver::step() {
+    count_lost_spaces();
     Tcb* thread = world_.current();
     if (thread == world_.root().object) return let_go();
     if (thread == nullptr) return idle();

@@ -16,7 +16,7 @@ namespace caprock::lockstep {
 inline constexpr Word first_line = 41;
 
 /// Threads beside the component's own that come and go together.
-inline constexpr unsigned crowd_size = 6;
+inline constexpr unsigned crowd_size = 8;
 
 /// How time and preemptions are.
 struct Manner {
@@ -77,13 +77,20 @@ private:
     void break_budget();
     void pass(Word micros);
     void make_crowd();
+    void raise_crowd(Word space, Word guard);
+    void make_refused();
+    bool runs(unsigned member) const;
     void spread_priorities();
     void remove_originals();
+    void leave_unwanted();
+    void look_for_parents();
+    void use_fresh();
 
     // -- Events.
 
     Word border();
     void pass_time();
+    void count_lost_spaces();
     const Slot* component_slots() const;
     bool take_over();
     void let_go();
@@ -118,6 +125,7 @@ private:
     Word nest_ = 0;                            // slots of containers that hold each other
     std::map<std::string, unsigned> points_;   // of each operation: at which it is preempted next
     std::map<const Tcb*, Plan> plans_;
+    Word epoch_ = 0;                           // of address spaces, as it was seen last
     bool in_turn_ = false;                     // that is how it is armed
     bool stranded_ = false;
 };

@@ -366,8 +366,9 @@ void Lockstep::agree(const std::string& event) {
 
 // Who stands where among threads of the same priority that became ready in this event is not said: the specification is told of one of them.
 bool Lockstep::agree_on_order(const std::string& event) {
-    const std::string ready(field(lines_.at("core"), "ready"));
-    for (std::string_view thread : parts(ready)) {
+    auto core = std::find_if(our_lines_.begin(), our_lines_.end(), [](const Line& line) { return line.key == "core"; });
+    if (core == our_lines_.end()) return false;
+    for (std::string_view thread : parts(field(core->value, "ready"))) {
         for (const char* place : {" ^", " _"}) {
             oracle_.restore(before);
             if (!compare(event + place + std::string(thread)).empty()) continue;
@@ -439,7 +440,9 @@ std::string Lockstep::compare_memory(const Effects& theirs) const {
 std::string Lockstep::compare_controllers() const {
     std::string text;
     if (our_effects_.acknowledged != our_effects_.dropped) text += "  kernel: the priority of an interrupt that it was given is not dropped once\n";
-    if (ours_.lines.at(arch::timer_irq().raw).active) text += "  kernel: the timer's interrupt stays active\n";
+    for (unsigned irq = 0; irq < hardware.interrupts; ++irq) {
+        if (ours_.lines[irq].active && !world_.kernel().irq_issued[irq]) text += "  kernel: interrupt " + hex(irq) + ", which has no handler, stays active\n";
+    }
     if (ours_.lines == theirs_.lines) return text;
     // SError, which the specification masks like others, is no line of it.
     for (unsigned irq = 0; irq < hardware.interrupts; ++irq) {

@@ -3,7 +3,6 @@
 // and status 1 when something does.
 #include "driver.hpp"
 #include "explore.hpp"
-#include "fast_paths.hpp"
 #include "watchdog.hpp"
 
 #include <charconv>
@@ -113,8 +112,7 @@ int search(const Options& options) {
         transitions += found.transitions;
     }
     if (options.table) print_table(tally);
-    std::printf("lockstep: %llu distinct transitions from %zu start states, %llu by a fast path\n", static_cast<unsigned long long>(transitions),
-                scenes.size(), static_cast<unsigned long long>(fast_paths));
+    std::printf("lockstep: %llu distinct transitions from %zu start states\n", static_cast<unsigned long long>(transitions), scenes.size());
     return status;
 }
 
@@ -133,9 +131,9 @@ int run(const Options& options) {
     print_differences(tally);
     if (!tally.differences.empty()) status = 1;
     if (options.table) print_table(tally);
-    std::printf("lockstep: %llu events, %llu of them preempted, %llu by a fast path, %llu with an order of equals that is the kernel's, from seed %llu on\n",
+    std::printf("lockstep: %llu events, %llu of them preempted, %llu with an order of equals that is the kernel's, from seed %llu on\n",
                 static_cast<unsigned long long>(tally.events), static_cast<unsigned long long>(tally.preemptions),
-                static_cast<unsigned long long>(fast_paths), static_cast<unsigned long long>(tally.orders),
+                static_cast<unsigned long long>(tally.orders),
                 static_cast<unsigned long long>(options.seed));
     return status;
 }

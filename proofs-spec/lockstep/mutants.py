@@ -27,11 +27,7 @@ MOST_EQUIVALENT = 0.05
 EVENTS = 150_000
 MEMORY = 4 << 30
 # Functions that seam.cc takes the place of (meson.build has them too).
-WRAPPED = (
-    "4arch12initial_spsrEv", "4arch13sanitise_spsrEm",
-    "13fast_call_ownERNS_4CoreERNS_3TcbERKNS_9BadgedCapILNS_3abi7CapTypeE2EEE",
-    "19fast_reply_recv_ownERNS_4CoreERNS_3TcbERKNS_9BadgedCapILNS_3abi7CapTypeE2EEE",
-)
+WRAPPED = ("4arch12initial_spsrEv", "4arch13sanitise_spsrEm")
 
 
 class MutantError(Exception):
@@ -151,21 +147,29 @@ class Program:
         return done.stdout
 
 
-def equivalents() -> dict[tuple[str, str, str], tuple[str, str]]:
-    """Kinds and reasons by file, line and changed line."""
+Key = tuple[str, str, str, str]
+"""A change by its file, its line, the changed line, and the line before it where the same line stands in several places."""
+
+
+def equivalents() -> dict[Key, tuple[str, str]]:
+    """Kinds and reasons by changes."""
     with EQUIVALENT.open("rb") as file:
         entries = tomllib.load(file).get("mutant", [])
     known = {}
     for entry in entries:
         for after in entry["after"] if isinstance(entry["after"], list) else [entry["after"]]:
-            known[entry["file"], entry["before"], after] = (entry["kind"], entry["because"])
+            known[entry["file"], entry["before"], after, entry.get("behind", "")] = (entry["kind"], entry["because"])
     return known
 
 
-def check_equivalents(known: dict[tuple[str, str, str], tuple[str, str]], drawn: list[sites.Site]) -> None:
+def check_equivalents(known: dict[Key, tuple[str, str]], drawn: list[sites.Site]) -> None:
     """MutantError if an entry is of no site any more."""
     texts = {name: (KERNEL / name).read_text(encoding="utf-8") for name in {site.file for site in drawn}}
-    named = {(site.file, site.before, site.changed_line(texts[site.file])) for site in drawn if any(key[0] == site.file for key in known)}
+    named = set()
+    for site in drawn:
+        if any(key[0] == site.file for key in known):
+            after = site.changed_line(texts[site.file])
+            named |= {(site.file, site.before, after, ""), (site.file, site.before, after, site.behind)}
     for key, (kind, _) in known.items():
         if kind not in ("same", "speed"):
             raise MutantError(f"{EQUIVALENT.name}: {kind} is no kind of change: {key[1]} => {key[2]} (same or speed)")
@@ -197,7 +201,8 @@ class Campaign:
 
     def judge(self, number: int, site: sites.Site) -> Outcome:
         after = site.changed_line((KERNEL / site.file).read_text(encoding="utf-8"))
-        kind, reason = self.known.get((site.file, site.before, after), (None, ""))
+        anywhere, here = ((site.file, site.before, after, behind) for behind in ("", site.behind))
+        kind, reason = self.known.get(here) or self.known.get(anywhere, (None, ""))
         if kind == "speed":
             return Outcome("again", site)
         if kind == "same":

@@ -3,10 +3,13 @@
 // many pieces; threads whose priorities lie at the ends of the bitmap's words; many threads that sleep.
 #include "driver.hpp"
 
+#include "fuzz_tables.hpp"
+
 namespace caprock::lockstep {
 
 using abi::InitSlot;
 using abi::Method;
+using abi::Syscall;
 using test::World;
 
 namespace {
@@ -95,7 +98,7 @@ void Driver::delete_itself() {
     call({cnode, Method::CNodeDelete, {inner, World::full_depth}, {}});
     let_go();
     test::Message message{static_cast<Word>(Method::CNodeDelete), {place, inner_bits}, {}};
-    if (world_.current() == object) call_to_end(abi::Syscall::Call, place << outer_bits | way, message);
+    if (world_.current() == object) call_to_end(Syscall::Call, place << outer_bits | way, message);
     if (!take_over()) return;
     call({cnode, Method::CNodeRevoke, {memory, World::full_depth}, {}});
     call({cnode, Method::CNodeDelete, {memory, World::full_depth}, {}});
@@ -130,6 +133,10 @@ void Driver::break_budget() {
     if (choices_.one_in(2)) call({thread, Method::TCBSuspend, {}, {}});
     pass(choices_.below(2 * period_us));
     call({thread, Method::TCBWriteRegisters, {1, 1, fuzz::code_address}, {}});
+    // More pieces may be due than one awakening joins.
+    if (choices_.one_in(2)) return;
+    call({thread, Method::TCBSuspend, {}, {}});
+    call({thread, Method::TCBWriteRegisters, {1, 1, fuzz::code_address}, {}});
 }
 
 // The clock goes on, but not past the next deadline.
@@ -140,12 +147,10 @@ void Driver::pass(Word micros) {
     lockstep_->timer();
 }
 
-// Further threads in the component's spaces, with little time: most of them sleep. Those of the last crowd go.
-void Driver::make_crowd() {
+// Further threads, with capabilities to be looked for in a CNode. Those of the last crowd go.
+void Driver::raise_crowd(Word space, Word guard) {
     using abi::ObjectType;
     constexpr Word crowd_bits = 15;
-    constexpr unsigned most_turns = 4 * crowd_size;
-    Word tcb = static_cast<Word>(InitSlot::TCB);
     Word threads = crowd_ + 1;
     Word contexts = threads + crowd_size;
     auto make = [&](ObjectType type, Word bits, Word first, Word count, Word untyped) {
@@ -155,19 +160,83 @@ void Driver::make_crowd() {
     call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
     make(ObjectType::TCB, 0, threads, crowd_size, crowd_);
     make(ObjectType::SchedContext, 8, contexts, crowd_size, crowd_);
-    Word guard = abi::CNodeCapData::make(World::full_depth - fuzz::space_bits, 0).raw;
+    for (unsigned i = 0; i < crowd_size; ++i) {
+        call({threads + i, Method::TCBConfigure, {guard, 0, 0}, {space, universe_->vspace(0), 0}});
+    }
+}
+
+bool Driver::runs(unsigned member) const {
+    Word thread = crowd_ + 1 + member;
+    return world_.slot(thread).cap.is(CapType::TCB) && world_.current() == &world_.object<Tcb>(thread);
+}
+
+// Most of a crowd send, or report faults, to one endpoint. Then one receives there that takes only who brings time, and gives its own time away in the same
+// system call: by a send to a server without any, or by the answer to its client. All others are refused.
+void Driver::make_refused() {
+    constexpr Word budget_us = 5'000;
+    constexpr unsigned server = crowd_size - 2;
+    constexpr unsigned client = crowd_size - 1;
+    Word threads = crowd_ + 1;
+    Word contexts = threads + crowd_size;
+    Word tcb = static_cast<Word>(InitSlot::TCB);
+    Word crowded = nest_;
+    Word served = nest_ + 1;
+    Word reply = nest_ + 2;
+    raise_crowd(cnode, 0);
+    call({crowd_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::Endpoint), 0, 0, 0, crowded, 2}, {cnode}});
+    call({crowd_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::Reply), 0, 0, 0, reply, 2}, {cnode}});
+    auto start = [&](unsigned i) {
+        call({world_.sched_control(), Method::SchedControlConfigureFlags, {budget_us, budget_us, 0, 0xb0 + i, 0}, {contexts + i}});
+        call({threads + i, Method::TCBSetSchedParams, {fuzz::thread_max_priority, fuzz::thread_max_priority}, {tcb, contexts + i, crowded}});
+        call({threads + i, Method::TCBWriteRegisters, {1, 1, fuzz::code_address}, {}});
+        let_go();
+        return runs(i);
+    };
+    auto perform = [&](Syscall number, Word cap, Word reply_object, Word destination, Word flags) {
+        world_.prepare(number, cap, {}, reply_object, destination, flags);
+        arm();
+        lockstep_->system_call();
+        note_preemption();
+    };
+    for (unsigned i = 0; i < server; ++i) {
+        if (!start(i)) break;
+        choices_.one_in(4) ? lockstep_->exception(1) : perform(Syscall::Send, crowded, 0, 0, 0);
+        if (!take_over()) return;
+    }
+    if (start(server)) perform(Syscall::Recv, served, reply, 0, 0);
+    if (!take_over()) return;
+    call({contexts + server, Method::SchedContextUnbind, {}, {}});
+    bool answers = choices_.one_in(2);
+    if (start(client)) {
+        if (answers) perform(Syscall::Call, served, 0, 0, 0);
+        unsigned receiver = answers ? server : client;
+        constexpr unsigned most_times = 3;
+        for (unsigned i = 0; i < most_times && runs(receiver); ++i) {
+            perform(answers ? Syscall::ReplyRecv : Syscall::NBSendRecv, crowded, answers ? reply : reply + 1, served, abi::syscall_flag_require_donation);
+        }
+    }
+    if (!take_over()) return;
+    call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
+}
+
+// Further threads with little time: most of them sleep.
+void Driver::make_crowd() {
+    constexpr unsigned most_turns = 4 * crowd_size;
+    Word tcb = static_cast<Word>(InitSlot::TCB);
+    Word threads = crowd_ + 1;
+    Word contexts = threads + crowd_size;
+    raise_crowd(universe_->space(), abi::CNodeCapData::make(World::full_depth - fuzz::space_bits, 0).raw);
     for (unsigned i = 0; i < crowd_size; ++i) {
         Word budget = 10 + choices_.below(40);
         Word period = budget + 100 + choices_.below(4'000);
         call({world_.sched_control(), Method::SchedControlConfigureFlags, {budget, period, choices_.below(3), 0xa0 + i, choices_.below(2)}, {contexts + i}});
-        call({threads + i, Method::TCBConfigure, {guard, 0, 0}, {universe_->space(), universe_->vspace(0), 0}});
         call({threads + i, Method::TCBSetSchedParams, {fuzz::thread_max_priority, 1 + choices_.below(fuzz::thread_max_priority)}, {tcb, contexts + i, 0}});
         call({threads + i, Method::TCBWriteRegisters, {1, 1, fuzz::code_address}, {}});
     }
     let_go();
     auto is_of_crowd = [&] {
         for (unsigned i = 0; i < crowd_size; ++i) {
-            if (world_.slot(threads + i).cap.is(CapType::TCB) && world_.current() == &world_.object<Tcb>(threads + i)) return true;
+            if (runs(i)) return true;
         }
         return false;
     };
@@ -194,6 +263,85 @@ void Driver::spread_priorities() {
         call({universe_->thread(i), Method::TCBSetMCPriority, {priority}, {tcb}});
         call({universe_->thread(i), Method::TCBSetPriority, {priority}, {tcb}});
     }
+}
+
+// An interrupt comes whose notification is gone, although its handler is there: with the notification's other capabilities that of the interrupt was revoked.
+void Driver::leave_unwanted() {
+    Word object = extra_ + 2;
+    Word handler = extra_ + 3;
+    Word line = fuzz::shelf_slot(CapType::IRQHandler, choices_.below(fuzz::fuzz_lines));
+    call({own_memory_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::Notification), 0, 0, 0, object, 1}, {cnode}});
+    call({cnode, Method::CNodeCopy, {handler, World::full_depth, line, fuzz::space_bits, all_rights}, {universe_->space()}});
+    if (world_.slot(handler).cap.is(CapType::IRQHandler)) {
+        Word irq = as<IrqHandlerCap>(world_.slot(handler).cap).number();
+        call({handler, Method::IRQHandlerSetNotification, {}, {object}});
+        call({handler, Method::IRQHandlerAck, {}, {}});
+        call({cnode, Method::CNodeRevoke, {object, World::full_depth}, {}});
+        if (irq >= first_line && irq != abi::irq_serror) lockstep_->interrupt(irq);
+    }
+    call({cnode, Method::CNodeDelete, {object, World::full_depth}, {}});
+    call({cnode, Method::CNodeDelete, {handler, World::full_depth}, {}});
+}
+
+// Methods of an object that was just made: nothing is bound to it or mapped, and there are no other capabilities to it.
+void Driver::use_fresh() {
+    using abi::ObjectType;
+    constexpr unsigned most_calls = 4;
+    struct Fresh {
+        ObjectType type;
+        Word bits;
+        CapType cap;
+    };
+    constexpr Fresh choices[] = {{ObjectType::TCB, 0, CapType::TCB},           {ObjectType::SchedContext, 8, CapType::SchedContext},
+                                 {ObjectType::CNode, 2, CapType::CNode},       {ObjectType::SmallPage, 0, CapType::Frame},
+                                 {ObjectType::PageTable, 0, CapType::PageTable}, {ObjectType::VSpace, 0, CapType::VSpace}};
+    const Fresh& fresh = choices_.one_of(choices);
+    call({own_memory_, Method::UntypedRetype, {static_cast<Word>(fresh.type), fresh.bits, 0, 0, nest_, 1}, {cnode}});
+    const Word others[] = {nest_, nest_, cnode, control_, universe_->vspace(0), universe_->vspace(1), universe_->thread(0), universe_->context(1),
+                           universe_->buffer(2), universe_->reply(0), static_cast<Word>(InitSlot::TCB), static_cast<Word>(InitSlot::ASIDPool)};
+    auto capability = [&](uint32_t kinds) {
+        std::vector<Word> found;
+        for (Word slot : others) {
+            if ((mask_of(world_.slot(slot).cap.type()) & kinds) != 0) found.push_back(slot);
+        }
+        return found.empty() || choices_.one_in(8) ? choices_.one_of(others) : found[choices_.below(found.size())];
+    };
+    for (unsigned i = 0; i < most_calls; ++i) {
+        auto method = static_cast<Method>(1 + choices_.below(fuzz::method_count - 1));
+        const fuzz::MethodTable* table = &fuzz::method_tables[static_cast<unsigned>(method)];
+        while (table->object != fresh.cap) {
+            method = static_cast<Method>(1 + choices_.below(fuzz::method_count - 1));
+            table = &fuzz::method_tables[static_cast<unsigned>(method)];
+        }
+        fuzz::Operation operation;
+        generator_.invocation(operation, method);
+        if (choices_.one_in(2)) director_.go_to_border(operation, *table);
+        fuzz::Request request{nest_, method};
+        request.words.count = std::min<unsigned>(table->word_count, std::size(request.words.items));
+        for (unsigned j = 0; j < request.words.count; ++j) request.words.items[j] = word(operation, j);
+        request.caps.count = table->cap_count;
+        for (unsigned j = 0; j < table->cap_count; ++j) request.caps.items[j] = capability(fuzz::cap_tables[table->caps + j].kinds);
+        call(request);
+    }
+    call({cnode, Method::CNodeDelete, {nest_, World::full_depth}, {}});
+}
+
+// Inspect says where in a CNode a capability's parent is: also when that lies just behind the CNode, or just before it, in another one.
+void Driver::look_for_parents() {
+    constexpr Word radix = 1;
+    Word nodes = nest_ + 1;
+    Word notification = static_cast<Word>(abi::ObjectType::Notification);
+    call({own_memory_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::Untyped), 12, 0, 0, nest_, 1}, {cnode}});
+    call({nest_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::CNode), radix, 0, 0, nodes, 3}, {cnode}});
+    Word parent = choices_.below(6);
+    Word child = (parent + 1 + choices_.below(5)) % 6;
+    auto node = [&](Word place) { return nodes + place / 2; };
+    call({nest_, Method::UntypedRetype, {notification, 0, 0, 0, parent % 2, 1}, {node(parent)}});
+    call({node(child), Method::CNodeCopy, {child % 2, radix, parent % 2, radix, all_rights}, {node(parent)}});
+    call({static_cast<Word>(InitSlot::Inspect), Method::InspectReadCNode, {child % 2}, {node(child)}});
+    call({static_cast<Word>(InitSlot::Inspect), Method::InspectReadCNode, {node(child)}, {cnode}});
+    call({cnode, Method::CNodeRevoke, {nest_, World::full_depth}, {}});
+    call({cnode, Method::CNodeDelete, {nest_, World::full_depth}, {}});
 }
 
 // Capabilities that are derived from none move and go: the root task's own, when it needs them no more.

@@ -223,6 +223,18 @@ bool Director::map(Operation& operation) {
     return true;
 }
 
+// A page table where one is missing.
+bool Director::map_table(Operation& operation) {
+    auto is_free = [](const Cap& cap) { return !as<PageTableCap>(cap).is_mapped(); };
+    auto has_number = [](const Cap& cap) { return as<VSpaceCap>(cap).number() != 0; };
+    std::optional<uint64_t> table = holder_of(CapType::PageTable, is_free);
+    std::optional<uint64_t> space = holder_of(CapType::VSpace, has_number);
+    if (!table || !space) return false;
+    constexpr uint64_t sizes[] = {0x1000, 0x20'0000, 0x4000'0000, 0x80'0000'0000};
+    invoke(operation, Method::PageTableMap, *table, {fuzz::buffer_address + choices_.one_of(sizes) * choices_.below(4), choices_.below(2)}, {*space});
+    return true;
+}
+
 // A mapped frame, where it is or elsewhere, or one where another is.
 bool Director::map_again(Operation& operation) {
     auto mapped = [](const Cap& cap) { return as<FrameCap>(cap).is_mapped(); };
@@ -318,6 +330,29 @@ bool Director::retype_again(Operation& operation) {
     uint64_t first = fuzz::shelf_slot(choice.shelf, fuzz::given(choice.shelf) + choices_.below(2));
     uint64_t count = 1 + choices_.below(3);
     invoke(operation, Method::UntypedRetype, *untyped, {static_cast<uint64_t>(choice.type), choice.bits, 0, 0, first, count}, {*cnode});
+    return true;
+}
+
+// Objects of the smallest and largest sizes, as many as there may be, at the end of a CNode, or one more or less.
+bool Director::retype_at_border(Operation& operation) {
+    using abi::ObjectType;
+    std::optional<uint64_t> untyped = holder(mask_of(CapType::Untyped));
+    std::optional<uint64_t> cnode = own_cnode();
+    if (!untyped || !cnode) return false;
+    struct Sizes {
+        ObjectType type;
+        uint64_t least;
+        uint64_t most;
+    };
+    constexpr Sizes sizes[] = {{ObjectType::Untyped, abi::min_untyped_bits, abi::max_untyped_bits},
+                               {ObjectType::CNode, 1, CNodeCap::max_radix},
+                               {ObjectType::SchedContext, abi::min_sched_context_bits, 20}};
+    const Sizes& size = choices_.one_of(sizes);
+    auto near = [&](uint64_t border) { return choices_.one_in(2) ? border : border + choices_.below(3) - 1; };
+    uint64_t bits = near(choices_.one_in(2) ? size.least : size.most);
+    uint64_t first = choices_.one_in(2) ? near(space_slots) : fuzz::shelf_slot(CapType::Untyped, fuzz::given(CapType::Untyped) + 1);
+    uint64_t count = choices_.one_in(3) ? near(abi::retype_fan_out_limit) : choices_.below(3);
+    invoke(operation, Method::UntypedRetype, *untyped, {static_cast<uint64_t>(size.type), bits, 0, 0, first, count}, {*cnode});
     return true;
 }
 
@@ -501,14 +536,39 @@ bool Director::help(Operation& operation, const Slot* space, const Tcb& current)
     return true;
 }
 
+// Turns of domains: short ones, and a new start of the schedule.
+bool Director::schedule_domains(Operation& operation) {
+    std::optional<uint64_t> domain = holder(mask_of(CapType::Domain));
+    if (!domain) return false;
+    uint64_t entry = choices_.below(4);
+    if (choices_.one_in(2)) {
+        invoke(operation, Method::DomainScheduleSetStart, *domain, {entry}, {});
+    } else {
+        uint64_t duration = choices_.one_in(6) ? 0 : 10 + choices_.below(choices_.one_in(2) ? 4 : 1'000);
+        invoke(operation, Method::DomainScheduleConfigure, *domain, {entry, choices_.below(3), duration}, {});
+    }
+    return true;
+}
+
+// An opportunity is taken as it is, mostly.
 bool Director::opportunity(Operation& operation, const Slot* space, const Tcb& current) {
     space_ = space;
+    operation.method = Method::None;
+    if (!find_opportunity(operation, current)) return false;
+    if (operation.method != Method::None && choices_.one_in(5)) go_wrong(operation);
+    return true;
+}
+
+bool Director::find_opportunity(Operation& operation, const Tcb& current) {
     if (choices_.one_in(8) && send_and_receive(operation)) return true;
-    switch (choices_.below(24)) {
+    switch (choices_.below(27)) {
+        case 24: return map_table(operation);
+        case 23: return schedule_domains(operation);
         case 19: return retype_device(operation);
         case 20: return unbind(operation);
         case 21: return answer_fault(operation);
-        case 22: return inspect(operation);
+        case 22:
+        case 25: return inspect(operation);
         case 0:
         case 1: return answer(operation, current);
         case 2:
@@ -527,7 +587,7 @@ bool Director::opportunity(Operation& operation, const Slot* space, const Tcb& c
         case 15: return map(operation);
         case 16: return lose_space(operation);
         case 17: return use_signal(operation);
-        case 18: return retype_again(operation);
+        case 18: return choices_.one_in(3) ? retype_at_border(operation) : retype_again(operation);
         default: return make_passive(operation, current) || configure(operation, current);
     }
 }

@@ -100,6 +100,7 @@ std::string Processor::difference(const Lines& state) {
     abi::ThreadFlags flags{number(field(line, "flags"))};
     text += said("gives the performance monitor", hex(hardware.pmu), hex(flags.pmu()));
     text += said("gives the physical timer", hex(hardware.physical_timer), hex(flags.physical_timer()));
+    text += said("steps", hardware.debug && hardware.debug->steps != 0 ? "yes" : "no", number(field(line, "step_count")) != 0 ? "yes" : "no");
     text += said("has the breakpoints", armed_points(), std::string(field(line, "breakpoints")));
     if (flags.fpu_disabled() != 0) text += said("has the floating-point unit", hardware.fpu_enabled ? "open" : "closed", "closed");
     return text + fpu(state, thread);

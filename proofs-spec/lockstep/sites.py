@@ -58,6 +58,7 @@ class Site:
     new: str
     line: int
     before: str   # the source's line
+    behind: str = ""   # the line before it
 
     def apply(self, text: str) -> str:
         return text[:self.start] + self.new + text[self.end:]
@@ -110,7 +111,8 @@ class _Source:
         line = self.text.count("\n", 0, start) + 1
         first = self.text.rfind("\n", 0, start) + 1
         before = " ".join(self.text[first:self.text.find("\n", end)].split())
-        self.sites.append(Site(self.file, operator, start, end, new, line, before))
+        behind = " ".join(self.text[self.text.rfind("\n", 0, max(first - 1, 0)) + 1:max(first - 1, 0)].split())
+        self.sites.append(Site(self.file, operator, start, end, new, line, before, behind))
 
     def spaced(self, i: int) -> bool:
         """Binary operators have spaces around them; brackets of templates and signs of types have not."""
