@@ -96,6 +96,7 @@ def _calls(timeline: Timeline) -> list[dict]:
     for call in timeline.calls:
         groups[call.client, call.server, call.method].append(call)
     return [{"client": client, "server": server, "method": method, "count": len(calls), "answered": sum(call.end is not None for call in calls),
+             "errors": sum(call.error != 0 for call in calls),
              **_spread([(call.end - call.start, call.start) for call in calls if call.end is not None]),
              "waited": max((call.taken - call.start for call in calls if call.taken is not None), default=None)}
             for (client, server, method), calls in groups.items()]

@@ -7,7 +7,9 @@ from functools import cache
 
 LOADER = "(loader)"
 _ENTRY = struct.Struct("<32sQQQQ64s")
-_METHOD_SHIFT = 12
+_LABEL_SHIFT = 12
+# Of a component's labels; what is above is the server's incarnation (userland/caprock/include/caprock/rpc.hpp).
+_METHOD_MASK = 0xffff
 _PROVIDE_SHIFT = 48
 _FAULT_SLOTS = ("fault_ep_slot", "temp_fault_ep_slot")
 # (first number, type of the device tree's interrupt specifiers) of shared and of private interrupts.
@@ -27,12 +29,13 @@ class Target:
 
     def method(self, info: int) -> str:
         """The name of what a message with this MessageInfo asks for."""
-        return (self.methods or {}).get(label_of(info), f"label {label_of(info)}")
+        label = label_of(info) & _METHOD_MASK if self.kind == "call" and self.methods else label_of(info)
+        return (self.methods or {}).get(label, f"label {label}")
 
 
 def label_of(info: int) -> int:
     """The label in a MessageInfo."""
-    return info >> _METHOD_SHIFT
+    return info >> _LABEL_SHIFT
 
 
 @cache

@@ -77,7 +77,8 @@ class _Writer:
         client, name = self.processes[call.client], f"{call.server}.{call.method}"
         more = {"cat": "call", "id": f"{number:#x}"}
         self.add("b", call.start, name, client, **more, args={"by": call.via})
-        self.add("e", self.timeline.length if call.end is None else call.end, name, client, **more, args={"answered": call.end is not None})
+        end = self.timeline.length if call.end is None else call.end
+        self.add("e", end, name, client, **more, args={"answered": call.end is not None, "error": call.error})
         if call.arrived is not None and call.by in self.processes:
             self.arrow(f"{number:#x}.call", name, (call.start - 1, client), (call.arrived, self.processes[call.by]))
         if call.answered is not None and call.end is not None and call.answerer in self.processes:

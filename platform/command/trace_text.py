@@ -48,9 +48,9 @@ def _lent(found: dict) -> list[str]:
 
 
 def _calls(found: dict) -> list[str]:
-    rows = [[row["client"], f"{row['server']}.{row['method']}", str(row["count"]), str(row["count"] - row["answered"] or ""), _us(row["best"]),
-             _us(row["mean"]), _us(row["worst"]), _ms(row["at"]), _us(row["waited"])] for row in found["calls"]]
-    return _table("Calls", ["client", "method", "count", "unanswered", "best", "mean", "worst", "at", "worst wait for the server"], rows, 2)
+    rows = [[row["client"], f"{row['server']}.{row['method']}", str(row["count"]), str(row["count"] - row["answered"] or ""), str(row["errors"] or ""),
+             _us(row["best"]), _us(row["mean"]), _us(row["worst"]), _ms(row["at"]), _us(row["waited"])] for row in found["calls"]]
+    return _table("Calls", ["client", "method", "count", "unanswered", "errors", "best", "mean", "worst", "at", "worst wait for the server"], rows, 2)
 
 
 def _signals(found: dict) -> list[str]:

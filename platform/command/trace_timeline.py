@@ -52,7 +52,8 @@ class Kernel:
 class Call:
     """A call. taken: the server had it; arrived: its first instruction then; answered: it was entering the kernel to answer; end: the client's next
     instruction. None: did not come to pass. via: the client's port; server: the port that it leads to; by: the thread that took it;
-    answerer: the one that answered it. known: the description says that it is a call."""
+    answerer: the one that answered it. known: the description says that it is a call. error: the
+    answer's label, 0 if it was done."""
 
     client: str
     via: str
@@ -67,6 +68,7 @@ class Call:
     by: str | None = None
     answerer: str | None = None
     known: bool = True
+    error: int = 0
 
     @property
     def is_one(self) -> bool:
@@ -257,7 +259,7 @@ class _Reader:
         if letter == "E":
             self.enter(int(values[0]), int(values[1]) + offset, [int(value, 16) for value in values[2:]])
         elif letter == "X":
-            self.leave(int(values[0]) + offset + 1, *(int(value, 16) for value in values[1:4]))
+            self.leave(int(values[0]) + offset + 1, *(int(value, 16) for value in values[1:]))
         elif letter == "A" and self.entry is not None:
             self.acknowledge(int(values[0]))
         elif letter == "t":
@@ -361,7 +363,7 @@ class _Reader:
 
     # Exit -------------------------------------------------------------------------------------------------------------------------------
 
-    def leave(self, time: int, current: int, context: int, link: int) -> None:
+    def leave(self, time: int, current: int, context: int, link: int, info: int) -> None:
         """The kernel is left to a thread, or to nobody."""
         entry, self.entry = self.entry, None
         if entry is None:
@@ -376,13 +378,13 @@ class _Reader:
         self.timeline.switches += following is not self.current
         self.current, self.left = following, time
         if following is not None:
-            self.begin_run(following, time, link)
+            self.begin_run(following, time, link, info)
 
     def close_entry(self, entry: _Entry, time: int) -> None:
         """The kernel is done with what it was entered for."""
         self.timeline.kernel.append(Kernel(entry.time, time, entry.thread.name if entry.thread else None, entry.kind, entry.what or "exception"))
 
-    def begin_run(self, thread: _Thread, time: int, link: int) -> None:
+    def begin_run(self, thread: _Thread, time: int, link: int, info: int) -> None:
         """What a thread learns with its next instruction."""
         for interrupt in thread.received:
             interrupt.handled = time
@@ -395,7 +397,7 @@ class _Reader:
         if thread.span is not None and thread.span.runs is None:
             thread.span.runs = time
         if thread.call is not None and link == thread.call.address:
-            thread.call.end = time
+            thread.call.end, thread.call.error = time, label_of(info)
             if thread.call.is_one:
                 self.timeline.calls.append(thread.call)
             thread.call = None
@@ -464,13 +466,14 @@ class _Reader:
 
     def deliver(self, thread: _Thread, time: int) -> None:
         """Whoever receives has the thread's call, or its fault."""
-        receiver = self.owners.get(thread.reply)
+        owner = self.names.owner(thread.reply)
+        receiver = self.owners.get(thread.reply) or next((other for other in self.threads.values() if other.name == owner), None)
         item = thread.trouble if thread.fault else thread.call
         if item is None:
             return
         if isinstance(item, Call):
             item.taken = time
-            item.by = receiver.name if receiver is not None else self.names.owner(thread.reply)
+            item.by = receiver.name if receiver is not None else owner
         elif receiver is not None:
             item.handler = receiver.name
         if receiver is not None:

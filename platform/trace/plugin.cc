@@ -159,7 +159,7 @@ void enter(unsigned vector) {
                  value_of(link), value_of(general[0]), value_of(general[1]), value_of(general[7]), value_of(general[8]));
 }
 
-// X time thread context return-address, behind what changed
+// X time thread context return-address x1, behind what changed
 void leave() {
     const uint64_t time = now();
     const Copy<Core> core = copy_of<Core>(value_of(core_register), 0, offsetof(Core, ready));
@@ -167,7 +167,8 @@ void leave() {
     if (current != 0) threads.try_emplace(current);
     for (const auto& [address, text] : threads) look_at_thread(address);
     for (const auto& [address, text] : contexts) look_at_context(address);
-    std::fprintf(out, "X %" PRIu64 " %" PRIx64 " %" PRIx64 " %" PRIx64 "\n", time, current, address_of(core.object().current_sched_context), value_of(link));
+    std::fprintf(out, "X %" PRIu64 " %" PRIx64 " %" PRIx64 " %" PRIx64 " %" PRIx64 "\n", time, current,
+                 address_of(core.object().current_sched_context), value_of(link), value_of(general[1]));
     if (time + offset < arguments.duration) return;
     tell_end("for");
     finish();

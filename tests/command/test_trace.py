@@ -60,7 +60,7 @@ def tracer(tmp_path_factory):
     return trace
 
 
-EXAMPLES = [("hello",), ("passive",), ("timer",), ("echo", "--for", "100ms")]
+EXAMPLES = [("hello",), ("passive",), ("timer",), ("restart",), ("echo", "--for", "100ms")]
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example[0])
@@ -135,6 +135,16 @@ def test_what_does_not_end_is_cut(traced):
     # It looks for input every five milliseconds.
     assert 15 <= echo.row("calls", client="echo", method="read")["count"] <= 25
     assert next(row for row in echo.figures["time"] if row["name"] == IDLE)["user"] > 90_000_000
+
+
+def test_a_restart_is_seen_from_its_clients(traced):
+    """Each fault of the server goes to who restarts it; its client hears of it by an error of the call that was lost, and of the next one."""
+    restart = traced("restart")
+    faults = [row for row in restart.figures["faults"] if row["thread"] == "ledger"]
+    restarts = sum(row["count"] for row in faults)
+    assert restarts > 0 and {row["handler"] for row in faults} == {"restarter"} and all(row["worst"] > 0 for row in faults)
+    errors = {row["method"]: row["errors"] for row in restart.figures["calls"] if row["server"] == "ledger.ledger"}
+    assert set(errors) == {"open", "put"} and sum(errors.values()) == 2 * restarts, errors
 
 
 def test_two_runs_are_equal(traced, tmp_path):

@@ -2,12 +2,13 @@
 """What `./caprock trace` makes of single records: time that stands still, calls that are executed again, interrupts on the way out of the kernel."""
 
 import random
-from types import SimpleNamespace
 
 import pytest
 from command import trace_figures, trace_timeline
 from command.trace_names import LOADER, Target
 from command.trace_timeline import Use
+
+from capdl.model import Spec
 
 CLIENT, SERVER, REPLY, BUDGET = 0x1000, 0x2000, 0x3000, 0x4000
 SVC = 0x15 << 26
@@ -18,7 +19,7 @@ RUNNING, ON_RECEIVE, ON_REPLY = 1, 2, 4
 class Names:
     """Names of a client and a server: slot 4 leads to the server, slot 5 to what no description has."""
 
-    spec = SimpleNamespace(components={}, objects={}, irqs={}, board_facts=[])
+    spec = Spec()
 
     def thread(self, address):
         return {CLIENT: "client", SERVER: "server"}.get(address, LOADER)
@@ -49,9 +50,9 @@ def thread(address, state, reply=0, context=BUDGET):
     return f"t {address:x} {state} 0 {context:x} {reply:x} 0 0 0 0 0"
 
 
-def leave(time, address, link=0x104, context=BUDGET):
-    """The record of an exit."""
-    return f"X {time} {address:x} {context if address else 0:x} {link:x}"
+def leave(time, address, link=0x104, context=BUDGET, label=0):
+    """The record of an exit. label: what is answered."""
+    return f"X {time} {address:x} {context if address else 0:x} {link:x} {label << 12:x}"
 
 
 START = [thread(SERVER, ON_RECEIVE, REPLY, 0), thread(CLIENT, RUNNING), leave(999, CLIENT, 0x80)]
@@ -74,6 +75,19 @@ def test_a_call_from_its_start_to_its_answer():
     assert [(run.thread, run.context, run.start, run.end) for run in timeline.runs] == [
         ("client", "client", 1000, 2000), ("server", "client", 2100, 2150), ("client", "client", 2250, 3000)]
     assert timeline.reason == "caprock: exit 0" and timeline.length == 3000
+
+
+def test_an_answer_may_be_an_error():
+    timeline = read(entry(2000, CALL), thread(CLIENT, ON_REPLY, REPLY, 0), thread(SERVER, RUNNING), leave(2099, SERVER, 0x200), entry(2150, 2, 1, 0x300),
+                    thread(SERVER, ON_RECEIVE, REPLY, 0), thread(CLIENT, RUNNING), leave(2249, CLIENT, label=265), "Z 3000 for")
+    assert [(call.end, call.error) for call in timeline.calls] == [(2250, 265)]
+    assert trace_figures.figures(timeline)["calls"][0]["errors"] == 1
+
+
+def test_a_label_names_a_method_below_an_incarnation():
+    target = Target("call", "server.work", methods={1: "do"})
+    assert [target.method(label << 12) for label in (1, 3 << 16 | 1, 2)] == ["do", "do", "label 2"]
+    assert Target("call", "server.work").method(3 << 28 | 1 << 12) == f"label {3 << 16 | 1}"
 
 
 def test_a_call_that_is_executed_again_is_one():
