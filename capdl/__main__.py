@@ -66,6 +66,8 @@ def arguments(words: list[str] | None) -> argparse.Namespace:
     comparing.add_argument("new", type=Path, metavar="NEW")
     code = verbs.add_parser("explain", help="say what the code of a finding means; without a code, list them")
     code.add_argument("code", nargs="?", metavar="CODE")
+    serving = verbs.add_parser("lsp", help="answer an editor on standard input and output (Language Server Protocol)")
+    serving.add_argument("--dtb", type=Path, metavar="FILE", help="flattened device tree blob of the board, for what devices are")
     formatter = verbs.add_parser("fmt", help="print a description in its uniform shape")
     formatter.add_argument("file", type=Path, metavar="FILE")
     formatter.add_argument("-i", "--in-place", action="store_true", help="write the file itself")
@@ -182,6 +184,21 @@ def compare(options: argparse.Namespace) -> int:
     return FINDINGS if any(change.gained for change in found) else OK
 
 
+def serve(options: argparse.Namespace) -> int:
+    """capdl lsp"""
+    try:
+        from .editor.server import make_server
+    except ImportError as error:
+        sys.stderr.write(f"capdl: lsp needs the Python module {error.name} (./caprock setup dev)\n")
+        return USAGE
+    board = None
+    if options.dtb is not None:
+        from .devicetree import Board  # which needs libfdt
+        board = Board(options.dtb)
+    make_server(board).start_io()
+    return OK
+
+
 def write(text: str, path: Path | None) -> None:
     """Write to a file, or to standard output if that is None."""
     if path:
@@ -193,8 +210,8 @@ def write(text: str, path: Path | None) -> None:
 def main(words: list[str] | None = None) -> int:
     """Run one verb; gives the exit status."""
     options = arguments(words)
-    if options.verb == "explain":
-        return explain_code(options)
+    if options.verb in ("explain", "lsp"):
+        return {"explain": explain_code, "lsp": serve}[options.verb](options)
     for path in (options.old, options.new) if options.verb == "diff" else (options.file,):
         if not path.is_file():
             sys.stderr.write(f"capdl: {path}: no such file\n")

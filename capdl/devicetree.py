@@ -105,6 +105,16 @@ class Board:
             raise DeviceProblem(f"the device '{path}' is disabled in the device tree")
         return offset
 
+    def devices(self, node: int = 0) -> Iterator[tuple[str, str]]:
+        """(path, first compatible string) of all below a node that have registers or interrupts."""
+        below = self.tree.first_subnode(node, _QUIET)
+        while below >= 0:
+            if self.text(below, "status") in (None, "ok", "okay"):
+                if any(self.raw(below, name) is not None for name in ("reg", "interrupts", "interrupts-extended")):
+                    yield self.full_path(below), self.text(below, "compatible") or ""
+                yield from self.devices(below)
+            below = self.tree.next_subnode(below, _QUIET)
+
     def full_path(self, node: int) -> str:
         """The path of a node with the names of all nodes on it."""
         names = []
@@ -178,7 +188,7 @@ class Board:
     def interrupt(self, name: str, index: int) -> tuple[int, str]:
         """(number, "level" or "edge") of interrupt `index` of the node, numbered as the GIC does."""
         node = self.node(name)
-        specifiers = self.extended(node) if self.raw(node, "interrupts-extended") is not None else self.plain(node)
+        specifiers = self.specifiers(node)
         if index >= len(specifiers):
             raise DeviceProblem(f"the device '{self.path_of(name)}' has {len(specifiers)} interrupts (index 0 to {len(specifiers) - 1})"
                                 if specifiers else f"the device '{self.path_of(name)}' has no interrupts")
@@ -188,6 +198,10 @@ class Board:
         if len(cells) < 3 or cells[0] not in _FIRST_NUMBER:
             raise DeviceProblem(f"interrupt {index} of '{self.path_of(name)}' is no SPI or PPI")
         return _FIRST_NUMBER[cells[0]] + cells[1], "edge" if cells[2] & _EDGE_FLAGS else "level"
+
+    def specifiers(self, node: int) -> list[tuple[int, list[int]]]:
+        """(controller, cells) per interrupt of a node."""
+        return self.extended(node) if self.raw(node, "interrupts-extended") is not None else self.plain(node)
 
     def is_gic(self, node: int) -> bool:
         """True when the node is an Arm GIC."""

@@ -7,7 +7,7 @@ known; after one of syntax, what may be due to the part that was not understood 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from . import checks, component_checks, restart_checks
@@ -33,11 +33,13 @@ PARSERS_CODES = ("syntax", "number-range", "constant")
 
 
 class Reader:
-    """Reads a file and, depth first, what it includes. modules: (syntax.Module) in that order, each file once."""
+    """Reads a file and, depth first, what it includes. modules: (syntax.Module) in that order, each file once. texts: by resolved path, instead of what is in
+    those files."""
 
-    def __init__(self, diagnostics: Diagnostics, strict: bool):
+    def __init__(self, diagnostics: Diagnostics, strict: bool, texts: Mapping[Path, str] | None = None):
         self.diagnostics = diagnostics
         self.strict = strict
+        self.texts = texts or {}
         self.modules: list[Module] = []
         self.finished: set[Path] = set()
         self.scope = Scope(self.include)
@@ -56,7 +58,7 @@ class Reader:
             self.diagnostics.error(place, f"more than {MAX_INCLUDES} files are included", "include")
             return
         try:
-            text = resolved.read_text(encoding="utf-8")
+            text = self.texts[resolved] if resolved in self.texts else resolved.read_text(encoding="utf-8")
         except OSError as error:
             self.diagnostics.error(place, f"{name}: cannot be read: {error.strerror}", "include")
             self.scope.incomplete = True
@@ -83,13 +85,20 @@ class Reader:
         if "/" not in include.path:
             candidates.insert(0, (INTERFACE_DIR / include.path, f"userland/interfaces/{include.path}"))
         for candidate, candidate_name in candidates:
-            if candidate.is_file():
+            if self.exists(candidate):
                 self.read(candidate, candidate_name, include.place, chain)
                 self.check_settings(include, candidate)
                 return
         self.scope.incomplete = True
         self.diagnostics.error(include.place, f"\"{include.path}\" does not exist beside this file (or, as a mere name, in "
                                "userland/interfaces)", "include")
+
+    def exists(self, path: Path) -> bool:
+        """Whether there is a file, or a text instead of one."""
+        try:
+            return path.is_file() or bool(self.texts) and path.resolve() in self.texts
+        except (OSError, ValueError):  # of names that no file can have
+            return False
 
     def check_settings(self, include: Include, path: Path) -> None:
         """Report settings of an include that no parameter took, as none has the name or the file was included before."""
@@ -100,9 +109,10 @@ class Reader:
                 self.diagnostics.error(value.place, f"'{name}' of {path.name} was set to {self.scope.values[name]} before (set it once)", "parameter")
 
 
-def read_modules(path: Path, diagnostics: Diagnostics, strict: bool = True, settings: Iterable[str] = ()) -> list[Module]:
-    """Parse `path` and its includes: the modules, included ones first. settings: `NAME=VALUE` for parameters."""
-    reader = Reader(diagnostics, strict)
+def read_modules(path: Path, diagnostics: Diagnostics, strict: bool = True, settings: Iterable[str] = (),
+                 texts: Mapping[Path, str] | None = None) -> list[Module]:
+    """Parse `path` and its includes: the modules, included ones first. settings: `NAME=VALUE` for parameters. texts: see Reader."""
+    reader = Reader(diagnostics, strict, texts)
     values = read_settings(settings, diagnostics)
     for name, value in values.items():
         reader.scope.give(name, value)
@@ -198,7 +208,7 @@ def find_fill_files(spec: Spec, diagnostics: Diagnostics, folders: list[Path], g
 
 
 def load(path: Path, *, elf_dirs: Sequence[Path] = (), dtb: Path | None = None, out_dir: Path | None = None, loadable: bool = True, partial: bool = False,
-         strict: bool = True, settings: Iterable[str] = (), judged: bool = True) -> tuple[Spec, Diagnostics]:
+         strict: bool = True, settings: Iterable[str] = (), judged: bool = True, texts: Mapping[Path, str] | None = None) -> tuple[Spec, Diagnostics]:
     """Read, elaborate and check a description.
 
     path: the file. elf_dirs: directories with the components' ELF files and with files that fills name; the description's own directory
@@ -206,14 +216,14 @@ def load(path: Path, *, elf_dirs: Sequence[Path] = (), dtb: Path | None = None, 
     ComponentInfo pages are written (NAME.info), created when missing; None: they are not written, and Spec.files lacks them.
     loadable: check also that a Caprock kernel can hold the system. partial: without elf_dirs leave programs out, and without dtb
     devices, instead of reporting them. strict: findings of strict checks are errors. settings: `NAME=VALUE` for each parameter that the caller sets.
-    judged: violations of its policy are errors.
+    judged: violations of its policy are errors. texts: of files that are not as on the disk, by resolved path.
 
     Returns (model.Spec, Diagnostics). The Spec is complete only when `diagnostics.ok`.
     """
     path = Path(path)
     diagnostics = Diagnostics()
     spec = Spec(name=path.stem)
-    modules = read_modules(path, diagnostics, strict, settings)
+    modules = read_modules(path, diagnostics, strict, settings, texts)
     if not diagnostics.ok:
         check_rest(spec, modules, diagnostics, strict, loadable)
         return spec, diagnostics

@@ -108,6 +108,8 @@ def make_parser() -> tuple[Parser, dict[str, Parser]]:
             shape.add_argument("--canonical", action="store_true", help="without the comments that say where each object and capability comes from")
             shape.add_argument("--compat", action="store_true", help="plain capDL, as other tools read it; an error for each extension in the way")
             sub.add_argument("-o", dest="output", type=Path, metavar="FILE", help="write to FILE instead")
+    serving = verb("lsp", _lsp, "answer an editor on standard input and output (Language Server Protocol)", installs=False)
+    serving.add_argument("--machine", choices=("virt", "raspi4b"), default="virt", help="the board whose devices it knows (default: virt)")
     verb("explain", _explain, "say what the code of a finding means; without a code, list them").add_argument("code", nargs="?", metavar="CODE")
     _reporting(verb("report", _report, "print what a system takes and who in it may do what to whom"))
     admitting = verb("admit", _admit, "say whether the time that a system's budgets promise is there; status 1 if not")
@@ -332,6 +334,11 @@ def _describe(options) -> int:
 def _explain(options) -> int:
     from . import systems
     return systems.explain(options)
+
+
+def _lsp(options) -> int:
+    from . import systems
+    return systems.language_server(options)
 
 
 def _report(options) -> int:

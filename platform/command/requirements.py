@@ -72,6 +72,8 @@ TIERS: dict[str, tuple[str, tuple[Requirement, ...]]] = {
         Requirement("graphviz", "command", "dot"),
         Requirement("chromium", "command", "chromium"),
         Requirement("mypy", "command", "mypy"),
+        Requirement("python3-pygls", "module", "pygls", from_backports=("python3-pygls", "python3-lsprotocol")),
+        Requirement("neovim", "command", "nvim"),
         Requirement("clang-19", "command", "clang++-19", "19", "20"),
         Requirement("libclang-rt-19-dev", "file", "/usr/lib/llvm-19/lib/clang/19/lib/linux/libclang_rt.fuzzer-x86_64.a"),
         Requirement("lld-19", "command", "ld.lld-19", "19", "20"),

@@ -183,6 +183,19 @@ def explain(options) -> int:
     return _capdl("explain", *filter(None, [options.code]))
 
 
+def language_server(options) -> int:
+    """Answers an editor until that ends. Without QEMU, or without the board's device tree, all but devices is known."""
+    import machines
+
+    with tempfile.TemporaryDirectory(prefix="caprock-") as scratch:
+        try:
+            tree = in_one_line(machines.device_tree, machines.Setting(options.machine).checked(), Path(scratch) / "board.dtb", True)
+        except Finding as error:
+            print(f"caprock: devices are not known: {error}", file=sys.stderr)
+            return _capdl("lsp")
+        return _capdl("lsp", "--dtb", str(tree))
+
+
 def report(options) -> int:
     """Prints what a system takes and who in it may do what: text, JSON, a picture or a page."""
     if options.svg or options.html:

@@ -102,7 +102,7 @@ def test_version_is_that_of_the_build_system():
 def test_help_names_every_verb():
     done = caprock("help")
     assert done.returncode == 0
-    for verb in ("run", "test", "fuzz", "lockstep", "trace", "bench", "build", "image", "dump", "gdb", "check", "explain", "elaborate", "fmt", "report",
+    for verb in ("run", "test", "fuzz", "lockstep", "trace", "bench", "build", "image", "dump", "gdb", "check", "explain", "elaborate", "fmt", "lsp", "report",
                  "diff", "new", "setup", "doctor", "size", "help"):
         assert f"\n    {verb}" in done.stdout
 
