@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The common cases of Call and ReplyRecv: a passive server that waits alone at an endpoint is called, and answers the newest call. What is done here
-// the general path (syscall/syscall.cc) would do alike; a test runs both on the same states. Each path looks at everything first, in registers that
-// are saved already, and changes nothing before it is sure to end: whatever is not the common case goes on in system_call as if nothing had been
-// tried. The scheduling context goes along, so the timer stays as it is and no queue of the scheduler is touched.
+// The common cases of what threads do with each other: Call and ReplyRecv with a server that waits alone at an endpoint, a page fault that such a server
+// handles, and what ends at once: a signal that wakes nobody, a word that is there. What is done here the general path (syscall/syscall.cc) would do
+// alike; a test runs both on the same states. Each path looks at everything first, in registers that are saved already, and changes nothing before it is
+// sure to end: whatever is not the common case goes on in system_call as if nothing had been tried. No queue of the scheduler is touched. A passive server
+// gets the scheduling context along with the call, so the timer stays as it is; between threads that each have one, switch_contexts books the time.
 //
 // The message stays where it is, in x1 to x5 and x9 to x16. So the words of a thread that waits are not in its Context; nobody asks for them
 // there (clear_dead_registers, ipc/message.hpp).
@@ -10,25 +11,30 @@
 // Entered from the vector with x17 to x28 saved. SP is the current thread's Context, which its Tcb begins with. SError stays masked.
 #include "arch/aarch64/layout.h"
 
-// What the registers hold on both paths; x17, x18 and x28 are scratch.
+// What the registers hold on all paths; x17, x18 and x28 are scratch.
 endpoint    .req x19
 cap         .req x20                // of the endpoint: on the way to a server its badge
 badge       .req x20
 next        .req x21                // the thread that is switched to
 reply       .req x22
 core        .req x23
-standing    .req x24                // TCB_STANDING of `next`
+standing    .req x24                // TCB_STANDING of `next`, then what is odd about the switch to it
+odd         .req x24
 state       .req x25                // TCB_STATE of `next`
 context     .req x26                // the scheduling context
 ready       .req x27                // the ready queues of the domain
 
+// `odd`: what is special about either thread, from here on (Special, object/tcb.hpp), and that the next one has been waiting for its fault's handler.
+#define ODD_SPECIAL_SHIFT 8
+#define ODD_FPU_MOVES (3 << ODD_SPECIAL_SHIFT)
+#define ODD_FAULTED_BIT 20
+
     .section .text.vectors, "ax"
 
-// Leaves unless the message is all in registers.
-    .macro check_message
-    and     w17, w1, #INFO_FORM
-    cmp     w17, #REGISTER_WORDS
-    b.hi    system_call
+// Leaves if capabilities are to go along.
+    .macro check_message leave
+    tst     w1, #INFO_CAPS
+    b.ne    \leave
     .endm
 
 // x17: the CNode that is the CSpace, x18: its guard, where it stands in an address, x28: the guard's size. Leaves with the flags that
@@ -59,22 +65,39 @@ ready       .req x27                // the ready queues of the domain
     add     \register, x17, \index, lsl #SLOT_SHIFT
     .endm
 
-// Leaves unless the next thread comes before all that are ready, belongs to the domain whose turn it is, and has an address space. When the hardware
-// has to be set up for it, or was for the current one, it goes on at `special`.
-    .macro check_turn special
-    ldr     x17, [ready, #READY_HIGHEST]
-    cmp     x17, w24, uxtb
-    b.gt    system_call
-    ldr     x17, [core, #CORE_STANDING]
-    eor     x17, x17, standing
-    lsr     x17, x17, #8
-    cbnz    x17, \special
+// x24: the slot that x0 names; x17 and x20 are its capability.
+    .macro load_cap
+    load_cspace
+    eor     x19, x18, x0
+    check_addresses x19
+    object_of x17, x17
+    slot_at x24, x19
+    ldp     x17, cap, [x24]
     .endm
 
-// There: leaves if the two differ in more than what is special about them.
+// Leaves unless the capability x17 is an endpoint's through which the server may be answered.
+    .macro check_answerable leave
+    lsr     x18, x17, #CAP_RECEIVE_BIT
+    sub     w18, w18, #((CAP_TYPE_ENDPOINT << (CAP_TYPE_SHIFT - CAP_RECEIVE_BIT)) + 2)
+    cmp     w18, #5
+    b.hi    \leave
+    .endm
+
+// Leaves unless the next thread comes before all that are ready. Then `odd` is 0 if its domain has its turn, its address space is known, and no hardware
+// has to be set up for it.
+    .macro check_turn
+    ldr     x17, [ready, #READY_HIGHEST]
+    cmp     x17, w24, uxtb
+    b.gt    leave_call
+    ldr     x17, [core, #CORE_STANDING]
+    eor     odd, x17, standing
+    lsr     odd, odd, #8
+    .endm
+
+// Leaves if `odd` is something beyond what is special.
     .macro check_special
-    tst     x17, #~(0xff << (8 * (CORE_SPECIAL - CORE_STANDING) - 8))
-    b.ne    system_call
+    tst     odd, #~(0xff << ODD_SPECIAL_SHIFT)
+    b.ne    leave_call
     .endm
 
 // In force from the exception return on.
@@ -84,8 +107,10 @@ ready       .req x27                // the ready queues of the domain
     .endm
 
 // What of the current thread has to outlast its wait: the registers that a procedure preserves, and where it is.
-    .macro save_rest_of_current
+    .macro save_frame
     stp     x29, x30, [sp, #CONTEXT_X(29)]
+    .endm
+    .macro save_place
     mrs     x17, sp_el0
     mrs     x18, elr_el1
     stp     x17, x18, [sp, #CONTEXT_SP]
@@ -94,128 +119,135 @@ ready       .req x27                // the ready queues of the domain
     stp     x17, x18, [sp, #CONTEXT_SPSR]
     .endm
 
-// The call is delivered: the caller waits for `reply`, which is the newest call on the scheduling context, and the server runs on that.
-    .macro call_server how
+// x0 to x16 but for x8: what is of a message.
+    .macro message_registers operation, base
+    \operation x0, x1, [\base]
+    \operation x2, x3, [\base, #CONTEXT_X(2)]
+    \operation x4, x5, [\base, #CONTEXT_X(4)]
+    \operation x6, x7, [\base, #CONTEXT_X(6)]
+    \operation x9, x10, [\base, #CONTEXT_X(9)]
+    \operation x11, x12, [\base, #CONTEXT_X(11)]
+    \operation x13, x14, [\base, #CONTEXT_X(13)]
+    \operation x15, x16, [\base, #CONTEXT_X(15)]
+    .endm
+
+// Where the words that registers do not hold are in the IPC buffer of a thread. x17: the frame.
+    .macro buffer_of register, thread
+    ubfx    x20, x17, #FRAME_SIZE_SHIFT, #FRAME_SIZE_BITS
+    object_of \register, x17
+    ldr     x17, [\thread, #TCB_BUFFER]
+    mov     x26, #-1
+    lsl     x26, x26, x20
+    bic     x17, x17, x26
+    add     x17, x17, #BUFFER_LONG_WORDS
+    add     \register, \register, x17
+    .endm
+
+    .macro set_running
+    mov     w17, #STATE_RUNNING
+    strb    w17, [next, #TCB_STATE]
+    .endm
+
+    .global fast_call
+fast_call:
+    load_cap
+    check_answerable system_call_found
+    tbz     x17, #CAP_SEND_BIT, system_call_found
+    check_message system_call_found
+// x17: the endpoint's capability.
+call_endpoint:
+    // One thread waits to receive, with a reply object.
+    object_of endpoint, x17
+    ldp     next, x17, [endpoint]
+    cmp     x17, #ENDPOINT_ONLY_RECEIVER
+    b.ne    leave_call
+    ldp     reply, x28, [next, #TCB_REPLY]
+    cbz     reply, leave_call
+    mrs     core, tpidr_el1
+    ldp     context, ready, [core, #CORE_SCHED_CONTEXT]
+    ldp     standing, state, [next, #TCB_STANDING]
+    check_turn
+    cbnz    odd, call_special
+call_in_turn:
+    cbnz    x28, call_on_own_context
+    // The call is delivered: the caller waits for `reply`, which is the newest call on the scheduling context, and the server runs on that.
     enter_address_space
-    save_rest_of_current
+    save_frame
+    save_place
     stp     xzr, xzr, [endpoint]                    // nobody waits
     ldr     x17, [context, #SCHED_CONTEXT_REPLY]
-    cbnz    x17, push_on_another_\how
-push_\how:
+    cbnz    x17, push_on_another
+push:
     mov     x18, sp
     stp     x18, context, [reply]
     stp     next, reply, [context]
     stp     reply, xzr, [sp, #TCB_REPLY]
     stp     xzr, context, [next, #TCB_REPLY]
+called:
     add     w25, w25, #(STATE_BLOCKED_ON_REPLY - STATE_BLOCKED_ON_RECEIVE)
     str     w25, [sp, #TCB_STATE]                   // how the server received says what the answer may carry
-    mov     w17, #STATE_RUNNING
-    strb    w17, [next, #TCB_STATE]
+    set_running
     mov     x0, badge
     ldp     x6, x7, [next, #CONTEXT_X(6)]
-    .endm
-
-    .macro call_server_out_of_line how
-push_on_another_\how:                // x17: the newest call so far
-    str     xzr, [x17, #REPLY_CONTEXT]
-    str     reply, [x17, #REPLY_NEXT]
-    str     x17, [reply, #REPLY_PREV]
-    b       push_\how
-    .endm
-
-// The answer is delivered: the caller runs on the scheduling context again, whose newest call is the one before, and the server waits for the next
-// with its reply object. Should it have to execute its system call again, that only receives.
-    .macro answer_and_wait how
-    enter_address_space
-    save_rest_of_current
-    ldr     x17, [reply, #REPLY_PREV]
-    stp     next, x17, [context]
-    cbnz    x17, pop_off_another_\how
-pop_\how:
-    mov     x18, sp
-    stp     x18, xzr, [reply]
-    stp     xzr, context, [next, #TCB_REPLY]
-    mov     w17, #STATE_RUNNING
-    strb    w17, [next, #TCB_STATE]
-    stp     reply, xzr, [sp, #TCB_REPLY]
-    lsr     x20, cap, #32                           // how it receives: the capability's rights, and the flag
-    movk    x20, #STATE_BLOCKED_ON_RECEIVE
-    and     w17, w7, #REQUIRE_DONATION
-    orr     w20, w20, w17, lsl #16
-    str     w20, [sp, #TCB_STATE]
-    str     endpoint, [sp, #TCB_ENDPOINT]
-    mov     w17, #ENDPOINT_ONLY_RECEIVER
-    stp     x18, x17, [endpoint]
-    mov     w17, #SYSCALL_RECV
-    bfi     x7, x17, #0, #8
-    str     x0, [sp]
-    stp     x6, x7, [sp, #CONTEXT_X(6)]
-    mov     x0, #0
-    mov     x6, #0
-    mov     x7, #0
-    .endm
-
-    .macro answer_and_wait_out_of_line how
-pop_off_another_\how:                // x17: the call before it
-    str     xzr, [x17, #REPLY_NEXT]
-    str     context, [x17, #REPLY_CONTEXT]
-    str     xzr, [reply, #REPLY_PREV]
-    b       pop_\how
-    .endm
-
-// The next thread is the current one; the words beyond the length of its message are cleared.
-    .macro become_current
-    stp     next, next, [core, #CORE_CURRENT]
-    mov     sp, next
-    adr     x17, 1f
-    and     w18, w1, #INFO_FORM
-    add     x17, x17, x18, lsl #2
-    br      x17
-1:  .irp    word, x2, x3, x4, x5, x9, x10, x11, x12, x13, x14, x15, x16
-    mov     \word, #0
-    .endr
-    .endm
-
-    .global fast_call
-fast_call:
-    check_message
-    load_cspace
-    eor     x19, x18, x0
-    check_addresses x19
-    object_of x17, x17
-    slot_at x17, x19
-    ldp     x17, badge, [x17]
-    // An endpoint, the right to send, and one to be answered.
-    lsr     x18, x17, #CAP_RECEIVE_BIT
-    sub     w18, w18, #((CAP_TYPE_ENDPOINT << (CAP_TYPE_SHIFT - CAP_RECEIVE_BIT)) + 2)
-    cmp     w18, #5
-    b.hi    system_call
-    tbz     x17, #CAP_SEND_BIT, system_call
-    // One thread waits to receive, with a reply object and without a scheduling context.
-    object_of endpoint, x17
-    ldp     next, x17, [endpoint]
-    cmp     x17, #ENDPOINT_ONLY_RECEIVER
-    b.ne    system_call
-    ldp     reply, x17, [next, #TCB_REPLY]
-    cbz     reply, system_call
-    cbnz    x17, system_call
-    mrs     core, tpidr_el1
-    ldp     context, ready, [core, #CORE_SCHED_CONTEXT]
-    ldp     standing, state, [next, #TCB_STANDING]
-    check_turn call_special
-    call_server plain
     b       switch_to_next
 
 call_special:
     check_special
-    call_server special
-    b       switch_to_special
-    call_server_out_of_line plain
-    call_server_out_of_line special
+    b       call_in_turn
+
+push_on_another:                                    // x17: the newest call so far
+    str     xzr, [x17, #REPLY_CONTEXT]
+    str     reply, [x17, #REPLY_NEXT]
+    str     x17, [reply, #REPLY_PREV]
+    b       push
+
+call_on_own_context:
+    save_frame
+    bl      switch_contexts
+    enter_address_space
+    save_place
+    stp     xzr, xzr, [endpoint]
+    mov     x18, sp
+    str     x18, [reply]
+    str     reply, [sp, #TCB_REPLY]
+    str     xzr, [next, #TCB_REPLY]
+    ldr     w25, [next, #TCB_STATE]
+    b       called
+
+// A fault or a system call that is not the common case.
+leave_call:
+    mrs     x17, esr_el1
+    tbz     w17, #ESR_ABORT_BIT, system_call
+    str     xzr, [sp, #TCB_FAULT_LABEL]
+    b       synchronous
+
+// A page fault calls its handler in the kernel's words. All registers are saved; x1 is ESR_EL1, x2 FAR_EL1, x11 the program counter.
+    .global fast_fault
+fast_fault:
+    ubfx    w17, w1, #ESR_CLASS_SHIFT, #6
+    eor     w17, w17, #ESR_CLASS_INSTRUCTION_ABORT
+    tst     w17, #~(ESR_CLASS_INSTRUCTION_ABORT ^ ESR_CLASS_DATA_ABORT)
+    b.ne    synchronous
+    and     w18, w1, #ESR_STATUS
+    cmp     w18, #ESR_STATUS_ALIGNMENT
+    b.eq    synchronous
+    cmp     w17, #0
+    cset    w4, eq                                  // an instruction fetch
+    ldp     x17, badge, [sp, #TCB_FAULT_HANDLER]
+    check_answerable synchronous
+    mov     x3, x2
+    mov     x5, x1
+    mov     x2, x11
+    mov     x1, #((FAULT_VM << INFO_LABEL_SHIFT) + FAULT_VM_WORDS)
+    mov     x18, #FAULT_VM
+    str     x18, [sp, #TCB_FAULT_LABEL]
+    strb    w4, [sp, #TCB_FAULT_FLAG]
+    str     x3, [sp, #TCB_FAULT_WORDS]
+    str     x5, [sp, #TCB_FAULT_WORDS + 8]
+    b       call_endpoint
 
     .global fast_reply_recv
 fast_reply_recv:
-    check_message
     load_cspace
     eor     x19, x18, x0
     eor     x22, x18, x6
@@ -233,6 +265,7 @@ fast_reply_recv:
     ccmp    w18, #CAP_TYPE_REPLY, #0, eq
     b.ne    system_call
     tbz     cap, #CAP_RECEIVE_BIT, system_call
+    check_message system_call
     ldr     x17, [sp, #TCB_BOUND_NOTIFICATION]
     cbnz    x17, system_call
     // Nobody waits at the endpoint.
@@ -245,17 +278,80 @@ fast_reply_recv:
     mrs     core, tpidr_el1
     ldp     context, ready, [core, #CORE_SCHED_CONTEXT]
     cmp     x18, context
-    b.ne    system_call
-    ldp     x17, x18, [next, #TCB_SCHED_CONTEXT]
-    orr     x17, x17, x18
-    cbnz    x17, system_call
+    b.ne    answer_on_own_context
+    ldp     x28, x18, [next, #TCB_SCHED_CONTEXT]
+    orr     x17, x28, x18
+    cbnz    x17, answer_fault
     ldr     standing, [next, #TCB_STANDING]
-    check_turn reply_recv_special
-    answer_and_wait plain
+    check_turn
+    cbnz    odd, answer_special
+    // The answer is delivered: the caller runs on the scheduling context again, whose newest call is the one before, and the server waits for the next
+    // with its reply object. Should it have to execute its system call again, that only receives.
+answer:
+    enter_address_space
+    save_frame
+    save_place
+    ldr     x17, [reply, #REPLY_PREV]
+    stp     next, x17, [context]
+    cbnz    x17, pop_off_another
+pop:
+    mov     x18, sp
+    stp     x18, xzr, [reply]
+    stp     xzr, context, [next, #TCB_REPLY]
+    stp     reply, xzr, [sp, #TCB_REPLY]
+answered:                                           // x18: the server
+    set_running
+    lsr     x20, cap, #32                           // how it receives: the capability's rights, and the flag
+    movk    x20, #STATE_BLOCKED_ON_RECEIVE
+    and     w17, w7, #REQUIRE_DONATION
+    orr     w20, w20, w17, lsl #16
+    str     w20, [sp, #TCB_STATE]
+    str     endpoint, [sp, #TCB_ENDPOINT]
+    mov     w17, #ENDPOINT_ONLY_RECEIVER
+    stp     x18, x17, [endpoint]
+    mov     w17, #SYSCALL_RECV
+    bfi     x7, x17, #0, #8
+    str     x0, [sp]
+    stp     x6, x7, [sp, #CONTEXT_X(6)]
+    mov     x0, #0
+    mov     x6, #0
+    mov     x7, #0
 
-// The rest, of both: x0, x1, x6 and x7 are the next thread's. The other registers that a system call does not preserve are cleared.
+// The rest, of all: x0, x1, x6 and x7 are the next thread's, SP is still the one before. The words beyond the length of the message are cleared, as are the
+// other registers that a system call does not preserve.
 switch_to_next:
-    become_current
+    cbz     odd, take_message
+    cmp     odd, #ODD_FPU_MOVES
+    b.ne    switch_specially
+    ldrb    w17, [sp, #TCB_SPECIAL]
+    tbz     w17, #0, switch_specially
+    // The floating-point unit holds the current thread's registers, and the next one has used it lately (switch_special, sched/scheduler.cc).
+    and     w17, w17, #~SPECIAL_FPU
+    strb    w17, [sp, #TCB_SPECIAL]
+    add     x17, sp, #(TCB_FPU + FPU_MIDDLE)
+    bl      fpu_save_at
+    add     x17, next, #(TCB_FPU + FPU_MIDDLE)
+    bl      fpu_restore_at
+    ldrb    w17, [next, #TCB_FPU_TURNS]
+    subs    w17, w17, #1
+    strb    w17, [next, #TCB_FPU_TURNS]
+    mov     w17, #(SPECIAL_FPU | SPECIAL_FPU_SOON)
+    csinc   w17, w17, wzr, ne
+    strb    w17, [next, #TCB_SPECIAL]
+    str     next, [core, #CORE_FPU_OWNER]
+take_message:
+    and     w18, w1, #INFO_LENGTH
+    cmp     w18, #REGISTER_WORDS
+    b.hi    take_long_message
+    stp     next, next, [core, #CORE_CURRENT]
+    mov     sp, next
+    adr     x17, 1f
+    add     x17, x17, x18, lsl #2
+    br      x17
+1:  .irp    word, x2, x3, x4, x5, x9, x10, x11, x12, x13, x14, x15, x16
+    mov     \word, #0
+    .endr
+continue_next:
     ldp     x17, x18, [sp, #CONTEXT_SP]
     msr     sp_el0, x17
     msr     elr_el1, x18
@@ -277,33 +373,261 @@ switch_to_next:
     dsb     nsh                                     // no speculation past the return
     isb
 
-reply_recv_special:
+answer_special:
     check_special
-    answer_and_wait special
+    b       answer
 
-// The same for a thread for which the hardware has to be set up, which C++ does.
-switch_to_special:
-    become_current
-    stp     x0, x1, [sp]
-    stp     x2, x3, [sp, #CONTEXT_X(2)]
-    stp     x4, x5, [sp, #CONTEXT_X(4)]
-    stp     x6, x7, [sp, #CONTEXT_X(6)]
-    stp     xzr, x9, [sp, #CONTEXT_X(8)]
-    stp     x10, x11, [sp, #CONTEXT_X(10)]
-    stp     x12, x13, [sp, #CONTEXT_X(12)]
-    stp     x14, x15, [sp, #CONTEXT_X(14)]
-    stp     x16, xzr, [sp, #CONTEXT_X(16)]
-    str     xzr, [sp, #CONTEXT_X(18)]
-    ldp     x17, x18, [sp, #CONTEXT_TPIDR]
+pop_off_another:                                    // x17: the call before it
+    str     xzr, [x17, #REPLY_NEXT]
+    str     context, [x17, #REPLY_CONTEXT]
+    str     xzr, [reply, #REPLY_PREV]
+    b       pop
+
+// The caller faulted; it has no scheduling context beside the one that comes back (x28).
+answer_fault:
+    cbnz    x28, system_call
+    b       answer_other
+
+// A call that took no scheduling context along, of a thread that has one. x18: that of the reply object.
+answer_on_own_context:
+    cbz     next, system_call
+    ldp     x17, x28, [reply, #REPLY_PREV]
+    orr     x17, x17, x28
+    orr     x17, x17, x18
+    cbnz    x17, system_call
+    ldrb    w17, [next, #TCB_STATE]
+    cmp     w17, #STATE_BLOCKED_ON_REPLY
+    b.ne    system_call
+    ldr     x28, [next, #TCB_SCHED_CONTEXT]
+    cbz     x28, system_call
+// x28: the caller's own scheduling context, if any. The answer to a page fault, and to a capability that was missing, says nothing.
+answer_other:
+    ldr     standing, [next, #TCB_STANDING]
+    check_turn
+    check_special
+    ldr     x17, [next, #TCB_FAULT_LABEL]
+    cbz     x17, 1f
+    cmp     x17, #FAULT_CAP
+    mov     w18, #FAULT_VM
+    ccmp    x17, x18, #4, ne
+    b.ne    system_call
+    orr     odd, odd, #(1 << ODD_FAULTED_BIT)
+1:  cbz     x28, answer
+    save_frame
+    bl      switch_contexts
+    enter_address_space
+    save_place
+    mov     x18, sp
+    str     x18, [reply]
+    str     xzr, [next, #TCB_REPLY]
+    str     reply, [sp, #TCB_REPLY]
+    b       answered
+
+// From one scheduling context to another (x28), as book, switch_context and set_next_deadline do (sched/switch.hpp). Leaves unless the thread that has it could
+// run at once. x17, x18, x25, x27, x29 and x30 do not survive.
+switch_contexts:
+    mrs     x17, cntvct_el0
+    ldr     x18, [core, #CORE_DOMAIN_END]
+    cmp     x17, x18
+    b.hs    stay_in_context
+    ldr     x27, [x28, #SCHED_CONTEXT_FORM]
+    tbnz    x27, #SCHED_CONTEXT_SPORADIC_BIT, stay_in_context
+    tst     x27, #0xffff
+    b.eq    stay_in_context
+    ldp     x25, x27, [x28, #SCHED_CONTEXT_FIRST]
+    adrp    x29, ten_microseconds_ticks
+    ldr     x29, [x29, #:lo12:ten_microseconds_ticks]
+    cmp     x25, x17
+    ccmp    x27, x29, #0, ls
+    b.lo    stay_in_context
+    ldr     x29, [context, #SCHED_CONTEXT_PERIOD]
+    ldr     x25, [x28, #SCHED_CONTEXT_PERIOD]
+    orr     x29, x29, x25
+    cbnz    x29, switch_periodic_contexts
+    // The time since the last booking is charged.
+    ldr     x25, [core, #CORE_CHARGED_UNTIL]
+    sub     x25, x17, x25
+    ldr     x29, [context, #SCHED_CONTEXT_CONSUMED]
+    add     x29, x29, x25
+    str     x29, [context, #SCHED_CONTEXT_CONSUMED]
+    ldr     x29, [context, #SCHED_CONTEXT_FIRST + 8]
+    subs    x29, x29, x25
+    csel    x29, xzr, x29, lo
+    str     x29, [context, #SCHED_CONTEXT_FIRST + 8]
+    str     x17, [core, #CORE_CHARGED_UNTIL]
+    str     x28, [core, #CORE_SCHED_CONTEXT]
+    // The timer is due at the end of the budget or of the domain's turn, or when somebody's time comes.
+    add     x17, x17, x27
+    cmp     x17, x18
+    csel    x17, x17, x18, lo
+    ldr     x18, [core, #CORE_RELEASE]
+    cbnz    x18, await_release
+set_timer:
+    msr     cntv_cval_el0, x17
+    ret
+
+await_release:                                      // x18: the first thread that waits for its time
+    ldr     x18, [x18, #TCB_SCHED_CONTEXT]
+    ldr     x18, [x18, #SCHED_CONTEXT_FIRST]
+    adrp    x29, ten_microseconds_ticks
+    ldr     x29, [x29, #:lo12:ten_microseconds_ticks]
+    ldr     x25, [core, #CORE_CHARGED_UNTIL + 8]
+    add     x25, x25, x29
+    cmp     x18, x25
+    csel    x18, x18, x25, hi
+    cmp     x17, x18
+    csel    x17, x17, x18, lo
+    b       set_timer
+
+stay_in_context:
+    ldp     x29, x30, [sp, #CONTEXT_X(29)]
+    b       leave_call
+
+// Replenishment is for C++, on the kernel's stack, where the message waits. x17: the present.
+switch_periodic_contexts:
+    mov     x25, x30
+    mov     x27, sp
+    ldr     x18, [core, #CORE_STACK_TOP]
+    sub     sp, x18, #CONTEXT_X(18)
+    message_registers stp, sp
+    mov     x0, core
+    mov     x1, x28
+    mov     x2, x17
+    bl      handle_context_switch
+    message_registers ldp, sp
+    mov     sp, x27
+    ret     x25
+
+// Other hardware has to be set up, or the next thread continues where it faulted.
+switch_specially:
+    tbnz    odd, #ODD_FAULTED_BIT, continue_faulted
+    mov     x19, sp
+    message_registers stp, next
+    stp     next, next, [core, #CORE_CURRENT]
+    mov     x0, core
+    ldr     x17, [core, #CORE_STACK_TOP]
+    mov     sp, x17
+    bl      handle_special_switch
+    message_registers ldp, next
+    mov     sp, x19
+    b       take_message
+
+// All registers are what they were.
+continue_faulted:
+    str     xzr, [next, #TCB_FAULT_LABEL]
+    stp     next, next, [core, #CORE_CURRENT]
+    ldp     x17, x18, [next, #CONTEXT_TPIDR]
     msr     tpidr_el0, x17
     msr     tpidrro_el0, x18
     mov     x0, core
-    ldr     x9, [core, #CORE_STACK_TOP]
-    mov     sp, x9
+    ldr     x17, [core, #CORE_STACK_TOP]
+    mov     sp, x17
+    tst     odd, #(0xff << ODD_SPECIAL_SHIFT)
+    b.eq    continue_current
     bl      handle_special_switch
     b       return_to_thread
 
-    answer_and_wait_out_of_line plain
-    answer_and_wait_out_of_line special
+// The words that registers do not hold go from buffer to buffer, as transfer_rest does it (ipc/ipc.cc). x18: the length that the sender says.
+take_long_message:
+    mov     x19, #REGISTER_WORDS                    // what arrives if there are no two buffers
+    ldr     x17, [sp, #TCB_BUFFER_CAP]
+    lsr     x20, x17, #(FRAME_WRITE_SHIFT + 1)
+    cmp     x20, #((CAP_TYPE_FRAME << (CAP_TYPE_SHIFT - FRAME_WRITE_SHIFT - 1)) + 1)
+    b.ne    3f
+    buffer_of x22, sp
+    ldr     x17, [next, #TCB_BUFFER_CAP]
+    lsr     x20, x17, #FRAME_WRITE_SHIFT
+    cmp     x20, #((CAP_TYPE_FRAME << (CAP_TYPE_SHIFT - FRAME_WRITE_SHIFT)) + 3)
+    b.ne    3f
+    buffer_of x25, next
+    mov     x19, #MESSAGE_WORDS
+    cmp     x18, x19
+    csel    x19, x18, x19, lo
+    sub     x18, x19, #REGISTER_WORDS
+    tbz     x18, #0, 1f
+    ldr     x17, [x22], #8
+    str     x17, [x25], #8
+1:  tbz     x18, #1, 1f
+    ldp     x17, x20, [x22], #16
+    stp     x17, x20, [x25], #16
+1:  lsr     x18, x18, #2
+    cbz     x18, 3f
+2:  ldp     x17, x20, [x22], #32
+    ldp     x26, x27, [x22, #-16]
+    stp     x17, x20, [x25], #32
+    stp     x26, x27, [x25, #-16]
+    subs    x18, x18, #1
+    b.ne    2b
+3:  bfi     x1, x19, #0, #7
+    stp     next, next, [core, #CORE_CURRENT]
+    mov     sp, next
+    b       continue_next
+
+// System calls other than Call and ReplyRecv: those that end at once.
+    .global fast_other
+fast_other:
+    cmp     w17, #(SYSCALL_NB_WAIT - SYSCALL_CALL)
+    b.hi    system_call
+    load_cap
+    and     w18, w7, #0xff
+    lsr     x21, x17, #CAP_TYPE_SHIFT
+    cmp     w21, #CAP_TYPE_NOTIFICATION
+    b.eq    fast_notification
+    cmp     w18, #SYSCALL_NB_SEND
+    ccmp    w21, #0, #0, eq
+    b.ne    system_call_found
+done:
+    mov     x0, #0
+    mov     x1, #0
+// The current thread goes on; of its registers those from x17 to x28 are saved.
+continue_at_once:
+    ldp     x17, x18, [sp, #CONTEXT_X(17)]
+    ldp     x19, x20, [sp, #CONTEXT_X(19)]
+    ldp     x21, x22, [sp, #CONTEXT_X(21)]
+    ldp     x23, x24, [sp, #CONTEXT_X(23)]
+    ldp     x25, x26, [sp, #CONTEXT_X(25)]
+    ldp     x27, x28, [sp, #CONTEXT_X(27)]
+    eret
+    dsb     nsh
+    isb
+
+// x17 and x20: a notification's capability, x18: the number of the system call.
+fast_notification:
+    object_of x19, x17
+    ldp     x25, x26, [x19, #NOTIFICATION_STATE]
+    ldr     x22, [x19, #NOTIFICATION_BOUND]
+    cmp     w18, #SYSCALL_RECV
+    b.hs    take_word
+    // A signal, and nobody waits for it: neither in the notification nor, bound to it, in an endpoint.
+    cmp     w18, #SYSCALL_SEND
+    b.lo    system_call
+    tbz     x17, #CAP_SEND_BIT, system_call_found
+    cmp     x25, #NOTIFICATION_WAITING
+    b.eq    system_call_found
+    cbz     x22, 1f
+    ldrb    w22, [x22, #TCB_STATE]
+    cmp     w22, #STATE_BLOCKED_ON_RECEIVE
+    b.eq    system_call_found
+1:  orr     x26, x26, badge
+    mov     x25, #NOTIFICATION_ACTIVE
+    stp     x25, x26, [x19, #NOTIFICATION_STATE]
+    b       done
+
+// A word that is there, for a thread that may have it.
+take_word:
+    tbz     x17, #CAP_RECEIVE_BIT, system_call_found
+    cmp     x25, #NOTIFICATION_ACTIVE
+    b.ne    system_call_found
+    mov     x18, sp
+    cmp     x22, #0
+    ccmp    x22, x18, #4, ne
+    b.ne    system_call_found
+    stp     xzr, xzr, [x19, #NOTIFICATION_STATE]
+    mov     x0, x26
+    mov     x1, #NOTIFICATION_INFO
+    .irp    word, x2, x3, x4, x5, x9, x10, x11, x12, x13, x14, x15, x16
+    mov     \word, #0
+    .endr
+    b       continue_at_once
     .global fast_path_end
 fast_path_end:

@@ -33,10 +33,10 @@ enum class ThreadState : uint8_t {
 // What few threads have and a switch of threads must not forget.
 namespace Special {
 inline constexpr uint8_t fpu = 1;       // its registers are in the floating-point unit
-inline constexpr uint8_t access = 2;    // to the physical timer or the performance monitor
-inline constexpr uint8_t debug = 4;     // breakpoints or single stepping
-inline constexpr uint8_t yield = 8;     // a YieldTo that is over when it runs again
-inline constexpr uint8_t fpu_soon = 16; // it used the floating-point unit lately
+inline constexpr uint8_t fpu_soon = 2;  // it used the floating-point unit lately
+inline constexpr uint8_t access = 4;    // to the physical timer or the performance monitor
+inline constexpr uint8_t debug = 8;     // breakpoints or single stepping
+inline constexpr uint8_t yield = 16;    // a YieldTo that is over when it runs again
 inline constexpr uint8_t rare = 128;    // of a thread: access, debug or yield
 }  // namespace Special
 

@@ -69,8 +69,8 @@ struct alignas(64) Core {
     Ticks domain_end;                        // of its turn
     unsigned domain_entry = 0;               // of the schedule
     Tcb* fpu_owner = nullptr;                // whose registers are in the unit
-    ReadyQueues queues[abi::domains];
     Heap<Tcb, &Tcb::release, EarlierRelease> release;
+    ReadyQueues queues[abi::domains];
     Context idle;
 };
 static_assert(offsetof(Core, candidate) == 56, "what the fast path and most system calls look at is in one line");

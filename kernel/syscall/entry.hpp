@@ -6,9 +6,12 @@
 
 extern "C" {
 
-void handle_syscall(caprock::Core& core);
+// `slot`: what x0 names, or null if nobody has looked.
+void handle_syscall(caprock::Core& core, caprock::Slot* slot = nullptr);
 // Behind the fast path (fastpath/fastpath.S), which has made a thread current for which hardware has to be set up.
 void handle_special_switch(caprock::Core& core);
+// Before the fast path makes the thread current that has `next`, which is usable: one of the two contexts is replenished.
+void handle_context_switch(caprock::Core& core, caprock::SchedContext& next, caprock::Ticks now);
 void handle_interrupt(caprock::Core& core);
 // esr: ESR_EL1; far: FAR_EL1.
 void handle_vm_fault(caprock::Core& core, caprock::Word esr, caprock::Word far, bool instruction_fetch);

@@ -2,7 +2,6 @@
 // System calls: which send and receive phases a number stands for, and what each kind of capability does with them. The order of the checks is
 // the manual's chapter on system calls.
 #include "cap/lookup.hpp"
-#include "fastpath/fastpath.hpp"
 #include "ipc/fault.hpp"
 #include "ipc/ipc.hpp"
 #include "ipc/message.hpp"
@@ -333,66 +332,14 @@ Syscall number_of(const Tcb& thread) { return static_cast<Syscall>(static_cast<u
     }
 }
 
-[[gnu::noinline]] void perform_and_schedule(Core& core, Tcb& thread, Slot* slot) {
-    perform(core, thread, slot);
-    schedule(core);
-}
-
-[[gnu::noinline]] void find_and_perform(Core& core, Tcb& thread) {
-    perform_and_schedule(core, thread, find_slot(thread, CPtr(thread.context.x[reg::cap])));
-}
-
-[[gnu::noinline]] void use_endpoint(Core& core, Tcb& thread, Slot& slot) {
-    const EndpointCap& cap = as<EndpointCap>(slot.cap);
-    Syscall number = number_of(thread);
-    if (number == Syscall::Call && fast_call_own(core, thread, cap)) return;
-    if (number == Syscall::ReplyRecv && fast_reply_recv_own(core, thread, cap)) return;
-    perform_and_schedule(core, thread, &slot);
-}
-
-// -- System calls after which the thread just goes on: there is nothing to schedule.
-
-bool one_of(Syscall number, Word set) { return (Word{1} << static_cast<unsigned>(number) & set) != 0; }
-template <class... Numbers>
-constexpr Word set_of(Numbers... numbers) { return ((Word{1} << static_cast<unsigned>(numbers)) | ...); }
-
-constexpr Word sends = set_of(Syscall::Call, Syscall::Send, Syscall::NBSend);
-constexpr Word receives = set_of(Syscall::Recv, Syscall::NBRecv, Syscall::Wait, Syscall::NBWait);
-
-// A signal that wakes nobody, a word that is there to be taken, a message to nobody. False: nothing has happened.
-[[gnu::always_inline]] inline bool ends_at_once(Tcb& thread, Syscall number, const Cap& any) {
-    if (any.is_null()) {
-        if (number != Syscall::NBSend) return false;
-        set_done(thread);
-        return true;
-    }
-    if (!any.is(CapType::Notification)) return false;
-    const NotificationCap& cap = as<NotificationCap>(any);
-    Notification& notification = cap.as_object<Notification>();
-    if (one_of(number, sends)) {
-        if (!cap.can_send() || !signal_nobody(notification, cap.badge())) return false;
-        set_done(thread);
-        return true;
-    }
-    if (notification.state != Notification::State::Active || !one_of(number, receives) || !cap.can_receive()) return false;
-    if (notification.bound_tcb != nullptr && notification.bound_tcb != &thread) return false;
-    take_word(notification, thread);
-    return true;
-}
-
 }  // namespace
 }  // namespace caprock
 
 using namespace caprock;
 
-extern "C" void handle_syscall(Core& core) {
+extern "C" void handle_syscall(Core& core, Slot* slot) {
     Tcb& thread = *core.current;
-    Syscall number = number_of(thread);
-    CPtr address(thread.context.x[reg::cap]);
-    if (number > Syscall::NBWait) return perform_and_schedule(core, thread, nullptr);
-    if (!is_flat(thread, address)) return find_and_perform(core, thread);
-    Slot& slot = slot_in_flat(thread, address);
-    if (ends_at_once(thread, number, slot.cap)) return;
-    if (slot.cap.is(CapType::Endpoint)) return use_endpoint(core, thread, slot);
-    perform_and_schedule(core, thread, &slot);
+    if (slot == nullptr && number_of(thread) <= Syscall::NBWait) slot = first_slot(thread);
+    perform(core, thread, slot);
+    schedule(core);
 }

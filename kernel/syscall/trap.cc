@@ -30,6 +30,12 @@ extern "C" void handle_special_switch(Core& core) {
     assert_choice(core);
 }
 
+extern "C" void handle_context_switch(Core& core, SchedContext& next, Ticks now) {
+    book(core, now);
+    switch_context(core, next);
+    set_next_deadline(core);
+}
+
 extern "C" void handle_vm_fault(Core& core, Word esr, Word far, bool instruction_fetch) {
     send_fault(core, *core.current, {.label = abi::FaultLabel::VMFault, .flag = instruction_fetch, .words = {far, esr}, .lookup = {}});
     schedule(core);

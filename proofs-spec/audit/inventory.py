@@ -22,7 +22,7 @@ CLASSES = ("binary-proved", "lockstep-covered", "boot-only", "assembly-reviewed"
 """From the strongest to the weakest. `reviewed` is C++ that no lockstep reaches and a person has read."""
 _HARDWARE_ROOTS = ("exception_vectors", "el2_vectors")
 _BOOT_ROOT = "_start"
-_FLOATING_FUNCTIONS = ("fpu_save_registers", "fpu_restore_registers")
+_FLOATING_FUNCTIONS = ("fpu_save_at", "fpu_restore_at")
 _STACKS = {"kernel_stacks": ("start_core", "handle_syscall", "handle_synchronous", "handle_interrupt", "handle_serror"),
            "emergency_stack": ("fatal_exception",)}
 """Functions that are entered on an empty stack, by the stack."""

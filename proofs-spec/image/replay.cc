@@ -148,13 +148,25 @@ void Replay::look() {
     // Behind a fast path the current thread's registers are not in its Context.
     Context* missing = left_fast_ ? &core_->current->context : nullptr;
     Context kept = missing != nullptr ? *missing : Context{};
-    for (unsigned i = 0; missing != nullptr && i < first_preserved; ++i) missing->x[i] = kept_by_fast_path(i) ? registers_[i] : 0;
+    if (missing != nullptr) take_live_registers(*missing);
     lockstep::write_state(text_, *core_, *inventory_, ours_);
     if (missing != nullptr) *missing = kept;
     seeds_.remove_from(text_);
     seeds_.keep(*inventory_);
     our_lines_ = lockstep::split_state(text_);
     restored_ = false;
+}
+
+// What a fast path does not keep, and does not tell, it has cleared, unless the thread just goes on.
+void Replay::take_live_registers(Context& context) const {
+    bool same = core_->current == before_;
+    for (unsigned i = 0; i < std::size(context.x); ++i) {
+        if (kept_by_fast_path(i)) context.x[i] = registers_[i];
+        else if (i < first_preserved && !same) context.x[i] = 0;
+    }
+    context.sp = registers_[31];
+    context.pc = registers_[32];
+    context.spsr = registers_[33];
 }
 
 // Few words of user level look like pointers, so they are put right only where something differs.
@@ -183,6 +195,7 @@ void Replay::enter(const Record& record) {
     if (core_ == nullptr || (inside_ && !goes_on)) return;
     inside_ = true;
     left_fast_ = false;
+    before_ = core().current;
     entry_ = record;
     memory_.refresh();
     hardware.tpidr = record.tpidr;
@@ -246,7 +259,8 @@ void Replay::write_readable_words() {
     for (const Tcb* thread : inventory_->threads()) {
         const abi::IPCBuffer* buffer = readable_buffer(*thread);
         if (buffer == nullptr || as<FrameCap>(thread->cap(TcbSlot::Buffer)).is_device()) continue;
-        abi::MessageInfo info{memory_.word(lockstep::physical(&thread->context.x[reg::info]))};
+        Word context = lockstep::physical(&thread->context);
+        abi::MessageInfo info{thread == core().current ? saved_register(context, reg::info) : memory_.word(context + sizeof(Word) * reg::info)};
         for (Word i = register_words; i < std::min<Word>(info.length(), abi::ipc_message_words); ++i) write(&buffer->msg[i]);
         for (Word i = 0; i < info.extra_caps(); ++i) write(&buffer->caps_or_badges[i]);
         for (const Word* word : {&buffer->receive_cnode, &buffer->receive_index, &buffer->receive_depth}) write(word);

@@ -53,6 +53,7 @@ private:
     void remember_buffers();
     Word count_slots() const;
     void look();
+    void take_live_registers(Context& context) const;
     void restore_words();
     void agree();
     bool agree_on_order(const std::string& event);
@@ -92,6 +93,7 @@ private:
     std::pair<unsigned, Ticks> turn_;       // of the domain schedule
     Word registers_[34] = {};               // that a fast path leaves in the processor
     bool left_fast_ = false;
+    const Tcb* before_ = nullptr;           // the current thread at the entry
     std::vector<Word> times_;
     std::optional<Word> irq_;
     bool preempted_ = false;

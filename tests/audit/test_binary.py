@@ -14,7 +14,7 @@ from conftest import SCRIPT
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("CAPROCK_BUILD", ROOT / "build"))
-FLOATING = ("fpu_save_registers",)
+FLOATING = ("fpu_save_at",)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def graph(kernel):
 
 # ---- the kernel that was built -----------------------------------------------------------------------------------------------------------
 def test_the_kernel_executes_privileged_instructions_only_where_they_are_listed(kernel):
-    assert places.findings(kernel, places.read_listed(), ("fpu_save_registers", "fpu_restore_registers")) == []
+    assert places.findings(kernel, places.read_listed(), ("fpu_save_at", "fpu_restore_at")) == []
 
 
 def test_nothing_of_the_kernel_is_writable_and_executable(kernel):
@@ -100,7 +100,7 @@ def test_a_listed_place_that_is_not_there_is_found(assemble):
 def test_a_floating_point_register_elsewhere_is_found(assemble, instruction):
     image = assemble(f"    function thief\n    {instruction}\n    ret\n    finish thief\n")
     found = places.findings(image, {}, FLOATING)
-    assert len(found) == 1 and "uses a floating-point register outside of fpu_save_registers" in found[0]
+    assert len(found) == 1 and "uses a floating-point register outside of fpu_save_at" in found[0]
 
 
 def test_a_lambda_expression_belongs_to_the_function_around_it():

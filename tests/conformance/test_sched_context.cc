@@ -231,6 +231,36 @@ TEST(yield_turns, "Yield lets all equals run before the thread goes on") {
     for (unsigned i = 0; i < 9; i += 3) CHECK_EQUAL(1u << log[i] | 1u << log[i + 1] | 1u << log[i + 2], 0b111);
 }
 
+TEST(server_period, "a server with a period serves as long as its budget of each period lasts, and its caller's time is its own") {
+    const Cap<Endpoint> endpoint = create<Endpoint>();
+    const Cap<Reply> reply = create<Reply>();
+    volatile uint64_t rounds = 0;
+    auto serving = [&] {
+        sys::ShortMessage message;
+        sys::recv(endpoint.address(), reply.address(), message);
+        for (;;) {
+            for (unsigned i = 0; i < 3'000; ++i) asm volatile("");
+            ++message.words[0];
+            sys::reply_recv(endpoint.address(), reply.address(), message);
+        }
+    };
+    auto calling = [&] {
+        for (;;) {
+            sys::ShortMessage message{abi::MessageInfo::make(1, 0, 0, 0), 0, {rounds}};
+            sys::call(endpoint.address(), message);
+            CHECK_EQUAL(message.words[0], rounds + 1);
+            rounds = rounds + 1;
+        }
+    };
+    const Thread& server = spawn(serving, {.priority = lower_priority, .budget = 1'000, .period = 5'000});
+    const Thread& caller = spawn(calling, {.priority = lower_priority, .budget = 2'000, .period = 10'000});
+    sleep(50'000);
+    const uint64_t consumed = CHECK_OK(server.context.consumed());
+    CHECK(consumed >= 9'000 && consumed <= 11'100);
+    const uint64_t calls = CHECK_OK(caller.context.consumed());
+    CHECK(calls > 0 && calls < consumed / 4);
+    CHECK(rounds >= 100);
+}
 TEST(yield_period, "Yield of a limited context waits for its next period") {
     uint64_t times[4] = {};
     auto yielding = [&] {

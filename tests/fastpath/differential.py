@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Compares the kernel's fast path in assembly with its general path: the same random operations, on the same random states, run on a kernel image as it
-is and on one in which no system call goes to the fast path. After each operation all registers of all threads, their IPC buffers, and what Inspect tells of
+"""Compares the kernel's fast paths in assembly with its general path: the same random operations, on the same random states, run on a kernel image as it
+is and on one in which no system call and no fault goes to a fast path. After each operation all registers of all threads, their IPC buffers, and what Inspect tells of
 threads, scheduling contexts and reply objects go into a digest, which each component prints.
 
 usage: differential.py [--seed S] [--components N] [--ops M] [--image IMAGE] [--kernel ELF]
@@ -26,6 +26,10 @@ from elftools.elf.elffile import ELFFile  # noqa: E402
 BUILD = Path(os.environ.get("CAPROCK_BUILD", ROOT / "build"))
 PROGRAM = BUILD / "tests" / "fuzz" / "fuzz-target.elf"
 INSTRUCTION = 4
+BRANCH = 0x14 << 24
+BRANCH_DISTANCE = (1 << 26) - 1
+# Where it is decided whether a fast path does, and where it goes on if none does.
+DECISIONS = {"fast_path_decision": "system_call", "fast_fault_decision": "synchronous"}
 
 
 class DifferentialError(Exception):
@@ -52,7 +56,8 @@ class Fastpath:
             text = elf.get_section_by_name(".text")
             self.start, code = text["sh_addr"], text.data()
         try:
-            self.decision, self.first, self.end = (symbols[name] for name in ("fast_path_decision", "fast_call", "fast_path_end"))
+            self.first, self.end = (symbols[name] for name in ("fast_call", "fast_path_end"))
+            self.decisions = {symbols[decision]: symbols[general] for decision, general in DECISIONS.items()}
         except KeyError as error:
             raise DifferentialError(f"{kernel}: it has no symbol {error} (build it anew)") from error
         begin, end = self.first - self.start, self.end - self.start
@@ -65,14 +70,12 @@ class Fastpath:
         return self.place + address - self.first
 
     def without(self) -> bytes:
-        """The Image in which the decision is always against the fast path: `b.ne` becomes `b`."""
-        place = self.at(self.decision)
-        word, = struct.unpack("<I", self.image[place:place + INSTRUCTION])
-        if word >> 24 != 0x54 or word & 0x1f != 1:
-            raise DifferentialError(f"the instruction at fast_path_decision is {word:#x} and no b.ne (adapt without())")
-        distance = (word >> 5) & 0x7ffff
-        branch = 0x14 << 24 | (distance | (0x7f << 19 if distance >> 18 else 0))
-        return self.image[:place] + struct.pack("<I", branch) + self.image[place + INSTRUCTION:]
+        """The Image in which the decisions are always against the fast path."""
+        image = bytearray(self.image)
+        for decision, general in self.decisions.items():
+            distance = (general - decision) // INSTRUCTION & BRANCH_DISTANCE
+            struct.pack_into("<I", image, self.at(decision), BRANCH | distance)
+        return bytes(image)
 
     def changed(self, change: Change) -> bytes:
         """The Image with all instructions of the fast path that are the change's `old` replaced."""
@@ -119,7 +122,7 @@ def main() -> int:
         print(f"differential.py: {error}", file=sys.stderr)
         return 2
     found = difference(*runs)
-    print(found or f"fast path and general path agree: {len(runs[0])} components of {options.ops} operations, {runs[0][-1]}")
+    print(found or f"fast paths and general path agree: {len(runs[0])} components of {options.ops} operations, {runs[0][-1]}")
     return int(found is not None or "failure" in runs[0][-1])
 
 

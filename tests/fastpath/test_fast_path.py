@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The fast path in assembly does what the general path does, and the comparison would see it if it did not."""
+"""The fast paths in assembly do what the general path does, and the comparison would see it if they did not."""
 
 import sys
 from pathlib import Path
@@ -20,6 +20,11 @@ CHANGES = [
     Change("words beyond the length stay", 0x8b120a31, 0x9100c231),                  # add x17, x17, x18, lsl #2: add x17, x17, #48
     Change("a register that is dead keeps something of the kernel's", 0xd2800012),   # mov x18, #0
     Change("a server's system call executes again as it was", 0xb3401e27),           # bfxil x7, x17, #0, #8
+    Change("a fault's handler hears of another address", 0xaa0203e3, 0xd2800003),    # mov x3, x2: mov x3, #0
+    Change("words in buffers are not copied", 0xa8825331),                           # stp x17, x20, [x25], #32
+    Change("a signal is not joined with others", 0xaa14035a),                        # orr x26, x26, x20
+    Change("a word is taken and not told", 0xaa1a03e0, 0xd2800000),                  # mov x0, x26: mov x0, #0
+    Change("a reply object does not know whom it is for", 0xf90002d2),               # str x18, [x22]
 ]
 
 

@@ -315,7 +315,7 @@ void Generator::call_method(Operation& operation) {
 
 // The kind of message that programs send most: short, without capabilities, between partners that know each other.
 void Generator::speak_plainly(Operation& operation, Syscall number) {
-    uint64_t length = choices_.below(register_words + 1);
+    uint64_t length = choices_.one_in(8) ? choices_.below(abi::ipc_message_words + 1) : choices_.below(register_words + 1);
     for (unsigned i = 0; i < length; ++i) word(operation, i) = any_word();
     finish(operation, choices_.below(8), length, 0);
     operation.x[0] = shelf_slot(CapType::Endpoint, 0);
@@ -324,15 +324,24 @@ void Generator::speak_plainly(Operation& operation, Syscall number) {
     operation.x[8] = operation.x[0];
 }
 
+// A signal, or a look at one, through a capability of either badge.
+void Generator::signal_plainly(Operation& operation) {
+    static constexpr Syscall numbers[] = {Syscall::Send, Syscall::NBSend, Syscall::Call, Syscall::NBWait, Syscall::NBRecv, Syscall::Wait};
+    operation.x[0] = shelf_slot(CapType::Notification, choices_.one_in(2) ? 0 : given(CapType::Notification) / 2);
+    operation.x[6] = shelf_slot(CapType::Reply, 0);
+    operation.x[7] = static_cast<uint64_t>(choices_.one_of(numbers));
+}
+
 void Generator::serve(Operation& operation) { speak_plainly(operation, choices_.one_in(4) ? Syscall::Recv : Syscall::ReplyRecv); }
 
 void Generator::converse(Operation& operation, bool server) {
     start(operation);
+    if (choices_.one_in(6)) return signal_plainly(operation);
     if (server) {
         serve(operation);
         if (choices_.one_in(4)) operation.x[7] |= abi::syscall_flag_require_donation;
     } else {
-        speak_plainly(operation, Syscall::Call);
+        speak_plainly(operation, choices_.one_in(6) ? Syscall::Send : Syscall::Call);
         // The same endpoint, with a badge.
         if (choices_.one_in(2)) operation.x[0] = shelf_slot(CapType::Endpoint, given(CapType::Endpoint) / 2);
     }

@@ -70,6 +70,7 @@ private:
     void communicate(Operation& operation);
     void serve(Operation& operation);
     void speak_plainly(Operation& operation, abi::Syscall number);
+    void signal_plainly(Operation& operation);
     void unknown_call(Operation& operation);
     void fault(Operation& operation);
 

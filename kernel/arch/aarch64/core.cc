@@ -5,6 +5,7 @@
 #include "cap/cap.hpp"
 #include "core/panic.hpp"
 #include "object/endpoint.hpp"
+#include "object/notification.hpp"
 #include "object/reply.hpp"
 #include "sched/core.hpp"
 
@@ -26,21 +27,43 @@ static_assert(offsetof(Tcb, state) == TCB_STATE && offsetof(Tcb, sending) == TCB
 static_assert(offsetof(Tcb, space) == TCB_SPACE && offsetof(Tcb, endpoint) == TCB_ENDPOINT);
 static_assert(offsetof(Tcb, bound_notification) == TCB_BOUND_NOTIFICATION && offsetof(Tcb, reply) == TCB_REPLY);
 static_assert(offsetof(Tcb, sched_context) == TCB_SCHED_CONTEXT && TCB_SCHED_CONTEXT == TCB_REPLY + 8);
-static_assert(offsetof(Tcb, fault.label) == TCB_SCHED_CONTEXT + 8 && sizeof(abi::FaultLabel) == 8 && abi::FaultLabel::NullFault == abi::FaultLabel(0));
+static_assert(offsetof(Tcb, slots) + sizeof(Slot) * static_cast<unsigned>(TcbSlot::Buffer) == TCB_BUFFER_CAP &&
+              offsetof(Tcb, slots) + sizeof(Slot) * static_cast<unsigned>(TcbSlot::FaultHandler) == TCB_FAULT_HANDLER);
+static_assert(offsetof(Tcb, special) == TCB_SPECIAL && Special::fpu == SPECIAL_FPU && Special::fpu_soon == SPECIAL_FPU_SOON && offsetof(Tcb, fpu_turns) == TCB_FPU_TURNS);
+static_assert(offsetof(Tcb, fpu) == TCB_FPU && offsetof(FpuContext, fpcr) == FPU_CONTROL && offsetof(Tcb, buffer) == TCB_BUFFER);
+static_assert(offsetof(Tcb, fault.flag) == TCB_FAULT_FLAG && offsetof(Tcb, fault.words) == TCB_FAULT_WORDS);
+static_assert(offsetof(Tcb, fault.label) == TCB_FAULT_LABEL && TCB_FAULT_LABEL == TCB_SCHED_CONTEXT + 8 && sizeof(abi::FaultLabel) == 8 &&
+              abi::FaultLabel::NullFault == abi::FaultLabel(0));
 static_assert(ThreadState::Running == ThreadState(STATE_RUNNING) && ThreadState::BlockedOnReceive == ThreadState(STATE_BLOCKED_ON_RECEIVE) &&
               ThreadState::BlockedOnReply == ThreadState(STATE_BLOCKED_ON_REPLY));
 
 static_assert(offsetof(Core, current_context) == CORE_CURRENT && offsetof(Core, current) == CORE_CURRENT + 8);
 static_assert(offsetof(Core, current_sched_context) == CORE_SCHED_CONTEXT && offsetof(Core, ready) == CORE_SCHED_CONTEXT + 8);
 static_assert(offsetof(Core, no_priority) == CORE_STANDING && offsetof(Core, special) == CORE_SPECIAL && offsetof(Core, stack_top) == CORE_STACK_TOP);
+static_assert(offsetof(Core, charged_until) == CORE_CHARGED_UNTIL && offsetof(Core, last_release) == CORE_CHARGED_UNTIL + 8);
+static_assert(offsetof(Core, domain_end) == CORE_DOMAIN_END && offsetof(Core, fpu_owner) == CORE_FPU_OWNER);
+static_assert(offsetof(Core, release) == CORE_RELEASE && offsetof(decltype(Core::release), root) == 0);
 static_assert(offsetof(ReadyQueues, highest) == READY_HIGHEST && sizeof(ReadyQueues::highest) == 8);
 
 static_assert(offsetof(Endpoint, queue) == 0 && sizeof(Endpoint) == ENDPOINT_STATE + 8 && Endpoint::only_receiver_word == ENDPOINT_ONLY_RECEIVER);
-static_assert(offsetof(SchedContext, tcb) == 0 && offsetof(SchedContext, reply) == SCHED_CONTEXT_REPLY);
+static_assert(offsetof(SchedContext, tcb) == 0 && offsetof(SchedContext, reply) == SCHED_CONTEXT_REPLY &&
+              offsetof(SchedContext, period) == SCHED_CONTEXT_PERIOD && offsetof(SchedContext, consumed) == SCHED_CONTEXT_CONSUMED);
+static_assert(offsetof(SchedContext, refill_max) == SCHED_CONTEXT_FORM && sizeof(SchedContext::refill_max) == 2);
+static_assert(offsetof(SchedContext, sporadic) * 8 == SCHED_CONTEXT_FORM * 8 + SCHED_CONTEXT_SPORADIC_BIT);
+static_assert(sizeof(SchedContext) == SCHED_CONTEXT_FIRST && offsetof(Refill, time) == 0 && offsetof(Refill, amount) == 8);
+static_assert(offsetof(Notification, state) == NOTIFICATION_STATE && offsetof(Notification, word) == NOTIFICATION_STATE + 8 &&
+              offsetof(Notification, bound_tcb) == NOTIFICATION_BOUND);
+static_assert(Notification::State::Idle == Notification::State(0) && Notification::State::Waiting == Notification::State(NOTIFICATION_WAITING) &&
+              Notification::State::Active == Notification::State(NOTIFICATION_ACTIVE));
+static_assert(offsetof(abi::IPCBuffer, msg) + sizeof(Word) * REGISTER_WORDS == BUFFER_LONG_WORDS && abi::ipc_message_words == MESSAGE_WORDS);
 static_assert(offsetof(Reply, tcb) == 0 && offsetof(Reply, context) == REPLY_CONTEXT && offsetof(Reply, prev) == REPLY_PREV &&
               offsetof(Reply, next) == REPLY_NEXT);
 
-static_assert(Cap::Type::mask == ~Word{0} << CAP_TYPE_SHIFT && CapType::Endpoint == CapType(CAP_TYPE_ENDPOINT) && CapType::Reply == CapType(CAP_TYPE_REPLY));
+static_assert(Cap::Type::mask == ~Word{0} << CAP_TYPE_SHIFT && CapType::Endpoint == CapType(CAP_TYPE_ENDPOINT) && CapType::Reply == CapType(CAP_TYPE_REPLY) &&
+              CapType::Notification == CapType(CAP_TYPE_NOTIFICATION) && CapType::Frame == CapType(CAP_TYPE_FRAME) && CapType::Null == CapType(0));
+static_assert(NotificationCap::RightsField::mask == EndpointCap::RightsField::mask);
+static_assert(FrameCap::SizeField::mask == ((Word{1} << FRAME_SIZE_BITS) - 1) << FRAME_SIZE_SHIFT);
+static_assert(FrameCap::RightsField::mask == Word{3} << FRAME_WRITE_SHIFT && FRAME_WRITE_SHIFT + 4 == CAP_TYPE_SHIFT);
 static_assert(Cap::Pointer::mask == (Word{1} << 48) - 1 && EndpointCap::RightsField::mask == Word{15} << CAP_SEND_BIT);
 static_assert(CapRights::make(1, 0, 0, 0).raw == 1 && CapRights::make(0, 1, 0, 0).raw == 2 &&
               CapRights::make(0, 0, 1, 1).raw == 12 && CAP_RECEIVE_BIT == CAP_SEND_BIT + 1);
@@ -52,8 +75,14 @@ static_assert(ReceiveOptions::grant == EndpointCap::RightsField::get(Word{4} << 
 
 static_assert(abi::Syscall::Call == abi::Syscall(SYSCALL_CALL) && abi::Syscall::ReplyRecv == abi::Syscall(SYSCALL_REPLY_RECV) &&
               abi::Syscall::Recv == abi::Syscall(SYSCALL_RECV) && SYSCALL_REPLY_RECV == SYSCALL_CALL + 1 && (SYSCALL_CALL & 1) == 1);
-static_assert(abi::MessageInfo::make(127, 3, 7, 0).raw == INFO_FORM && abi::MessageInfo::make(127, 0, 0, 0).raw == 127 &&
+static_assert(abi::Syscall::Send == abi::Syscall(SYSCALL_SEND) && abi::Syscall::NBSend == abi::Syscall(SYSCALL_NB_SEND) &&
+              abi::Syscall::NBWait == abi::Syscall(SYSCALL_NB_WAIT) && abi::Syscall::NBRecv > abi::Syscall::Recv && abi::Syscall::Wait > abi::Syscall::Recv);
+static_assert(abi::MessageInfo::make(127, 0, 0, 0).raw == INFO_LENGTH && abi::MessageInfo::make(0, 3, 7, 0).raw == INFO_CAPS &&
+              abi::MessageInfo::make(0, 0, 0, 1).raw == 1 << INFO_LABEL_SHIFT && abi::notification_message_info == NOTIFICATION_INFO &&
               abi::ipc_register_words == REGISTER_WORDS);
+static_assert(abi::FaultLabel::CapFault == abi::FaultLabel(FAULT_CAP) && abi::FaultLabel::VMFault == abi::FaultLabel(FAULT_VM));
+static_assert(ESR_EL1::EC::INSTRUCTION_ABORT_EL0 == ESR_EL1::EC(ESR_CLASS_INSTRUCTION_ABORT) &&
+              ESR_EL1::EC::DATA_ABORT_EL0 == ESR_EL1::EC(ESR_CLASS_DATA_ABORT) && ESR_EL1::FSC_alignment == ESR_STATUS_ALIGNMENT);
 
 namespace {
 

@@ -32,13 +32,26 @@
 
 // struct Tcb: a Context first. Pairs and words that are read or written at once are named by their first.
 #define TCB_CSPACE 288
+#define TCB_BUFFER_CAP 352
+#define TCB_FAULT_HANDLER 384
 #define TCB_STANDING 448            // priority, domain, what is special, epoch of the address space: as CORE_STANDING
+#define TCB_SPECIAL 450
 #define TCB_STATE 456               // 32 bits: state, how it sends, how it receives (16 bits); behind TCB_STANDING
+#define TCB_FPU_TURNS 463
 #define TCB_SPACE 464
 #define TCB_ENDPOINT 472
 #define TCB_BOUND_NOTIFICATION 480
 #define TCB_REPLY 488               // and TCB_SCHED_CONTEXT
 #define TCB_SCHED_CONTEXT 496       // and the fault's label
+#define TCB_FAULT_LABEL 504
+#define TCB_FAULT_FLAG 512
+#define TCB_FAULT_WORDS 520
+#define TCB_BUFFER 672
+#define TCB_FPU 1232
+#define FPU_MIDDLE 64               // where fpu_save_at and fpu_restore_at count from
+#define FPU_CONTROL 512             // FPCR and FPSR
+#define SPECIAL_FPU 1
+#define SPECIAL_FPU_SOON 2
 #define STATE_RUNNING 1
 #define STATE_BLOCKED_ON_RECEIVE 2
 #define STATE_BLOCKED_ON_REPLY 4
@@ -49,13 +62,29 @@
 #define CORE_STANDING 32
 #define CORE_SPECIAL 34
 #define CORE_STACK_TOP 40
+#define CORE_CHARGED_UNTIL 64       // and the last release
+#define CORE_DOMAIN_END 88
+#define CORE_FPU_OWNER 104
+#define CORE_RELEASE 112
 #define READY_HIGHEST 0
 
 // struct Endpoint: head and state.
 #define ENDPOINT_STATE 8
 #define ENDPOINT_ONLY_RECEIVER 3
-// struct SchedContext: thread and newest call.
+// struct SchedContext: thread and newest call; behind it the first refill, which is a time and an amount.
 #define SCHED_CONTEXT_REPLY 8
+#define SCHED_CONTEXT_PERIOD 16
+#define SCHED_CONTEXT_CONSUMED 32
+#define SCHED_CONTEXT_FORM 64       // 16 bits: most refills, 0 if it is not configured
+#define SCHED_CONTEXT_SPORADIC_BIT 56
+#define SCHED_CONTEXT_FIRST 96
+// struct Notification.
+#define NOTIFICATION_STATE 8        // and the word
+#define NOTIFICATION_BOUND 24
+#define NOTIFICATION_WAITING 1
+#define NOTIFICATION_ACTIVE 2
+// abi::IPCBuffer.
+#define BUFFER_LONG_WORDS 104       // those that registers do not hold
 // struct Reply: thread and context; the older and the newer call.
 #define REPLY_CONTEXT 8
 #define REPLY_PREV 16
@@ -64,9 +93,14 @@
 // Capabilities (cap/cap.hpp): the type is in the highest bits, the object in the lowest 48.
 #define CAP_TYPE_SHIFT 59
 #define CAP_TYPE_ENDPOINT 2
+#define CAP_TYPE_NOTIFICATION 3
 #define CAP_TYPE_REPLY 4
+#define CAP_TYPE_FRAME 11
 #define CAP_SEND_BIT 48             // from here on: send, receive, grant, grant the reply
 #define CAP_RECEIVE_BIT 49
+#define FRAME_SIZE_SHIFT 48
+#define FRAME_SIZE_BITS 6
+#define FRAME_WRITE_SHIFT 55         // and above it read, and the type
 #define CNODE_RADIX_SHIFT 54
 #define CNODE_GUARD_SIZE_SHIFT 48
 #define CNODE_GUARD_SIZE_BITS 6
@@ -77,10 +111,29 @@
 // System calls: numbers, the flag of a receive, message info.
 #define SYSCALL_CALL 1
 #define SYSCALL_REPLY_RECV 2
+#define SYSCALL_SEND 3
+#define SYSCALL_NB_SEND 4
 #define SYSCALL_RECV 5
+#define SYSCALL_NB_WAIT 8
 #define REQUIRE_DONATION 0x100
-#define INFO_FORM 0xfff             // length, capabilities, what of them was unwrapped
+#define INFO_LENGTH 0x7f
+#define INFO_CAPS 0xf80             // capabilities, what of them was unwrapped
+#define INFO_LABEL_SHIFT 12
+#define NOTIFICATION_INFO 0xe00
 #define REGISTER_WORDS 12
+#define MESSAGE_WORDS 120
+// Faults.
+#define FAULT_CAP 1
+#define FAULT_VM 6
+#define FAULT_VM_WORDS 4
+
+// ESR_EL1: exception class, and the status of an abort.
+#define ESR_CLASS_SHIFT 26
+#define ESR_CLASS_INSTRUCTION_ABORT 0x20
+#define ESR_CLASS_DATA_ABORT 0x24
+#define ESR_STATUS 0x3f
+#define ESR_STATUS_ALIGNMENT 0x21
+#define ESR_ABORT_BIT 31            // clear for system calls
 
 // abi::BootInfo.
 #define BOOT_INFO_CORE_COUNT 1472

@@ -9,8 +9,9 @@
 namespace caprock::arch {
 namespace {
 Word frequency = 0;
-Ticks ten_microseconds_ticks;
 }
+
+Ticks ten_microseconds_ticks asm("ten_microseconds_ticks");   // the fast path reads it
 
 void timer_initialise(const abi::BootInfo& info) {
     if (info.timer_frequency == 0)

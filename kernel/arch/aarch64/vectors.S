@@ -19,7 +19,7 @@
     stp     x25, x26, [sp, #CONTEXT_X(25)]
     stp     x27, x28, [sp, #CONTEXT_X(27)]
     .endm
-// All others, SP_EL0, ELR and SPSR. Leaves Core in x0 and the kernel's stack in SP.
+// All others, SP_EL0, ELR (x11) and SPSR:
     .macro save_others
     stp     x0, x1, [sp]
     stp     x2, x3, [sp, #CONTEXT_X(2)]
@@ -36,6 +36,9 @@
     mrs     x12, spsr_el1
     stp     x10, x11, [sp, #CONTEXT_SP]
     str     x12, [sp, #CONTEXT_SPSR]
+    .endm
+// Leaves Core in x0 and the kernel's stack in SP.
+    .macro take_stack
     mrs     x0, tpidr_el1
     ldr     x9, [x0, #CORE_STACK_TOP]
     mov     sp, x9
@@ -44,6 +47,7 @@
     save_scratch
     save_preserved
     save_others
+    take_stack
     .endm
 
     .macro vector
@@ -78,11 +82,11 @@ exception_vectors:
     cmp     x17, x18
     b.ne    user_synchronous
     save_preserved
-    sub     w17, w7, #SYSCALL_CALL      // Call and ReplyRecv: does a fast path do?
-    tst     w17, #0xfe
-    .global fast_path_decision          // tests/fastpath decides otherwise
+    .global fast_path_decision          // does a fast path do? tests/fastpath decides otherwise
 fast_path_decision:
-    b.ne    system_call
+    sub     w17, w7, #SYSCALL_CALL
+    tst     w17, #0xfe
+    b.ne    fast_other
     tbnz    w17, #0, fast_reply_recv
     b       fast_call
     vector
@@ -98,15 +102,30 @@ fast_path_decision:
 // System calls that no fast path does: x17 to x28 are saved.
     .global system_call
 system_call:
+    mov     x24, #0
+// The same, when the slot that x0 names is known: x24.
+    .global system_call_found
+system_call_found:
     save_others
+    take_stack
+    mov     x1, x24
     msr     daifclr, #4
     bl      handle_syscall
     b       return_to_thread
 
-// Faults and all else: x0 = Core, x1 = ESR_EL1, x2 = FAR_EL1, read before an SError could replace them.
+// Faults and all else.
 user_synchronous:
     save_preserved
     save_others
+    mrs     x1, esr_el1
+    mrs     x2, far_el1
+    .global fast_fault_decision         // as above
+fast_fault_decision:
+    b       fast_fault
+// No fast path does: x0 = Core, x1 = ESR_EL1, x2 = FAR_EL1, read before an SError could replace them.
+    .global synchronous
+synchronous:
+    take_stack
     mrs     x1, esr_el1
     mrs     x2, far_el1
     msr     daifclr, #4
@@ -134,6 +153,9 @@ return_to_thread:
     ldr     x1, [sp, #TRAP_PENDING_SERROR]
     mrs     x0, tpidr_el1
     cbnz    x1, deliver_serror
+// x0 = Core. Nothing is pending, and SError is masked.
+    .global continue_current
+continue_current:
     ldr     x9, [x0, #CORE_CURRENT]
     mov     sp, x9
     ldp     x10, x11, [sp, #CONTEXT_SP]

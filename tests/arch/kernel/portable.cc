@@ -244,7 +244,7 @@ void boot_kernel(const abi::BootInfo& info, unsigned cores_up) {
     start_user(info, user);
 }
 
-void handle_syscall(Core& core) {
+void handle_syscall(Core& core, Slot*) {
     Context& thread = *core.current_context;
     scramble_registers();
     answer(core, thread);
