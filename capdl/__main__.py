@@ -193,8 +193,12 @@ def serve(options: argparse.Namespace) -> int:
         return USAGE
     board = None
     if options.dtb is not None:
-        from .devicetree import Board  # which needs libfdt
-        board = Board(options.dtb)
+        from .devicetree import Board, DeviceProblem  # which needs libfdt
+        try:
+            board = Board(options.dtb)
+        except DeviceProblem as problem:
+            sys.stderr.write(f"capdl: {problem}\n")
+            return FINDINGS
     make_server(board).start_io()
     return OK
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..component_checks import END_KINDS
+from ..diagnostics import Place, Source
+from ..driver import INTERFACE_DIR
 from .analysis import GENERATED, Analysis, Definition
 from .context import CONNECTIONS, Context, context_at, in_comment, token_at
 from .roles import expected
@@ -71,8 +73,6 @@ def _find_file(analysis: Analysis, word: Word) -> Definition | None:
 
 def _first_place(analysis: Analysis, path: str) -> Definition | None:
     """The beginning of an included file."""
-    from ..diagnostics import Place, Source
-    from ..driver import INTERFACE_DIR
     folders = ([INTERFACE_DIR] if "/" not in path else []) + [analysis.path.parent]
     for folder in folders:
         file = (folder / path).resolve()

@@ -122,7 +122,9 @@ def _of(analysis: Analysis, found: Definition) -> str | None:
     if found.kind == "interface":
         return _interface(node)
     if found.kind == "method":
-        return f"{code(_signature(node))}\nof {found.owner}: at most {sum(item.type.words() for item in node.parameters)} words travel"
+        request = sum(item.type.words() for item in node.parameters if item.direction != "out")
+        reply = sum(item.type.words() for item in node.parameters if item.direction != "in") + (node.returns is not None)
+        return f"{code(_signature(node))}\nof {found.owner}: at most {request} words there and {reply} back"
     if found.kind == "struct":
         return f"{code(_struct(node))}\n{syntax.Type(node.name, struct=node).words()} words of a message"
     if found.kind == "object":

@@ -32,14 +32,15 @@ def outline(analysis: Analysis) -> list[Symbol]:
     own += [item for item in analysis.definitions if item.kind == "constant" and item.place.source.path == analysis.path]
     index = {offset: number for number, offset in enumerate(analysis.tokens.offsets)}
     outer = [item for item in own if item.owner is None]
-    return sorted((_symbol(item, own, analysis.tokens, index) for item in outer), key=lambda symbol: symbol.start)
+    owned = [item for item in own if item.owner is not None]
+    return sorted((_symbol(item, owned if item.kind in _INSIDE else [], analysis.tokens, index) for item in outer), key=lambda symbol: symbol.start)
 
 
-def _symbol(item: Definition, own: list[Definition], tokens: Tokens, index: dict[int, int]) -> Symbol:
+def _symbol(item: Definition, owned: list[Definition], tokens: Tokens, index: dict[int, int]) -> Symbol:
     """A definition, with those that belong to it."""
     start = item.place.offset
     token = index.get(start, 0)
-    inside = [other for other in own if other.owner == item.name and item.kind in _INSIDE and _belongs(item, other)]
+    inside = [other for other in owned if other.owner == item.name and _belongs(item, other)]
     children = tuple(sorted((_symbol(other, [], tokens, index) for other in inside), key=lambda symbol: symbol.start))
     end = max([_end(tokens, token), *(child.end for child in children)])
     name_end = start + (len(tokens.texts[token]) if tokens.kinds[token] == "name" else 0)

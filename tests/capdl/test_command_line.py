@@ -162,6 +162,16 @@ def test_wrong_usage(words):
     assert errors.startswith("capdl: ") and errors.count("\n") == 1
 
 
+def test_what_a_language_server_needs(tmp_path):
+    """Without its library, and without the device tree that it shall know, it says so and ends."""
+    (tmp_path / "lsprotocol").mkdir()
+    (tmp_path / "lsprotocol" / "__init__.py").write_text("")
+    assert capdl("lsp", folder=tmp_path) == (2, "", "capdl: lsp needs the Python module lsprotocol (./caprock setup dev)\n")
+    pytest.importorskip("pygls", reason="pygls is not installed (./caprock setup dev)")
+    status, output, errors = capdl("lsp", "--dtb", tmp_path / "none.dtb")
+    assert (status, output) == (1, "") and "none.dtb cannot be read" in errors
+
+
 def test_missing_device_tree():
     """A board that cannot be read is told once."""
     status, _, errors = capdl("check", GOLDEN / "components.cdl", "--dtb", "/nowhere.dtb")

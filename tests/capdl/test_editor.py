@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -140,7 +141,7 @@ def test_words_of_the_language_and_comments_are_declared_nowhere(tmp_path):
     ("sensor = component", 1, ["prio 110", "500us/10000us (5 % of core 0)", "heap 64 KiB", "calls log"]),
     ("faults to log", 11, ["passive", "called by main, sensor", "stack 32 KiB"]),
     ("Log @2 {", 1, ["interface Log @2", "struct Entry { u64 time; u32[4] words }", "write(in Entry entry) -> u64 idempotent wcet 20us", "0x"]),
-    ("write(", 1, ["3 words travel"]),
+    ("write(", 1, ["at most 3 words there and 1 back"]),
     ("in Entry", 5, ["3 words of a message"]),
     ("-> log.ring", 8, ["region ring", "shared: sensor.ring (4 KiB)"]),
     ("uses log: Log; region", 6, ["uses log: Log", "call: log.log"]),
@@ -282,6 +283,58 @@ class Talk:
         start, end = ({"line": line, "character": column} for line, column in map(Lines(self.text()).position, (first, last)))
         change = SimpleNamespace(range=SimpleNamespace(start=SimpleNamespace(**start), end=SimpleNamespace(**end)), text=new)
         self.features["textDocument/didChange"](SimpleNamespace(text_document=SimpleNamespace(uri=self.uri), content_changes=[change]))
+
+
+def test_findings_of_included_files_are_told_there_and_go_away(tmp_path):
+    """Also those of files that only the editor has, until they are right or nobody includes them any more."""
+    talk = Talk(tmp_path)
+    part = f"file://{tmp_path.resolve()}/part.cdl"
+
+    def change(uri, text):
+        talk.features["textDocument/didChange"](SimpleNamespace(text_document=SimpleNamespace(uri=uri), content_changes=[SimpleNamespace(text=text)]))
+        talk.server.publish()
+
+    def told(uri):
+        return [item.code for item in talk.told.get(uri, ())]
+
+    talk.features["textDocument/didOpen"](SimpleNamespace(text_document=SimpleNamespace(uri=talk.uri, text='caprock 1 include "part.cdl"')))
+    talk.server.publish()
+    assert told(talk.uri) == ["include"] and part not in talk.told
+    (tmp_path / "part.cdl").write_text("caprock 1 objects { e = epp }")
+    talk.features["textDocument/didSave"](SimpleNamespace())
+    talk.server.publish()
+    assert (told(talk.uri), told(part)) == ([], ["syntax"])
+    talk.features["textDocument/didOpen"](SimpleNamespace(text_document=SimpleNamespace(uri=part, text="caprock 1 objects { e = ep }")))
+    talk.server.publish()
+    assert (told(talk.uri), told(part)) == ([], [])
+    change(part, "caprock 1 objects { e = eq }")
+    assert told(part) == ["syntax"]
+    talk.features["textDocument/didClose"](SimpleNamespace(text_document=SimpleNamespace(uri=part)))
+    change(talk.uri, "caprock 1 objects { }")
+    assert told(part) == []
+
+
+def test_large_descriptions_are_answered_in_time(tmp_path):
+    """The work grows no faster than the description: counted, as a clock would tell of the machine."""
+    def work(count):
+        text = "arch aarch64 objects {\n" + "".join(f"f{number} = frame (4k)\n" for number in range(count)) + "c = cnode (16 bits)\n} caps { c {\n" + \
+            "".join(f"{number}: f{number} (RW)\n" for number in range(count)) + "} }"
+        path = (tmp_path / "large.cdl").resolve()
+        calls = 0
+
+        def count_call(frame, event, argument):
+            nonlocal calls
+            calls += event in ("call", "c_call")
+        sys.setprofile(count_call)
+        try:
+            analysis = Analysis(path, {path: text})
+            assert problems(analysis) == [] and len(outline(analysis)) == count + 1
+            assert "4 KiB" in hover(analysis, text.index("f7 = ")).text and complete(analysis, text.index("3: f3") + 4)
+        finally:
+            sys.setprofile(None)
+        return calls
+    work(10)
+    assert work(2000) < 2.2 * work(1000)
 
 
 PIECES = st.sampled_from(["{", "}", "(", ")", ";", "\n", "\r", "\r\n", '"', "/*", "*/", "--", "->", ".", "component", "uses a: Log", "call ",
