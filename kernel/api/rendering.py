@@ -241,7 +241,9 @@ class Stubs:
             lines.append(f"        detail::load_tail(message, {first}, reinterpret_cast<const uint64_t*>(&context), tail_words);")
         if method["caps"]:
             lines.append(code([f"{cap['name']}.address()" for cap in method["caps"]], ", ", "detail::set_caps(", ");", 8))
-        return lines + ["        sys::call(address(), message);"]
+        if self.message_type(method) == "Message":
+            return lines + ["        sys::call(address(), message);"]
+        return lines + [f"        sys::invoke<{len(method['words'])}>(address(), message);"]
 
     def cxx_return(self, method):
         values = []

@@ -29,7 +29,7 @@ void unify_instruction(KernAddr start, Word bytes);         // data to the point
 using Pte = Word;
 struct PageAttributes {
     bool read;           // user level may read
-    bool write;          // user level may write
+    bool write;          // user level may write, and read
     bool execute;        // user level may execute
     bool cacheable;      // Normal write-back; else Normal non-cacheable
     bool device;         // Device-nGnRnE, whatever cacheable says, unless cacheable

@@ -54,7 +54,7 @@ struct UntypedCap : Cap {
     using ClearedField = Field<63, 36>;
     static_assert(disjoint<Type, Pointer, SizeField, DeviceField> && disjoint<WatermarkField, ClearedField>);
 
-    static UntypedCap make(KernAddr object, SizeBits bits, bool device) {
+    static constexpr UntypedCap make(KernAddr object, SizeBits bits, bool device) {
         UntypedCap cap;
         cap.w0 = head(cap_type, object) | SizeField::make(bits.raw) | DeviceField::make(device);
         return cap;
@@ -78,7 +78,7 @@ struct BadgedCap : Cap {
     using RightsField = Field<51, 48>;
     static_assert(disjoint<Cap::Type, Cap::Pointer, RightsField>);
 
-    static BadgedCap make(KernAddr object, CapRights rights, Badge badge = Badge(0)) {
+    static constexpr BadgedCap make(KernAddr object, CapRights rights, Badge badge = Badge(0)) {
         BadgedCap cap;
         cap.w0 = head(cap_type, object) | RightsField::make(rights.raw);
         cap.w1 = badge.raw;
@@ -105,7 +105,7 @@ struct ReplyCap : Cap {
     using GrantField = Field<48, 48>;
     static_assert(disjoint<Type, Pointer, GrantField>);
 
-    static ReplyCap make(KernAddr object, bool can_grant) {
+    static constexpr ReplyCap make(KernAddr object, bool can_grant) {
         ReplyCap cap;
         cap.w0 = head(cap_type, object) | GrantField::make(can_grant);
         return cap;
@@ -121,7 +121,7 @@ struct CNodeCap : Cap {
     static constexpr unsigned max_radix = 31;
     static_assert(disjoint<Type, Pointer, GuardSizeField, RadixField> && RadixField::get(RadixField::mask) == max_radix);
 
-    static CNodeCap make(KernAddr object, unsigned radix, unsigned guard_size = 0, Word guard = 0) {
+    static constexpr CNodeCap make(KernAddr object, unsigned radix, unsigned guard_size = 0, Word guard = 0) {
         CNodeCap cap;
         cap.w0 = head(cap_type, object) | GuardSizeField::make(guard_size) | RadixField::make(radix);
         cap.w1 = guard;
@@ -140,7 +140,7 @@ struct CNodeCap : Cap {
 template <CapType T>
 struct PlainCap : Cap {
     static constexpr CapType cap_type = T;
-    static PlainCap make(KernAddr object = KernAddr(0)) {
+    static constexpr PlainCap make(KernAddr object = KernAddr(0)) {
         PlainCap cap;
         cap.w0 = head(cap_type, object);
         return cap;
@@ -157,7 +157,7 @@ struct SchedContextCap : Cap {
     using SizeField = Field<53, 48>;
     static_assert(disjoint<Type, Pointer, SizeField>);
 
-    static SchedContextCap make(KernAddr object, SizeBits bits) {
+    static constexpr SchedContextCap make(KernAddr object, SizeBits bits) {
         SchedContextCap cap;
         cap.w0 = head(cap_type, object) | SizeField::make(bits.raw);
         return cap;
@@ -169,13 +169,14 @@ struct SchedContextCap : Cap {
 template <CapType T>
 struct NumberedCap : Cap {
     static constexpr CapType cap_type = T;
-    static NumberedCap make(KernAddr object, Word number) {
+    static constexpr NumberedCap make(KernAddr object, Word number) {
         NumberedCap cap;
         cap.w0 = head(cap_type, object);
         cap.w1 = number;
         return cap;
     }
     Word number() const { return w1; }
+    Asid asid() const { return Asid(static_cast<uint16_t>(w1)); }   // of a VSpace
 };
 using SchedControlCap = NumberedCap<CapType::SchedControl>;
 using IrqHandlerCap = NumberedCap<CapType::IRQHandler>;
@@ -189,7 +190,7 @@ struct SgiSignalCap : Cap {
     using CoreField = Field<63, 32>;
     static_assert(disjoint<IrqField, CoreField>);
 
-    static SgiSignalCap make(Irq irq, CoreId core) {
+    static constexpr SgiSignalCap make(Irq irq, CoreId core) {
         SgiSignalCap cap;
         cap.w0 = head(cap_type);
         cap.w1 = IrqField::make(irq.raw) | CoreField::make(core.raw);
@@ -218,7 +219,7 @@ struct PageTableCap : MappedCap {
     using LevelField = Field<49, 48>;
     static_assert(disjoint<Type, Pointer, LevelField>);
 
-    static PageTableCap make(KernAddr object) {
+    static constexpr PageTableCap make(KernAddr object) {
         PageTableCap cap;
         cap.w0 = head(cap_type, object);
         return cap;
@@ -235,7 +236,7 @@ struct FrameCap : MappedCap {
     using RightsField = Field<56, 55>;  // write, read
     static_assert(disjoint<Type, Pointer, SizeField, DeviceField, RightsField>);
 
-    static FrameCap make(KernAddr object, SizeBits bits, bool device) {
+    static constexpr FrameCap make(KernAddr object, SizeBits bits, bool device) {
         FrameCap cap;
         cap.w0 = head(cap_type, object) | SizeField::make(bits.raw) | DeviceField::make(device) | RightsField::make(3);
         return cap;
@@ -243,10 +244,11 @@ struct FrameCap : MappedCap {
     static_assert(SizeField::mask == UntypedCap::SizeField::mask);
     SizeBits size_bits() const { return SizeBits(static_cast<unsigned>(SizeField::get(w0))); }
     bool is_device() const { return DeviceField::get(w0) != 0; }
+    CapRights rights() const { return CapRights{RightsField::get(w0)}; }
     bool can_write() const { return (RightsField::get(w0) & 1) != 0; }
     bool can_read() const { return (RightsField::get(w0) & 2) != 0; }
     void mask_rights(CapRights mask) { w0 = RightsField::set(w0, RightsField::get(w0) & mask.raw & 3); }
-    unsigned level() const { return 3 - (size_bits().raw - page_bits) / 9; }  // of the entry that maps it
+    unsigned level() const { return 4 - size_bits().raw / 8; }   // of the entry that maps it: 12, 21 and 30 bits
 };
 
 // A container (CNode or TCB) whose last capability is being deleted. `slots` of its slots are still to be emptied, the highest first.
@@ -256,7 +258,7 @@ struct ZombieCap : Cap {
     using RadixField = Field<58, 54>;
     static_assert(disjoint<Type, Pointer, TcbField, RadixField>);
 
-    static ZombieCap make(KernAddr object, bool tcb, unsigned radix, Word slots) {
+    static constexpr ZombieCap make(KernAddr object, bool tcb, unsigned radix, Word slots) {
         ZombieCap cap;
         cap.w0 = head(cap_type, object) | TcbField::make(tcb) | RadixField::make(radix);
         cap.w1 = slots;

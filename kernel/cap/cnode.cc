@@ -9,53 +9,50 @@ namespace caprock {
 
 namespace {
 
-// Destination and source of a copy or move.
-struct Pair {
-    Slot* destination;
-    Slot* source;
-};
+// -- Copy, Mint, Move and Mutate: a capability comes to an empty slot, derived from the one in the source slot or in its stead.
 
-template <class Args>
-Result<Pair> find_pair(const Invocation& invocation, const Args& args) {
-    Slot* destination = TRY(find_empty_slot(invocation.cap(), CPtr(args.dest_index), args.dest_depth));
-    const Cap& root = invocation.caps[Args::cap_src_root]->cap;
-    Slot* source = TRY(find_slot_at(root, CPtr(args.src_index), args.src_depth, true));
-    if (source->empty()) return Failure::failed_lookup(LookupFault::of(abi::LookupFailure::MissingCapability), true);
-    return Pair{destination, source};
-}
-
-Invoked copy(const Invocation& invocation) {
-    auto args = invocation.args<abi::CNodeCopyArgs>();
-    Pair pair = TRY(find_pair(invocation, args));
-    Cap cap = TRY(derive(*pair.source));
-    insert_derived(masked(cap, CapRights{args.rights}), *pair.source, *pair.destination);
+Invoked copy(Slot& source, Slot& destination, CapRights rights) {
+    Cap cap = source.cap;
+    if (!derives_freely(cap.type())) cap = TRY(derive(source));
+    insert_derived(masked(cap, rights), source, destination);
     return Outcome::Done;
 }
 
-Invoked mint(const Invocation& invocation) {
-    auto args = invocation.args<abi::CNodeMintArgs>();
-    Pair pair = TRY(find_pair(invocation, args));
-    Cap cap = TRY(with_data(masked(pair.source->cap, CapRights{args.rights}), args.badge, false));
-    TRY(derive(*pair.source));
+Invoked mint(Slot& source, Slot& destination, CapRights rights, Word data) {
+    Cap cap = TRY(with_data(masked(source.cap, rights), data, false));
+    if (!derives_freely(cap.type())) TRY(derive(source));
     if (cap.is(CapType::Frame)) as<FrameCap>(cap).clear_mapping();
-    insert_derived(cap, *pair.source, *pair.destination);
+    insert_derived(cap, source, destination);
     return Outcome::Done;
 }
 
-Invoked move(const Invocation& invocation) {
-    Pair pair = TRY(find_pair(invocation, invocation.args<abi::CNodeMoveArgs>()));
-    if (pair.source->cap.is(CapType::Zombie)) return Failure::illegal_operation();
-    move_slot(pair.source->cap, *pair.source, *pair.destination);
+Invoked move(Slot& source, Slot& destination) {
+    if (source.cap.is(CapType::Zombie)) return Failure::illegal_operation();
+    move_slot(source.cap, source, destination);
     return Outcome::Done;
 }
 
-Invoked mutate(const Invocation& invocation) {
-    auto args = invocation.args<abi::CNodeMutateArgs>();
-    Pair pair = TRY(find_pair(invocation, args));
-    if (pair.source->cap.is(CapType::Zombie)) return Failure::illegal_operation();
-    Cap cap = TRY(with_data(pair.source->cap, args.badge, true));
-    move_slot(cap, *pair.source, *pair.destination);
+Invoked mutate(Slot& source, Slot& destination, Word data) {
+    if (source.cap.is(CapType::Zombie)) return Failure::illegal_operation();
+    Cap cap = TRY(with_data(source.cap, data, true));
+    move_slot(cap, source, destination);
     return Outcome::Done;
+}
+
+// The four have the same first arguments.
+Invoked place(const Invocation& invocation) {
+    using Args = abi::CNodeMintArgs;
+    auto args = invocation.args<Args>();
+    Slot* destination = TRY(find_slot_at_quickly(invocation.cap(), CPtr(args.dest_index), args.dest_depth, false));
+    if (!destination->empty()) return Failure::of(Error::DeleteFirst);
+    Slot* source = TRY(find_slot_at_quickly(invocation.caps[Args::cap_src_root]->cap, CPtr(args.src_index), args.src_depth, true));
+    if (source->empty()) return Failure::failed_lookup(LookupFault::of(abi::LookupFailure::MissingCapability), true);
+    switch (invocation.method) {
+        case Method::CNodeCopy: return copy(*source, *destination, CapRights{args.rights});
+        case Method::CNodeMint: return mint(*source, *destination, CapRights{args.rights}, args.badge);
+        case Method::CNodeMove: return move(*source, *destination);
+        default: return mutate(*source, *destination, invocation.args<abi::CNodeMutateArgs>().badge);
+    }
 }
 
 // -- Rotate
@@ -65,7 +62,7 @@ Result<Cap> rotated(const Slot& slot, Word data) {
     return with_data(slot.cap, data, true);
 }
 
-Invoked rotate(const Invocation& invocation) {
+[[gnu::cold]] Invoked rotate(const Invocation& invocation) {
     using Args = abi::CNodeRotateArgs;
     auto args = invocation.args<Args>();
     Slot* destination = TRY(find_slot_at(invocation.cap(), CPtr(args.dest_index), args.dest_depth, false));
@@ -87,7 +84,7 @@ Invoked rotate(const Invocation& invocation) {
     return Outcome::Done;
 }
 
-Invoked cancel_badged_sends_at(const Invocation& invocation) {
+[[gnu::cold]] Invoked cancel_badged_sends_at(const Invocation& invocation) {
     auto args = invocation.args<abi::CNodeCancelBadgedSendsArgs>();
     Slot* slot = TRY(find_slot_at(invocation.cap(), CPtr(args.index), args.depth, false));
     constexpr Word all_rights = CapRights::make(1, 1, 1, 1).raw;
@@ -99,19 +96,19 @@ Invoked cancel_badged_sends_at(const Invocation& invocation) {
 
 Invoked delete_at(const Invocation& invocation) {
     auto args = invocation.args<abi::CNodeDeleteArgs>();
-    Slot* slot = TRY(find_slot_at(invocation.cap(), CPtr(args.index), args.depth, false));
+    Slot* slot = TRY(find_slot_at_quickly(invocation.cap(), CPtr(args.index), args.depth, false));
     return outcome(delete_slot(invocation.core, *slot));
 }
 
 Invoked revoke_at(const Invocation& invocation) {
     auto args = invocation.args<abi::CNodeRevokeArgs>();
-    Slot* slot = TRY(find_slot_at(invocation.cap(), CPtr(args.index), args.depth, false));
+    Slot* slot = TRY(find_slot_at_quickly(invocation.cap(), CPtr(args.index), args.depth, false));
     return outcome(revoke(invocation.core, *slot));
 }
 
 }  // namespace
 
-Result<Slot*> find_empty_slot(const Cap& root, CPtr index, Word depth) {
+[[gnu::cold]] Result<Slot*> find_empty_slot(const Cap& root, CPtr index, Word depth) {
     Slot* slot = TRY(find_slot_at(root, index, depth, false));
     if (!slot->empty()) return Failure::of(Error::DeleteFirst);
     return slot;
@@ -121,10 +118,10 @@ Invoked invoke_cnode(const Invocation& invocation) {
     switch (invocation.method) {
         case Method::CNodeRevoke: return revoke_at(invocation);
         case Method::CNodeDelete: return delete_at(invocation);
-        case Method::CNodeCopy: return copy(invocation);
-        case Method::CNodeMint: return mint(invocation);
-        case Method::CNodeMove: return move(invocation);
-        case Method::CNodeMutate: return mutate(invocation);
+        case Method::CNodeCopy:
+        case Method::CNodeMint:
+        case Method::CNodeMove:
+        case Method::CNodeMutate: return place(invocation);
         case Method::CNodeRotate: return rotate(invocation);
         case Method::CNodeCancelBadgedSends: return cancel_badged_sends_at(invocation);
         default: return Failure::illegal_operation();

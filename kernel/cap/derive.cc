@@ -23,7 +23,7 @@ Result<Cap> derive(const Slot& slot) {
     }
 }
 
-Cap masked(Cap cap, CapRights mask) {
+Cap masked_of_any(Cap cap, CapRights mask) {
     switch (cap.type()) {
         case CapType::Endpoint:
         case CapType::Notification: as<EndpointCap>(cap).mask_rights(mask); break;

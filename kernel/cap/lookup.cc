@@ -48,9 +48,7 @@ LookupFault lookup_fault(const Tcb& thread, CPtr address) {
     return found.ok() ? LookupFault::of(abi::LookupFailure::MissingCapability, found.value().bits_left) : found.failure();
 }
 
-namespace {
-
-[[gnu::noinline]] Result<Slot*> walk_to_slot(const Cap& root, CPtr index, Word depth, bool source) {
+[[gnu::cold]] Result<Slot*> find_slot_at(const Cap& root, CPtr index, Word depth, bool source) {
     if (depth < 1 || depth > word_bits) return Failure::range(1, word_bits);
     Lookup found = resolve(root, index, static_cast<unsigned>(depth));
     if (!found.ok()) return Failure::failed_lookup(found.failure(), source);
@@ -58,17 +56,6 @@ namespace {
         return Failure::failed_lookup(LookupFault::of(abi::LookupFailure::DepthMismatch, found.value().bits_left), source);
     }
     return found.value().slot;
-}
-
-}  // namespace
-
-Result<Slot*> find_slot_at(const Cap& root, CPtr index, Word depth, bool source) {
-    const CNodeCap& cnode = as<CNodeCap>(root);
-    Word guard = index.raw >> cnode.radix() & ((Word{1} << cnode.guard_size()) - 1);
-    // Mostly one CNode takes all bits.
-    bool flat = root.is(CapType::CNode) && cnode.guard_size() + cnode.radix() == depth && guard == cnode.guard();
-    if (!flat) return walk_to_slot(root, index, depth, source);
-    return arch::pointer<Slot>(root.object()) + (index.raw & ((Word{1} << cnode.radix()) - 1));
 }
 
 }  // namespace caprock

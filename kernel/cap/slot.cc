@@ -7,13 +7,6 @@ namespace caprock {
 
 namespace {
 
-// The memory of `inner`'s object is a part of `outer`'s, an untyped's or a frame's. All objects are aligned to their sizes.
-bool is_inside(const Cap& inner, const Cap& outer) {
-    unsigned outer_bits = as<UntypedCap>(outer).size_bits().raw;
-    bool sized = inner.is(CapType::Untyped) || inner.is(CapType::Frame);
-    return (inner.object() - outer.object()) >> outer_bits == 0 && (!sized || as<UntypedCap>(inner).size_bits().raw <= outer_bits);
-}
-
 // A zombie names the container that it is what is left of.
 bool is_container(const Cap& cap) { return cap.is(CapType::CNode) || cap.is(CapType::TCB) || cap.is(CapType::Zombie); }
 

@@ -52,6 +52,14 @@ static_assert(sizeof(Slot) == Word{1} << abi::slot_bits);
     return (types >> static_cast<Word>(type) & 1) != 0;
 }
 
+// The memory of `inner`'s object is a part of `outer`'s, an untyped's or a frame's. All objects are aligned to their sizes.
+[[gnu::always_inline]] inline bool is_inside(const Cap& inner, const Cap& outer) {
+    unsigned outer_bits = as<UntypedCap>(outer).size_bits().raw;
+    if ((inner.object() - outer.object()) >> outer_bits != 0) return false;
+    bool sized = inner.is(CapType::Untyped) || inner.is(CapType::Frame);
+    return !sized || as<UntypedCap>(inner).size_bits().raw <= outer_bits;
+}
+
 // Both name the same object, or b names a part of a's region or of what a controls.
 bool same_region_of_any(const Cap& a, const Cap& b);
 [[gnu::always_inline]] inline bool same_region(const Cap& a, const Cap& b) {
@@ -65,6 +73,11 @@ bool same_object_of_any(const Cap& a, const Cap& b);
 // `child`, somewhere behind `parent` in the list with only its descendants between, is derived from it.
 bool is_parent(const Slot& parent, const Slot& child);
 [[gnu::always_inline]] inline bool has_children(const Slot& slot) { return slot.next() != nullptr && is_parent(slot, *slot.next()); }
+// The same of an untyped, whose children are what lies in its memory.
+[[gnu::always_inline]] inline bool is_in_use(const Slot& untyped) {
+    const Slot* next = untyped.next();
+    return next != nullptr && next->cap.object() != KernAddr(0) && is_inside(next->cap, untyped.cap);
+}
 // No other capability names the object.
 [[gnu::always_inline]] inline bool is_final(const Slot& slot) {
     if (slot.prev() != nullptr && same_object(slot.prev()->cap, slot.cap)) return false;

@@ -119,9 +119,9 @@ Invoked read_tcb(const Invocation& invocation) {
 Invoked read_vspace(const Invocation& invocation) {
     using Args = abi::InspectReadVSpaceArgs;
     auto args = invocation.args<Args>();
-    Space space = TRY(space_argument(invocation, Args::cap_vspace));
+    const VSpaceCap& space = *TRY(space_argument(invocation, Args::cap_vspace));
     if (args.vaddr >= abi::user_top) return Failure::invalid_argument(0);
-    Walk found = walk(space.root, UserVirtAddr(args.vaddr), last_level);
+    Walk found = walk(space.object(), UserVirtAddr(args.vaddr), last_level);
     Word size_bits = level_shift(found.level);
     if (!arch::entry_present(*found.entry)) {
         set_results(invocation.thread, {0, size_bits, 0, 0});

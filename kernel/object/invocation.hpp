@@ -27,10 +27,8 @@ struct Invocation {
     Core& core;
     Tcb& thread;              // the invoker
     Slot& slot;               // of the invoked capability
-    MessageInfo info;         // of the invoker's message
     Method method;
-    unsigned cap_count;
-    Slot* caps[abi::ipc_extra_caps];   // capability arguments, as many as the method takes at least
+    Slot* const* caps;        // capability arguments, as many as the method takes at least
 
     const Cap& cap() const { return slot.cap; }
     Kernel& kernel() const { return *core.kernel; }
@@ -71,12 +69,8 @@ Invoked invoke_inspect(const Invocation& invocation);
 // The methods of a TCB that concern the debug hardware.
 Invoked invoke_debug(const Invocation& invocation);
 
-// An address space that is in use, given as a VSpace capability argument.
-struct Space {
-    KernAddr root;
-    Asid asid;
-};
-Result<Space> space_argument(const Invocation& invocation, unsigned argument);
+// A VSpace capability argument whose address space is in use.
+Result<const VSpaceCap*> space_argument(const Invocation& invocation, unsigned argument);
 
 // The empty slot that a method puts a new capability into: DeleteFirst if it is occupied.
 Result<Slot*> find_empty_slot(const Cap& root, CPtr index, Word depth);

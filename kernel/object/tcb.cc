@@ -17,7 +17,7 @@ void suspend(Core& core, Tcb& thread) {
 
 void resume(Core& core, Tcb& thread) {
     if (thread.state == ThreadState::Running) return;
-    suspend(core, thread);
+    if (thread.state != ThreadState::Inactive) suspend(core, thread);
     thread.state = ThreadState::Running;
     resume_with_budget(core, thread);
 }

@@ -24,7 +24,7 @@ bool is_dead_register(const Tcb& thread, unsigned i) {
     return thread.blocked_on_ipc() && !thread.faulted() && ((i >= 3 && i <= 14) || (i >= 17 && i <= 23));
 }
 
-Invoked read_registers(const Invocation& invocation) {
+[[gnu::cold]] Invoked read_registers(const Invocation& invocation) {
     auto args = invocation.args<abi::TCBReadRegistersArgs>();
     Tcb& source = target(invocation);
     Tcb& reader = invocation.thread;
@@ -45,7 +45,7 @@ Invoked read_registers(const Invocation& invocation) {
 }
 
 // The thread goes on with registers that somebody else gives it: not in a system call, and without an unfinished one behind it.
-void leave_system_call(Core& core, Tcb& thread) {
+[[gnu::cold]] void leave_system_call(Core& core, Tcb& thread) {
     if (thread.yielding_to != nullptr) forget_yield(core, thread);
     end_sweep(thread);
     if (!thread.blocked_on_ipc()) return;
@@ -54,12 +54,12 @@ void leave_system_call(Core& core, Tcb& thread) {
     thread.context.pc = pc;
 }
 
-void finish_registers(Core& core, Tcb& thread, bool resumes) {
+[[gnu::cold]] void finish_registers(Core& core, Tcb& thread, bool resumes) {
     arch::arm_step(thread.context, thread.debug.steps != 0);
     if (resumes) resume(core, thread);
 }
 
-Invoked write_registers(const Invocation& invocation) {
+[[gnu::cold]] Invoked write_registers(const Invocation& invocation) {
     constexpr unsigned first = 2;
     auto args = invocation.args<abi::TCBWriteRegistersArgs>();
     Tcb& thread = target(invocation);
@@ -75,7 +75,7 @@ Invoked write_registers(const Invocation& invocation) {
     return Outcome::Done;
 }
 
-Invoked copy_registers(const Invocation& invocation) {
+[[gnu::cold]] Invoked copy_registers(const Invocation& invocation) {
     using Args = abi::TCBCopyRegistersArgs;
     auto args = invocation.args<Args>();
     Slot* slot = TRY(invocation.argument<TcbCap>(Args::cap_source));
@@ -101,14 +101,14 @@ Result<Prio> allowed_priority(const Invocation& invocation, Word priority, unsig
     return Prio(static_cast<uint8_t>(priority));
 }
 
-Invoked set_priority_method(const Invocation& invocation) {
+[[gnu::cold]] Invoked set_priority_method(const Invocation& invocation) {
     auto args = invocation.args<abi::TCBSetPriorityArgs>();
     Prio priority = TRY(allowed_priority(invocation, args.priority, abi::TCBSetPriorityArgs::cap_authority));
     set_priority(invocation.core, target(invocation), priority);
     return Outcome::Done;
 }
 
-Invoked set_max_priority(const Invocation& invocation) {
+[[gnu::cold]] Invoked set_max_priority(const Invocation& invocation) {
     auto args = invocation.args<abi::TCBSetMCPriorityArgs>();
     target(invocation).max_priority = TRY(allowed_priority(invocation, args.mcp, abi::TCBSetMCPriorityArgs::cap_authority));
     return Outcome::Done;
@@ -123,12 +123,15 @@ struct Replacement {
     Cap cap;
 };
 
-bool still_names(const Slot& source, const Cap& cap) { return source.cap.type() == cap.type() && same_object(source.cap, cap); }
+// Mostly it is the same word. Of the types that there are here, that names the object.
+bool still_names(const Slot& source, const Cap& cap) {
+    return source.cap.w0 == cap.w0 || (source.cap.type() == cap.type() && same_object(source.cap, cap));
+}
 
 Progress replace(Core& core, Tcb& thread, const Replacement& replacement) {
     Slot& slot = thread.slot(replacement.slot);
-    if (delete_slot(core, slot) == Progress::Preempted) return Progress::Preempted;
-    // The deletion may have reached the source, and even the thread itself.
+    if (!slot.empty() && delete_slot(core, slot) == Progress::Preempted) return Progress::Preempted;
+    // This deletion or one before may have reached the source, and even the thread itself.
     if (replacement.source != nullptr && still_names(*replacement.source, replacement.cap) && slot.empty()) {
         insert_derived(replacement.cap, *replacement.source, slot);
     }
@@ -196,7 +199,7 @@ Invoked configure(const Invocation& invocation) {
     return outcome(set_buffer_commit(invocation, thread, buffer, args.buffer));
 }
 
-Invoked set_space(const Invocation& invocation) {
+[[gnu::cold]] Invoked set_space(const Invocation& invocation) {
     using Args = abi::TCBSetSpaceArgs;
     auto args = invocation.args<Args>();
     Replacement handler = TRY(fault_handler(invocation, Args::cap_fault_ep, TcbSlot::FaultHandler));
@@ -207,13 +210,13 @@ Invoked set_space(const Invocation& invocation) {
     return outcome(set_space_commit(invocation, thread, cspace, vspace));
 }
 
-Invoked set_ipc_buffer(const Invocation& invocation) {
+[[gnu::cold]] Invoked set_ipc_buffer(const Invocation& invocation) {
     auto args = invocation.args<abi::TCBSetIPCBufferArgs>();
     Replacement buffer = TRY(ipc_buffer(invocation, abi::TCBSetIPCBufferArgs::cap_buffer_frame, args.buffer));
     return outcome(set_buffer_commit(invocation, target(invocation), buffer, args.buffer));
 }
 
-Invoked set_timeout_endpoint(const Invocation& invocation) {
+[[gnu::cold]] Invoked set_timeout_endpoint(const Invocation& invocation) {
     Replacement handler = TRY(fault_handler(invocation, abi::TCBSetTimeoutEndpointArgs::cap_timeout_fault_ep, TcbSlot::TimeoutHandler));
     return outcome(replace(invocation.core, target(invocation), handler));
 }
@@ -254,7 +257,7 @@ Invoked set_sched_params(const Invocation& invocation) {
 
 // -- The rest.
 
-Invoked bind_notification_method(const Invocation& invocation) {
+[[gnu::cold]] Invoked bind_notification_method(const Invocation& invocation) {
     constexpr unsigned argument = abi::TCBBindNotificationArgs::cap_notification;
     Slot* slot = TRY(invocation.argument<NotificationCap>(argument));
     Notification& notification = slot->cap.as_object<Notification>();
@@ -266,20 +269,20 @@ Invoked bind_notification_method(const Invocation& invocation) {
     return Outcome::Done;
 }
 
-Invoked unbind_notification_method(const Invocation& invocation) {
+[[gnu::cold]] Invoked unbind_notification_method(const Invocation& invocation) {
     if (target(invocation).bound_notification == nullptr) return Failure::illegal_operation();
     unbind_notification(target(invocation));
     return Outcome::Done;
 }
 
-Invoked set_tls_base(const Invocation& invocation) {
+[[gnu::cold]] Invoked set_tls_base(const Invocation& invocation) {
     Context& context = target(invocation).context;
     context.tpidr = invocation.args<abi::TCBSetTLSBaseArgs>().tls_base;
     if (&target(invocation) == &invocation.thread) arch::load_thread_pointers(context);
     return Outcome::Done;
 }
 
-Invoked set_flags_method(const Invocation& invocation) {
+[[gnu::cold]] Invoked set_flags_method(const Invocation& invocation) {
     auto args = invocation.args<abi::TCBSetFlagsArgs>();
     abi::ThreadFlags set{args.set};
     if (set.pmu() != 0 || set.physical_timer() != 0) return Failure::illegal_operation();
@@ -288,7 +291,7 @@ Invoked set_flags_method(const Invocation& invocation) {
     return Outcome::Answered;
 }
 
-Invoked set_affinity(const Invocation& invocation) {
+[[gnu::cold]] Invoked set_affinity(const Invocation& invocation) {
     auto args = invocation.args<abi::TCBSetAffinityArgs>();
     Word cores = invocation.kernel().core_count;
     if (args.core >= cores) return Failure::range(0, cores - 1);
@@ -300,10 +303,15 @@ Invoked set_affinity(const Invocation& invocation) {
 }  // namespace
 
 Invoked invoke_tcb(const Invocation& invocation) {
+    // What every thread's life has in it comes first.
+    if (invocation.method == Method::TCBConfigure) return configure(invocation);
+    if (invocation.method == Method::TCBResume) {
+        resume(invocation.core, target(invocation));
+        return Outcome::Done;
+    }
     switch (invocation.method) {
         case Method::TCBReadRegisters: return read_registers(invocation);
         case Method::TCBWriteRegisters: return write_registers(invocation);
-        case Method::TCBConfigure: return configure(invocation);
         case Method::TCBSetPriority: return set_priority_method(invocation);
         case Method::TCBSetMCPriority: return set_max_priority(invocation);
         case Method::TCBSetSchedParams: return set_sched_params(invocation);
@@ -311,7 +319,6 @@ Invoked invoke_tcb(const Invocation& invocation) {
         case Method::TCBSetIPCBuffer: return set_ipc_buffer(invocation);
         case Method::TCBSetSpace: return set_space(invocation);
         case Method::TCBSuspend: suspend(invocation.core, target(invocation)); return Outcome::Done;
-        case Method::TCBResume: resume(invocation.core, target(invocation)); return Outcome::Done;
         case Method::TCBBindNotification: return bind_notification_method(invocation);
         case Method::TCBUnbindNotification: return unbind_notification_method(invocation);
         case Method::TCBSetTLSBase: return set_tls_base(invocation);

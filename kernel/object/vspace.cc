@@ -26,15 +26,14 @@ arch::Pte* mapped_entry(const Kernel& kernel, const MappedCap& cap, unsigned lev
     if (!cap.is_mapped()) return nullptr;
     KernAddr root = vspace_of(kernel, cap.asid());
     if (root == KernAddr(0)) return nullptr;
-    Walk found = walk(root, cap.address(), level);
-    bool same = found.level == level && arch::entry_present(*found.entry) &&
-                arch::entry_address(*found.entry) == arch::to_physical(cap.object());
-    return same ? found.entry : nullptr;
+    arch::Pte* entry = find_entry(root, cap.address(), level);
+    if (entry == nullptr || !arch::entry_present(*entry) || arch::entry_address(*entry) != arch::to_physical(cap.object())) return nullptr;
+    return entry;
 }
 
 }  // namespace
 
-Walk walk(KernAddr root, UserVirtAddr address, unsigned level) {
+[[gnu::cold]] Walk walk(KernAddr root, UserVirtAddr address, unsigned level) {
     arch::Pte* table = arch::pointer<arch::Pte>(root);
     for (unsigned at = 0;; ++at) {
         arch::Pte* entry = table + index(address, at);
@@ -43,21 +42,30 @@ Walk walk(KernAddr root, UserVirtAddr address, unsigned level) {
     }
 }
 
-void map_frame(arch::Pte* entry, FrameCap& cap, Asid asid, UserVirtAddr address, arch::PageAttributes attributes) {
-    if (arch::entry_present(*entry)) {
-        // Break before make (Arm ARM D8.14.1): no processor may hold the old and the new entry at once.
-        arch::write_entry(entry, 0);
-        arch::tlb_invalidate_page(asid, address);
+[[gnu::noinline]] arch::Pte* find_entry(KernAddr root, UserVirtAddr address, unsigned level) {
+    if (level != last_level) {
+        Walk found = walk(root, address, level);
+        return found.level == level ? found.entry : nullptr;
     }
-    cap.set_mapping(asid, address);
-    arch::write_entry(entry, arch::leaf_entry(arch::to_physical(cap.object()), cap.level(), attributes));
+    arch::Pte* table = arch::pointer<arch::Pte>(root);
+#pragma GCC unroll 3
+    for (unsigned at = 0; at < last_level; ++at) {
+        arch::Pte entry = table[index(address, at)];
+        if (!arch::entry_is_table(entry, at)) return nullptr;
+        table = arch::pointer<arch::Pte>(arch::to_kernel(arch::entry_address(entry)));
+    }
+    return table + index(address, last_level);
+}
+
+void remove_entry(arch::Pte* entry, Asid asid, UserVirtAddr address) {
+    arch::write_entry(entry, 0);
+    arch::tlb_invalidate_page(asid, address);
 }
 
 void unmap_frame(const Kernel& kernel, const FrameCap& cap) {
     arch::Pte* entry = mapped_entry(kernel, cap, cap.level());
     if (entry == nullptr || arch::entry_is_table(*entry, cap.level())) return;
-    arch::write_entry(entry, 0);
-    arch::tlb_invalidate_page(cap.asid(), cap.address());
+    remove_entry(entry, cap.asid(), cap.address());
 }
 
 void unmap_table(const Kernel& kernel, const PageTableCap& cap) {

@@ -19,9 +19,16 @@ struct Walk {
     unsigned level;
 };
 Walk walk(KernAddr root, UserVirtAddr address, unsigned level);
+// The entry at `level` itself, or null if the walk ends before.
+arch::Pte* find_entry(KernAddr root, UserVirtAddr address, unsigned level);
 
-// Maps an unmapped or remaps a mapped frame: the checks are the caller's.
-void map_frame(arch::Pte* entry, FrameCap& cap, Asid asid, UserVirtAddr address, arch::PageAttributes attributes);
+// Maps a frame where nothing is mapped: the checks are the caller's.
+[[gnu::always_inline]] inline void map_frame(arch::Pte* entry, FrameCap& cap, Asid asid, UserVirtAddr address, arch::PageAttributes attributes) {
+    cap.set_mapping(asid, address);
+    arch::write_entry(entry, arch::leaf_entry(arch::to_physical(cap.object()), cap.level(), attributes));
+}
+// What is mapped there goes, on all processors: none may hold it beside what comes in its place (break before make, Arm ARM D8.14.1).
+void remove_entry(arch::Pte* entry, Asid asid, UserVirtAddr address);
 // These change the address space if the capability's mapping is still what is there; the capability itself is the caller's.
 void unmap_frame(const Kernel& kernel, const FrameCap& cap);
 void unmap_table(const Kernel& kernel, const PageTableCap& cap);

@@ -7,6 +7,14 @@ namespace caprock {
 
 namespace {
 
+[[gnu::always_inline]] inline Result<const VSpaceCap*> find_space(const Invocation& invocation, unsigned argument) {
+    const VSpaceCap& cap = as<VSpaceCap>(invocation.caps[argument]->cap);
+    // ASID 0 is no VSpace's.
+    bool in_use = cap.is(CapType::VSpace) && vspace_of(invocation.kernel(), cap.asid()) == cap.object();
+    if (!in_use) return Failure::invalid_capability(argument + 1);
+    return &cap;
+}
+
 // -- PageTable
 
 Invoked map_table(const Invocation& invocation) {
@@ -14,17 +22,17 @@ Invoked map_table(const Invocation& invocation) {
     auto args = invocation.args<Args>();
     PageTableCap& cap = as<PageTableCap>(invocation.slot.cap);
     if (cap.is_mapped()) return Failure::invalid_capability(0);
-    Space space = TRY(space_argument(invocation, Args::cap_vspace));
+    const VSpaceCap& space = *TRY(space_argument(invocation, Args::cap_vspace));
     if (args.vaddr >= abi::user_top) return Failure::invalid_argument(0);
-    Walk found = walk(space.root, UserVirtAddr(args.vaddr), last_level);
+    Walk found = walk(space.object(), UserVirtAddr(args.vaddr), last_level);
     if (found.level == last_level || arch::entry_present(*found.entry)) return Failure::of(Error::DeleteFirst);
     cap.set_level(found.level + 1);
-    cap.set_mapping(space.asid, UserVirtAddr(align_down(args.vaddr, Word{1} << level_shift(found.level))));
+    cap.set_mapping(space.asid(), UserVirtAddr(align_down(args.vaddr, Word{1} << level_shift(found.level))));
     arch::write_entry(found.entry, arch::table_entry(arch::to_physical(cap.object())));
     return Outcome::Done;
 }
 
-Invoked unmap_table_method(const Invocation& invocation) {
+[[gnu::cold]] Invoked unmap_table_method(const Invocation& invocation) {
     PageTableCap& cap = as<PageTableCap>(invocation.slot.cap);
     if (!is_final(invocation.slot)) return Failure::of(Error::RevokeFirst);
     if (!cap.is_mapped()) return Outcome::Done;
@@ -39,31 +47,42 @@ Invoked unmap_table_method(const Invocation& invocation) {
 
 arch::PageAttributes page_attributes(const FrameCap& cap, CapRights rights, abi::VMAttributes attributes) {
     bool cacheable = attributes.cacheable() != 0;
-    return {.read = cap.can_read() && rights.read() != 0,
-            .write = cap.can_read() && cap.can_write() && rights.read() != 0 && rights.write() != 0,
+    // There is no writing without reading: a frame that may only be written is not accessible.
+    constexpr Word both = CapRights::make(1, 1, 0, 0).raw;
+    CapRights allowed{cap.rights().raw & rights.raw};
+    return {.read = allowed.read() != 0,
+            .write = (allowed.raw & both) == both,
             .execute = attributes.execute_never() == 0 && !cap.is_device(),
             .cacheable = cacheable,
             .device = cap.is_device()};
+}
+
+// Not below the end of the user's addresses with all of the frame, or not aligned.
+[[gnu::cold]] Failure wrong_address(Word address, SizeBits size) {
+    bool outside = address >= abi::user_top || abi::user_top - address < size.bytes();
+    return outside ? Failure::invalid_argument(0) : Failure::of(Error::AlignmentError);
+}
+
+bool is_own(arch::Pte entry, const FrameCap& cap) {
+    return !arch::entry_is_table(entry, cap.level()) && arch::entry_address(entry) == arch::to_physical(cap.object());
 }
 
 Invoked map_frame_method(const Invocation& invocation) {
     using Args = abi::FrameMapArgs;
     auto args = invocation.args<Args>();
     FrameCap& cap = as<FrameCap>(invocation.slot.cap);
-    Space space = TRY(space_argument(invocation, Args::cap_vspace));
+    const VSpaceCap& space = *TRY(find_space(invocation, Args::cap_vspace));
     UserVirtAddr address(args.vaddr);
-    if (args.vaddr >= abi::user_top || abi::user_top - args.vaddr < cap.size_bits().bytes()) return Failure::invalid_argument(0);
-    if (!is_aligned(args.vaddr, cap.size_bits().bytes())) return Failure::of(Error::AlignmentError);
-    if (cap.is_mapped() && cap.asid() != space.asid) return Failure::invalid_capability(1);
+    if (args.vaddr >= abi::user_top || !is_aligned(args.vaddr, cap.size_bits().bytes())) return wrong_address(args.vaddr, cap.size_bits());
+    if (cap.is_mapped() && cap.asid() != space.asid()) return Failure::invalid_capability(1);
     if (cap.is_mapped() && cap.address() != address) return Failure::invalid_argument(0);
-    Walk found = walk(space.root, address, cap.level());
-    if (found.level != cap.level()) return Failure::no_table(level_shift(found.level));
-    bool occupied = arch::entry_present(*found.entry);
-    bool own = occupied && !arch::entry_is_table(*found.entry, found.level) &&
-               arch::entry_address(*found.entry) == arch::to_physical(cap.object());
-    if (occupied && !(own && cap.is_mapped())) return Failure::of(Error::DeleteFirst);
-    map_frame(found.entry, cap, space.asid, address,
-              page_attributes(cap, CapRights{args.rights}, abi::VMAttributes{args.attributes}));
+    arch::Pte* entry = find_entry(space.object(), address, cap.level());
+    if (entry == nullptr) return Failure::no_table(level_shift(walk(space.object(), address, cap.level()).level));
+    if (arch::entry_present(*entry)) {
+        if (!cap.is_mapped() || !is_own(*entry, cap)) return Failure::of(Error::DeleteFirst);
+        remove_entry(entry, space.asid(), address);
+    }
+    map_frame(entry, cap, space.asid(), address, page_attributes(cap, CapRights{args.rights}, abi::VMAttributes{args.attributes}));
     return Outcome::Done;
 }
 
@@ -74,7 +93,7 @@ Invoked unmap_frame_method(const Invocation& invocation) {
     return Outcome::Done;
 }
 
-Invoked get_address(const Invocation& invocation) {
+[[gnu::cold]] Invoked get_address(const Invocation& invocation) {
     set_result(invocation.thread, arch::to_physical(invocation.cap().object()).raw);
     return Outcome::Answered;
 }
@@ -89,7 +108,7 @@ constexpr Word cache_line = 64;              // a multiple of every processor's
 using CacheArgs = abi::FrameCleanDataArgs;
 constexpr unsigned start_argument = offsetof(CacheArgs, start) / sizeof(Word);
 
-void maintain(Method method, KernAddr start, Word bytes) {
+[[gnu::cold]] void maintain(Method method, KernAddr start, Word bytes) {
     KernAddr first(align_down(start.raw, cache_line));
     Word size = align_up(start.raw + bytes, cache_line) - first.raw;
     switch (method) {
@@ -111,7 +130,7 @@ bool leave_rest(const Invocation& invocation, Word at, Word end) {
     return true;
 }
 
-Invoked maintain_frame(const Invocation& invocation) {
+[[gnu::cold]] Invoked maintain_frame(const Invocation& invocation) {
     auto args = invocation.args<CacheArgs>();
     const FrameCap& cap = as<FrameCap>(invocation.cap());
     Word size = cap.size_bits().bytes();
@@ -126,7 +145,7 @@ Invoked maintain_frame(const Invocation& invocation) {
     return Outcome::Done;
 }
 
-Invoked maintain_space(const Invocation& invocation) {
+[[gnu::cold]] Invoked maintain_space(const Invocation& invocation) {
     auto args = invocation.args<CacheArgs>();
     const VSpaceCap& cap = as<VSpaceCap>(invocation.cap());
     Asid asid(static_cast<uint16_t>(cap.number()));
@@ -150,13 +169,7 @@ Invoked maintain_space(const Invocation& invocation) {
 
 }  // namespace
 
-Result<Space> space_argument(const Invocation& invocation, unsigned argument) {
-    Slot* slot = TRY(invocation.argument<VSpaceCap>(argument));
-    const VSpaceCap& cap = as<VSpaceCap>(slot->cap);
-    Asid asid(static_cast<uint16_t>(cap.number()));
-    if (asid == Asid(0) || vspace_of(invocation.kernel(), asid) != cap.object()) return Failure::invalid_capability(argument + 1);
-    return Space{cap.object(), asid};
-}
+Result<const VSpaceCap*> space_argument(const Invocation& invocation, unsigned argument) { return find_space(invocation, argument); }
 
 Invoked invoke_page_table(const Invocation& invocation) {
     switch (invocation.method) {
@@ -201,7 +214,7 @@ Invoked invoke_asid_pool(const Invocation& invocation) {
     return Outcome::Done;
 }
 
-Invoked invoke_asid_control(const Invocation& invocation) {
+[[gnu::cold]] Invoked invoke_asid_control(const Invocation& invocation) {
     using Args = abi::ASIDControlMakePoolArgs;
     auto args = invocation.args<Args>();
     Kernel& kernel = invocation.kernel();

@@ -15,6 +15,15 @@ void switch_special(Core& core, Tcb& next);
 // After a choice of who runs: what a debug build asserts.
 void assert_choice(const Core& core);
 
+// Nothing has happened that would let another thread than the current one run. Whoever puts that into a queue, or unconfigures its context, asks for
+// a look at the queues (`reschedule`).
+[[gnu::always_inline]] inline bool settled(const Core& core, const Tcb& current) {
+    bool quiet = core.candidate == nullptr && !core.reschedule;
+    bool same = quiet && current.state == ThreadState::Running && current.sched_context == core.current_sched_context;
+    if (same) assert_choice(core);
+    return same;
+}
+
 // A thread's address space is what the capability in its TcbSlot::VSpace names, as long as the VSpace has the ASID that the capability says: its pool
 // may have been deleted. `Tcb::space` remembers what the pool said. It counts only while `space_epoch` is the core's, which advances whenever a
 // capability to a VSpace is deleted or a VSpace loses its ASID (lose_address_spaces).

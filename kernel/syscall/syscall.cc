@@ -8,7 +8,7 @@
 #include "object/invocation.hpp"
 #include "object/notification.hpp"
 #include "object/reply.hpp"
-#include "sched/scheduler.hpp"
+#include "sched/switch.hpp"
 #include "syscall/debug.hpp"
 #include "syscall/entry.hpp"
 
@@ -61,33 +61,64 @@ void signal_notification(Core& core, Tcb& thread, const NotificationCap& cap, co
     if (phase.answers) set_done(thread);
 }
 
-// Every capability argument must resolve, also to an empty slot: several methods take "none".
-bool find_arguments(Invocation& invocation, const SendPhase& phase) {
-    Tcb& thread = invocation.thread;
-    const IPCBuffer* buffer = invocation.info.extra_caps() != 0 ? readable_buffer(thread) : nullptr;
-    if (buffer == nullptr) return true;
-    for (; invocation.cap_count < invocation.info.extra_caps(); ++invocation.cap_count) {
-        CPtr address(buffer->caps_or_badges[invocation.cap_count]);
-        Slot* slot = find_slot_quickly(thread, address);
-        if (slot == nullptr) {
-            if (phase.blocking()) cap_fault(invocation.core, thread, address, lookup_fault(thread, address), false);
-            else if (phase.answers) set_done(thread);
-            return false;
-        }
-        invocation.caps[invocation.cap_count] = slot;
+static_assert(abi::syscall_number_mask == UINT8_MAX);
+
+Syscall number_of(const Tcb& thread) { return static_cast<Syscall>(static_cast<uint8_t>(thread.context.x[reg::number])); }
+
+bool one_of(Syscall number, Word set) { return (Word{1} << static_cast<unsigned>(number) & set) != 0; }
+template <class... Numbers>
+constexpr Word set_of(Numbers... numbers) { return ((Word{1} << static_cast<unsigned>(numbers)) | ...); }
+
+constexpr Word sends = set_of(Syscall::Call, Syscall::Send, Syscall::NBSend);
+
+// -- Invocations
+
+[[gnu::cold, gnu::noinline]] void unresolved_argument(Core& core, Tcb& thread, CPtr address) {
+    Syscall number = number_of(thread);
+    if (number == Syscall::NBSend) {
+        set_done(thread);
+    } else if (one_of(number, sends)) {
+        cap_fault(core, thread, address, lookup_fault(thread, address), false);
+        schedule(core);
     }
-    return true;
 }
 
-Invoked dispatch(const Invocation& invocation) {
-    switch (invocation.cap().type()) {
-        case CapType::Untyped: return invoke_untyped(invocation);
-        case CapType::CNode: return invoke_cnode(invocation);
-        case CapType::TCB: return invoke_tcb(invocation);
+// Every capability argument must resolve, also to an empty slot: several methods take "none". Both functions return how many there are, or -1 when
+// the invocation is over.
+[[gnu::cold, gnu::noinline]] int walk_to_arguments(Core& core, Tcb& thread, const IPCBuffer& buffer, int count, Slot** to) {
+    for (int i = 0; i < count; ++i) {
+        CPtr address(buffer.caps_or_badges[i]);
+        to[i] = find_slot(thread, address);
+        if (to[i] != nullptr) continue;
+        unresolved_argument(core, thread, address);
+        return -1;
+    }
+    return count;
+}
+
+[[gnu::always_inline]] inline int find_arguments(Core& core, Tcb& thread, int count, Slot** to) {
+    if (count == 0) return 0;
+    const IPCBuffer* buffer = readable_buffer(thread);
+    if (buffer == nullptr) return 0;
+    const Cap& root = thread.cap(TcbSlot::CSpace);
+    for (int i = 0; i < count; ++i) {
+        CPtr address(buffer->caps_or_badges[i]);
+        if (!is_flat(root, address, word_bits)) return walk_to_arguments(core, thread, *buffer, count, to);
+        to[i] = &slot_in_flat(root, address);
+    }
+    return count;
+}
+
+[[gnu::always_inline]] inline Invoked dispatch(const Invocation& invocation) {
+    CapType type = invocation.cap().type();
+    if (type == CapType::CNode) return invoke_cnode(invocation);
+    if (type == CapType::Frame) return invoke_frame(invocation);
+    if (type == CapType::Untyped) return invoke_untyped(invocation);
+    if (type == CapType::TCB) return invoke_tcb(invocation);
+    switch (type) {
         case CapType::SchedControl: return invoke_sched_control(invocation);
         case CapType::SchedContext: return invoke_sched_context(invocation);
         case CapType::PageTable: return invoke_page_table(invocation);
-        case CapType::Frame: return invoke_frame(invocation);
         case CapType::ASIDControl: return invoke_asid_control(invocation);
         case CapType::ASIDPool: return invoke_asid_pool(invocation);
         case CapType::IRQControl: return invoke_irq_control(invocation);
@@ -100,41 +131,56 @@ Invoked dispatch(const Invocation& invocation) {
 }
 
 // The number and the length of a method are looked up; the object's own function checks the rest.
-Invoked invoke(const Invocation& invocation) {
+[[gnu::always_inline]] inline Invoked invoke(const Invocation& invocation, Word words, int caps) {
     Word label = static_cast<Word>(invocation.method);
     if (label >= abi::method_count) return Failure::illegal_operation();
     const abi::MethodInfo& method = abi::method_info[label];
     if (method.object != invocation.cap().type()) return Failure::illegal_operation();
-    if (invocation.info.length() < method.words || invocation.cap_count < method.caps) {
-        return Failure::of(Error::TruncatedMessage);
-    }
+    if (words < method.words || caps < method.caps) return Failure::of(Error::TruncatedMessage);
     return dispatch(invocation);
 }
 
-constexpr unsigned result_registers = reg::word(register_words - 1) + 1;   // x0 to x16
+// The thread does not just go on. After a first phase it is the receive phase that says who does.
+[[gnu::noinline]] void schedule_after(Core& core, const Tcb& thread) {
+    if (one_of(number_of(thread), sends)) schedule(core);
+}
 
-[[gnu::noinline]] Progress invoke_object(Core& core, Tcb& thread, Slot& slot, const SendPhase& phase) {
+[[gnu::noinline]] Progress invoke_object(Core& core, Slot& slot) {
+    Tcb& thread = *core.current;
     MessageInfo info{thread.context.x[reg::info]};
-    Invocation invocation{core, thread, slot, info, static_cast<Method>(info.label()), 0, {}};
-    if (!find_arguments(invocation, phase)) return Progress::Complete;
-    // A first phase gives no result: the receive phase, and whoever handles a fault of it, finds the registers as they were.
-    Word kept[result_registers];
-    if (!phase.answers) __builtin_memcpy(kept, thread.context.x, sizeof(kept));
-    Invoked invoked = invoke(invocation);
-    if (invoked.ok() && invoked.value() == Outcome::Preempted) {
-        restart_syscall(thread);
-        return Progress::Preempted;
-    }
-    if (!phase.answers) {
-        __builtin_memcpy(thread.context.x, kept, sizeof(kept));
-        return Progress::Complete;
-    }
+    Slot* caps[abi::ipc_extra_caps];
+    int count = find_arguments(core, thread, static_cast<int>(info.extra_caps()), caps);
+    if (count < 0) return Progress::Complete;
+    Invoked invoked = invoke({core, thread, slot, static_cast<Method>(info.label()), caps}, info.length(), count);
     if (!invoked.ok()) {
         set_result(thread, invoked.failure());
     } else if (invoked.value() == Outcome::Done) {
         set_done(thread);
+    } else if (invoked.value() == Outcome::Preempted) {
+        restart_syscall(thread);
+        schedule_after(core, thread);
+        return Progress::Preempted;
     }
+    if (!settled(core, thread)) schedule_after(core, thread);
     return Progress::Complete;
+}
+
+constexpr unsigned result_registers = reg::word(register_words - 1) + 1;   // x0 to x16
+
+// A first phase gives no result: the receive phase, and whoever handles a fault of it, finds the registers as they were.
+[[gnu::cold, gnu::noinline]] Progress invoke_unanswered(Core& core, Tcb& thread, Slot& slot) {
+    Word kept[result_registers];
+    __builtin_memcpy(kept, thread.context.x, sizeof(kept));
+    if (invoke_object(core, slot) == Progress::Preempted) return Progress::Preempted;
+    __builtin_memcpy(thread.context.x, kept, sizeof(kept));
+    return Progress::Complete;
+}
+
+// Who sends to a capability of these types invokes a method.
+bool has_methods(CapType type) {
+    constexpr auto bit = [](CapType of) { return Word{1} << static_cast<Word>(of); };
+    constexpr Word others = bit(CapType::Null) | bit(CapType::Endpoint) | bit(CapType::Notification) | bit(CapType::Reply) | bit(CapType::SGISignal);
+    return (others >> static_cast<Word>(type) & 1) == 0;
 }
 
 [[gnu::always_inline]] inline Progress send_through(Core& core, Tcb& thread, Slot& slot, const SendPhase& phase) {
@@ -149,7 +195,9 @@ constexpr unsigned result_registers = reg::word(register_words - 1) + 1;   // x0
             arch::irq_send_sgi(as<SgiSignalCap>(slot.cap).irq(), as<SgiSignalCap>(slot.cap).core());
             if (phase.answers) set_done(thread);
             break;
-        default: return invoke_object(core, thread, slot, phase);
+        default:
+            assert_that(!phase.answers, "invocation_answered");   // what answers is done by handle_syscall
+            return invoke_unanswered(core, thread, slot);
     }
     return Progress::Complete;
 }
@@ -303,10 +351,6 @@ void unknown_syscall(Core& core, Tcb& thread) {
     send_fault(core, thread, {.label = abi::FaultLabel::UnknownSyscall, .flag = false, .words = {number, 0}, .lookup = {}});
 }
 
-static_assert(abi::syscall_number_mask == UINT8_MAX);
-
-Syscall number_of(const Tcb& thread) { return static_cast<Syscall>(static_cast<uint8_t>(thread.context.x[reg::number])); }
-
 [[gnu::noinline]] void perform_rarer(Core& core, Tcb& thread, Slot* slot) {
     CPtr destination(thread.context.x[reg::destination]);
     switch (number_of(thread)) {
@@ -332,14 +376,25 @@ Syscall number_of(const Tcb& thread) { return static_cast<Syscall>(static_cast<u
     }
 }
 
+[[gnu::noinline]] void perform_and_schedule(Core& core, Slot* slot) {
+    perform(core, *core.current, slot);
+    schedule(core);
+}
+
+// Nobody has looked at what x0 names yet.
+[[gnu::noinline]] void find_and_perform(Core& core) {
+    Slot* slot = number_of(*core.current) <= Syscall::NBWait ? first_slot(*core.current) : nullptr;
+    return slot != nullptr ? handle_syscall(core, slot) : perform_and_schedule(core, nullptr);
+}
+
 }  // namespace
 }  // namespace caprock
 
 using namespace caprock;
 
 extern "C" void handle_syscall(Core& core, Slot* slot) {
-    Tcb& thread = *core.current;
-    if (slot == nullptr && number_of(thread) <= Syscall::NBWait) slot = first_slot(thread);
-    perform(core, thread, slot);
-    schedule(core);
+    if (slot == nullptr) return find_and_perform(core);
+    bool invokes = has_methods(slot->cap.type()) && one_of(number_of(*core.current), sends);
+    if (!invokes) return perform_and_schedule(core, slot);
+    static_cast<void>(invoke_object(core, *slot));
 }

@@ -129,9 +129,19 @@ void write_if_new(std::map<uint64_t, Text>& known, uint64_t address, char letter
     std::fprintf(out, "%c %" PRIx64 " %s\n", letter, address, last.c_str());
 }
 
+// What is copied of a thread and of a core, from the first byte to behind the last one.
+constexpr std::size_t thread_first = offsetof(Tcb, priority);
+constexpr std::size_t thread_behind = offsetof(Tcb, buffer);
+constexpr std::size_t core_behind = offsetof(Core, queues);
+constexpr bool is_copied(std::size_t place, std::size_t bytes) { return place >= thread_first && place + bytes <= thread_behind; }
+static_assert(is_copied(offsetof(Tcb, state), sizeof(Tcb::state)) && is_copied(offsetof(Tcb, release), sizeof(Tcb::release)) &&
+              is_copied(offsetof(Tcb, sched_context), sizeof(Tcb::sched_context)) && is_copied(offsetof(Tcb, reply), sizeof(Tcb::reply)) &&
+              is_copied(offsetof(Tcb, fault), sizeof(Tcb::fault)));
+static_assert(offsetof(Core, current) < core_behind && offsetof(Core, current_sched_context) < core_behind);
+
 // t ADDRESS state waits-for-refill context reply fault at-fetch words
 void look_at_thread(uint64_t address) {
-    const Copy<Tcb> copy = copy_of<Tcb>(address, offsetof(Tcb, priority), offsetof(Tcb, buffer));
+    const Copy<Tcb> copy = copy_of<Tcb>(address, thread_first, thread_behind);
     const Tcb& tcb = copy.object();
     if (tcb.sched_context != nullptr) contexts.try_emplace(address_of(tcb.sched_context));
     write_if_new(threads, address, 't',
@@ -162,7 +172,7 @@ void enter(unsigned vector) {
 // X time thread context return-address x1, behind what changed
 void leave() {
     const uint64_t time = now();
-    const Copy<Core> core = copy_of<Core>(value_of(core_register), 0, offsetof(Core, ready));
+    const Copy<Core> core = copy_of<Core>(value_of(core_register), 0, core_behind);
     const uint64_t current = address_of(core.object().current);
     if (current != 0) threads.try_emplace(current);
     for (const auto& [address, text] : threads) look_at_thread(address);

@@ -285,7 +285,7 @@ TEST(retype_between, "a Retype of many objects lets others run between two of th
     const uint64_t slots = take_slots(count);
     bool between = false;
     // Somebody looks at it at moments that sweep through the call, which clears the memory first.
-    for (uint64_t wait = 40; wait < 400 && !between; wait += 4) {
+    for (uint64_t wait = 20; wait < 200 && !between; ++wait) {
         uint64_t free_bytes = 0;
         auto looking = [&] {
             sys::yield();

@@ -28,6 +28,24 @@ inline void set_address_space(AddressSpace space) {
     isb();
 }
 
+// -- User entries. PXN and nG always; the kernel never reads through them. What was asked for and the hardware's bits do not say is in bits that
+// the hardware leaves to software (58:55).
+namespace user_page {
+inline constexpr Word always = PAGE_PXN | 1 << 11 | 0x700 | 1;   // not global, inner shareable, AF
+inline constexpr Word at_last_level = 2;
+inline constexpr Word normal_non_cacheable = 1 << 2, normal_write_back = 2 << 2, memory_type = 7 << 2;   // else device memory
+inline constexpr Word accessible = 1 << 6, read_only = 1 << 7;
+inline constexpr Word asked_device = Word{1} << 55, asked_write = Word{1} << 56;
+}  // namespace user_page
+
+[[gnu::always_inline]] inline Pte leaf_entry(PhysAddr frame, unsigned level, PageAttributes attributes) {
+    Word memory = attributes.cacheable ? user_page::normal_write_back : user_page::normal_non_cacheable;
+    if (__builtin_expect(attributes.device, false)) memory = user_page::asked_device | (attributes.cacheable ? user_page::normal_write_back : 0);
+    Word rights = attributes.write ? user_page::asked_write : user_page::read_only;
+    rights |= user_page::accessible * attributes.read | PAGE_UXN * !attributes.execute;
+    return frame.raw | user_page::always | user_page::at_last_level * (level == 3) | memory | rights;
+}
+
 inline bool irq_pending() { return (ISR_EL1::read() & ISR_EL1::I) != 0; }
 
 // Without an isb the counter may be read a few instructions early; the kernel reads it after an exception, which synchronises.

@@ -173,33 +173,14 @@ bool is_guard_page(Word address) {
     return offset < (MAX_CORES + 1) * STACK_STRIDE && offset % STACK_STRIDE < GUARD_BYTES;
 }
 
-// -- User entries. PXN and nG always; the kernel never reads through them. What was asked for and the hardware's bits do not say is in bits that
-// the hardware leaves to software (58:55).
-constexpr Word asked_device = bit(55), asked_write = bit(56);
-constexpr Word ap_user = bit(6), ap_read_only = bit(7), not_global = bit(11);
-constexpr Word normal_write_back = 2 << 2, normal_non_cacheable = 1 << 2, device = 0, attribute_index = 7 << 2;
-
-Pte leaf_entry(PhysAddr frame, unsigned level, PageAttributes attributes) {
-    Word entry = frame.raw | (level == 3 ? 0x3 : 0x1) | 0x300 | 0x400 | not_global | PAGE_PXN;  // inner shareable, AF
-    if (attributes.cacheable)
-        entry |= normal_write_back;
-    else
-        entry |= attributes.device ? device : normal_non_cacheable;
-    if (attributes.read)  // there is no writing without reading: a frame that may only be written is not accessible
-        entry |= ap_user;
-    if (!attributes.read || !attributes.write)
-        entry |= ap_read_only;
-    if (!attributes.execute)
-        entry |= PAGE_UXN;
-    return entry | (attributes.device ? asked_device : 0) | (attributes.write ? asked_write : 0);
-}
+// -- User entries (leaf_entry: arch_inline.hpp).
 
 PageAttributes entry_attributes(Pte entry) {
-    return {.read = (entry & ap_user) != 0,
-            .write = (entry & asked_write) != 0,
+    return {.read = (entry & user_page::accessible) != 0,
+            .write = (entry & user_page::asked_write) != 0,
             .execute = (entry & PAGE_UXN) == 0,
-            .cacheable = (entry & attribute_index) == normal_write_back,
-            .device = (entry & asked_device) != 0};
+            .cacheable = (entry & user_page::memory_type) == user_page::normal_write_back,
+            .device = (entry & user_page::asked_device) != 0};
 }
 
 Pte table_entry(PhysAddr table) { return table.raw | PAGE_TABLE; }
@@ -207,11 +188,10 @@ bool entry_present(Pte entry) { return (entry & 1) != 0; }
 bool entry_is_table(Pte entry, unsigned level) { return level < 3 && (entry & 3) == PAGE_TABLE; }
 PhysAddr entry_address(Pte entry) { return PhysAddr(entry & address_mask); }
 
+// The entry was removed before, by write_entry, or a walker could fetch it again.
 void tlb_invalidate_page(Asid asid, UserVirtAddr page) {
-    dsb_ishst();  // the entry's removal first, or a walker could fetch it again
     asm volatile("tlbi vale1is, %0" : : "r"(Word{asid.raw} << 48 | bits(page.raw, 55, 12)) : "memory");
-    dsb_ish();
-    isb();
+    dsb_ish();  // the isb is the exception return's: the kernel itself does not use the mapping
 }
 
 void tlb_invalidate_asid(Asid asid) {

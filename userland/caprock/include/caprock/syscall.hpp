@@ -64,6 +64,14 @@ namespace detail {
     message = {full.info, full.badge, {full.words[0], full.words[1], full.words[2], full.words[3]}};
 }
 
+/// A word that nobody looks at: whatever a register holds.
+[[gnu::always_inline]] inline uint64_t anything()
+{
+    uint64_t word;
+    __asm__ volatile inline("" : "=r"(word));
+    return word;
+}
+
 /// x7 of system call `number` with `flags`.
 constexpr uint64_t number(abi::Syscall number, uint64_t flags = 0) { return static_cast<uint64_t>(number) | flags; }
 
@@ -76,6 +84,16 @@ template <class T> concept AnyMessage = __is_same(T, Message) || __is_same(T, Sh
 [[gnu::always_inline]] inline void call(uint64_t destination, AnyMessage auto& message)
 {
     detail::exchange(detail::number(abi::Syscall::Call), destination, message, 0, 0);
+}
+
+/// The same for a method with `given` words: the kernel looks at no others, and whoever else gets the message sees them cleared.
+template <unsigned given> [[gnu::always_inline]] inline void invoke(uint64_t object, AnyMessage auto& message)
+{
+    constexpr unsigned most = sizeof(message.words) / sizeof(message.words[0]);
+#pragma GCC unroll 12
+    for (unsigned i = given; i < most; ++i)
+        message.words[i] = detail::anything();
+    detail::exchange(detail::number(abi::Syscall::Call), object, message, detail::anything(), detail::anything());
 }
 
 /// Sends `message` to `destination`, waiting for a receiver.
