@@ -57,8 +57,9 @@ class Thing:
 @dataclass
 class State:
     """All that a kernel has: objects and slots by address, whether each interrupt that has a handler is masked, turns of the domain schedule as
-    (domain, ticks) by entry, address spaces by ASID."""
+    (domain, ticks) by entry, address spaces by ASID. text: what tells of it."""
 
+    text: str = ""
     core: dict[str, str] = field(default_factory=dict)
     machine: dict[str, str] = field(default_factory=dict)
     objects: dict[int, Thing] = field(default_factory=dict)
@@ -95,7 +96,7 @@ def fields_of(words: list[str]) -> dict[str, str]:
 
 def parse(text: str) -> State:
     """The state that a text tells of."""
-    state = State()
+    state = State(text)
     pools: list[tuple[int, int]] = []
     for line in text.splitlines():
         word, *rest = line.split(" ")

@@ -52,11 +52,14 @@ class Memory(Protocol):
 
 @dataclass
 class Observation:
-    """live: the system that was found. findings: what differs and no description can say. remainder: what else there is, and who holds it."""
+    """live: the system that was found. findings: what differs and no description can say. remainder: what else there is, and who holds it. state: what it
+    was found in. places: name of each object with memory -> its address."""
 
     live: Spec
     findings: list[str] = field(default_factory=list)
     remainder: list[str] = field(default_factory=list)
+    state: State = field(default_factory=State)
+    places: dict[str, int] = field(default_factory=dict)
 
     def deviations(self, declared: Spec) -> list[str]:
         """All that differs from the description, a line for each."""
@@ -86,7 +89,7 @@ class Observer(Reading):
         self.tables, self.state, self.memory, self.frequency = tables, state, memory, frequency
         self.places = {name: address for name, address in places.items() if name in declared.objects}
         self.vault = places[tables.names[tables.vault]]
-        self.result = Observation(self.live)
+        self.result = Observation(self.live, state=state, places=self.places)
         self.names = {(family(kind_of(declared.objects[name])), address): name for name, address in self.places.items()}
         self.signals = {(item.params["irq"], item.params["target"]): item.name for item in declared.objects.values() if item.type == SGI_TYPE}
         self.held: dict[tuple[str, int], list[Held]] = defaultdict(list)

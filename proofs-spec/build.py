@@ -22,10 +22,15 @@ SPECIFICATION = ("Prelude", "Api", "Objects", "Capabilities", "Schedule", "Messa
                  "CapabilityMethods", "ThreadMethods", "TimeMethods", "SpaceMethods", "OtherMethods", "Methods", "Dispatch", "Step", "Boot",
                  "WellFormed")
 GENERATED = ("Api", "Dispatch")
+# What policies are, which defines nothing of a step.
+POLICIES = ("Policy",)
 EXTRACTION = "Extract"
 PROOFS = ("Claims", "LoopProofs", "TableFacts", "TreeProofs", "StepProofs", "QueueProofs", "RefillProofs", "ErrorProofs", "OriginProofs", "LiveProofs",
-          "MemoryProofs", "UnitProofs", "LinkProofs", "Witness")
-ORACLE = ("number.ml", "oracle_core.mli", "oracle_core.ml", "names.ml", "text.ml", "differences.ml", "digest.ml", "oracle.ml")
+          "MemoryProofs", "UnitProofs", "LinkProofs", "Witness", "PolicyClaims", "PolicyProofs", "PolicyWitness")
+# Where claims are stated, and the copy of each that changes only on purpose.
+CLAIMS = {"Claims": "claims.golden", "PolicyClaims": "policy_claims.golden"}
+ORACLE = ("number.ml", "oracle_core.mli", "oracle_core.ml", "names.ml", "text.ml", "policies.ml", "differences.ml", "digest.ml",
+          "oracle.ml")
 TOOLS = {"coqc": "coq", "ocamlopt": "ocaml"}
 ZARITH = "zarith.cmxa"
 REMEDY = "./caprock setup proofs"
@@ -115,10 +120,10 @@ def build(out, proofs=True, say=lambda text: None):
     check_tools()
     with locked(out):
         generate.generate(out)
-        compile_coq(out, SPECIFICATION + (EXTRACTION,), say)
+        compile_coq(out, SPECIFICATION + POLICIES + (EXTRACTION,), say)
         program = compile_oracle(out, say)
         if proofs:
-            compile_coq(out, SPECIFICATION + PROOFS, say)
+            compile_coq(out, SPECIFICATION + POLICIES + PROOFS, say)
     return program
 
 

@@ -7,12 +7,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from . import BUILD, ROOT, lockstep, outside, systems
+from . import BUILD, ROOT, confined, from_host, lockstep, outside, systems
 from .errors import Finding
 
 _PROOFS = ROOT / "proofs-spec"
 _TARGETS = ("proofs-spec/lockstep/caprock-lockstep", "proofs-spec/image/caprock-replay", "proofs-spec/image/caprock-image.so",
-            "proofs-spec/audit/caprock-executed.so", "tests/conformance/conformance.elf")
+            "proofs-spec/audit/caprock-executed.so", "tests/conformance/conformance.elf", from_host.TARGET)
 _MEMORY_START = 0x4000_0000
 _MEMORY_SIZE = 1 << 30
 _TRACE_SECONDS = 900
@@ -43,7 +43,14 @@ def make_job(options):
         jobs=sections.processes(), events=options.events or sections.EVENTS,
         trace=lambda what, gic, tests, more: _trace(what, gic, tests, more, offline),
         memory=lambda folder: _memory(folder, offline),
-        tree=lambda path: systems.in_one_line(machines.device_tree, setting, path, offline))
+        tree=lambda path: systems.in_one_line(machines.device_tree, setting, path, offline),
+        confine=lambda: _confine(options, setting, offline))
+
+
+def _confine(options, setting, offline: bool | None):
+    """Starts the system, and checks what its components have."""
+    with systems.built(options.system, setting, offline=offline, settings=options.settings) as ready:
+        return confined.check(lockstep.build_oracle(), setting, ready, timeout=_RUN_SECONDS, offline=offline)
 
 
 def _trace(what: str, gic: int, tests: str, more: tuple[str, ...], offline: bool | None) -> tuple[int, int, str]:

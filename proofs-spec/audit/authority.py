@@ -5,6 +5,8 @@ from pathlib import Path
 
 from .report import Section
 
+MOST = 20
+"""Of what breaks a policy so many lines are shown at most."""
 _UNJUDGED = "its authority was not judged against a policy: capdl has no judge yet"
 
 
@@ -26,6 +28,18 @@ def section(system: Path, elf_folders: list[Path], tree: Path, settings: list[st
     result.lines += graph(spec)
     _judge(result, system.name, judge(spec))
     return result
+
+
+def add_confinement(result: Section, name: str, policy: str, state: str, violations: tuple[str, ...]) -> None:
+    """Adds what the specification's `pol_check` says of the kernel's state when the system was started, given what the description lets everybody hold."""
+    if not violations:
+        slots, tables = (sum(word in f"\n{line}" for line in state.splitlines()) for word in ("\nslot ", " entries="))
+        allowed = sum(line.startswith("holds ") for line in policy.splitlines())
+        result.lines.append(f"pol_check: {slots} capabilities of the started system and {tables} tables are within {allowed} that the description allows, "
+                            "and these are closed")
+    result.failures += [f"{name}: pol_check: {line}" for line in violations[:MOST]]
+    if len(violations) > MOST:
+        result.failures.append(f"{name}: pol_check: and {len(violations) - MOST} more")
 
 
 def graph(spec) -> list[str]:

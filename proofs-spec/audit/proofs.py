@@ -69,13 +69,13 @@ def check_text(claims: list[Claim], modules: tuple[str, ...]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def differences(golden: str, claims: str) -> list[str]:
-    """Whether the claims are still those of the golden copy, and where not."""
+def differences(golden: str, claims: str, name: str = "Claims.v", copy: str = "claims.golden") -> list[str]:
+    """Whether the claims are still those of the golden copy, and where not. name, copy: of the two files."""
     if golden == claims:
         return []
     first = next((number for number, (old, new) in enumerate(zip(golden.splitlines(), claims.splitlines()), 1) if old != new), None)
     place = f"line {first}" if first else "the end"
-    return [f"Claims.v: a claim or a definition is not that of claims.golden, from {place} on (read it; `cp` makes it the golden one)"]
+    return [f"{name}: a claim or a definition is not that of {copy}, from {place} on (read it; `cp` makes it the golden one)"]
 
 
 def section(folder: Path, out: Path) -> tuple[Section, list[Claim]]:
@@ -84,16 +84,18 @@ def section(folder: Path, out: Path) -> tuple[Section, list[Claim]]:
     import build
 
     result = Section(3, "proof base")
-    claims_text = (folder / "spec/Claims.v").read_text(encoding="utf-8")
-    golden = (folder / "claims.golden").read_text(encoding="utf-8")
-    result.failures += differences(golden, claims_text)
-    texts = {name: (folder / "spec" / f"{name}.v").read_text(encoding="utf-8") for name in build.PROOFS if name != "Claims"}
+    claims_text = ""
+    for name, copy in build.CLAIMS.items():
+        text = (folder / "spec" / f"{name}.v").read_text(encoding="utf-8")
+        result.failures += differences((folder / copy).read_text(encoding="utf-8"), text, f"{name}.v", copy)
+        claims_text += text
+    texts = {name: (folder / "spec" / f"{name}.v").read_text(encoding="utf-8") for name in build.PROOFS if name not in build.CLAIMS}
     claims = read_claims(claims_text, texts)
     result.failures += gaps(claims)
     try:
         build.build(out)
         axioms = build.audit(out)
-        searched = [out / f"{name}.v" for name in (*build.SPECIFICATION, *build.PROOFS)]
+        searched = [out / f"{name}.v" for name in (*build.SPECIFICATION, *build.POLICIES, *build.PROOFS)]
         found = [f"{path.name}:{number}: {word}" for path in searched for number, word in holes(path.read_text(encoding="utf-8"))]
         result.failures += found
         result.lines += [f"places in {len(searched)} files that leave something unproved or work around Coq: {len(found)}", *_checker_lines(axioms)]
@@ -104,7 +106,8 @@ def section(folder: Path, out: Path) -> tuple[Section, list[Claim]]:
     except build.BuildError as error:
         result.failures += [line for line in str(error).splitlines() if line][:8]
     defined = [folder / "spec" / f"{name}.v" for name in build.SPECIFICATION if name not in build.GENERATED]
-    result.lines.append(f"lines: definitions {sum(map(_lines, defined))}, claims {len(claims_text.splitlines())}, "
+    policies = [folder / "spec" / f"{name}.v" for name in build.POLICIES]
+    result.lines.append(f"lines: definitions {sum(map(_lines, defined))}, of policies {sum(map(_lines, policies))}, claims {len(claims_text.splitlines())}, "
                         f"proofs {sum(len(text.splitlines()) for text in texts.values())}")
     result.lines += [f"claim {claim.name}\n    {claim.statement}\n    theorem {claim.theorem or 'none'}; "
                      f"{'refuted by ' + ', '.join(claim.refuted) if claim.refuted else _TRIVIAL.get(claim.name, 'of no step')}" for claim in claims]

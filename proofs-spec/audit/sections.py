@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from . import assumptions, authority, evidence, identity, inventory, operations, pages, proofs
 from .code import OBJDUMP, AuditError
@@ -35,7 +36,8 @@ class Job:
     the lockstep it may use.
 
     `trace` runs the image with the oracle beside it: (what, gic, tests, further arguments of QEMU) gives (the machine's status, the comparison's, report).
-    `memory` runs a system, and gives the machine's memory and where it starts; `tree` gives the board's device tree, `elf_folders` has the programs."""
+    `memory` runs a system, and gives the machine's memory and where it starts; `tree` gives the board's device tree, `elf_folders` has the programs.
+    `confine` starts the system, and gives what it may hold, its state and what goes beyond (command.confined.Found)."""
 
     root: Path
     build: Path
@@ -48,6 +50,7 @@ class Job:
     trace: Callable[[str, int, str, tuple[str, ...]], tuple[int, int, str]]
     memory: Callable[[Path], tuple[bytes, int]]
     tree: Callable[[Path], Path]
+    confine: Callable[[], Any]
 
     @cached_property
     def image(self) -> Image:
@@ -105,7 +108,11 @@ _TITLES = {1: "identity", 2: "inventory of the trusted computing base", 3: "proo
 
 def _seventh(job: Job) -> list[Section]:
     with tempfile.TemporaryDirectory(prefix="caprock-audit-") as folder:
-        return [authority.section(job.system, job.elf_folders, job.tree(Path(folder) / "board.dtb"), job.settings)]
+        found = authority.section(job.system, job.elf_folders, job.tree(Path(folder) / "board.dtb"), job.settings)
+    if not found.failures:
+        started = job.confine()
+        authority.add_confinement(found, job.system.name, started.policy, started.state, started.violations)
+    return [found]
 
 
 _MAKERS: dict[int, Callable[[Job], list[Section]]] = {

@@ -286,13 +286,14 @@ def test_a_changed_claim_or_definition_is_found():
 
 
 def test_the_claims_are_those_of_the_golden_copy():
-    golden, claims = SPECIFICATION / "claims.golden", SPECIFICATION / "spec" / "Claims.v"
-    assert proofs.differences(golden.read_text(encoding="utf-8"), claims.read_text(encoding="utf-8")) == []
+    for name, golden in specification.CLAIMS.items():
+        claims = SPECIFICATION / "spec" / f"{name}.v"
+        assert proofs.differences((SPECIFICATION / golden).read_text(encoding="utf-8"), claims.read_text(encoding="utf-8")) == []
 
 
 def test_each_claim_of_the_specification_has_a_theorem_and_a_refutation():
-    texts = {name: (SPECIFICATION / "spec" / f"{name}.v").read_text(encoding="utf-8") for name in specification.PROOFS if name != "Claims"}
-    claims = proofs.read_claims((SPECIFICATION / "spec/Claims.v").read_text(encoding="utf-8"), texts)
+    texts = {name: (SPECIFICATION / "spec" / f"{name}.v").read_text(encoding="utf-8") for name in specification.PROOFS}
+    claims = proofs.read_claims("".join(texts.pop(name) for name in specification.CLAIMS), texts)
     assert len(claims) > 10
     assert proofs.gaps(claims) == []
 
@@ -423,6 +424,17 @@ def test_a_system_that_violates_its_policy_is_found(authority_of):
     assert authority_of("policy { deny caps (ut) in echo }").failures == []
     found = authority_of("policy { deny flow echo -> console }")
     assert len(found.failures) == 1 and "some.cdl" in found.failures[0] and ": violated: " in found.failures[0]
+
+
+def test_a_state_beyond_the_authority_is_found():
+    section = Section(7, "authority")
+    state = "slot 0x0 TCB(0x0) parent=- original=1\nobject 0x1000 VSpace entries=-\n"
+    authority.add_confinement(section, "some.cdl", "memory a 0x0 0x10\nholds a TCB 0x0 0x1 0x0\n", state, ())
+    assert section.failures == []
+    assert section.lines == ["pol_check: 1 capabilities of the started system and 1 tables are within 1 that the description allows, and these are closed"]
+    authority.add_confinement(section, "some.cdl", "", "", ("exceeds: a holds TCB(0x0) in slot 0x0", *["maps: more"] * authority.MOST))
+    assert section.failures[0] == "some.cdl: pol_check: exceeds: a holds TCB(0x0) in slot 0x0"
+    assert len(section.failures) == authority.MOST + 1 and section.failures[-1] == "some.cdl: pol_check: and 1 more"
 
 
 def test_a_system_without_a_policy_is_found(authority_of):

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Whether a system that was started is within the authority that its description gives: the kernel's state, read from the host, is checked by the
+specification (`pol_check` of proofs-spec/spec/Policy.v) against what capdl/confinement.py says."""
+
+import subprocess
+from dataclasses import dataclass
+
+from . import from_host
+from .errors import Finding
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was checked: the policy and the state as text (proofs-spec/trace.md), and what breaks the policy, a line for each."""
+
+    policy: str
+    state: str
+    violations: tuple[str, ...]
+
+
+def check(oracle: str, setting, ready, *, timeout: float, offline: bool | None, at: str | None = None) -> Found:
+    """Starts a system (systems.Built), and checks it when it is complete, before any component runs, or, with `at`, when its console has said that. A
+    Finding if it never is."""
+    from capdl.confinement import Confinement
+
+    seen = []
+
+    def take(observation):
+        seen.append(observation)
+        return 0, "read"
+
+    outcome = from_host.run(setting, ready, take, timeout=timeout, output=None, offline=offline, at=at)
+    if not seen:
+        raise Finding(f"{ready.spec.name}: {outcome.reason} (it has to be complete before it can be checked)")
+    policy = Confinement(ready.spec, seen[0].places).text(seen[0].state)
+    return Found(policy, seen[0].state.text, tuple(violations(oracle, policy, seen[0].state.text)))
+
+
+def violations(oracle: str, policy: str, state: str) -> list[str]:
+    """What the specification finds in a state that breaks a policy."""
+    given = f"policy\n{policy}end\nbegin\n{state}end\njudge\n"
+    done = subprocess.run([oracle, "--results"], input=given, capture_output=True, text=True, check=False)
+    lines = done.stdout.splitlines()
+    if done.returncode != 0 or lines[-1:] != ["."]:
+        raise Finding(f"the oracle cannot read what it is to judge: {done.stderr.strip() or done.returncode} (is the build current? ./caprock lockstep)")
+    return lines[:-1]
