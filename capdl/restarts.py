@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from . import syntax
 from .component_info import layout
-from .model import FILL_FILE, TCB_SLOTS, Cap, Fill, Object
-from .restart_rules import TABLE_FILE, rule_of
+from .model import FILL_FILE, TCB_SLOTS, Cap, Fill, Object, Spec
+from .restart_rules import RESTARTER, TABLE_FILE, rule_of
 
 if TYPE_CHECKING:
     from .components import Elaborator, Part
@@ -27,6 +27,14 @@ RECEIVE_BADGE = 1
 # Window of the backoff of a rule without `max`, in microseconds.
 DEFAULT_WINDOW = 10_000_000
 PAGE = 4096
+
+
+def restarted(spec: Spec) -> list[str]:
+    """Names of the components of an elaborated system that its restarter restarts."""
+    if RESTARTER not in spec.components:
+        return []
+    held = {cap.object for cap in spec.objects[spec.components[RESTARTER].cnode].slots.values()}
+    return [name for name, component in spec.components.items() if name != RESTARTER and component.cnode in held]
 
 
 class Restarts:

@@ -237,6 +237,10 @@ class Stop:
         self._input += data
         return data != b""
 
+    def _has_packet(self) -> bool:
+        """Whether there is a packet to take."""
+        return _PACKET.search(self._input) is not None
+
     def _take(self) -> str:
         """The next packet, acknowledged. Escaped and repeated bytes are spelled out."""
         assert self._socket is not None

@@ -88,6 +88,7 @@ def make_parser() -> tuple[Parser, dict[str, Parser]]:
                         "description"))
     _reading(dump)
     dump.add_argument("--at", metavar="TEXT", help="with --from-host: read it later, while it runs, as soon as its console has printed TEXT")
+    _killing(_system(verb("kill", _kill, "kill components of a running system that are restarted, where chance wants it, and look what is missing then")))
     gdb = _system(verb("gdb", _gdb, "run a system under gdb-multiarch, stopped at the kernel's entry, with symbols of kernel and components"))
     gdb.add_argument("--command", action="append", default=[], metavar="COMMAND",
                      help="run this debugger command and leave at the end of the last one (may repeat)")
@@ -210,6 +211,16 @@ def _tracing(parser: Parser) -> None:
     parser.add_argument("--compare", action="store_true", help="instead: compare the kernel with the specification after each kernel entry")
     parser.add_argument("--tests", nargs="?", const="", metavar="NAME[,NAME...]", help="compare in the conformance tests, all or those named")
     parser.add_argument("--keep", type=Path, metavar="FILE", help="with --compare: write the trace, which the oracle replays by itself")
+
+
+def _killing(parser: Parser) -> None:
+    """Adds the options of `kill`."""
+    parser.set_defaults(timeout=3600, cores=1)
+    parser.add_argument("--kills", type=_number(1, 10**7), default=100, metavar="N", help="how many (default: 100)")
+    parser.add_argument("--seed", type=_number(0, 2**62), default=1, metavar="S", help="what chance wants (default: 1)")
+    parser.add_argument("--victims", metavar="NAME[,NAME...]", help="only these components (default: all that are restarted)")
+    parser.add_argument("--mutate", action="store_true", help="instead of killing them, damage instructions of theirs, until they end by themselves")
+    parser.add_argument("--keep", type=Path, metavar="FILE", help="write to FILE what the console printed")
 
 
 def _auditing(parser: Parser) -> None:
@@ -374,6 +385,11 @@ def _lockstep(options) -> int:
 def _trace(options) -> int:
     from . import tracing
     return tracing.trace(options)
+
+
+def _kill(options) -> int:
+    from . import killing
+    return killing.kill(options)
 
 
 def _audit(options) -> int:

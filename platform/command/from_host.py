@@ -76,7 +76,7 @@ class Eye:
 
         self._ready, self._memory, self._before = ready, memory, before
         self._tables = lower.lower(ready.spec)
-        self._places: dict[str, int] = {}
+        self.places: dict[str, int] = {}
         self._present: frozenset[tuple[str, int]] = frozenset()
 
     def remember(self, stop) -> None:
@@ -85,7 +85,7 @@ class Eye:
 
         state = self._state(stop)
         space = state.slots[state.current + kernel_state.SLOT_BYTES].address
-        self._places = planned.places(self._tables, planned.symbols(self._ready.root), space, self._memory)
+        self.places = planned.places(self._tables, planned.symbols(self._ready.root), space, self._memory)
         self._present = frozenset(state.things())
 
     def look(self, stop, running: bool = False):
@@ -94,8 +94,8 @@ class Eye:
 
         if not running:
             self.remember(stop)
-            self._before(self._memory, self._places)
-        return observation.Observer(self._ready.spec, self._tables, self._state(stop, running), self._memory, stop.register(FREQUENCY), self._places,
+            self._before(self._memory, self.places)
+        return observation.Observer(self._ready.spec, self._tables, self._state(stop, running), self._memory, stop.register(FREQUENCY), self.places,
                                     self._present if running else None).look()
 
     def _state(self, stop, running: bool = False):
@@ -108,7 +108,7 @@ class Eye:
                  stop.register(FREQUENCY)]
         if running:
             vault = self._tables.objects[self._tables.vault]
-            words += ["--root", self._places[vault.name], "--radix", vault.bits - lower.SLOT_BITS]
+            words += ["--root", self.places[vault.name], "--radix", vault.bits - lower.SLOT_BITS]
         command = [str(word) for word in (BUILD / TARGET, *words)]
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         if done.returncode != 0:

@@ -43,8 +43,9 @@ int main()
     for (uint64_t number = 1; number <= count; ++number) {
         restarts += put(ledger, number);
         console.print("acknowledged {}", number);
+        // A timer that cannot do it now is no reason to write less.
         if (pause != 0)
-            check(alarm.sleep(pause).error(), "sleep", number);
+            static_cast<void>(alarm.sleep(pause));
     }
     console.print("done: {} entries, {} lost calls", count, restarts);
     return 0;

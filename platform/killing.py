@@ -1,0 +1,315 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Kills components of a system that runs on QEMU, or damages their code, from outside: by QEMU's debugger interface, so that nothing of the image takes
+part in it. `Kills` and `Mutations` choose where by a seed; both go into machines.run, and end with a look at the system."""
+
+import random
+import select
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from guest import Later, Stop
+
+_SPACE = 0x0000_ffff_ffff_fffe
+_TRANSLATION = "TTBR0_EL1"
+_SYSTEM_CALL = 0xd400_0001
+_NOP = 0xd503_201f
+_LOOP = 0x1400_0000
+_WORD = 4
+# Points of either kind at which one kill is aimed, stops of others at such a point until that is given up, and how many system calls a kill waits for at
+# most.
+_AIMS, _STRANGERS, _CALLS = 3, 8, 6
+# One in so many kills is a loop instead of a fault, of components that are watched for hangs.
+_LOOPS = 32
+# Periods of the restarter between two damages, and how many damages one life of a component is given before it ends.
+_PERIODS, _DAMAGES = 3, 8
+# Seconds in which a poll works, and after which a restart is missing.
+_TURN, _PATIENCE = 0.3, 300
+
+
+@dataclass(frozen=True)
+class Code:
+    """A component's code. space: physical address of its address space. pages: virtual and physical addresses of its pages, with the bytes of each.
+    entry: where it starts. hangs: a loop is noticed."""
+
+    name: str
+    space: int
+    entry: int
+    hangs: bool
+    pages: tuple[tuple[int, int, bytes], ...]
+
+    def words(self) -> list[tuple[int, int]]:
+        """Address and value of each instruction."""
+        return [(vaddr + offset, int.from_bytes(content[offset:offset + _WORD], "little")) for vaddr, _, content in self.pages
+                for offset in range(0, len(content), _WORD)]
+
+    def physical(self, address: int) -> int:
+        """Where in memory an instruction is."""
+        return next(physical + address - vaddr for vaddr, physical, content in self.pages if vaddr <= address < vaddr + len(content))
+
+
+@dataclass
+class Tally:
+    """What a campaign has done. restarts: seen at the components' entries, by component."""
+
+    kills: Counter[str] = field(default_factory=Counter)
+    loops: int = 0
+    places: set[tuple[str, int]] = field(default_factory=set)
+    restarts: Counter[str] = field(default_factory=Counter)
+
+
+class Campaign(Stop):
+    """What kills and mutations share: breakpoints that count only in some address spaces, and the end."""
+
+    def __init__(self, folder: Path, address: int, begin: Callable[[Stop], Sequence[Code]], later: Later, seed: int):
+        """begin: looks at the machine where the loader is done, and gives the victims. later: the look at the end; it is wanted only when all is done."""
+        super().__init__(folder, address, lambda stop: None, later)
+        self._begin_at = begin
+        self._random = random.Random(seed)
+        self._points: set[int] = set()
+        self._progress = time.monotonic()
+        self.victims: Sequence[Code] = ()
+        self.tally = Tally()
+        self.settled = False
+
+    def poll(self) -> tuple[int, str] | None:
+        if self.finished or self.settled or not self.reached:
+            return super().poll()
+        end = time.monotonic() + _TURN
+        while not self.settled and time.monotonic() < end:
+            if self._has_packet():
+                self._take()
+                self._stopped()
+            elif select.select([self._socket], [], [], 0.01)[0]:
+                if not self._receive():
+                    self.finished = True   # whoever runs the machine says why
+                    return None
+            elif time.monotonic() > self._progress + _PATIENCE:
+                self.finished = True
+                return 1, f"nothing was restarted for {_PATIENCE} s, after {self.tally.kills.total()} kills ({self._state()})"
+        return None
+
+    def _look_first(self) -> tuple[int, str] | None:
+        if self.register("cpsr") & 0b1100:
+            self._pass()
+            return None
+        self.reached = True
+        self.victims = self._begin_at(self)
+        self._command("z1", f",{self._address:x},4")
+        self._start()
+        self._put("c")
+        return None
+
+    def _start(self) -> None:
+        raise NotImplementedError
+
+    def _stopped(self) -> None:
+        """The machine stopped at a breakpoint."""
+        raise NotImplementedError
+
+    def _state(self) -> str:
+        raise NotImplementedError
+
+    def _insert(self, address: int) -> None:
+        if address not in self._points:
+            self._points.add(address)
+            self._command("Z1", f",{address:x},4")
+
+    def _remove(self, address: int) -> None:
+        self._points.discard(address)
+        self._command("z1", f",{address:x},4")
+
+    def _remove_all(self) -> None:
+        for address in sorted(self._points):
+            self._remove(address)
+
+    def _go_on(self, counter: int) -> None:
+        """Goes on behind the instruction at which the machine stopped."""
+        if counter in self._points:
+            self._command("z1", f",{counter:x},4")
+            self._ask("s")
+            self._command("Z1", f",{counter:x},4")
+        self._put("c")
+
+    def _space(self) -> int:
+        """The address space of user level."""
+        return self.register(_TRANSLATION) & _SPACE
+
+    def _settle(self) -> None:
+        """All is done: from now on the system goes its way, until the look at the end."""
+        self._remove_all()
+        self.settled = True
+
+
+class Kills(Campaign):
+    """Stops victims where chance wants it, and lets them go on nowhere, or for ever in one place."""
+
+    def __init__(self, *arguments, kills: int):
+        super().__init__(*arguments)
+        self._left = kills
+        self._victim: Code | None = None
+        self._calls: set[int] = set()
+        self._wait = 0
+        self._strangers: Counter[tuple[str, int]] = Counter()
+        self._seen: dict[str, Counter[int]] = {}   # how often a victim was at an address, by its name
+        self._waits_for_start = False
+
+    def _start(self) -> None:
+        self._aim()
+
+    def _state(self) -> str:
+        return f"{self._victim.name}, {'killed' if self._waits_for_start else 'to be killed'}"
+
+    def _aim(self) -> None:
+        """Chooses a victim, and where it may be struck: at some of its instructions, or where it was before, such as behind its system calls."""
+        self._victim = self._random.choice(self.victims)
+        self._waits_for_start = False
+        words = self._victim.words()
+        seen = self._seen.setdefault(self._victim.name, Counter())
+        self._calls = {address + _WORD for address, word in words if word == _SYSTEM_CALL}
+        known = set(self._random.sample(sorted(seen), _AIMS)) if len(seen) > 2 * _AIMS else self._calls
+        # Where it often is it will be again.
+        often = {address for address, count in seen.most_common(_AIMS) if count > _AIMS}
+        self._wait = self._random.randrange(_CALLS)
+        for address in sorted(known | (often or self._calls) | {address for address, _ in self._random.sample(words, _AIMS)}):
+            if not self._is_hidden(address):
+                self._insert(address)
+
+    def _stopped(self) -> None:
+        counter, is_victim = self.register("pc"), self._space() == self._victim.space
+        if self._waits_for_start:
+            self._started(counter, is_victim)
+        elif not is_victim:
+            self._stranger(counter)
+        else:
+            self._seen[self._victim.name][counter] += 1
+            if counter in self._calls and self._wait > 0:
+                self._wait -= 1
+                self._go_on(counter)
+            else:
+                self._strike(counter)
+
+    def _started(self, counter: int, is_victim: bool) -> None:
+        if not is_victim:
+            self._go_on(counter)
+            return
+        self._progress = time.monotonic()
+        self.tally.restarts[self._victim.name] += 1
+        self._remove_all()
+        if self._left == 0:
+            self._settle()
+        else:
+            self._aim()
+        self._put("c")
+
+    def _stranger(self, counter: int) -> None:
+        """Another component is at an address of the victim's. One that often is hides the victim."""
+        self._strangers[self._victim.name, counter] += 1
+        if self._is_hidden(counter):
+            self._remove(counter)
+        if not self._points:
+            self._aim()
+        self._go_on(counter)
+
+    def _is_hidden(self, address: int) -> bool:
+        """Whether others are at an address of the victim's so often that it is hard to find there."""
+        name = self._victim.name
+        return self._strangers[name, address] >= _STRANGERS + 2 * self._seen[name][address]
+
+    def _strike(self, counter: int) -> None:
+        victim = self._victim
+        self._left -= 1
+        self.tally.kills[victim.name] += 1
+        self.tally.places.add((victim.name, counter))
+        self._remove_all()
+        if victim.hangs and self._random.randrange(_LOOPS) == 0:
+            self.tally.loops += 1
+            self._command("M", f"{counter:x},4:{_LOOP.to_bytes(_WORD, 'little').hex()}")
+        else:
+            self._command("P", f"{self._numbers['pc']:x}={0:016x}")
+        self._waits_for_start = True
+        self._insert(victim.entry)
+        self._put("c")
+
+
+class Mutations(Campaign):
+    """Damages instructions of victims while they run. What one has survived some damages is ended by overwriting all of its code."""
+
+    def __init__(self, *arguments, mutations: int, clock: int, clock_space: Callable[[], int]):
+        """clock: address of an instruction of the restarter's, once a period. clock_space: physical address of its address space, known at the beginning."""
+        super().__init__(*arguments)
+        self._left = mutations
+        self._clock, self._clock_space = clock, clock_space
+        self._periods = 0
+        self._damages: Counter[str] = Counter()   # by victims, in their present lives
+        self._wiped: set[str] = set()
+
+    def _start(self) -> None:
+        # Writes go to physical addresses from here on.
+        self._command("Qqemu.PhyMemMode:1", "")
+        for address in sorted({self._clock, *(victim.entry for victim in self.victims)}):
+            self._insert(address)
+
+    def _state(self) -> str:
+        return f"damaged: {dict(self._damages)}"
+
+    def _stopped(self) -> None:
+        counter, space = self.register("pc"), self._space()
+        if counter == self._clock and space == self._clock_space():
+            self._period()
+        victim = next((item for item in self.victims if (item.entry, item.space) == (counter, space)), None)
+        if victim is not None:
+            self._progress = time.monotonic()
+            self.tally.restarts[victim.name] += 1
+            self._damages.pop(victim.name, None)
+            self._wiped.discard(victim.name)
+        if self._left == 0 and not self._damages:
+            self._settle()
+        self._go_on(counter)
+
+    def _period(self) -> None:
+        self._periods += 1
+        if self._periods % _PERIODS:
+            return
+        victim = self._random.choice(self.victims)
+        if victim.name in self._wiped:
+            return
+        if self._left == 0 or self._damages[victim.name] >= _DAMAGES:
+            if self._damages[victim.name]:
+                self._wipe(victim)
+            return
+        address, word = self._random.choice(victim.words())
+        self._left -= 1
+        self._damages[victim.name] += 1
+        self.tally.kills[victim.name] += 1
+        self.tally.places.add((victim.name, address))
+        self._write(victim.physical(address), damaged(word, self._random).to_bytes(_WORD, "little"))
+
+    def _wipe(self, victim: Code) -> None:
+        """No instruction is left: the next one faults."""
+        self._wiped.add(victim.name)
+        for _, physical, content in victim.pages:
+            self._write(physical, bytes(len(content)))
+
+    def _write(self, physical: int, content: bytes) -> None:
+        piece = 512
+        for start in range(0, len(content), piece):
+            part = content[start:start + piece]
+            self._command("M", f"{physical + start:x},{len(part):x}:{part.hex()}")
+
+
+def damaged(word: int, chance: random.Random) -> int:
+    """An instruction with a mistake as programmers and hardware make them: left out, another register, another condition, or a bit."""
+    kind = chance.randrange(5)
+    if kind == 0:
+        return _NOP
+    if kind in (1, 2):
+        shift = 0 if kind == 1 else 5   # target or first source
+        return word & ~(31 << shift) | chance.randrange(32) << shift
+    if kind == 3 and word >> 24 == 0x54:
+        return word ^ 1                 # b.cond
+    if kind == 3 and word >> 25 & 0x3f in (0b011010, 0b011011):
+        return word ^ 1 << 24           # cbz, cbnz, tbz, tbnz
+    return word ^ 1 << chance.randrange(32)
