@@ -241,14 +241,16 @@ class Stop:
         """Whether there is a packet to take."""
         return _PACKET.search(self._input) is not None
 
-    def _take(self) -> str:
-        """The next packet, acknowledged. Escaped and repeated bytes are spelled out."""
+    def _take(self, acknowledges: bool = True) -> str:
+        """The next packet. One that is not acknowledged is so by the next request: a running machine would take a mere acknowledgement for the wish to
+        stop. Escaped and repeated bytes are spelled out."""
         assert self._socket is not None
         while not (found := _PACKET.search(self._input)):
             if not self._receive():
                 raise GuestError("QEMU ended while the machine stood still (the lines above may say why)")
         self._input = self._input[found.end():]
-        self._socket.sendall(b"+")
+        if acknowledges:
+            self._socket.sendall(b"+")
         content = re.sub(rb"\}(.)", lambda match: bytes([match.group(1)[0] ^ 0x20]), found.group(1), flags=re.DOTALL)
         content = re.sub(rb"(.)\*(.)", lambda match: match.group(1) * (match.group(2)[0] - 28), content, flags=re.DOTALL)
         return content.decode("latin-1")

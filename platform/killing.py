@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from guest import Later, Stop
@@ -32,18 +33,30 @@ _TURN, _PATIENCE = 0.3, 300
 @dataclass(frozen=True)
 class Code:
     """A component's code. space: physical address of its address space. pages: virtual and physical addresses of its pages, with the bytes of each.
-    entry: where it starts. hangs: a loop is noticed."""
+    entry: where it starts. waits: functions in which it waits for what comes next, as ranges of addresses. hangs: a loop is noticed."""
 
     name: str
     space: int
     entry: int
+    waits: tuple[tuple[int, int], ...]
     hangs: bool
     pages: tuple[tuple[int, int, bytes], ...]
 
+    @cached_property
     def words(self) -> list[tuple[int, int]]:
         """Address and value of each instruction."""
         return [(vaddr + offset, int.from_bytes(content[offset:offset + _WORD], "little")) for vaddr, _, content in self.pages
                 for offset in range(0, len(content), _WORD)]
+
+    @cached_property
+    def calls(self) -> set[int]:
+        """Addresses of the instructions behind system calls."""
+        return {address + _WORD for address, word in self.words if word == _SYSTEM_CALL}
+
+    @cached_property
+    def comes_back(self) -> set[int]:
+        """Where it will be again, whatever it does: behind the calls by which it waits."""
+        return {address for address in self.calls if any(start < address <= end for start, end in self.waits)} or self.calls
 
     def physical(self, address: int) -> int:
         """Where in memory an instruction is."""
@@ -122,20 +135,33 @@ class Campaign(Stop):
         self._command("z1", f",{address:x},4")
 
     def _remove_all(self) -> None:
-        for address in sorted(self._points):
-            self._remove(address)
+        if self._points:
+            self._several(*(f"z1,{address:x},4" for address in sorted(self._points)))
+        self._points.clear()
 
     def _go_on(self, counter: int) -> None:
         """Goes on behind the instruction at which the machine stopped."""
-        if counter in self._points:
-            self._command("z1", f",{counter:x},4")
-            self._ask("s")
-            self._command("Z1", f",{counter:x},4")
+        if counter not in self._points:
+            self._put("c")
+            return
+        self._several(f"z1,{counter:x},4", "s")
+        self._put(f"Z1,{counter:x},4")
         self._put("c")
+        self._take(acknowledges=False)
 
-    def _space(self) -> int:
-        """The address space of user level."""
-        return self.register(_TRANSLATION) & _SPACE
+    def _where(self) -> tuple[int, int]:
+        """The address at which the machine stopped, and the address space of user level."""
+        if not self._numbers:
+            self.register("pc")
+        counter, translation = (int.from_bytes(bytes.fromhex(text), "little")
+                                for text in self._several(*(f"p{self._numbers[name]:x}" for name in ("pc", _TRANSLATION))))
+        return counter, translation & _SPACE
+
+    def _several(self, *requests: str) -> list[str]:
+        """The answers to requests that are sent at once: turns cost most of a campaign's time."""
+        for request in requests:
+            self._put(request)
+        return [self._take(acknowledges=False) for _ in requests]
 
     def _settle(self) -> None:
         """All is done: from now on the system goes its way, until the look at the end."""
@@ -166,19 +192,18 @@ class Kills(Campaign):
         """Chooses a victim, and where it may be struck: at some of its instructions, or where it was before, such as behind its system calls."""
         self._victim = self._random.choice(self.victims)
         self._waits_for_start = False
-        words = self._victim.words()
+        words = self._victim.words
         seen = self._seen.setdefault(self._victim.name, Counter())
-        self._calls = {address + _WORD for address, word in words if word == _SYSTEM_CALL}
+        self._calls = self._victim.calls
         known = set(self._random.sample(sorted(seen), _AIMS)) if len(seen) > 2 * _AIMS else self._calls
-        # Where it often is it will be again.
-        often = {address for address, count in seen.most_common(_AIMS) if count > _AIMS}
         self._wait = self._random.randrange(_CALLS)
-        for address in sorted(known | (often or self._calls) | {address for address, _ in self._random.sample(words, _AIMS)}):
-            if not self._is_hidden(address):
-                self._insert(address)
+        chosen = known | {address for address, _ in self._random.sample(words, _AIMS)}
+        for address in sorted(self._victim.comes_back | {address for address in chosen if not self._is_hidden(address)}):
+            self._insert(address)
 
     def _stopped(self) -> None:
-        counter, is_victim = self.register("pc"), self._space() == self._victim.space
+        counter, space = self._where()
+        is_victim = space == self._victim.space
         if self._waits_for_start:
             self._started(counter, is_victim)
         elif not is_victim:
@@ -209,14 +234,12 @@ class Kills(Campaign):
         self._strangers[self._victim.name, counter] += 1
         if self._is_hidden(counter):
             self._remove(counter)
-        if not self._points:
-            self._aim()
         self._go_on(counter)
 
     def _is_hidden(self, address: int) -> bool:
-        """Whether others are at an address of the victim's so often that it is hard to find there."""
+        """Whether others are at an address of the victim's so often that it is hard to find there, and it is not the only place."""
         name = self._victim.name
-        return self._strangers[name, address] >= _STRANGERS + 2 * self._seen[name][address]
+        return address not in self._victim.comes_back and self._strangers[name, address] >= _STRANGERS + 2 * self._seen[name][address]
 
     def _strike(self, counter: int) -> None:
         victim = self._victim
@@ -256,7 +279,7 @@ class Mutations(Campaign):
         return f"damaged: {dict(self._damages)}"
 
     def _stopped(self) -> None:
-        counter, space = self.register("pc"), self._space()
+        counter, space = self._where()
         if counter == self._clock and space == self._clock_space():
             self._period()
         victim = next((item for item in self.victims if (item.entry, item.space) == (counter, space)), None)
@@ -280,7 +303,7 @@ class Mutations(Campaign):
             if self._damages[victim.name]:
                 self._wipe(victim)
             return
-        address, word = self._random.choice(victim.words())
+        address, word = self._random.choice(victim.words)
         self._left -= 1
         self._damages[victim.name] += 1
         self.tally.kills[victim.name] += 1

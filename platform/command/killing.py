@@ -12,6 +12,7 @@ from .errors import Finding, Usage, say
 # What goes on counting on the console: `[NAME] WORDS N`.
 _COUNTED = re.compile(r"\[([\w-]+)\] (\D*?) ?(\d+)")
 _CLOCK = "_ZN9restarter20wait_for_next_periodEv"
+_WAITS = ("_ZN7caprock6Server5serveEb", "_ZN7caprock4Self8wait_forEm")
 _RESTARTER = "restarter"
 _PAGE = 4096
 _CALM_LINES = 6
@@ -67,8 +68,10 @@ def campaign(options, setting, ready) -> tuple[list[str], str]:
 
         arguments = (Path(scratch), planned.symbols(ready.root)[planned.READY], begin, guest.Later(is_calm, look), options.seed)
         if options.mutate:
-            clock = symbol(ready.spec.files[ready.spec.components[_RESTARTER].elf], _CLOCK)
-            stop = killing.Mutations(*arguments, mutations=options.kills, clock=clock, clock_space=lambda: eye.places[f"{_RESTARTER}_vspace"])
+            program = ready.spec.files[ready.spec.components[_RESTARTER].elf]
+            if not (clocks := symbols(program, (_CLOCK,))):
+                raise Finding(f"{program.name} has no symbol {_CLOCK} (is it the project's restarter?)")
+            stop = killing.Mutations(*arguments, mutations=options.kills, clock=clocks[0][0], clock_space=lambda: eye.places[f"{_RESTARTER}_vspace"])
         else:
             stop = killing.Kills(*arguments, kills=options.kills)
         extra = (*stop.arguments, "-object", f"memory-backend-file,id=shared,size={size},mem-path={path},share=on", "-machine", "memory-backend=shared")
@@ -114,19 +117,18 @@ def code_of(spec, name: str, places: dict[str, int], memory):
             size = min(_PAGE, segment.vaddr + segment.file_size - vaddr) // 4 * 4
             pages.append((vaddr, physical, memory.read(physical, size)))
     hangs = f"{name}_ntfn" in spec.objects and any(cap.object == f"{_RESTARTER}_ntfn" for cap in spec.objects[component.cnode].slots.values())
-    return killing.Code(name, places[component.vspace], component.entry, hangs, tuple(pages))
+    waits = tuple((start, start + size) for start, size in symbols(spec.files[component.elf], _WAITS))
+    return killing.Code(name, places[component.vspace], component.entry, waits, hangs, tuple(pages))
 
 
-def symbol(path: Path, name: str) -> int:
-    """The address of a symbol in a program."""
+def symbols(path: Path, names: tuple[str, ...]) -> list[tuple[int, int]]:
+    """Address and size of those symbols that a program has."""
     from elftools.elf.elffile import ELFFile
 
     with open(path, "rb") as file:
         table = ELFFile(file).get_section_by_name(".symtab")
-        found = table.get_symbol_by_name(name) if table is not None else None
-    if not found:
-        raise Finding(f"{path.name} has no symbol {name} (is it the project's restarter?)")
-    return found[0]["st_value"]
+        found = [table.get_symbol_by_name(name) for name in names] if table is not None else []
+    return [(item[0]["st_value"], item[0]["st_size"]) for item in found if item]
 
 
 def missing(log: str) -> list[str]:
@@ -134,7 +136,8 @@ def missing(log: str) -> list[str]:
     problems = []
     following = ""
     lines = []
-    for line in reversed(log.splitlines()):
+    # The machine stood still in the middle of the last one.
+    for line in reversed(log.rpartition("\n")[0].splitlines()):
         if line and following.startswith(line):
             continue   # what was printed of it before a restart
         lines.append(line)
