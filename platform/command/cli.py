@@ -211,6 +211,7 @@ def _tracing(parser: Parser) -> None:
     parser.add_argument("--compare", action="store_true", help="instead: compare the kernel with the specification after each kernel entry")
     parser.add_argument("--tests", nargs="?", const="", metavar="NAME[,NAME...]", help="compare in the conformance tests, all or those named")
     parser.add_argument("--keep", type=Path, metavar="FILE", help="with --compare: write the trace, which the oracle replays by itself")
+    parser.add_argument("--frequency", type=_number(1_000_000, 10**9), metavar="HZ", help="with --compare: of the machine's counter (default: 1000000)")
 
 
 def _killing(parser: Parser) -> None:

@@ -26,8 +26,10 @@ def compare(options) -> int:
 def _replay(options, setting, oracle: str, what: list[str]) -> int:
     """Runs the script that does the work."""
     keep = ["--trace", str(Path(options.keep).resolve())] if options.keep else []
+    counter = ["--frequency", str(options.frequency)] if options.frequency else []
     values = [f"{name}={getattr(setting, name)}" for name in ("gic", "el", "cores")] if setting.machine == "virt" else []
-    command = ["/usr/bin/python3", "-B", str(_SCRIPT), "--oracle", oracle, *keep, "--timeout", str(options.timeout), *what, "--", setting.machine, *values]
+    command = ["/usr/bin/python3", "-B", str(_SCRIPT), "--oracle", oracle, *keep, *counter, "--timeout", str(options.timeout), *what, "--",
+               setting.machine, *values]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, env={**building.python_environment(), "CAPROCK_BUILD": str(BUILD)}, check=False)
     if done.returncode not in (0, 1):
         raise Finding("the replay was not made (the lines above say why)")

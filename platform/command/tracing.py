@@ -19,6 +19,8 @@ def trace(options) -> int:
         return trace_compare.compare(options)
     if options.keep:
         raise Usage("--keep is for what the specification's oracle heard (give --compare with it)")
+    if options.frequency:
+        raise Usage("--frequency is for the comparison: a trace has the board's own counter (give --compare with it)")
     if options.perfetto and not options.perfetto.resolve().parent.is_dir():
         raise Usage(f"{options.perfetto.resolve().parent}: no such folder (make it first)")
     return _trace(options)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Runs a system on QEMU with the plugin, and the replayer beside it, which compares kernel and specification after each kernel entry.
 
-usage: replaying.py --oracle PROGRAM (--payload FILE | --tests [NAME,...]) [--image IMAGE] [--trace FILE] [--timeout S] MACHINE [NAME=VALUE...]
+usage: replaying.py --oracle PROGRAM (--payload FILE | --tests [NAME,...]) [--image IMAGE] [--trace FILE] [--timeout S] [--frequency HZ] MACHINE [NAME=VALUE...]
 MACHINE and NAME=VALUE are those of platform/machines.py. --tests: the conformance tests, all or those named. --trace keeps what the oracle heard.
 The console comes first, then how often each kind of event had which result, what differed, and a line of counts. The status is 0 when nothing
 differed and the system's own is 0, 1 when something differed, 2 when the replay could not be made."""
@@ -90,7 +90,7 @@ def hooks(kernel: Path) -> str:
 
 
 def replay(setting: machines.Setting, image: Path, payload: Path, oracle: str, timeout: float, trace: Path | None = None,
-           words: tuple[str, ...] = (), more: tuple[str, ...] = ()) -> tuple[machines.Outcome, int, str]:
+           words: tuple[str, ...] = (), more: tuple[str, ...] = (), frequency: int = FREQUENCY) -> tuple[machines.Outcome, int, str]:
     """Runs a payload and replays it: how the machine ended, the replayer's status (0: nothing differed, 1: something did) and what it printed.
 
     `words` are for the program, in the device tree; `more` are further arguments for QEMU."""
@@ -105,12 +105,12 @@ def replay(setting: machines.Setting, image: Path, payload: Path, oracle: str, t
         with open(memory, "wb") as file:
             file.truncate(size)
         command = [BUILD / "proofs-spec/image/caprock-replay", "--oracle", oracle, "--memory", memory, "--start", board.memory, "--records", records,
-                   "--answers", answers, "--frequency", FREQUENCY, "--distributor", board.distributor, "--cpu", board.cpu]
+                   "--answers", answers, "--frequency", frequency, "--distributor", board.distributor, "--cpu", board.cpu]
         command += ["--version3"] if setting.gic == 3 else []
         command += ["--trace", trace] if trace else []
         plugin = f"file={BUILD / 'proofs-spec/image/caprock-image.so'},records={records},answers={answers},hooks={hooks(BUILD / 'kernel/kernel.elf')}"
         extra = ["-plugin", plugin, "-object", f"memory-backend-file,id=shared,size={size},mem-path={memory},share=on", "-machine",
-                 "memory-backend=shared", "-cpu", f"cortex-a72,cntfrq={FREQUENCY}", *(("-append", " ".join(words)) if words else ()), *more]
+                 "memory-backend=shared", "-cpu", f"cortex-a72,cntfrq={frequency}", *(("-append", " ".join(words)) if words else ()), *more]
         with tempfile.TemporaryFile("w+", encoding="utf-8") as output, _running([str(word) for word in command], output) as replayer:
             outcome = machines.run(setting, timeout=timeout, image=image, payload=payload, deterministic=True, output=None, extra=tuple(extra))
             try:
@@ -143,6 +143,7 @@ def main() -> int:
     parser.add_argument("--image", type=Path, default=BUILD / "platform" / "Image")
     parser.add_argument("--trace", type=Path)
     parser.add_argument("--timeout", type=float, default=3600)
+    parser.add_argument("--frequency", type=int, default=FREQUENCY)
     parser.add_argument("machine", choices=("virt", "raspi4b"))
     parser.add_argument("options", nargs="*", metavar="NAME=VALUE")
     arguments = parser.parse_args()
@@ -151,7 +152,8 @@ def main() -> int:
         setting = conformance.read_setting(arguments.machine, arguments.options)
         with tempfile.TemporaryDirectory(prefix="caprock-") as folder:
             payload = arguments.payload or conformance.make_payload(BUILD / "tests/conformance/conformance.elf", Path(folder) / "system.bin")
-            outcome, status, text = replay(setting, arguments.image, payload, arguments.oracle, arguments.timeout, arguments.trace, words)
+            outcome, status, text = replay(setting, arguments.image, payload, arguments.oracle, arguments.timeout, arguments.trace, words,
+                                           frequency=arguments.frequency)
     except (OSError, TypeError, ValueError, ReplayError, machines.MachineError) as error:
         print(f"replaying.py: {error}", file=sys.stderr)
         return 2

@@ -63,6 +63,7 @@ def caprock(*arguments, **environment):
     (("trace", "--for", "3"), 2, "3 is no time"),
     (("trace", "--for", "0ms"), 2, "0ms is no time"),
     (("trace", "--keep", "x"), 2, "give --compare with it"),
+    (("trace", "--frequency", "10000000"), 2, "give --compare with it"),
     (("trace", "--compare", "--json"), 2, "leave out --json, --perfetto and --for"),
     (("trace", "--tests", "--for", "1s"), 2, "leave out --json, --perfetto and --for"),
     (("trace", "--perfetto", "/nowhere/at/all/x.json"), 2, "/nowhere/at/all: no such folder"),
