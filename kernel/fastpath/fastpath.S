@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The common cases of what threads do with each other: Call and ReplyRecv with a server that waits alone at an endpoint, a page fault that such a server
-// handles, and what ends at once: a signal that wakes nobody, a word that is there. What is done here the general path (syscall/syscall.cc) would do
+// handles, signals, and waiting for them. What is done here the general path (syscall/syscall.cc) would do
 // alike; a test runs both on the same states. Each path looks at everything first, in registers that are saved already, and changes nothing before it is
-// sure to end: whatever is not the common case goes on in system_call as if nothing had been tried. No queue of the scheduler is touched. A passive server
+// sure to end: whatever is not the common case goes on in system_call as if nothing had been tried. A passive server
 // gets the scheduling context along with the call, so the timer stays as it is; between threads that each have one, switch_contexts books the time.
 //
 // The message stays where it is, in x1 to x5 and x9 to x16. So the words of a thread that waits are not in its Context; nobody asks for them
@@ -31,12 +31,6 @@ ready       .req x27                // the ready queues of the domain
 
     .section .text.vectors, "ax"
 
-// Leaves if capabilities are to go along.
-    .macro check_message leave
-    tst     w1, #INFO_CAPS
-    b.ne    \leave
-    .endm
-
 // x17: the CNode that is the CSpace, x18: its guard, where it stands in an address, x28: the guard's size. Leaves with the flags that
 // check_addresses expects.
     .macro load_cspace
@@ -47,24 +41,20 @@ ready       .req x27                // the ready queues of the domain
     ror     x18, x18, x28
     cmp     w26, #CNODE_FLAT
     .endm
-
 // Leaves unless the CSpace is one CNode and `indices` (addresses without guard, ored) are below its size.
     .macro check_addresses indices
     clz     x18, \indices
     ccmp    x18, x28, #0, eq
     b.lo    system_call
     .endm
-
 // The kernel address of a capability's object.
     .macro object_of register, cap
     sbfx    \register, \cap, #0, #48
     .endm
-
 // The address of the slot `index` in the CNode x17.
     .macro slot_at register, index
     add     \register, x17, \index, lsl #SLOT_SHIFT
     .endm
-
 // x24: the slot that x0 names; x17 and x20 are its capability.
     .macro load_cap
     load_cspace
@@ -74,7 +64,6 @@ ready       .req x27                // the ready queues of the domain
     slot_at x24, x19
     ldp     x17, cap, [x24]
     .endm
-
 // Leaves unless the capability x17 is an endpoint's through which the server may be answered.
     .macro check_answerable leave
     lsr     x18, x17, #CAP_RECEIVE_BIT
@@ -82,34 +71,30 @@ ready       .req x27                // the ready queues of the domain
     cmp     w18, #5
     b.hi    \leave
     .endm
-
-// Leaves unless the next thread comes before all that are ready. Then `odd` is 0 if its domain has its turn, its address space is known, and no hardware
-// has to be set up for it.
-    .macro check_turn
-    ldr     x17, [ready, #READY_HIGHEST]
-    cmp     x17, w24, uxtb
-    b.gt    leave_call
+// `odd` is 0 if the next thread's domain has its turn, its address space is known, and no hardware has to be set up for it.
+    .macro find_odd
     ldr     x17, [core, #CORE_STANDING]
     eor     odd, x17, standing
     lsr     odd, odd, #8
     .endm
-
+// Leaves unless the next thread comes before all that are ready.
+    .macro check_turn
+    ldr     x17, [ready, #READY_HIGHEST]
+    cmp     x17, w24, uxtb
+    b.gt    leave_call
+    find_odd
+    .endm
 // Leaves if `odd` is something beyond what is special.
     .macro check_special
     tst     odd, #~(0xff << ODD_SPECIAL_SHIFT)
     b.ne    leave_call
     .endm
-
 // In force from the exception return on.
     .macro enter_address_space
     ldr     x17, [next, #TCB_SPACE]
     msr     ttbr0_el1, x17
     .endm
-
 // What of the current thread has to outlast its wait: the registers that a procedure preserves, and where it is.
-    .macro save_frame
-    stp     x29, x30, [sp, #CONTEXT_X(29)]
-    .endm
     .macro save_place
     mrs     x17, sp_el0
     mrs     x18, elr_el1
@@ -118,7 +103,6 @@ ready       .req x27                // the ready queues of the domain
     mrs     x18, tpidr_el0
     stp     x17, x18, [sp, #CONTEXT_SPSR]
     .endm
-
 // x0 to x16 but for x8: what is of a message.
     .macro message_registers operation, base
     \operation x0, x1, [\base]
@@ -130,7 +114,21 @@ ready       .req x27                // the ready queues of the domain
     \operation x13, x14, [\base, #CONTEXT_X(13)]
     \operation x15, x16, [\base, #CONTEXT_X(15)]
     .endm
-
+// All of the current thread that is not saved yet, behind switch_contexts, when it may be continued anywhere.
+    .macro save_message
+    ldp     x29, x30, [sp, #CONTEXT_X(29)]
+    message_registers stp, sp
+    str     x8, [sp, #CONTEXT_X(8)]
+    save_place
+    .endm
+// For the priority x17: x25 is where READY_PRESENT finds its word, x26 that word's number, x29 the bit in it, x30 that of the word in READY_SUMMARY.
+    .macro ring_words
+    lsr     x26, x17, #6
+    add     x25, ready, x26, lsl #3
+    mov     x30, #1
+    lsl     x29, x30, x17
+    lsl     x30, x30, x26
+    .endm
 // Where the words that registers do not hold are in the IPC buffer of a thread. x17: the frame.
     .macro buffer_of register, thread
     ubfx    x20, x17, #FRAME_SIZE_SHIFT, #FRAME_SIZE_BITS
@@ -143,17 +141,13 @@ ready       .req x27                // the ready queues of the domain
     add     \register, \register, x17
     .endm
 
-    .macro set_running
-    mov     w17, #STATE_RUNNING
-    strb    w17, [next, #TCB_STATE]
-    .endm
-
     .global fast_call
 fast_call:
     load_cap
     check_answerable system_call_found
     tbz     x17, #CAP_SEND_BIT, system_call_found
-    check_message system_call_found
+    tst     w1, #INFO_CAPS
+    b.ne    system_call_found
 // x17: the endpoint's capability.
 call_endpoint:
     // One thread waits to receive, with a reply object.
@@ -172,7 +166,7 @@ call_in_turn:
     cbnz    x28, call_on_own_context
     // The call is delivered: the caller waits for `reply`, which is the newest call on the scheduling context, and the server runs on that.
     enter_address_space
-    save_frame
+    stp     x29, x30, [sp, #CONTEXT_X(29)]
     save_place
     stp     xzr, xzr, [endpoint]                    // nobody waits
     ldr     x17, [context, #SCHED_CONTEXT_REPLY]
@@ -186,7 +180,8 @@ push:
 called:
     add     w25, w25, #(STATE_BLOCKED_ON_REPLY - STATE_BLOCKED_ON_RECEIVE)
     str     w25, [sp, #TCB_STATE]                   // how the server received says what the answer may carry
-    set_running
+    mov     w17, #STATE_RUNNING
+    strb    w17, [next, #TCB_STATE]
     mov     x0, badge
     ldp     x6, x7, [next, #CONTEXT_X(6)]
     b       switch_to_next
@@ -202,7 +197,7 @@ push_on_another:                                    // x17: the newest call so f
     b       push
 
 call_on_own_context:
-    save_frame
+    stp     x29, x30, [sp, #CONTEXT_X(29)]
     bl      switch_contexts
     enter_address_space
     save_place
@@ -265,7 +260,8 @@ fast_reply_recv:
     ccmp    w18, #CAP_TYPE_REPLY, #0, eq
     b.ne    system_call
     tbz     cap, #CAP_RECEIVE_BIT, system_call
-    check_message system_call
+    tst     w1, #INFO_CAPS
+    b.ne    system_call
     ldr     x17, [sp, #TCB_BOUND_NOTIFICATION]
     cbnz    x17, system_call
     // Nobody waits at the endpoint.
@@ -289,7 +285,7 @@ fast_reply_recv:
     // with its reply object. Should it have to execute its system call again, that only receives.
 answer:
     enter_address_space
-    save_frame
+    stp     x29, x30, [sp, #CONTEXT_X(29)]
     save_place
     ldr     x17, [reply, #REPLY_PREV]
     stp     next, x17, [context]
@@ -300,7 +296,8 @@ pop:
     stp     xzr, context, [next, #TCB_REPLY]
     stp     reply, xzr, [sp, #TCB_REPLY]
 answered:                                           // x18: the server
-    set_running
+    mov     w17, #STATE_RUNNING
+    strb    w17, [next, #TCB_STATE]
     lsr     x20, cap, #32                           // how it receives: the capability's rights, and the flag
     movk    x20, #STATE_BLOCKED_ON_RECEIVE
     and     w17, w7, #REQUIRE_DONATION
@@ -413,7 +410,7 @@ answer_other:
     b.ne    system_call
     orr     odd, odd, #(1 << ODD_FAULTED_BIT)
 1:  cbz     x28, answer
-    save_frame
+    stp     x29, x30, [sp, #CONTEXT_X(29)]
     bl      switch_contexts
     enter_address_space
     save_place
@@ -496,7 +493,8 @@ switch_periodic_contexts:
     bl      handle_context_switch
     message_registers ldp, sp
     mov     sp, x27
-    ret     x25
+    mov     x30, x25
+    ret
 
 // Other hardware has to be set up, or the next thread continues where it faulted.
 switch_specially:
@@ -515,6 +513,7 @@ switch_specially:
 // All registers are what they were.
 continue_faulted:
     str     xzr, [next, #TCB_FAULT_LABEL]
+continue_whole:
     stp     next, next, [core, #CORE_CURRENT]
     ldp     x17, x18, [next, #CONTEXT_TPIDR]
     msr     tpidr_el0, x17
@@ -603,7 +602,7 @@ fast_notification:
     b.lo    system_call
     tbz     x17, #CAP_SEND_BIT, system_call_found
     cmp     x25, #NOTIFICATION_WAITING
-    b.eq    system_call_found
+    b.eq    wake
     cbz     x22, 1f
     ldrb    w22, [x22, #TCB_STATE]
     cmp     w22, #STATE_BLOCKED_ON_RECEIVE
@@ -616,12 +615,12 @@ fast_notification:
 // A word that is there, for a thread that may have it.
 take_word:
     tbz     x17, #CAP_RECEIVE_BIT, system_call_found
-    cmp     x25, #NOTIFICATION_ACTIVE
-    b.ne    system_call_found
-    mov     x18, sp
+    mov     x27, sp
     cmp     x22, #0
-    ccmp    x22, x18, #4, ne
+    ccmp    x22, x27, #4, ne
     b.ne    system_call_found
+    cmp     x25, #NOTIFICATION_ACTIVE
+    b.ne    await
     stp     xzr, xzr, [x19, #NOTIFICATION_STATE]
     mov     x0, x26
     mov     x1, #NOTIFICATION_INFO
@@ -629,5 +628,147 @@ take_word:
     mov     \word, #0
     .endr
     b       continue_at_once
+// A signal wakes the only waiter of the notification x19, which has a scheduling context and is more important than the current thread and all that are
+// ready. That has enough budget left to go before its equals.
+wake:
+    ldr     next, [x19]
+    ldr     x17, [next, #TCB_WAIT]
+    ldr     x18, [next, #TCB_WAIT_LOWER]
+    ldr     x28, [next, #TCB_SCHED_CONTEXT]
+    orr     x17, x17, x18
+    cbnz    x17, system_call_found
+    cbz     x28, system_call_found
+    mrs     core, tpidr_el1
+    ldp     context, ready, [core, #CORE_SCHED_CONTEXT]
+    ldr     standing, [next, #TCB_STANDING]
+    ldrb    w18, [sp, #TCB_STANDING]
+    ldr     x17, [ready, #READY_HIGHEST]
+    cmp     x17, x18
+    csel    x17, x17, x18, gt
+    cmp     x17, w24, uxtb
+    b.ge    system_call
+    find_odd
+    check_special
+    mrs     x17, cntvct_el0
+    ldr     x18, [core, #CORE_CHARGED_UNTIL]
+    sub     x17, x17, x18
+    ldr     x18, [context, #SCHED_CONTEXT_FIRST + 8]
+    adrp    x25, ten_microseconds_ticks
+    ldr     x25, [x25, #:lo12:ten_microseconds_ticks]
+    add     x17, x17, x25, lsl #1                   // what the way from here on takes is much less
+    cmp     x18, x17
+    b.lo    system_call
+    stp     x29, x30, [sp, #CONTEXT_X(29)]
+    bl      switch_contexts
+    mov     x0, #0
+    mov     x1, #0
+    save_message
+    // The current thread becomes the first of its priority.
+    ldr     ready, [core, #CORE_READY]
+    mov     x18, sp
+    ldrb    w17, [sp, #TCB_STANDING]
+    add     x25, ready, x17, lsl #3
+    add     x26, x18, #TCB_READY
+    ldr     x28, [x25, #READY_RINGS]
+    str     x18, [x25, #READY_RINGS]
+    cbnz    x28, join_ring
+    stp     x18, x18, [x26]
+    ring_words
+    ldr     x28, [x25, #READY_PRESENT]
+    orr     x28, x28, x29
+    str     x28, [x25, #READY_PRESENT]
+    ldp     x28, x29, [ready, #READY_HIGHEST]
+    orr     x29, x29, x30
+    cmp     x28, x17
+    csel    x28, x28, x17, gt
+    stp     x28, x29, [ready, #READY_HIGHEST]
+woken:
+    stp     xzr, xzr, [x19]                         // nobody waits, and there is no word
+    str     xzr, [next, #TCB_NOTIFICATION]
+    mov     x17, #NOTIFICATION_INFO
+    stp     badge, x17, [next]
+    .irp    word, 2, 4, 9, 11, 13, 15
+    stp     xzr, xzr, [next, #CONTEXT_X(\word)]
+    .endr
+    mov     w17, #STATE_RUNNING
+    strb    w17, [next, #TCB_STATE]
+    enter_address_space
+    b       continue_whole
+
+join_ring:                                          // x28: the first so far
+    add     x28, x28, #TCB_READY
+    ldr     x29, [x28, #8]
+    str     x18, [x28, #8]
+    sub     x28, x28, #TCB_READY
+    stp     x28, x29, [x26]
+    str     x18, [x29, #TCB_READY]
+    b       woken
+
+// Nobody waits for the notification x19, and no word is there: the current thread (x27) waits, and the most important one that is ready goes on.
+await:
+    cmp     w18, #SYSCALL_WAIT
+    b.ne    system_call_found
+    cbnz    x25, system_call_found
+    ldr     x17, [sp, #TCB_SCHED_CONTEXT]
+    ldr     x18, [x19, #NOTIFICATION_SCHED_CONTEXT]
+    cmp     x17, x18
+    b.eq    system_call_found
+    mrs     core, tpidr_el1
+    ldp     context, ready, [core, #CORE_SCHED_CONTEXT]
+    ldr     x17, [ready, #READY_HIGHEST]
+    tbnz    x17, #63, system_call_found
+    add     x20, ready, x17, lsl #3
+    ldr     next, [x20, #READY_RINGS]
+    ldr     x28, [next, #TCB_SCHED_CONTEXT]
+    ldr     standing, [next, #TCB_STANDING]
+    find_odd
+    check_special
+    stp     x29, x30, [sp, #CONTEXT_X(29)]
+    bl      switch_contexts
+    save_message
+    // The next thread leaves its ring.
+    add     x26, next, #TCB_READY
+    ldp     x17, x18, [x26]
+    stp     xzr, xzr, [x26]
+    cmp     x17, next
+    b.ne    leave_ring
+    str     xzr, [x20, #READY_RINGS]
+    ldr     ready, [core, #CORE_READY]
+    ldr     x17, [ready, #READY_HIGHEST]
+    ring_words
+    ldr     x28, [x25, #READY_PRESENT]
+    bic     x28, x28, x29
+    str     x28, [x25, #READY_PRESENT]
+    ldr     x29, [ready, #READY_SUMMARY]
+    cbnz    x28, 1f
+    bic     x29, x29, x30
+    str     x29, [ready, #READY_SUMMARY]
+1:  mov     x28, #-1
+    cbz     x29, 1f
+    clz     x29, x29
+    eor     x26, x29, #63
+    add     x25, ready, x26, lsl #3
+    ldr     x28, [x25, #READY_PRESENT]
+    clz     x28, x28
+    eor     x28, x28, #63
+    add     x28, x28, x26, lsl #6
+1:  str     x28, [ready, #READY_HIGHEST]
+waiting:
+    mov     x18, sp
+    mov     w17, #STATE_BLOCKED_ON_NOTIFICATION
+    strb    w17, [sp, #TCB_STATE]
+    str     x19, [sp, #TCB_NOTIFICATION]
+    mov     x17, #NOTIFICATION_WAITING
+    stp     x18, x17, [x19]
+    enter_address_space
+    b       continue_whole
+
+leave_ring:                                         // between x18 and x17
+    str     x17, [x20, #READY_RINGS]
+    add     x17, x17, #TCB_READY
+    str     x18, [x17, #8]
+    sub     x17, x17, #TCB_READY
+    str     x17, [x18, #TCB_READY]
+    b       waiting
     .global fast_path_end
 fast_path_end:

@@ -8,10 +8,6 @@ namespace caprock {
 
 namespace {
 
-constexpr Word entries = 512;
-
-Word index(UserVirtAddr address, unsigned level) { return (address.raw >> level_shift(level)) & (entries - 1); }
-
 AsidPool* pool_of(const Kernel& kernel, Asid asid) { return kernel.asid_pools[asid.raw / abi::asid_pool_entries]; }
 
 // The current thread may run in an address space that ends: the processor must not walk its tables any more.
@@ -36,25 +32,16 @@ arch::Pte* mapped_entry(const Kernel& kernel, const MappedCap& cap, unsigned lev
 [[gnu::cold]] Walk walk(KernAddr root, UserVirtAddr address, unsigned level) {
     arch::Pte* table = arch::pointer<arch::Pte>(root);
     for (unsigned at = 0;; ++at) {
-        arch::Pte* entry = table + index(address, at);
+        arch::Pte* entry = table + table_index(address, at);
         if (at == level || !arch::entry_is_table(*entry, at)) return {entry, at};
         table = arch::pointer<arch::Pte>(arch::to_kernel(arch::entry_address(*entry)));
     }
 }
 
-[[gnu::noinline]] arch::Pte* find_entry(KernAddr root, UserVirtAddr address, unsigned level) {
-    if (level != last_level) {
-        Walk found = walk(root, address, level);
-        return found.level == level ? found.entry : nullptr;
-    }
-    arch::Pte* table = arch::pointer<arch::Pte>(root);
-#pragma GCC unroll 3
-    for (unsigned at = 0; at < last_level; ++at) {
-        arch::Pte entry = table[index(address, at)];
-        if (!arch::entry_is_table(entry, at)) return nullptr;
-        table = arch::pointer<arch::Pte>(arch::to_kernel(arch::entry_address(entry)));
-    }
-    return table + index(address, last_level);
+arch::Pte* find_entry(KernAddr root, UserVirtAddr address, unsigned level) {
+    if (level == last_level) return find_page_entry(root, address);
+    Walk found = walk(root, address, level);
+    return found.level == level ? found.entry : nullptr;
 }
 
 void remove_entry(arch::Pte* entry, Asid asid, UserVirtAddr address) {

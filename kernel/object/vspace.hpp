@@ -12,6 +12,7 @@ namespace caprock {
 inline constexpr unsigned last_level = 3;
 // Bits of an address below those that select an entry at `level`: 39, 30, 21, 12.
 constexpr unsigned level_shift(unsigned level) { return 39 - 9 * level; }
+constexpr Word table_index(UserVirtAddr address, unsigned level) { return address.raw >> level_shift(level) & 511; }
 
 // Where a walk ended: at the level asked for, or earlier at an entry that leads no further.
 struct Walk {
@@ -21,6 +22,17 @@ struct Walk {
 Walk walk(KernAddr root, UserVirtAddr address, unsigned level);
 // The entry at `level` itself, or null if the walk ends before.
 arch::Pte* find_entry(KernAddr root, UserVirtAddr address, unsigned level);
+// The same at the last level.
+[[gnu::always_inline]] inline arch::Pte* find_page_entry(KernAddr root, UserVirtAddr address) {
+    arch::Pte* table = arch::pointer<arch::Pte>(root);
+#pragma GCC unroll 3
+    for (unsigned at = 0; at < last_level; ++at) {
+        arch::Pte entry = table[table_index(address, at)];
+        if (!arch::entry_is_table(entry, at)) return nullptr;
+        table = arch::pointer<arch::Pte>(arch::to_kernel(arch::entry_address(entry)));
+    }
+    return table + table_index(address, last_level);
+}
 
 // Maps a frame where nothing is mapped: the checks are the caller's.
 [[gnu::always_inline]] inline void map_frame(arch::Pte* entry, FrameCap& cap, Asid asid, UserVirtAddr address, arch::PageAttributes attributes) {

@@ -52,7 +52,7 @@ arch::PageAttributes page_attributes(const FrameCap& cap, CapRights rights, abi:
     CapRights allowed{cap.rights().raw & rights.raw};
     return {.read = allowed.read() != 0,
             .write = (allowed.raw & both) == both,
-            .execute = attributes.execute_never() == 0 && !cap.is_device(),
+            .execute = (attributes.execute_never() | Word{cap.is_device()}) == 0,
             .cacheable = cacheable,
             .device = cap.is_device()};
 }
@@ -73,10 +73,13 @@ Invoked map_frame_method(const Invocation& invocation) {
     FrameCap& cap = as<FrameCap>(invocation.slot.cap);
     const VSpaceCap& space = *TRY(find_space(invocation, Args::cap_vspace));
     UserVirtAddr address(args.vaddr);
-    if (args.vaddr >= abi::user_top || !is_aligned(args.vaddr, cap.size_bits().bytes())) return wrong_address(args.vaddr, cap.size_bits());
+    // An aligned frame that begins below the end of the user's addresses ends there at most.
+    bool below_top = args.vaddr / abi::user_top == 0;
+    if (!below_top || !is_aligned(args.vaddr, cap.size_bits().bytes())) return wrong_address(args.vaddr, cap.size_bits());
     if (cap.is_mapped() && cap.asid() != space.asid()) return Failure::invalid_capability(1);
     if (cap.is_mapped() && cap.address() != address) return Failure::invalid_argument(0);
-    arch::Pte* entry = find_entry(space.object(), address, cap.level());
+    bool page = cap.size_bits().raw == page_bits;
+    arch::Pte* entry = page ? find_page_entry(space.object(), address) : find_entry(space.object(), address, cap.level());
     if (entry == nullptr) return Failure::no_table(level_shift(walk(space.object(), address, cap.level()).level));
     if (arch::entry_present(*entry)) {
         if (!cap.is_mapped() || !is_own(*entry, cap)) return Failure::of(Error::DeleteFirst);

@@ -28,7 +28,15 @@ void assert_choice(const Core& core);
 // may have been deleted. `Tcb::space` remembers what the pool said. It counts only while `space_epoch` is the core's, which advances whenever a
 // capability to a VSpace is deleted or a VSpace loses its ASID (lose_address_spaces).
 void find_address_space(Core& core, Tcb& thread);
-[[gnu::always_inline]] inline bool remembers_address_space(const Core& core, const Tcb& thread) { return thread.space_epoch == core.space_epoch; }
+[[gnu::always_inline]] inline bool remembers_address_space(const Core& core, const Tcb& thread) {
+    // The epoch is the end of an aligned word, whose beginning is of another kind: both words at once, and then without it.
+    constexpr Word before = offsetof(Tcb, space_epoch) - offsetof(Tcb, priority);
+    Word remembered;
+    Word present;
+    __builtin_memcpy(&remembered, __builtin_assume_aligned(reinterpret_cast<const char*>(&thread) + offsetof(Tcb, priority), sizeof(Word)), sizeof(Word));
+    __builtin_memcpy(&present, __builtin_assume_aligned(reinterpret_cast<const char*>(&core) + offsetof(Core, no_priority), sizeof(Word)), sizeof(Word));
+    return (remembered ^ present) >> 8 * before == 0;
+}
 
 [[gnu::always_inline]] inline void enter_address_space(Core& core, Tcb& thread) {
     if (remembers_address_space(core, thread)) {

@@ -196,7 +196,7 @@ bool has_methods(CapType type) {
             if (phase.answers) set_done(thread);
             break;
         default:
-            assert_that(!phase.answers, "invocation_answered");   // what answers is done by handle_syscall
+            assert_that(!phase.answers, "invocation_answered");   // what answers is done by perform_found
             return invoke_unanswered(core, thread, slot);
     }
     return Progress::Complete;
@@ -381,10 +381,16 @@ void unknown_syscall(Core& core, Tcb& thread) {
     schedule(core);
 }
 
+[[gnu::always_inline]] inline void perform_found(Core& core, Slot& slot) {
+    bool invokes = has_methods(slot.cap.type()) && one_of(number_of(*core.current), sends);
+    if (!invokes) return perform_and_schedule(core, &slot);
+    static_cast<void>(invoke_object(core, slot));
+}
+
 // Nobody has looked at what x0 names yet.
 [[gnu::noinline]] void find_and_perform(Core& core) {
     Slot* slot = number_of(*core.current) <= Syscall::NBWait ? first_slot(*core.current) : nullptr;
-    return slot != nullptr ? handle_syscall(core, slot) : perform_and_schedule(core, nullptr);
+    return slot != nullptr ? perform_found(core, *slot) : perform_and_schedule(core, nullptr);
 }
 
 }  // namespace
@@ -393,8 +399,5 @@ void unknown_syscall(Core& core, Tcb& thread) {
 using namespace caprock;
 
 extern "C" void handle_syscall(Core& core, Slot* slot) {
-    if (slot == nullptr) return find_and_perform(core);
-    bool invokes = has_methods(slot->cap.type()) && one_of(number_of(*core.current), sends);
-    if (!invokes) return perform_and_schedule(core, slot);
-    static_cast<void>(invoke_object(core, *slot));
+    return slot != nullptr ? perform_found(core, *slot) : find_and_perform(core);
 }

@@ -490,6 +490,32 @@ TEST(lent_not_given, "SetSchedParams does not give a thread the context that a n
     CHECK_OK(context.unbind());
 }
 
+TEST(wait_order, "who waits leaves the core to the most important of those that are ready") {
+    constexpr uint64_t waiters = 4;
+    constexpr uint8_t priorities[waiters] = {lower_priority, lower_priority - 1, lower_priority - 1, 2};
+    Cap<Notification> own[waiters];
+    for (Cap<Notification>& notification : own) notification = create<Notification>();
+    const Cap<Notification> done = create<Notification>();
+    volatile uint64_t order = 0;
+    volatile uint64_t next = 0;
+    // All run once until they wait, and then again, each from where it was.
+    auto waiting = [&] {
+        const uint64_t number = next;
+        next = number + 1;
+        sys::ShortMessage message;
+        for (;;) {
+            if (number == waiters - 1) sys::signal(done.address());
+            sys::wait(own[number].address(), message);
+            order = order * 10 + number + 1;
+        }
+    };
+    for (uint8_t priority : priorities) spawn(waiting, {.priority = priority});
+    sys::ShortMessage message;
+    sys::wait(done.address(), message);
+    for (const Cap<Notification>& notification : own) sys::signal(notification.address());
+    sys::wait(done.address(), message);
+    CHECK_EQUAL(order, 1234);
+}
 TEST(own_context, "a waiter that has a context is not given the notification's") {
     const Cap<Notification> notification = create<Notification>();
     const Cap<SchedContext> context = create<SchedContext>(8);

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-2-Clause
 """Compares the kernel's fast paths in assembly with its general path: the same random operations, on the same random states, run on a kernel image as it
-is and on one in which no system call and no fault goes to a fast path. After each operation all registers of all threads, their IPC buffers, and what Inspect tells of
-threads, scheduling contexts and reply objects go into a digest, which each component prints.
+is and on one in which no system call and no fault goes to a fast path. After each operation all registers of all threads, their IPC buffers, and what
+Inspect tells of threads, scheduling contexts and reply objects go into a digest, which each component prints.
 
 usage: differential.py [--seed S] [--components N] [--ops M] [--image IMAGE] [--kernel ELF]
 The status is 0 when both runs say the same."""

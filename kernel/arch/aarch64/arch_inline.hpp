@@ -39,11 +39,12 @@ inline constexpr Word asked_device = Word{1} << 55, asked_write = Word{1} << 56;
 }  // namespace user_page
 
 [[gnu::always_inline]] inline Pte leaf_entry(PhysAddr frame, unsigned level, PageAttributes attributes) {
-    Word memory = attributes.cacheable ? user_page::normal_write_back : user_page::normal_non_cacheable;
-    if (__builtin_expect(attributes.device, false)) memory = user_page::asked_device | (attributes.cacheable ? user_page::normal_write_back : 0);
+    bool uncached = (attributes.cacheable | attributes.device) == 0;
+    Word memory = user_page::normal_write_back * attributes.cacheable | user_page::normal_non_cacheable * uncached;
     Word rights = attributes.write ? user_page::asked_write : user_page::read_only;
     rights |= user_page::accessible * attributes.read | PAGE_UXN * !attributes.execute;
-    return frame.raw | user_page::always | user_page::at_last_level * (level == 3) | memory | rights;
+    Word place = frame.raw | user_page::at_last_level * (level == 3) | user_page::asked_device * attributes.device;
+    return place | user_page::always | memory | rights;
 }
 
 inline bool irq_pending() { return (ISR_EL1::read() & ISR_EL1::I) != 0; }

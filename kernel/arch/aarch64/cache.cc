@@ -16,34 +16,30 @@ void zero_by_stores(Word start, Word end) {
         asm volatile("stp xzr, xzr, [%0], #16" : "+r"(start) : : "memory");
 }
 
-// Calls `lines` with how many lines it shall do something with, and where; it moves on behind them.
-template <class Lines>
-[[gnu::always_inline]] inline void each_line(Word start, Word end, Lines lines) {
-    for (Word last = end - 8 * usual_line; start <= last;)
-        lines.template operator()<8>(start);
-    while (start < end)
-        lines.template operator()<1>(start);
-}
-
 }  // namespace
 
-// dc zva never touches device memory here: the range is in the direct map, which is Normal.
+// dc zva never touches device memory here: the range is in the direct map, which is Normal. Eight lines a turn.
 void clear_memory(KernAddr start, Word bytes) {
-    const Word end = start.raw + bytes;
-    if (!has_usual_blocks(DCZID_EL0::read()) || !is_aligned(start.raw | bytes, usual_line)) return zero_by_stores(start.raw, end);
-    each_line(start.raw, end, []<unsigned count>(Word& address) {
-        asm volatile(".rept %c1\n\tdc zva, %0\n\tadd %0, %0, %2\n\t.endr" : "+r"(address) : "i"(count), "i"(usual_line) : "memory");
-    });
+    Word address = start.raw;
+    const Word end = address + bytes;
+    if (!has_usual_blocks(DCZID_EL0::read()) || !is_aligned(address | bytes, usual_line)) return zero_by_stores(address, end);
+    for (Word last = end - 8 * usual_line; address <= last;)
+        asm volatile(".rept 8\n\tdc zva, %0\n\tadd %0, %0, %1\n\t.endr" : "+r"(address) : "i"(usual_line) : "memory");
+    while (address < end)
+        asm volatile("dc zva, %0\n\tadd %0, %0, %1" : "+r"(address) : "i"(usual_line) : "memory");
 }
 
 void clear_and_clean(KernAddr start, Word bytes) {
+    Word address = start.raw;
+    const Word end = address + bytes;
     if (!has_usual_blocks(DCZID_EL0::read()) || !has_usual_lines(CTR_EL0::read())) {
-        zero_by_stores(start.raw, start.raw + bytes);
+        zero_by_stores(address, end);
         return clean_data(start, bytes);
     }
-    each_line(start.raw, start.raw + bytes, []<unsigned count>(Word& address) {
-        asm volatile(".rept %c1\n\tdc zva, %0\n\tdc cvac, %0\n\tadd %0, %0, %2\n\t.endr" : "+r"(address) : "i"(count), "i"(usual_line) : "memory");
-    });
+    for (Word last = end - 8 * usual_line; address <= last;)
+        asm volatile(".rept 8\n\tdc zva, %0\n\tdc cvac, %0\n\tadd %0, %0, %1\n\t.endr" : "+r"(address) : "i"(usual_line) : "memory");
+    while (address < end)
+        asm volatile("dc zva, %0\n\tdc cvac, %0\n\tadd %0, %0, %1" : "+r"(address) : "i"(usual_line) : "memory");
     dsb_sy();
 }
 

@@ -29,21 +29,27 @@ static_assert(offsetof(Tcb, bound_notification) == TCB_BOUND_NOTIFICATION && off
 static_assert(offsetof(Tcb, sched_context) == TCB_SCHED_CONTEXT && TCB_SCHED_CONTEXT == TCB_REPLY + 8);
 static_assert(offsetof(Tcb, slots) + sizeof(Slot) * static_cast<unsigned>(TcbSlot::Buffer) == TCB_BUFFER_CAP &&
               offsetof(Tcb, slots) + sizeof(Slot) * static_cast<unsigned>(TcbSlot::FaultHandler) == TCB_FAULT_HANDLER);
-static_assert(offsetof(Tcb, special) == TCB_SPECIAL && Special::fpu == SPECIAL_FPU && Special::fpu_soon == SPECIAL_FPU_SOON && offsetof(Tcb, fpu_turns) == TCB_FPU_TURNS);
-static_assert(offsetof(Tcb, fpu) == TCB_FPU && offsetof(FpuContext, fpcr) == FPU_CONTROL && offsetof(Tcb, buffer) == TCB_BUFFER);
+static_assert(Special::fpu == SPECIAL_FPU && Special::fpu_soon == SPECIAL_FPU_SOON && offsetof(Tcb, fpu_turns) == TCB_FPU_TURNS);
+static_assert(offsetof(Tcb, special) == TCB_SPECIAL && offsetof(Tcb, buffer) == TCB_BUFFER);
+static_assert(offsetof(Tcb, fpu) == TCB_FPU && offsetof(FpuContext, fpcr) == FPU_CONTROL);
+static_assert(offsetof(Tcb, notification) == TCB_NOTIFICATION && offsetof(Tcb, wait.ring.next) == TCB_WAIT &&
+              offsetof(Tcb, wait.lower) == TCB_WAIT_LOWER);
+static_assert(offsetof(Tcb, ready.next) == TCB_READY && offsetof(Tcb, ready.prev) == TCB_READY + 8);
 static_assert(offsetof(Tcb, fault.flag) == TCB_FAULT_FLAG && offsetof(Tcb, fault.words) == TCB_FAULT_WORDS);
 static_assert(offsetof(Tcb, fault.label) == TCB_FAULT_LABEL && TCB_FAULT_LABEL == TCB_SCHED_CONTEXT + 8 && sizeof(abi::FaultLabel) == 8 &&
               abi::FaultLabel::NullFault == abi::FaultLabel(0));
 static_assert(ThreadState::Running == ThreadState(STATE_RUNNING) && ThreadState::BlockedOnReceive == ThreadState(STATE_BLOCKED_ON_RECEIVE) &&
-              ThreadState::BlockedOnReply == ThreadState(STATE_BLOCKED_ON_REPLY));
+              ThreadState::BlockedOnReply == ThreadState(STATE_BLOCKED_ON_REPLY) &&
+              ThreadState::BlockedOnNotification == ThreadState(STATE_BLOCKED_ON_NOTIFICATION));
 
 static_assert(offsetof(Core, current_context) == CORE_CURRENT && offsetof(Core, current) == CORE_CURRENT + 8);
-static_assert(offsetof(Core, current_sched_context) == CORE_SCHED_CONTEXT && offsetof(Core, ready) == CORE_SCHED_CONTEXT + 8);
+static_assert(offsetof(Core, current_sched_context) == CORE_SCHED_CONTEXT && offsetof(Core, ready) == CORE_READY && CORE_READY == CORE_SCHED_CONTEXT + 8);
 static_assert(offsetof(Core, no_priority) == CORE_STANDING && offsetof(Core, special) == CORE_SPECIAL && offsetof(Core, stack_top) == CORE_STACK_TOP);
 static_assert(offsetof(Core, charged_until) == CORE_CHARGED_UNTIL && offsetof(Core, last_release) == CORE_CHARGED_UNTIL + 8);
 static_assert(offsetof(Core, domain_end) == CORE_DOMAIN_END && offsetof(Core, fpu_owner) == CORE_FPU_OWNER);
 static_assert(offsetof(Core, release) == CORE_RELEASE && offsetof(decltype(Core::release), root) == 0);
-static_assert(offsetof(ReadyQueues, highest) == READY_HIGHEST && sizeof(ReadyQueues::highest) == 8);
+static_assert(offsetof(ReadyQueues, highest) == READY_HIGHEST && sizeof(ReadyQueues::highest) == 8 && offsetof(ReadyQueues, summary) == READY_SUMMARY);
+static_assert(offsetof(ReadyQueues, present) == READY_PRESENT && offsetof(ReadyQueues, rings) == READY_RINGS && sizeof(ReadyQueues::rings[0]) == 8);
 
 static_assert(offsetof(Endpoint, queue) == 0 && sizeof(Endpoint) == ENDPOINT_STATE + 8 && Endpoint::only_receiver_word == ENDPOINT_ONLY_RECEIVER);
 static_assert(offsetof(SchedContext, tcb) == 0 && offsetof(SchedContext, reply) == SCHED_CONTEXT_REPLY &&
@@ -52,7 +58,8 @@ static_assert(offsetof(SchedContext, refill_max) == SCHED_CONTEXT_FORM && sizeof
 static_assert(offsetof(SchedContext, sporadic) * 8 == SCHED_CONTEXT_FORM * 8 + SCHED_CONTEXT_SPORADIC_BIT);
 static_assert(sizeof(SchedContext) == SCHED_CONTEXT_FIRST && offsetof(Refill, time) == 0 && offsetof(Refill, amount) == 8);
 static_assert(offsetof(Notification, state) == NOTIFICATION_STATE && offsetof(Notification, word) == NOTIFICATION_STATE + 8 &&
-              offsetof(Notification, bound_tcb) == NOTIFICATION_BOUND);
+              offsetof(Notification, bound_tcb) == NOTIFICATION_BOUND && offsetof(Notification, queue) == 0 &&
+              offsetof(Notification, sched_context) == NOTIFICATION_SCHED_CONTEXT);
 static_assert(Notification::State::Idle == Notification::State(0) && Notification::State::Waiting == Notification::State(NOTIFICATION_WAITING) &&
               Notification::State::Active == Notification::State(NOTIFICATION_ACTIVE));
 static_assert(offsetof(abi::IPCBuffer, msg) + sizeof(Word) * REGISTER_WORDS == BUFFER_LONG_WORDS && abi::ipc_message_words == MESSAGE_WORDS);
@@ -76,7 +83,8 @@ static_assert(ReceiveOptions::grant == EndpointCap::RightsField::get(Word{4} << 
 static_assert(abi::Syscall::Call == abi::Syscall(SYSCALL_CALL) && abi::Syscall::ReplyRecv == abi::Syscall(SYSCALL_REPLY_RECV) &&
               abi::Syscall::Recv == abi::Syscall(SYSCALL_RECV) && SYSCALL_REPLY_RECV == SYSCALL_CALL + 1 && (SYSCALL_CALL & 1) == 1);
 static_assert(abi::Syscall::Send == abi::Syscall(SYSCALL_SEND) && abi::Syscall::NBSend == abi::Syscall(SYSCALL_NB_SEND) &&
-              abi::Syscall::NBWait == abi::Syscall(SYSCALL_NB_WAIT) && abi::Syscall::NBRecv > abi::Syscall::Recv && abi::Syscall::Wait > abi::Syscall::Recv);
+              abi::Syscall::NBWait == abi::Syscall(SYSCALL_NB_WAIT) && abi::Syscall::NBRecv > abi::Syscall::Recv &&
+              abi::Syscall::Wait == abi::Syscall(SYSCALL_WAIT));
 static_assert(abi::MessageInfo::make(127, 0, 0, 0).raw == INFO_LENGTH && abi::MessageInfo::make(0, 3, 7, 0).raw == INFO_CAPS &&
               abi::MessageInfo::make(0, 0, 0, 1).raw == 1 << INFO_LABEL_SHIFT && abi::notification_message_info == NOTIFICATION_INFO &&
               abi::ipc_register_words == REGISTER_WORDS);

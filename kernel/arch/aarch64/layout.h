@@ -46,6 +46,10 @@
 #define TCB_FAULT_LABEL 504
 #define TCB_FAULT_FLAG 512
 #define TCB_FAULT_WORDS 520
+#define TCB_NOTIFICATION 560
+#define TCB_WAIT 584                // next of its ring
+#define TCB_WAIT_LOWER 608
+#define TCB_READY 624               // next and previous of its ring
 #define TCB_BUFFER 672
 #define TCB_FPU 1232
 #define FPU_MIDDLE 64               // where fpu_save_at and fpu_restore_at count from
@@ -55,10 +59,12 @@
 #define STATE_RUNNING 1
 #define STATE_BLOCKED_ON_RECEIVE 2
 #define STATE_BLOCKED_ON_REPLY 4
+#define STATE_BLOCKED_ON_NOTIFICATION 5
 
 // struct Core.
 #define CORE_CURRENT 0              // context and thread
 #define CORE_SCHED_CONTEXT 16       // and the ready queues
+#define CORE_READY 24
 #define CORE_STANDING 32
 #define CORE_SPECIAL 34
 #define CORE_STACK_TOP 40
@@ -67,6 +73,9 @@
 #define CORE_FPU_OWNER 104
 #define CORE_RELEASE 112
 #define READY_HIGHEST 0
+#define READY_SUMMARY 8
+#define READY_PRESENT 16
+#define READY_RINGS 48
 
 // struct Endpoint: head and state.
 #define ENDPOINT_STATE 8
@@ -81,6 +90,7 @@
 // struct Notification.
 #define NOTIFICATION_STATE 8        // and the word
 #define NOTIFICATION_BOUND 24
+#define NOTIFICATION_SCHED_CONTEXT 32
 #define NOTIFICATION_WAITING 1
 #define NOTIFICATION_ACTIVE 2
 // abi::IPCBuffer.
@@ -114,6 +124,7 @@
 #define SYSCALL_SEND 3
 #define SYSCALL_NB_SEND 4
 #define SYSCALL_RECV 5
+#define SYSCALL_WAIT 7
 #define SYSCALL_NB_WAIT 8
 #define REQUIRE_DONATION 0x100
 #define INFO_LENGTH 0x7f
