@@ -241,135 +241,6 @@ fast_fault:
     str     x5, [sp, #TCB_FAULT_WORDS + 8]
     b       call_endpoint
 
-    .global fast_reply_recv
-fast_reply_recv:
-    load_cspace
-    eor     x19, x18, x0
-    eor     x22, x18, x6
-    orr     x21, x19, x22
-    check_addresses x21
-    object_of x17, x17
-    slot_at x19, x19
-    slot_at x22, x22
-    ldr     cap, [x19]
-    ldr     reply, [x22]
-    // An endpoint, the right to receive, and a reply object; no notification that could have to be taken first.
-    lsr     x17, cap, #CAP_TYPE_SHIFT
-    lsr     x18, reply, #CAP_TYPE_SHIFT
-    cmp     w17, #CAP_TYPE_ENDPOINT
-    ccmp    w18, #CAP_TYPE_REPLY, #0, eq
-    b.ne    system_call
-    tbz     cap, #CAP_RECEIVE_BIT, system_call
-    tst     w1, #INFO_CAPS
-    b.ne    system_call
-    ldr     x17, [sp, #TCB_BOUND_NOTIFICATION]
-    cbnz    x17, system_call
-    // Nobody waits at the endpoint.
-    object_of endpoint, cap
-    ldr     x17, [endpoint, #ENDPOINT_STATE]
-    cbnz    x17, system_call
-    // The newest call on this scheduling context, of a thread that has no other one, and that did not fault.
-    object_of reply, reply
-    ldp     next, x18, [reply]
-    mrs     core, tpidr_el1
-    ldp     context, ready, [core, #CORE_SCHED_CONTEXT]
-    cmp     x18, context
-    b.ne    answer_on_own_context
-    ldp     x28, x18, [next, #TCB_SCHED_CONTEXT]
-    orr     x17, x28, x18
-    cbnz    x17, answer_fault
-    ldr     standing, [next, #TCB_STANDING]
-    check_turn
-    cbnz    odd, answer_special
-    // The answer is delivered: the caller runs on the scheduling context again, whose newest call is the one before, and the server waits for the next
-    // with its reply object. Should it have to execute its system call again, that only receives.
-answer:
-    enter_address_space
-    stp     x29, x30, [sp, #CONTEXT_X(29)]
-    save_place
-    ldr     x17, [reply, #REPLY_PREV]
-    stp     next, x17, [context]
-    cbnz    x17, pop_off_another
-pop:
-    mov     x18, sp
-    stp     x18, xzr, [reply]
-    stp     xzr, context, [next, #TCB_REPLY]
-    stp     reply, xzr, [sp, #TCB_REPLY]
-answered:                                           // x18: the server
-    mov     w17, #STATE_RUNNING
-    strb    w17, [next, #TCB_STATE]
-    lsr     x20, cap, #32                           // how it receives: the capability's rights, and the flag
-    movk    x20, #STATE_BLOCKED_ON_RECEIVE
-    and     w17, w7, #REQUIRE_DONATION
-    orr     w20, w20, w17, lsl #16
-    str     w20, [sp, #TCB_STATE]
-    str     endpoint, [sp, #TCB_ENDPOINT]
-    mov     w17, #ENDPOINT_ONLY_RECEIVER
-    stp     x18, x17, [endpoint]
-    mov     w17, #SYSCALL_RECV
-    bfi     x7, x17, #0, #8
-    str     x0, [sp]
-    stp     x6, x7, [sp, #CONTEXT_X(6)]
-    mov     x0, #0
-    mov     x6, #0
-    mov     x7, #0
-
-// The rest, of all: x0, x1, x6 and x7 are the next thread's, SP is still the one before. The words beyond the length of the message are cleared, as are the
-// other registers that a system call does not preserve.
-switch_to_next:
-    cbz     odd, take_message
-    cmp     odd, #ODD_FPU_MOVES
-    b.ne    switch_specially
-    ldrb    w17, [sp, #TCB_SPECIAL]
-    tbz     w17, #0, switch_specially
-    // The floating-point unit holds the current thread's registers, and the next one has used it lately (switch_special, sched/scheduler.cc).
-    and     w17, w17, #~SPECIAL_FPU
-    strb    w17, [sp, #TCB_SPECIAL]
-    add     x17, sp, #(TCB_FPU + FPU_MIDDLE)
-    bl      fpu_save_at
-    add     x17, next, #(TCB_FPU + FPU_MIDDLE)
-    bl      fpu_restore_at
-    ldrb    w17, [next, #TCB_FPU_TURNS]
-    subs    w17, w17, #1
-    strb    w17, [next, #TCB_FPU_TURNS]
-    mov     w17, #(SPECIAL_FPU | SPECIAL_FPU_SOON)
-    csinc   w17, w17, wzr, ne
-    strb    w17, [next, #TCB_SPECIAL]
-    str     next, [core, #CORE_FPU_OWNER]
-take_message:
-    and     w18, w1, #INFO_LENGTH
-    cmp     w18, #REGISTER_WORDS
-    b.hi    take_long_message
-    stp     next, next, [core, #CORE_CURRENT]
-    mov     sp, next
-    adr     x17, 1f
-    add     x17, x17, x18, lsl #2
-    br      x17
-1:  .irp    word, x2, x3, x4, x5, x9, x10, x11, x12, x13, x14, x15, x16
-    mov     \word, #0
-    .endr
-continue_next:
-    ldp     x17, x18, [sp, #CONTEXT_SP]
-    msr     sp_el0, x17
-    msr     elr_el1, x18
-    ldp     x17, x18, [sp, #CONTEXT_SPSR]
-    msr     spsr_el1, x17
-    msr     tpidr_el0, x18
-    ldr     x17, [sp, #CONTEXT_TPIDRRO]
-    msr     tpidrro_el0, x17
-    ldp     x19, x20, [sp, #CONTEXT_X(19)]
-    ldp     x21, x22, [sp, #CONTEXT_X(21)]
-    ldp     x23, x24, [sp, #CONTEXT_X(23)]
-    ldp     x25, x26, [sp, #CONTEXT_X(25)]
-    ldp     x27, x28, [sp, #CONTEXT_X(27)]
-    ldp     x29, x30, [sp, #CONTEXT_X(29)]
-    mov     x8, #0
-    mov     x17, #0
-    mov     x18, #0
-    eret
-    dsb     nsh                                     // no speculation past the return
-    isb
-
 answer_special:
     check_special
     b       answer
@@ -522,7 +393,7 @@ continue_whole:
     ldr     x17, [core, #CORE_STACK_TOP]
     mov     sp, x17
     tst     odd, #(0xff << ODD_SPECIAL_SHIFT)
-    b.eq    continue_current
+    b.eq    return_to_thread
     bl      handle_special_switch
     b       return_to_thread
 
@@ -575,20 +446,7 @@ fast_other:
     cmp     w18, #SYSCALL_NB_SEND
     ccmp    w21, #0, #0, eq
     b.ne    system_call_found
-done:
-    mov     x0, #0
-    mov     x1, #0
-// The current thread goes on; of its registers those from x17 to x28 are saved.
-continue_at_once:
-    ldp     x17, x18, [sp, #CONTEXT_X(17)]
-    ldp     x19, x20, [sp, #CONTEXT_X(19)]
-    ldp     x21, x22, [sp, #CONTEXT_X(21)]
-    ldp     x23, x24, [sp, #CONTEXT_X(23)]
-    ldp     x25, x26, [sp, #CONTEXT_X(25)]
-    ldp     x27, x28, [sp, #CONTEXT_X(27)]
-    eret
-    dsb     nsh
-    isb
+    b       done
 
 // x17 and x20: a notification's capability, x18: the number of the system call.
 fast_notification:
@@ -628,6 +486,22 @@ take_word:
     mov     \word, #0
     .endr
     b       continue_at_once
+
+done:
+    mov     x0, #0
+    mov     x1, #0
+// The current thread goes on; of its registers those from x17 to x28 are saved.
+continue_at_once:
+    ldp     x17, x18, [sp, #CONTEXT_X(17)]
+    ldp     x19, x20, [sp, #CONTEXT_X(19)]
+    ldp     x21, x22, [sp, #CONTEXT_X(21)]
+    ldp     x23, x24, [sp, #CONTEXT_X(23)]
+    ldp     x25, x26, [sp, #CONTEXT_X(25)]
+    ldp     x27, x28, [sp, #CONTEXT_X(27)]
+    eret
+    dsb     nsh
+    isb
+
 // A signal wakes the only waiter of the notification x19, which has a scheduling context and is more important than the current thread and all that are
 // ready. That has enough budget left to go before its equals.
 wake:
@@ -770,5 +644,134 @@ leave_ring:                                         // between x18 and x17
     sub     x17, x17, #TCB_READY
     str     x17, [x18, #TCB_READY]
     b       waiting
+
+    .global fast_reply_recv
+fast_reply_recv:
+    load_cspace
+    eor     x19, x18, x0
+    eor     x22, x18, x6
+    orr     x21, x19, x22
+    check_addresses x21
+    object_of x17, x17
+    slot_at x19, x19
+    slot_at x22, x22
+    ldr     cap, [x19]
+    ldr     reply, [x22]
+    // An endpoint, the right to receive, and a reply object; no notification that could have to be taken first.
+    lsr     x17, cap, #CAP_TYPE_SHIFT
+    lsr     x18, reply, #CAP_TYPE_SHIFT
+    cmp     w17, #CAP_TYPE_ENDPOINT
+    ccmp    w18, #CAP_TYPE_REPLY, #0, eq
+    b.ne    system_call
+    tbz     cap, #CAP_RECEIVE_BIT, system_call
+    tst     w1, #INFO_CAPS
+    b.ne    system_call
+    ldr     x17, [sp, #TCB_BOUND_NOTIFICATION]
+    cbnz    x17, system_call
+    // Nobody waits at the endpoint.
+    object_of endpoint, cap
+    ldr     x17, [endpoint, #ENDPOINT_STATE]
+    cbnz    x17, system_call
+    // The newest call on this scheduling context, of a thread that has no other one, and that did not fault.
+    object_of reply, reply
+    ldp     next, x18, [reply]
+    mrs     core, tpidr_el1
+    ldp     context, ready, [core, #CORE_SCHED_CONTEXT]
+    cmp     x18, context
+    b.ne    answer_on_own_context
+    ldp     x28, x18, [next, #TCB_SCHED_CONTEXT]
+    orr     x17, x28, x18
+    cbnz    x17, answer_fault
+    ldr     standing, [next, #TCB_STANDING]
+    check_turn
+    cbnz    odd, answer_special
+    // The answer is delivered: the caller runs on the scheduling context again, whose newest call is the one before, and the server waits for the next
+    // with its reply object. Should it have to execute its system call again, that only receives.
+answer:
+    enter_address_space
+    stp     x29, x30, [sp, #CONTEXT_X(29)]
+    save_place
+    ldr     x17, [reply, #REPLY_PREV]
+    stp     next, x17, [context]
+    cbnz    x17, pop_off_another
+pop:
+    mov     x18, sp
+    stp     x18, xzr, [reply]
+    stp     xzr, context, [next, #TCB_REPLY]
+    stp     reply, xzr, [sp, #TCB_REPLY]
+answered:                                           // x18: the server
+    mov     w17, #STATE_RUNNING
+    strb    w17, [next, #TCB_STATE]
+    lsr     x20, cap, #32                           // how it receives: the capability's rights, and the flag
+    movk    x20, #STATE_BLOCKED_ON_RECEIVE
+    and     w17, w7, #REQUIRE_DONATION
+    orr     w20, w20, w17, lsl #16
+    str     w20, [sp, #TCB_STATE]
+    str     endpoint, [sp, #TCB_ENDPOINT]
+    mov     w17, #ENDPOINT_ONLY_RECEIVER
+    stp     x18, x17, [endpoint]
+    mov     w17, #SYSCALL_RECV
+    bfi     x7, x17, #0, #8
+    str     x0, [sp]
+    stp     x6, x7, [sp, #CONTEXT_X(6)]
+    mov     x0, #0
+    mov     x6, #0
+    mov     x7, #0
+
+// The rest, of all: x0, x1, x6 and x7 are the next thread's, SP is still the one before. The words beyond the length of the message are cleared, as are the
+// other registers that a system call does not preserve.
+switch_to_next:
+    cbz     odd, take_message
+    cmp     odd, #ODD_FPU_MOVES
+    b.ne    switch_specially
+    ldrb    w17, [sp, #TCB_SPECIAL]
+    tbz     w17, #0, switch_specially
+    // The floating-point unit holds the current thread's registers, and the next one has used it lately (switch_special, sched/scheduler.cc).
+    and     w17, w17, #~SPECIAL_FPU
+    strb    w17, [sp, #TCB_SPECIAL]
+    add     x17, sp, #(TCB_FPU + FPU_MIDDLE)
+    bl      fpu_save_at
+    add     x17, next, #(TCB_FPU + FPU_MIDDLE)
+    bl      fpu_restore_at
+    ldrb    w17, [next, #TCB_FPU_TURNS]
+    subs    w17, w17, #1
+    strb    w17, [next, #TCB_FPU_TURNS]
+    mov     w17, #(SPECIAL_FPU | SPECIAL_FPU_SOON)
+    csinc   w17, w17, wzr, ne
+    strb    w17, [next, #TCB_SPECIAL]
+    str     next, [core, #CORE_FPU_OWNER]
+take_message:
+    and     w18, w1, #INFO_LENGTH
+    cmp     w18, #REGISTER_WORDS
+    b.hi    take_long_message
+    stp     next, next, [core, #CORE_CURRENT]
+    mov     sp, next
+    adr     x17, 1f
+    add     x17, x17, x18, lsl #2
+    br      x17
+1:  .irp    word, x2, x3, x4, x5, x9, x10, x11, x12, x13, x14, x15, x16
+    mov     \word, #0
+    .endr
+continue_next:
+    ldp     x17, x18, [sp, #CONTEXT_SP]
+    msr     sp_el0, x17
+    msr     elr_el1, x18
+    ldp     x17, x18, [sp, #CONTEXT_SPSR]
+    msr     spsr_el1, x17
+    msr     tpidr_el0, x18
+    ldr     x17, [sp, #CONTEXT_TPIDRRO]
+    msr     tpidrro_el0, x17
+    ldp     x19, x20, [sp, #CONTEXT_X(19)]
+    ldp     x21, x22, [sp, #CONTEXT_X(21)]
+    ldp     x23, x24, [sp, #CONTEXT_X(23)]
+    ldp     x25, x26, [sp, #CONTEXT_X(25)]
+    ldp     x27, x28, [sp, #CONTEXT_X(27)]
+    ldp     x29, x30, [sp, #CONTEXT_X(29)]
+    mov     x8, #0
+    mov     x17, #0
+    mov     x18, #0
+    eret
+    dsb     nsh                                     // no speculation past the return
+    isb
     .global fast_path_end
 fast_path_end:

@@ -31,7 +31,7 @@ FREQUENCY = 1_000_000
 # Numbers of message.hpp's events.
 SYSCALL, EXCEPTION, INTERRUPT, SYSTEM_ERROR, LEAVE, FAST_ENTRY, FAST_LEAVE, _REGISTER, TIME, PENDING, ACKNOWLEDGE, DEACTIVATE = range(12)
 ENTRIES = {"handle_syscall": SYSCALL, "handle_synchronous": EXCEPTION, "handle_interrupt": INTERRUPT, "handle_serror": SYSTEM_ERROR,
-           "return_to_thread": LEAVE, "continue_current": LEAVE, "fast_call": FAST_ENTRY, "fast_reply_recv": FAST_ENTRY,
+           "return_to_thread": LEAVE, "fast_call": FAST_ENTRY, "fast_reply_recv": FAST_ENTRY,
            "fast_other": FAST_ENTRY, "fast_fault": EXCEPTION}
 # The fast paths leave by themselves, by an exception return between these two.
 FAST_PATHS = ("fast_call", "fast_path_end")

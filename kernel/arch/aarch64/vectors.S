@@ -153,9 +153,6 @@ return_to_thread:
     ldr     x1, [sp, #TRAP_PENDING_SERROR]
     mrs     x0, tpidr_el1
     cbnz    x1, deliver_serror
-// x0 = Core. Nothing is pending, and SError is masked.
-    .global continue_current
-continue_current:
     ldr     x9, [x0, #CORE_CURRENT]
     mov     sp, x9
     ldp     x10, x11, [sp, #CONTEXT_SP]
