@@ -113,6 +113,8 @@ class Closure:
         self._links: dict[str, list[Link]] = defaultdict(list)
         self._endpoints: dict[str, Endpoint] = defaultdict(Endpoint)
         self._cnodes: dict[str, list[Holding]] = defaultdict(list)
+        self._replies: dict[str, list[Holding]] = defaultdict(list)                    # reply object -> who holds it
+        self._answered: dict[str, list[tuple[Holding, Holding]]] = defaultdict(list)   # subject -> whom it may answer with capabilities
         self._threads: dict[str, str] = {subject.tcb.name: subject.name for subject in self.subjects.values()}
         self._parts: dict[str, list[str]] = defaultdict(list)   # thread, CNode or page table -> subjects that consist of it
         for subject in self.subjects.values():
@@ -219,6 +221,8 @@ class Closure:
             self._create(fact)
         elif item.kind == "ep":
             self._meet(item.target, fact)
+        elif item.kind == "rtreply":
+            self._share(fact)
 
     def _create(self, fact: Holding) -> None:
         """What can be made of an untyped: any object of its size. What it covers can be made anew when its holder has revoked the old one."""
@@ -255,8 +259,21 @@ class Closure:
         self._link(receiver.subject, sender.subject, "grant", (sender, receiver))
 
     def _reply_grant(self, caller: Holding, receiver: Holding) -> None:
-        """The caller gets what the receiver has."""
+        """The caller gets what the receiver has, and what those have that can answer with the receiver's reply object."""
         self._link(receiver.subject, caller.subject, "reply-grant", (caller, receiver))
+        self._answered[receiver.subject].append((caller, receiver))
+        for holdings in self._replies.values():
+            for own in (holding for holding in holdings if holding.subject == receiver.subject):
+                for other in holdings:
+                    self._link(other.subject, caller.subject, "reply-grant", (caller, receiver, own, other))
+
+    def _share(self, fact: Holding) -> None:
+        """Whoever holds a reply object answers for all that receive with it."""
+        self._replies[fact.item.target].append(fact)
+        for other in self._replies[fact.item.target]:
+            for own, answerer in ((other, fact), (fact, other)):
+                for caller, receiver in self._answered[own.subject]:
+                    self._link(answerer.subject, caller.subject, "reply-grant", (caller, receiver, own, answerer))
 
     def _link(self, giver: str, taker: str, rule: str, premises: tuple[Fact, ...]) -> None:
         """A link through an endpoint or a CNode, which nobody trusted takes part in."""

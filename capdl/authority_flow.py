@@ -143,10 +143,19 @@ class Flow:
                         if kind == "ep" and ("P" in sender.item.rights or "G" in sender.item.rights):
                             right = "P" if "P" in sender.item.rights else "G"
                             yield self._edge(receiver.subject, sender.subject, "reply", (sender, right), (receiver, "R"))
+                            for own, other in self._shared_replies(receiver.subject):
+                                yield self._edge(other.subject, sender.subject, "reply", (sender, right), (receiver, "R"), (own, ""), (other, ""))
         for sender in self._by_kind["arm_sgi_signal"]:
             number = self.spec.objects[sender.item.target].params.get("irq") if not sender.item.made else None
             for waiter in self._waiters(number):
                 yield self._edge(sender.subject, waiter.subject, "signal", (sender, ""), (waiter, ""))
+
+    def _shared_replies(self, receiver: str) -> Iterator[tuple[Holding, Holding]]:
+        """Reply objects of a subject, and who else can answer with them. What it has of somebody it controls is that one's, who receives itself; one that is
+        trusted receives with nothing of others."""
+        for own in self._by_kind["rtreply"] if receiver not in self.closure.trusted else ():
+            if own.subject == receiver and not own.item.made and self.closure.reasons[own].rule != "control":
+                yield from ((own, other) for other in self._holders[own.item.target] if other.subject != receiver)
 
     def _waiters(self, interrupt: int | None) -> Iterator[Holding]:
         """Who learns of an interrupt: those that hold it, may take it, or wait where it is signalled."""
@@ -197,6 +206,8 @@ class Flow:
                     if "R" in handler.item.rights:
                         yield self._edge(name, handler.subject, "fault", (handler, "R"), place=cap.place)
                         yield self._edge(handler.subject, name, "fault reply", (handler, "R"), place=cap.place)
+                        for own, other in self._shared_replies(handler.subject):
+                            yield self._edge(other.subject, name, "fault reply", (handler, "R"), (own, ""), (other, ""), place=cap.place)
 
     def _time(self) -> Iterator[Edge]:
         """Scheduling contexts of others."""

@@ -161,7 +161,7 @@ class System:
             self._draw()
         else:
             moves = any(kind not in ("Endpoint", "Notification") for kind, *_ in plan)
-            self.threads = [self._thread(moves) for _ in range(2)]
+            self.threads = [self._thread(moves) for _ in range(max(2, 1 + max(number for _, _, rights, _ in plan for number in rights)))]
             for entry in plan:
                 self._give(*entry)
         for tcb, *_ in self.threads:

@@ -9,7 +9,7 @@ import sys
 import policy_oracle
 import pytest
 from capdl_support import ROOT
-from test_policy_oracle import MISSING_RULES
+from test_policy_oracle import ALL, MISSING_RULES, READ_GRANT, WRITE_REPLY
 
 from capdl.authority import Closure
 from capdl.confinement import Confinement
@@ -61,6 +61,17 @@ def test_authority_without_a_rule_is_not_closed(oracle, monkeypatch, rule):
                         None if given in missing else propose(self, fact, given, *more, **options))
     found = violations(oracle, 1, MISSING_RULES[rule])
     assert found and all(line.startswith("open: ") for line in found) and any(line.startswith(AUTHORITY_RULES[rule]) for line in found)
+
+
+# The second thread receives with a reply object that the third one has, too.
+SHARED_REPLY = [("Endpoint", 0, {0: WRITE_REPLY, 1: READ_GRANT}, None), ("Reply", 0, {1: ALL, 2: ALL}, None), ("SmallPage", 0, {2: 3}, None)]
+
+
+def test_whoever_has_the_receivers_reply_object_may_answer(oracle, monkeypatch):
+    assert violations(oracle, 1, SHARED_REPLY) == []
+    monkeypatch.setattr(Closure, "_share", lambda self, fact: None)
+    found = violations(oracle, 1, SHARED_REPLY)
+    assert found and all(line.startswith("open: by reply-grant ") for line in found)
 
 
 def run(oracle, text, *arguments):
