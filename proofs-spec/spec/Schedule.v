@@ -26,7 +26,7 @@ Definition repeat_after {A B} (n : N) : (A -> Turn_of_loop A B) -> A -> Turn_of_
 Definition ticks_down (us : N) (st : State) : N := us * timer_frequency (machine st) / 1000000.
 Definition ticks_up (us : N) (st : State) : N := (us * timer_frequency (machine st) + 999999) / 1000000.
 Definition microseconds (ticks : N) (st : State) : N := ticks * 1000000 / timer_frequency (machine st).
-Definition smallest_budget (st : State) : N := ticks_up (smallest_budget_us (machine st)) st.
+Definition smallest_budget (st : State) : N := ticks_down (smallest_budget_us (machine st)) st.
 
 (** ** Refills
 
