@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 
 # The rules, and how a witness says them of a subject and the next one.
 RULES = {
-    "memory": "writes memory that {1} reads", "send": "sends to {1}", "reply": "answers {1}, which calls it", "signal": "signals {1}",
-    "control": "holds what {1} consists of", "controlled": "consists of what {1} holds", "fault": "faults to {1}", "fault reply": "handles faults of {1}",
-    "time": "runs on time that {1} holds", "registers": "uses registers of {1}", "device registers": "has its registers used by {1}",
-    "interrupt": "interrupts {1}", "dma": "may access all memory, that of {1} too, by DMA", "memory of all": "has memory that {1} may access by DMA",
+    "memory": "writes memory that {1} reads", "send": "sends to {1}", "reply": "answers {1}, which calls it", "same reply": "can answer for {1}",
+    "signal": "signals {1}", "control": "holds what {1} consists of", "controlled": "consists of what {1} holds", "fault": "faults to {1}",
+    "fault reply": "handles faults of {1}", "time": "runs on time that {1} holds", "registers": "uses registers of {1}",
+    "device registers": "has its registers used by {1}", "interrupt": "interrupts {1}", "dma": "may access all memory, that of {1} too, by DMA",
+    "memory of all": "has memory that {1} may access by DMA",
 }
 
 
@@ -79,6 +80,7 @@ class Flow:
         """All edges."""
         yield from self._memory()
         yield from self._messages()
+        yield from self._replies()
         yield from self._control()
         yield from self._faults()
         yield from self._time()
@@ -143,19 +145,16 @@ class Flow:
                         if kind == "ep" and ("P" in sender.item.rights or "G" in sender.item.rights):
                             right = "P" if "P" in sender.item.rights else "G"
                             yield self._edge(receiver.subject, sender.subject, "reply", (sender, right), (receiver, "R"))
-                            for own, other in self._shared_replies(receiver.subject):
-                                yield self._edge(other.subject, sender.subject, "reply", (sender, right), (receiver, "R"), (own, ""), (other, ""))
         for sender in self._by_kind["arm_sgi_signal"]:
             number = self.spec.objects[sender.item.target].params.get("irq") if not sender.item.made else None
             for waiter in self._waiters(number):
                 yield self._edge(sender.subject, waiter.subject, "signal", (sender, ""), (waiter, ""))
 
-    def _shared_replies(self, receiver: str) -> Iterator[tuple[Holding, Holding]]:
-        """Reply objects of a subject, and who else can answer with them. What it has of somebody it controls is that one's, who receives itself; one that is
-        trusted receives with nothing of others."""
-        for own in self._by_kind["rtreply"] if receiver not in self.closure.trusted else ():
-            if own.subject == receiver and not own.item.made and self.closure.reasons[own].rule != "control":
-                yield from ((own, other) for other in self._holders[own.item.target] if other.subject != receiver)
+    def _replies(self) -> Iterator[Edge]:
+        """Reply objects that several hold: each can answer whom another one received from with it."""
+        for own in self._by_kind["rtreply"]:
+            for other in self._holders[own.item.target] if not own.item.made else ():
+                yield self._edge(other.subject, own.subject, "same reply", (own, ""), (other, ""))
 
     def _waiters(self, interrupt: int | None) -> Iterator[Holding]:
         """Who learns of an interrupt: those that hold it, may take it, or wait where it is signalled."""
@@ -206,8 +205,6 @@ class Flow:
                     if "R" in handler.item.rights:
                         yield self._edge(name, handler.subject, "fault", (handler, "R"), place=cap.place)
                         yield self._edge(handler.subject, name, "fault reply", (handler, "R"), place=cap.place)
-                        for own, other in self._shared_replies(handler.subject):
-                            yield self._edge(other.subject, name, "fault reply", (handler, "R"), (own, ""), (other, ""), place=cap.place)
 
     def _time(self) -> Iterator[Edge]:
         """Scheduling contexts of others."""
