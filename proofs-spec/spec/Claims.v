@@ -263,4 +263,17 @@ Definition revoked_memory_is_free : Prop :=
     (forall o x, objects next !! o = Some x -> apart (o, size_of x) (base, N.shiftl 1 bits))
     /\ forall other c x, capability_at other next = Some c -> extent next c = Some x ->
          apart x (base, N.shiftl 1 bits) \/ other = slot \/ descends next slot other.
+
+(** ** S2, T2d: what is made holds its first value only
+
+    An object that comes by a Retype holds what a new one of its type holds, and its memory was cleared; so was that of each new frame of memory. *)
+Definition is_fresh (o : N) (x : Object) (done : list Effect) : Prop :=
+  exists type n, new_object type n = Some x /\ In (ClearMemory o (N.shiftl 1 (object_bits type n)) false) done.
+Definition made_objects_are_fresh : Prop :=
+  forall p st e call next result done,
+    reachable p st -> leaves_time_alone e -> cause e = SystemCall -> invokes (enter e st) Method.UntypedRetype call ->
+    one_step st e = (next, result, done) ->
+    (forall o x, objects st !! o = None -> objects next !! o = Some x -> is_fresh o x done)
+    /\ forall slot base bits r p, slots st !! slot = None -> capability_at slot next = Some (FrameCap base bits false r p) ->
+         In (ClearMemory base (N.shiftl 1 bits) true) done.
 End Claims.

@@ -4,7 +4,7 @@
     A small machine whose boot state is well formed, and events after it that meet the premises of the claims: computed, not argued. And
     the indices can be wrong: a removal that forgets the children breaks the tree. *)
 From Coq Require Import Lia.
-From Spec Require Import MemoryProofs LinkProofs.
+From Spec Require Import MemoryProofs LinkProofs FreshProofs.
 Open Scope N_scope.
 
 Definition small_machine : Machine := {|
@@ -346,3 +346,29 @@ Qed.
 (** No other event moves capabilities. *)
 Example idle_timer_moves_nothing : slots (fst (fst (step before_revocation time_passes))) = slots before_revocation.
 Proof. apply only_system_calls_move_capabilities_proved. discriminate. Qed.
+
+(** The Retype above makes an endpoint in which nobody waits, in memory that it clears; a kernel that leaves somebody in it would break the claim. *)
+Definition retyping : Invocation := {|
+  invoker := 0x1000; invoked_slot := slot_of 0x2000 18; invoked := UntypedCap 0x10000 16 false 0;
+  word_arguments := [ObjectType.number ObjectType.Endpoint; 0; 0; 0; 40; 1]; cap_arguments := cap_arguments revocation |}.
+Example retype_is_invoked : invokes (enter retype_endpoint (boot small_plan)) Method.UntypedRetype retyping.
+Proof.
+  exists 0x1000, Syscall.Call, (slot_of 0x2000 18), (UntypedCap 0x10000 16 false 0), (cap_arguments revocation). repeat split; vm_compute; reflexivity.
+Qed.
+Example endpoint_is_made :
+  let '(next, _, done) := step (boot small_plan) retype_endpoint in
+  (objects (boot small_plan) !! 0x10000, objects next !! 0x10000, done)
+  = (None, Some (EndpointObject {| senders := []; receivers := [] |}), [ClearMemory 0x10000 16 false]).
+Proof. vm_compute. reflexivity. Qed.
+Definition haunt : State -> State := put_object 0x10000 (EndpointObject {| senders := [0x1000]; receivers := [] |}).
+Example haunted_endpoint_is_refuted : ~ made_objects_are_fresh (with_mistake haunt).
+Proof.
+  intros claim. destruct (step (boot small_plan) retype_endpoint) as ((next & result) & done) eqn:stepped.
+  destruct (claim small_plan (boot small_plan) retype_endpoint retyping (haunt next) result done (at_boot _ _) (conj eq_refl eq_refl) eq_refl
+              retype_is_invoked) as (fresh & _); [unfold with_mistake; rewrite stepped; reflexivity|].
+  assert (objects (boot small_plan) !! 0x10000 = None) as none by (vm_compute; reflexivity).
+  destruct (fresh 0x10000 (EndpointObject {| senders := [0x1000]; receivers := [] |}) none) as (type & n & new & _).
+  - unfold haunt. change (set 0x10000 (EndpointObject {| senders := [0x1000]; receivers := [] |}) (objects next) !! 0x10000
+                          = Some (EndpointObject {| senders := [0x1000]; receivers := [] |})). rewrite find_set. reflexivity.
+  - destruct type; discriminate new.
+Qed.
