@@ -34,7 +34,7 @@ namespace user_page {
 inline constexpr Word always = PAGE_PXN | 1 << 11 | 0x700 | 1;   // not global, inner shareable, AF
 inline constexpr Word at_last_level = 2;
 inline constexpr Word normal_non_cacheable = 1 << 2, normal_write_back = 2 << 2, memory_type = 7 << 2;   // else device memory
-inline constexpr Word accessible = 1 << 6, read_only = 1 << 7;
+inline constexpr Word accessible = 1 << 6, read_only = accessible << 1;
 inline constexpr Word asked_device = Word{1} << 55, asked_write = Word{1} << 56;
 }  // namespace user_page
 
@@ -42,7 +42,7 @@ inline constexpr Word asked_device = Word{1} << 55, asked_write = Word{1} << 56;
     bool uncached = (attributes.cacheable | attributes.device) == 0;
     Word memory = user_page::normal_write_back * attributes.cacheable | user_page::normal_non_cacheable * uncached;
     Word rights = attributes.write ? user_page::asked_write : user_page::read_only;
-    rights |= user_page::accessible * attributes.read | PAGE_UXN * !attributes.execute;
+    rights |= user_page::read_only >> attributes.read | PAGE_UXN * !attributes.execute;   // read: accessible, the bit below; else nobody may write
     Word place = frame.raw | user_page::at_last_level * (level == 3) | user_page::asked_device * attributes.device;
     return place | user_page::always | memory | rights;
 }

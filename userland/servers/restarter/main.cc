@@ -4,14 +4,18 @@
 //
 // Description: userland/interfaces/restart.cdl; the rest, for each component with `restart on ...`, is generated.
 
-#include <new>
-
 #include <caprock/clock.hpp>
 #include <caprock/server.hpp>
 #include <interfaces/restarts.hpp>
 
 #include "limiter.hpp"
 #include "restart.hpp"
+
+/// Construction at a place that is there: what <new> declares, which not every freestanding compiler brings.
+inline void* operator new(decltype(sizeof 0), void* place) noexcept
+{
+    return place;
+}
 
 namespace restarter {
 
