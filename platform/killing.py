@@ -5,7 +5,7 @@ part in it. `Kills` and `Mutations` choose where by a seed; both go into machine
 import random
 import select
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,8 +20,9 @@ _NOP = 0xd503_201f
 _LOOP = 0x1400_0000
 _WORD = 4
 # Points of either kind at which one kill is aimed, stops of others at such a point until that is given up, and how many system calls a kill waits for at
-# most.
+# most; for one in so many kills more of them, so that the system gets on with its work.
 _AIMS, _STRANGERS, _CALLS = 3, 8, 6
+_LONG_LIVES, _LONG = 8, 64
 # One in so many kills is a loop instead of a fault, of components that are watched for hangs.
 _LOOPS = 32
 # Periods of the restarter between two damages, and how many damages one life of a component is given before it ends.
@@ -176,10 +177,9 @@ class Kills(Campaign):
         super().__init__(*arguments)
         self._left = kills
         self._victim: Code | None = None
-        self._calls: set[int] = set()
         self._wait = 0
         self._strangers: Counter[tuple[str, int]] = Counter()
-        self._seen: dict[str, Counter[int]] = {}   # how often a victim was at an address, by its name
+        self._seen: defaultdict[str, Counter[int]] = defaultdict(Counter)   # how often a victim was at an address, by its name
         self._waits_for_start = False
 
     def _start(self) -> None:
@@ -189,16 +189,21 @@ class Kills(Campaign):
         return f"{self._victim.name}, {'killed' if self._waits_for_start else 'to be killed'}"
 
     def _aim(self) -> None:
-        """Chooses a victim, and where it may be struck: at some of its instructions, or where it was before, such as behind its system calls."""
+        """Chooses a victim, and how long it lives before it may be struck."""
         self._victim = self._random.choice(self.victims)
         self._waits_for_start = False
-        words = self._victim.words
-        seen = self._seen.setdefault(self._victim.name, Counter())
-        self._calls = self._victim.calls
-        known = set(self._random.sample(sorted(seen), _AIMS)) if len(seen) > 2 * _AIMS else self._calls
-        self._wait = self._random.randrange(_CALLS)
-        chosen = known | {address for address, _ in self._random.sample(words, _AIMS)}
-        for address in sorted(self._victim.comes_back | {address for address in chosen if not self._is_hidden(address)}):
+        self._wait = self._random.randrange(_LONG if self._random.randrange(_LONG_LIVES) == 0 else _CALLS)
+        for address in sorted(self._victim.comes_back):
+            self._insert(address)
+        if self._wait < _CALLS:
+            self._choose_places()
+
+    def _choose_places(self) -> None:
+        """Where the victim may be struck: at some of its instructions, or where it was before, such as behind its system calls."""
+        seen = self._seen[self._victim.name]
+        known = set(self._random.sample(sorted(seen), _AIMS)) if len(seen) > 2 * _AIMS else self._victim.calls
+        chosen = known | {address for address, _ in self._random.sample(self._victim.words, _AIMS)}
+        for address in sorted(address for address in chosen if not self._is_hidden(address)):
             self._insert(address)
 
     def _stopped(self) -> None:
@@ -210,11 +215,17 @@ class Kills(Campaign):
             self._stranger(counter)
         else:
             self._seen[self._victim.name][counter] += 1
-            if counter in self._calls and self._wait > 0:
-                self._wait -= 1
-                self._go_on(counter)
+            if counter in self._victim.calls and self._wait > 0:
+                self._let_live(counter)
             else:
                 self._strike(counter)
+
+    def _let_live(self, counter: int) -> None:
+        """The victim goes on behind one of its calls; when few are left, it may be struck in other places, too."""
+        self._wait -= 1
+        if self._wait == _CALLS - 1:
+            self._choose_places()
+        self._go_on(counter)
 
     def _started(self, counter: int, is_victim: bool) -> None:
         if not is_victim:

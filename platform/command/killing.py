@@ -141,7 +141,7 @@ def missing(log: str) -> list[str]:
         if line and following.startswith(line):
             continue   # what was printed of it before a restart
         lines.append(line)
-        following = line
+        following = line or following
     numbers: dict[tuple[str, str], int] = {}
     for line in reversed(lines):
         found = _COUNTED.fullmatch(line)

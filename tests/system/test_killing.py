@@ -58,6 +58,7 @@ def test_lines_that_are_missing_are_found(log, problem):
     "caprock: loaded x\n[a] entry 1\n[b] sum 7\n[a] entry 2\n[b] sum 8\n",
     "[a] entry 9\n[a] entry 1\n[a] entry 10\n",    # a part of a line before the whole
     "[a] entry 1\n[a] entry 1\n\n[\n[a] entry 2\n",
+    "[a] entry 1\n[a] en\n\n[a] e\n\n[a] entry 2\n",   # cut off twice, with empty lines between
 ])
 def test_lines_may_be_cut_off_and_come_again(log):
     assert verb.missing(log) == []
