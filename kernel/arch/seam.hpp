@@ -53,6 +53,7 @@ unsigned physical_bits();                                   // width of a physic
 // -- Interrupt controller.
 inline constexpr Word no_irq = 1023;
 Irq irq_acknowledge();                                      // no_irq: spurious
+Irq irq_acknowledged(Word said);                            // the same, of what the controller has said already
 void irq_priority_drop(Irq irq);                            // EOImode 1: other interrupts can come again
 void irq_deactivate(Irq irq);                               // this one can come again
 void irq_mask(Irq irq);

@@ -10,9 +10,7 @@
 #include "syscall/entry.hpp"
 
 namespace caprock {
-
 namespace {
-
 using abi::BootInfo;
 using abi::InitSlot;
 using abi::RootBootInfo;
@@ -337,7 +335,6 @@ void start_root(Boot& boot) {
     core.reschedule = true;
     schedule(core);
 }
-
 }  // namespace
 }  // namespace caprock
 

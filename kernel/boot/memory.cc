@@ -5,7 +5,6 @@
 #include "core/panic.hpp"
 
 namespace caprock {
-
 void RangeList::append(PhysRange range) {
     if (!range.empty()) insert_at(count_, range);
 }
@@ -43,5 +42,4 @@ SizeBits largest_piece(PhysRange range) {
     unsigned bits = by_size < by_start ? by_size : by_start;
     return SizeBits(bits < abi::max_untyped_bits ? bits : static_cast<unsigned>(abi::max_untyped_bits));
 }
-
 }  // namespace caprock

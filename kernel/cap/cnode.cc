@@ -6,9 +6,7 @@
 #include "object/invocation.hpp"
 
 namespace caprock {
-
 namespace {
-
 // -- Copy, Mint, Move and Mutate: a capability comes to an empty slot, derived from the one in the source slot or in its stead.
 
 Invoked copy(Slot& source, Slot& destination, CapRights rights) {
@@ -105,7 +103,6 @@ Invoked revoke_at(const Invocation& invocation) {
     Slot* slot = TRY(find_slot_at_quickly(invocation.cap(), CPtr(args.index), args.depth, false));
     return outcome(revoke(invocation.core, *slot));
 }
-
 }  // namespace
 
 [[gnu::cold]] Result<Slot*> find_empty_slot(const Cap& root, CPtr index, Word depth) {
@@ -127,5 +124,4 @@ Invoked invoke_cnode(const Invocation& invocation) {
         default: return Failure::illegal_operation();
     }
 }
-
 }  // namespace caprock

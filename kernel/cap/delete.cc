@@ -7,9 +7,7 @@
 #include "sched/scheduler.hpp"
 
 namespace caprock {
-
 namespace {
-
 bool is_container(const Cap& cap) { return cap.is(CapType::CNode) || cap.is(CapType::TCB); }
 
 Slot* container_slots(const ZombieCap& zombie) {
@@ -108,7 +106,6 @@ Progress reduce(Core& core, Slot*& anchor) {
     }
     return Progress::Complete;
 }
-
 }  // namespace
 
 Progress delete_slot(Core& core, Slot& slot) {
@@ -132,5 +129,4 @@ Progress revoke(Core& core, Slot& slot) {
         if (arch::irq_pending()) return Progress::Preempted;
     }
 }
-
 }  // namespace caprock

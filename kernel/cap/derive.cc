@@ -2,7 +2,6 @@
 #include "cap/derive.hpp"
 
 namespace caprock {
-
 Result<Cap> derive(const Slot& slot) {
     Cap cap = slot.cap;
     switch (cap.type()) {
@@ -46,5 +45,4 @@ Result<Cap> with_data(Cap cap, Word data, bool keep_badge) {
     }
     return cap;
 }
-
 }  // namespace caprock

@@ -2,9 +2,7 @@
 #include "cap/lookup.hpp"
 
 namespace caprock {
-
 namespace {
-
 // The `count` highest bits of `word`; 0 to 63 of them.
 constexpr Word top_bits(Word word, unsigned count) { return word >> 1 >> (63 - count); }
 
@@ -15,7 +13,6 @@ LookupFault mismatch(const CNodeCap& cnode, Word rest, unsigned left) {
     if (guarded) return LookupFault::of(abi::LookupFailure::DepthMismatch, left, guard_size + cnode.radix());
     return LookupFault::of(abi::LookupFailure::GuardMismatch, left, cnode.guard(), guard_size);
 }
-
 }  // namespace
 
 Lookup resolve(const Cap& root, CPtr address, unsigned depth) {
@@ -57,5 +54,4 @@ LookupFault lookup_fault(const Tcb& thread, CPtr address) {
     }
     return found.value().slot;
 }
-
 }  // namespace caprock

@@ -4,12 +4,9 @@
 #include "core/panic.hpp"
 
 namespace caprock {
-
 namespace {
-
 // A zombie names the container that it is what is left of.
 bool is_container(const Cap& cap) { return cap.is(CapType::CNode) || cap.is(CapType::TCB) || cap.is(CapType::Zombie); }
-
 }  // namespace
 
 bool same_region_of_any(const Cap& a, const Cap& b) {
@@ -117,5 +114,4 @@ void unlink_slot(Slot& slot) {
     }
     slot.clear();
 }
-
 }  // namespace caprock

@@ -2,7 +2,6 @@
 #include "core/panic.hpp"
 
 namespace caprock {
-
 namespace {
 void print(const char* text) {
     while (*text != 0) arch::console_put(*text++);
@@ -15,5 +14,4 @@ void panic(const char* reason) {
     print("\n");
     arch::halt();
 }
-
 }  // namespace caprock

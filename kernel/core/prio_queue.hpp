@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Threads that wait for an endpoint or a notification, highest priority first and first come first served among equals. One leader per
-// priority is linked into the list of groups, the others into the leader's ring, so every operation takes at most one step per priority:
-// a constant, however many threads wait.
+// Threads that wait for an endpoint or a notification, highest priority first and first come first served among equals. One leader per priority is linked into
+// the list of groups, the others into the leader's ring, so every operation takes at most one step per priority: a constant, however many threads wait.
 #pragma once
 
 #include "core/ring.hpp"

@@ -2,7 +2,6 @@
 #include "core/result.hpp"
 
 namespace caprock {
-
 unsigned Failure::words(Word (&to)[most_words]) const {
     LookupFault fault{Lookup::get(head), detail};
     switch (error()) {
@@ -23,5 +22,4 @@ unsigned Failure::words(Word (&to)[most_words]) const {
         default: return 0;
     }
 }
-
 }  // namespace caprock

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The common cases of what threads do with each other: Call and ReplyRecv with a server that waits alone at an endpoint, a page fault that such a server
-// handles, signals, and waiting for them. What is done here the general path (syscall/syscall.cc) would do
-// alike; a test runs both on the same states. Each path looks at everything first, in registers that are saved already, and changes nothing before it is
-// sure to end: whatever is not the common case goes on in system_call as if nothing had been tried. A passive server
-// gets the scheduling context along with the call, so the timer stays as it is; between threads that each have one, switch_contexts books the time.
+// handles, signals, messages and interrupts that wake somebody, waiting for them, and Yield. What is done here the general path (syscall/syscall.cc) would do
+// alike; a test runs both on the same states. Each path looks at everything first, in registers that are saved already, and changes nothing before it is sure
+// to end: whatever is not the common case goes on in system_call as if nothing had been tried (an interrupt was acknowledged by then). A passive server gets
+// the scheduling context along with the call, so the timer stays as it is; between threads that each have one, switch_contexts books the time.
 //
 // The message stays where it is, in x1 to x5 and x9 to x16. So the words of a thread that waits are not in its Context; nobody asks for them
 // there (clear_dead_registers, ipc/message.hpp).
@@ -28,11 +28,14 @@ ready       .req x27                // the ready queues of the domain
 #define ODD_SPECIAL_SHIFT 8
 #define ODD_FPU_MOVES (3 << ODD_SPECIAL_SHIFT)
 #define ODD_FAULTED_BIT 20
+#define WAKES_RECEIVER 1
+#define icc_iar1_el1 S3_0_C12_C12_0
+#define icc_eoir1_el1 S3_0_C12_C12_1
+#define icc_dir_el1 S3_0_C12_C11_1
 
-    .section .text.vectors, "ax"
+    .section .text.fast, "ax"
 
-// x17: the CNode that is the CSpace, x18: its guard, where it stands in an address, x28: the guard's size. Leaves with the flags that
-// check_addresses expects.
+// x17: the CNode that is the CSpace, x18: its guard, where it stands in an address, x28: the guard's size. Leaves with the flags that check_addresses expects.
     .macro load_cspace
     ldp     x17, x18, [sp, #TCB_CSPACE]
     lsr     x26, x17, #CNODE_RADIX_SHIFT
@@ -85,9 +88,16 @@ ready       .req x27                // the ready queues of the domain
     find_odd
     .endm
 // Leaves if `odd` is something beyond what is special.
-    .macro check_special
+    .macro check_special leave=leave_call
     tst     odd, #~(0xff << ODD_SPECIAL_SHIFT)
-    b.ne    leave_call
+    b.ne    \leave
+    .endm
+// Branches if the interrupt controller is of version 3. Else x18 is where the CPU interface of version 2 has its registers.
+    .macro branch_version3 to
+    adrp    x17, gic
+    ldrb    w18, [x17, #:lo12:gic]
+    cbnz    w18, \to
+    ldr     x18, [x17, #:lo12:gic + GIC_CPU]
     .endm
 // In force from the exception return on.
     .macro enter_address_space
@@ -103,20 +113,8 @@ ready       .req x27                // the ready queues of the domain
     mrs     x18, tpidr_el0
     stp     x17, x18, [sp, #CONTEXT_SPSR]
     .endm
-// x0 to x16 but for x8: what is of a message.
-    .macro message_registers operation, base
-    \operation x0, x1, [\base]
-    \operation x2, x3, [\base, #CONTEXT_X(2)]
-    \operation x4, x5, [\base, #CONTEXT_X(4)]
-    \operation x6, x7, [\base, #CONTEXT_X(6)]
-    \operation x9, x10, [\base, #CONTEXT_X(9)]
-    \operation x11, x12, [\base, #CONTEXT_X(11)]
-    \operation x13, x14, [\base, #CONTEXT_X(13)]
-    \operation x15, x16, [\base, #CONTEXT_X(15)]
-    .endm
-// All of the current thread that is not saved yet, behind switch_contexts, when it may be continued anywhere.
+// All of the current thread that is not saved yet, behind switch_contexts (x29 and x30 are), when it may be continued anywhere.
     .macro save_message
-    ldp     x29, x30, [sp, #CONTEXT_X(29)]
     message_registers stp, sp
     str     x8, [sp, #CONTEXT_X(8)]
     save_place
@@ -144,7 +142,7 @@ ready       .req x27                // the ready queues of the domain
     .global fast_call
 fast_call:
     load_cap
-    check_answerable system_call_found
+    check_answerable call_object
     tbz     x17, #CAP_SEND_BIT, system_call_found
     tst     w1, #INFO_CAPS
     b.ne    system_call_found
@@ -348,38 +346,11 @@ await_release:                                      // x18: the first thread tha
     b       set_timer
 
 stay_in_context:
+    adr     x17, wake_in_context
+    cmp     x17, x30
     ldp     x29, x30, [sp, #CONTEXT_X(29)]
+    b.eq    leave_wake
     b       leave_call
-
-// Replenishment is for C++, on the kernel's stack, where the message waits. x17: the present.
-switch_periodic_contexts:
-    mov     x25, x30
-    mov     x27, sp
-    ldr     x18, [core, #CORE_STACK_TOP]
-    sub     sp, x18, #CONTEXT_X(18)
-    message_registers stp, sp
-    mov     x0, core
-    mov     x1, x28
-    mov     x2, x17
-    bl      handle_context_switch
-    message_registers ldp, sp
-    mov     sp, x27
-    mov     x30, x25
-    ret
-
-// Other hardware has to be set up, or the next thread continues where it faulted.
-switch_specially:
-    tbnz    odd, #ODD_FAULTED_BIT, continue_faulted
-    mov     x19, sp
-    message_registers stp, next
-    stp     next, next, [core, #CORE_CURRENT]
-    mov     x0, core
-    ldr     x17, [core, #CORE_STACK_TOP]
-    mov     sp, x17
-    bl      handle_special_switch
-    message_registers ldp, next
-    mov     sp, x19
-    b       take_message
 
 // All registers are what they were.
 continue_faulted:
@@ -389,261 +360,16 @@ continue_whole:
     ldp     x17, x18, [next, #CONTEXT_TPIDR]
     msr     tpidr_el0, x17
     msr     tpidrro_el0, x18
+    tst     odd, #(0xff << ODD_SPECIAL_SHIFT)
+    b.eq    leave_whole
     mov     x0, core
     ldr     x17, [core, #CORE_STACK_TOP]
     mov     sp, x17
-    tst     odd, #(0xff << ODD_SPECIAL_SHIFT)
-    b.eq    return_to_thread
     bl      handle_special_switch
-    b       return_to_thread
-
-// The words that registers do not hold go from buffer to buffer, as transfer_rest does it (ipc/ipc.cc). x18: the length that the sender says.
-take_long_message:
-    mov     x19, #REGISTER_WORDS                    // what arrives if there are no two buffers
-    ldr     x17, [sp, #TCB_BUFFER_CAP]
-    lsr     x20, x17, #(FRAME_WRITE_SHIFT + 1)
-    cmp     x20, #((CAP_TYPE_FRAME << (CAP_TYPE_SHIFT - FRAME_WRITE_SHIFT - 1)) + 1)
-    b.ne    3f
-    buffer_of x22, sp
-    ldr     x17, [next, #TCB_BUFFER_CAP]
-    lsr     x20, x17, #FRAME_WRITE_SHIFT
-    cmp     x20, #((CAP_TYPE_FRAME << (CAP_TYPE_SHIFT - FRAME_WRITE_SHIFT)) + 3)
-    b.ne    3f
-    buffer_of x25, next
-    mov     x19, #MESSAGE_WORDS
-    cmp     x18, x19
-    csel    x19, x18, x19, lo
-    sub     x18, x19, #REGISTER_WORDS
-    tbz     x18, #0, 1f
-    ldr     x17, [x22], #8
-    str     x17, [x25], #8
-1:  tbz     x18, #1, 1f
-    ldp     x17, x20, [x22], #16
-    stp     x17, x20, [x25], #16
-1:  lsr     x18, x18, #2
-    cbz     x18, 3f
-2:  ldp     x17, x20, [x22], #32
-    ldp     x26, x27, [x22, #-16]
-    stp     x17, x20, [x25], #32
-    stp     x26, x27, [x25, #-16]
-    subs    x18, x18, #1
-    b.ne    2b
-3:  bfi     x1, x19, #0, #7
-    stp     next, next, [core, #CORE_CURRENT]
+    .global leave_whole
+leave_whole:                                        // no SError could come
     mov     sp, next
-    b       continue_next
-
-// System calls other than Call and ReplyRecv: those that end at once.
-    .global fast_other
-fast_other:
-    cmp     w17, #(SYSCALL_NB_WAIT - SYSCALL_CALL)
-    b.hi    system_call
-    load_cap
-    and     w18, w7, #0xff
-    lsr     x21, x17, #CAP_TYPE_SHIFT
-    cmp     w21, #CAP_TYPE_NOTIFICATION
-    b.eq    fast_notification
-    cmp     w18, #SYSCALL_NB_SEND
-    ccmp    w21, #0, #0, eq
-    b.ne    system_call_found
-    b       done
-
-// x17 and x20: a notification's capability, x18: the number of the system call.
-fast_notification:
-    object_of x19, x17
-    ldp     x25, x26, [x19, #NOTIFICATION_STATE]
-    ldr     x22, [x19, #NOTIFICATION_BOUND]
-    cmp     w18, #SYSCALL_RECV
-    b.hs    take_word
-    // A signal, and nobody waits for it: neither in the notification nor, bound to it, in an endpoint.
-    cmp     w18, #SYSCALL_SEND
-    b.lo    system_call
-    tbz     x17, #CAP_SEND_BIT, system_call_found
-    cmp     x25, #NOTIFICATION_WAITING
-    b.eq    wake
-    cbz     x22, 1f
-    ldrb    w22, [x22, #TCB_STATE]
-    cmp     w22, #STATE_BLOCKED_ON_RECEIVE
-    b.eq    system_call_found
-1:  orr     x26, x26, badge
-    mov     x25, #NOTIFICATION_ACTIVE
-    stp     x25, x26, [x19, #NOTIFICATION_STATE]
-    b       done
-
-// A word that is there, for a thread that may have it.
-take_word:
-    tbz     x17, #CAP_RECEIVE_BIT, system_call_found
-    mov     x27, sp
-    cmp     x22, #0
-    ccmp    x22, x27, #4, ne
-    b.ne    system_call_found
-    cmp     x25, #NOTIFICATION_ACTIVE
-    b.ne    await
-    stp     xzr, xzr, [x19, #NOTIFICATION_STATE]
-    mov     x0, x26
-    mov     x1, #NOTIFICATION_INFO
-    .irp    word, x2, x3, x4, x5, x9, x10, x11, x12, x13, x14, x15, x16
-    mov     \word, #0
-    .endr
-    b       continue_at_once
-
-done:
-    mov     x0, #0
-    mov     x1, #0
-// The current thread goes on; of its registers those from x17 to x28 are saved.
-continue_at_once:
-    ldp     x17, x18, [sp, #CONTEXT_X(17)]
-    ldp     x19, x20, [sp, #CONTEXT_X(19)]
-    ldp     x21, x22, [sp, #CONTEXT_X(21)]
-    ldp     x23, x24, [sp, #CONTEXT_X(23)]
-    ldp     x25, x26, [sp, #CONTEXT_X(25)]
-    ldp     x27, x28, [sp, #CONTEXT_X(27)]
-    eret
-    dsb     nsh
-    isb
-
-// A signal wakes the only waiter of the notification x19, which has a scheduling context and is more important than the current thread and all that are
-// ready. That has enough budget left to go before its equals.
-wake:
-    ldr     next, [x19]
-    ldr     x17, [next, #TCB_WAIT]
-    ldr     x18, [next, #TCB_WAIT_LOWER]
-    ldr     x28, [next, #TCB_SCHED_CONTEXT]
-    orr     x17, x17, x18
-    cbnz    x17, system_call_found
-    cbz     x28, system_call_found
-    mrs     core, tpidr_el1
-    ldp     context, ready, [core, #CORE_SCHED_CONTEXT]
-    ldr     standing, [next, #TCB_STANDING]
-    ldrb    w18, [sp, #TCB_STANDING]
-    ldr     x17, [ready, #READY_HIGHEST]
-    cmp     x17, x18
-    csel    x17, x17, x18, gt
-    cmp     x17, w24, uxtb
-    b.ge    system_call
-    find_odd
-    check_special
-    mrs     x17, cntvct_el0
-    ldr     x18, [core, #CORE_CHARGED_UNTIL]
-    sub     x17, x17, x18
-    ldr     x18, [context, #SCHED_CONTEXT_FIRST + 8]
-    adrp    x25, ten_microseconds_ticks
-    ldr     x25, [x25, #:lo12:ten_microseconds_ticks]
-    add     x17, x17, x25, lsl #1                   // what the way from here on takes is much less
-    cmp     x18, x17
-    b.lo    system_call
-    stp     x29, x30, [sp, #CONTEXT_X(29)]
-    bl      switch_contexts
-    mov     x0, #0
-    mov     x1, #0
-    save_message
-    // The current thread becomes the first of its priority.
-    ldr     ready, [core, #CORE_READY]
-    mov     x18, sp
-    ldrb    w17, [sp, #TCB_STANDING]
-    add     x25, ready, x17, lsl #3
-    add     x26, x18, #TCB_READY
-    ldr     x28, [x25, #READY_RINGS]
-    str     x18, [x25, #READY_RINGS]
-    cbnz    x28, join_ring
-    stp     x18, x18, [x26]
-    ring_words
-    ldr     x28, [x25, #READY_PRESENT]
-    orr     x28, x28, x29
-    str     x28, [x25, #READY_PRESENT]
-    ldp     x28, x29, [ready, #READY_HIGHEST]
-    orr     x29, x29, x30
-    cmp     x28, x17
-    csel    x28, x28, x17, gt
-    stp     x28, x29, [ready, #READY_HIGHEST]
-woken:
-    stp     xzr, xzr, [x19]                         // nobody waits, and there is no word
-    str     xzr, [next, #TCB_NOTIFICATION]
-    mov     x17, #NOTIFICATION_INFO
-    stp     badge, x17, [next]
-    .irp    word, 2, 4, 9, 11, 13, 15
-    stp     xzr, xzr, [next, #CONTEXT_X(\word)]
-    .endr
-    mov     w17, #STATE_RUNNING
-    strb    w17, [next, #TCB_STATE]
-    enter_address_space
-    b       continue_whole
-
-join_ring:                                          // x28: the first so far
-    add     x28, x28, #TCB_READY
-    ldr     x29, [x28, #8]
-    str     x18, [x28, #8]
-    sub     x28, x28, #TCB_READY
-    stp     x28, x29, [x26]
-    str     x18, [x29, #TCB_READY]
-    b       woken
-
-// Nobody waits for the notification x19, and no word is there: the current thread (x27) waits, and the most important one that is ready goes on.
-await:
-    cmp     w18, #SYSCALL_WAIT
-    b.ne    system_call_found
-    cbnz    x25, system_call_found
-    ldr     x17, [sp, #TCB_SCHED_CONTEXT]
-    ldr     x18, [x19, #NOTIFICATION_SCHED_CONTEXT]
-    cmp     x17, x18
-    b.eq    system_call_found
-    mrs     core, tpidr_el1
-    ldp     context, ready, [core, #CORE_SCHED_CONTEXT]
-    ldr     x17, [ready, #READY_HIGHEST]
-    tbnz    x17, #63, system_call_found
-    add     x20, ready, x17, lsl #3
-    ldr     next, [x20, #READY_RINGS]
-    ldr     x28, [next, #TCB_SCHED_CONTEXT]
-    ldr     standing, [next, #TCB_STANDING]
-    find_odd
-    check_special
-    stp     x29, x30, [sp, #CONTEXT_X(29)]
-    bl      switch_contexts
-    save_message
-    // The next thread leaves its ring.
-    add     x26, next, #TCB_READY
-    ldp     x17, x18, [x26]
-    stp     xzr, xzr, [x26]
-    cmp     x17, next
-    b.ne    leave_ring
-    str     xzr, [x20, #READY_RINGS]
-    ldr     ready, [core, #CORE_READY]
-    ldr     x17, [ready, #READY_HIGHEST]
-    ring_words
-    ldr     x28, [x25, #READY_PRESENT]
-    bic     x28, x28, x29
-    str     x28, [x25, #READY_PRESENT]
-    ldr     x29, [ready, #READY_SUMMARY]
-    cbnz    x28, 1f
-    bic     x29, x29, x30
-    str     x29, [ready, #READY_SUMMARY]
-1:  mov     x28, #-1
-    cbz     x29, 1f
-    clz     x29, x29
-    eor     x26, x29, #63
-    add     x25, ready, x26, lsl #3
-    ldr     x28, [x25, #READY_PRESENT]
-    clz     x28, x28
-    eor     x28, x28, #63
-    add     x28, x28, x26, lsl #6
-1:  str     x28, [ready, #READY_HIGHEST]
-waiting:
-    mov     x18, sp
-    mov     w17, #STATE_BLOCKED_ON_NOTIFICATION
-    strb    w17, [sp, #TCB_STATE]
-    str     x19, [sp, #TCB_NOTIFICATION]
-    mov     x17, #NOTIFICATION_WAITING
-    stp     x18, x17, [x19]
-    enter_address_space
-    b       continue_whole
-
-leave_ring:                                         // between x18 and x17
-    str     x17, [x20, #READY_RINGS]
-    add     x17, x17, #TCB_READY
-    str     x18, [x17, #8]
-    sub     x17, x17, #TCB_READY
-    str     x17, [x18, #TCB_READY]
-    b       waiting
+    b       restore_thread
 
     .global fast_reply_recv
 fast_reply_recv:
@@ -761,17 +487,421 @@ continue_next:
     msr     tpidr_el0, x18
     ldr     x17, [sp, #CONTEXT_TPIDRRO]
     msr     tpidrro_el0, x17
-    ldp     x19, x20, [sp, #CONTEXT_X(19)]
-    ldp     x21, x22, [sp, #CONTEXT_X(21)]
-    ldp     x23, x24, [sp, #CONTEXT_X(23)]
-    ldp     x25, x26, [sp, #CONTEXT_X(25)]
-    ldp     x27, x28, [sp, #CONTEXT_X(27)]
+    preserved_registers ldp
     ldp     x29, x30, [sp, #CONTEXT_X(29)]
     mov     x8, #0
     mov     x17, #0
     mov     x18, #0
-    eret
-    dsb     nsh                                     // no speculation past the return
+    leave_exception
+
+// A call of IRQHandlerAck, which lets the interrupt x20 come again. x17: the capability, which is no endpoint's.
+call_object:
+    tbz     x17, #(CAP_TYPE_SHIFT + 2), system_call_found   // soon for all others
+    tbz     x17, #(CAP_TYPE_SHIFT + 3), system_call_found
+    lsr     x18, x17, #CAP_TYPE_SHIFT
+    lsr     x17, x1, #INFO_CAPS_SHIFT
+    cmp     w18, #CAP_TYPE_IRQ_HANDLER
+    mov     x18, #(METHOD_IRQ_HANDLER_ACK << (INFO_LABEL_SHIFT - INFO_CAPS_SHIFT))
+    ccmp    x17, x18, #0, eq
+    b.ne    system_call_found
+    sub     w18, w20, #FIRST_DEVICE_IRQ
+    cmp     w18, #(IRQ_LIMIT - FIRST_DEVICE_IRQ)
+    b.hs    system_call_found
+    branch_version3 1f
+    str     w20, [x18, #GICC_DIR]
+    b       done
+1:  msr     icc_dir_el1, x20
     isb
-    .global fast_path_end
-fast_path_end:
+    b       done
+
+// System calls other than Call and ReplyRecv.
+    .global fast_other
+fast_other:
+    cmp     w17, #(SYSCALL_NB_WAIT - SYSCALL_CALL)
+    b.hi    fast_yield
+    load_cap
+    and     w18, w7, #0xff
+    lsr     x21, x17, #CAP_TYPE_SHIFT
+    cmp     w21, #CAP_TYPE_NOTIFICATION
+    b.eq    fast_notification
+    cmp     w18, #SYSCALL_NB_SEND
+    ccmp    w21, #0, #0, eq
+    b.eq    done
+    // A message for a receiver that waits alone.
+    cmp     w18, #SYSCALL_SEND
+    ccmp    w21, #CAP_TYPE_ENDPOINT, #0, eq
+    b.ne    system_call_found
+    tbz     x17, #CAP_SEND_BIT, system_call_found
+    tst     w1, #INFO_CAPS
+    b.ne    system_call_found
+    object_of endpoint, x17
+    ldp     next, x17, [endpoint]
+    cmp     x17, #ENDPOINT_ONLY_RECEIVER
+    b.ne    system_call_found
+    mov     x22, #WAKES_RECEIVER
+    mrs     core, tpidr_el1
+    b       wake_next
+
+// x17 and x20: a notification's capability, x18: the number of the system call.
+fast_notification:
+    object_of x19, x17
+    ldp     x25, x26, [x19, #NOTIFICATION_STATE]
+    ldr     x22, [x19, #NOTIFICATION_BOUND]
+    cmp     w18, #SYSCALL_RECV
+    b.hs    take_word
+    // A signal, and nobody waits for it: neither in the notification nor, bound to it, in an endpoint.
+    cmp     w18, #SYSCALL_SEND
+    b.lo    system_call
+    tbz     x17, #CAP_SEND_BIT, system_call_found
+    cmp     x25, #NOTIFICATION_WAITING
+    b.eq    wake_by_signal
+    cbz     x22, 1f
+    ldrb    w22, [x22, #TCB_STATE]
+    cmp     w22, #STATE_BLOCKED_ON_RECEIVE
+    b.eq    system_call_found
+1:  orr     x26, x26, badge
+    mov     x25, #NOTIFICATION_ACTIVE
+    stp     x25, x26, [x19, #NOTIFICATION_STATE]
+    b       done
+
+// A word that is there, for a thread that may have it.
+take_word:
+    tbz     x17, #CAP_RECEIVE_BIT, system_call_found
+    mov     x27, sp
+    cmp     x22, #0
+    ccmp    x22, x27, #4, ne
+    b.ne    system_call_found
+    cmp     x25, #NOTIFICATION_ACTIVE
+    b.ne    await
+    stp     xzr, xzr, [x19, #NOTIFICATION_STATE]
+    mov     x0, x26
+    mov     x1, #NOTIFICATION_INFO
+    .irp    word, x2, x3, x4, x5, x9, x10, x11, x12, x13, x14, x15, x16
+    mov     \word, #0
+    .endr
+    b       continue_at_once
+
+done:
+    mov     x0, #0
+    mov     x1, #0
+// The current thread goes on; of its registers those from x17 to x28 are saved.
+continue_at_once:
+    ldp     x17, x18, [sp, #CONTEXT_X(17)]
+    preserved_registers ldp
+    leave_exception
+
+// From here on what is done less often: it has no place in the page of the vectors, and comes before it.
+    .section .text.fast_rest, "ax"
+    .global fast_path_start
+fast_path_start:
+
+// Replenishment is for C++, on the kernel's stack, where the message waits. x17: the present.
+switch_periodic_contexts:
+    mov     x25, x30
+    mov     x27, sp
+    ldr     x18, [core, #CORE_STACK_TOP]
+    sub     sp, x18, #CONTEXT_X(18)
+    message_registers stp, sp
+    mov     x0, core
+    mov     x1, x28
+    mov     x2, x17
+    bl      handle_context_switch
+    message_registers ldp, sp
+    mov     sp, x27
+    mov     x30, x25
+    ret
+
+// Other hardware has to be set up, or the next thread continues where it faulted.
+switch_specially:
+    tbnz    odd, #ODD_FAULTED_BIT, continue_faulted
+    mov     x19, sp
+    message_registers stp, next
+    stp     next, next, [core, #CORE_CURRENT]
+    mov     x0, core
+    ldr     x17, [core, #CORE_STACK_TOP]
+    mov     sp, x17
+    bl      handle_special_switch
+    message_registers ldp, next
+    mov     sp, x19
+    b       take_message
+
+// The words that registers do not hold go from buffer to buffer, as transfer_rest does it (ipc/ipc.cc). x18: the length that the sender says.
+take_long_message:
+    mov     x19, #REGISTER_WORDS                    // what arrives if there are no two buffers
+    ldr     x17, [sp, #TCB_BUFFER_CAP]
+    lsr     x20, x17, #(FRAME_WRITE_SHIFT + 1)
+    cmp     x20, #((CAP_TYPE_FRAME << (CAP_TYPE_SHIFT - FRAME_WRITE_SHIFT - 1)) + 1)
+    b.ne    3f
+    buffer_of x22, sp
+    ldr     x17, [next, #TCB_BUFFER_CAP]
+    lsr     x20, x17, #FRAME_WRITE_SHIFT
+    cmp     x20, #((CAP_TYPE_FRAME << (CAP_TYPE_SHIFT - FRAME_WRITE_SHIFT)) + 3)
+    b.ne    3f
+    buffer_of x25, next
+    mov     x19, #MESSAGE_WORDS
+    cmp     x18, x19
+    csel    x19, x18, x19, lo
+    sub     x18, x19, #REGISTER_WORDS
+    tbz     x18, #0, 1f
+    ldr     x17, [x22], #8
+    str     x17, [x25], #8
+1:  tbz     x18, #1, 1f
+    ldp     x17, x20, [x22], #16
+    stp     x17, x20, [x25], #16
+1:  lsr     x18, x18, #2
+    cbz     x18, 3f
+2:  ldp     x17, x20, [x22], #32
+    ldp     x26, x27, [x22, #-16]
+    stp     x17, x20, [x25], #32
+    stp     x26, x27, [x25, #-16]
+    subs    x18, x18, #1
+    b.ne    2b
+3:  bfi     x1, x19, #0, #7
+    stp     next, next, [core, #CORE_CURRENT]
+    mov     sp, next
+    b       continue_next
+
+// An interrupt, and a thread waits for it. All registers are saved.
+    .global fast_irq
+fast_irq:
+    branch_version3 acknowledge_version3
+    ldr     w22, [x18, #GICC_IAR]
+acknowledged:
+    sub     w17, w22, #FIRST_DEVICE_IRQ
+    cmp     w17, #(IRQ_LIMIT - FIRST_DEVICE_IRQ)
+    b.hs    acknowledged_interrupt
+    mrs     core, tpidr_el1
+    ldr     x17, [core, #CORE_KERNEL]
+    mov     x18, #(KERNEL_IRQ_NOTIFICATIONS >> SLOT_SHIFT)
+    add     x18, x18, x22
+    add     x17, x17, x18, lsl #SLOT_SHIFT
+    ldp     x17, badge, [x17]
+    lsr     x18, x17, #CAP_TYPE_SHIFT
+    cmp     w18, #CAP_TYPE_NOTIFICATION
+    b.ne    acknowledged_interrupt
+    object_of x19, x17
+    ldr     x17, [x19, #NOTIFICATION_STATE]
+    cmp     x17, #NOTIFICATION_WAITING
+    b.eq    wake
+    b       acknowledged_interrupt
+acknowledge_version3:
+    mrs     x22, icc_iar1_el1
+    dsb     sy                                      // the acknowledgement reaches the redistributor before the handler's accesses
+    b       acknowledged
+
+// Yield to the next of as many as are alike. A budget that is not a turn's is for C++.
+fast_yield:
+    cmp     w17, #(SYSCALL_YIELD - SYSCALL_CALL)
+    b.ne    system_call
+    mrs     core, tpidr_el1
+    ldp     context, ready, [core, #CORE_SCHED_CONTEXT]
+    ldr     x17, [context, #SCHED_CONTEXT_PERIOD]
+    cbnz    x17, system_call
+    ldrb    w17, [sp, #TCB_STANDING]
+    ldr     x18, [ready, #READY_HIGHEST]
+    cmp     x17, x18
+    b.ne    system_call
+    add     x20, ready, x17, lsl #3
+    ldr     next, [x20, #READY_RINGS]
+    ldr     x28, [next, #TCB_SCHED_CONTEXT]
+    ldr     x17, [x28, #SCHED_CONTEXT_PERIOD]
+    cbnz    x17, system_call
+    ldr     standing, [next, #TCB_STANDING]
+    find_odd
+    check_special
+    stp     x29, x30, [sp, #CONTEXT_X(29)]
+    bl      switch_contexts
+    ldr     x17, [context, #SCHED_CONTEXT_BUDGET]
+    str     x17, [context, #SCHED_CONTEXT_FIRST + 8]
+    save_message
+    // The current thread takes the next one's place in the ring, which begins behind it.
+    mov     x18, sp
+    add     x26, next, #TCB_READY
+    ldp     x17, x25, [x26]
+    stp     xzr, xzr, [x26]
+    cmp     x17, next
+    csel    x17, x18, x17, eq
+    csel    x25, x18, x25, eq
+    str     x17, [x20, #READY_RINGS]
+    str     x18, [x17, #TCB_READY + 8]
+    str     x18, [x25, #TCB_READY]
+    add     x26, x18, #TCB_READY
+    stp     x17, x25, [x26]
+    enter_address_space
+    b       continue_whole
+
+leave_wake:
+    cmp     x22, #WAKES_RECEIVER
+    b.hi    acknowledged_interrupt
+    b       system_call
+
+// Wakes the only waiter of the notification x19, or the only receiver of an endpoint, which has a scheduling context and is more important than the current
+// thread and all that are ready. That has enough budget left to go before its equals. x22: 0 for a signal, WAKES_RECEIVER, or the number of an interrupt,
+// whose priority drops only here.
+wake_by_signal:
+    mov     x22, #0
+    mrs     core, tpidr_el1
+wake:
+    ldr     next, [x19]
+    ldr     x17, [next, #TCB_WAIT]
+    ldr     x18, [next, #TCB_WAIT_LOWER]
+    orr     x17, x17, x18
+    cbnz    x17, leave_wake
+wake_next:
+    ldr     x28, [next, #TCB_SCHED_CONTEXT]
+    cbz     x28, leave_wake
+    ldp     context, ready, [core, #CORE_SCHED_CONTEXT]
+    ldr     standing, [next, #TCB_STANDING]
+    ldrb    w18, [sp, #TCB_STANDING]
+    ldr     x17, [ready, #READY_HIGHEST]
+    cmp     x17, x18
+    csel    x17, x17, x18, gt
+    cmp     x17, w24, uxtb
+    b.ge    leave_wake
+    find_odd
+    check_special leave_wake
+    mrs     x17, cntvct_el0
+    ldr     x18, [core, #CORE_CHARGED_UNTIL]
+    sub     x17, x17, x18
+    ldr     x18, [context, #SCHED_CONTEXT_FIRST + 8]
+    adrp    x25, ten_microseconds_ticks
+    ldr     x25, [x25, #:lo12:ten_microseconds_ticks]
+    add     x17, x17, x25, lsl #1                   // what the way from here on takes is much less
+    cmp     x18, x17
+    b.lo    leave_wake
+    stp     x29, x30, [sp, #CONTEXT_X(29)]
+    bl      switch_contexts
+wake_in_context:
+    cmp     x22, #WAKES_RECEIVER
+    b.hi    drop_priority
+    save_message
+    stp     xzr, xzr, [sp]
+queue_first:
+    // The current thread becomes the first of its priority.
+    ldr     ready, [core, #CORE_READY]
+    mov     x18, sp
+    ldrb    w17, [sp, #TCB_STANDING]
+    add     x25, ready, x17, lsl #3
+    add     x26, x18, #TCB_READY
+    ldr     x28, [x25, #READY_RINGS]
+    str     x18, [x25, #READY_RINGS]
+    cbnz    x28, join_ring
+    stp     x18, x18, [x26]
+    ring_words
+    ldr     x28, [x25, #READY_PRESENT]
+    orr     x28, x28, x29
+    str     x28, [x25, #READY_PRESENT]
+    ldp     x28, x29, [ready, #READY_HIGHEST]
+    orr     x29, x29, x30
+    cmp     x28, x17
+    csel    x28, x28, x17, gt
+    stp     x28, x29, [ready, #READY_HIGHEST]
+woken:
+    cmp     x22, #WAKES_RECEIVER
+    b.eq    received
+    stp     xzr, xzr, [x19]                         // nobody waits, and there is no word
+    str     xzr, [next, #TCB_NOTIFICATION]
+    mov     x17, #NOTIFICATION_INFO
+    stp     badge, x17, [next]
+    .irp    word, 2, 4, 9, 11, 13, 15
+    stp     xzr, xzr, [next, #CONTEXT_X(\word)]
+    .endr
+    mov     w17, #STATE_RUNNING
+    strb    w17, [next, #TCB_STATE]
+    enter_address_space
+    b       continue_whole
+
+received:
+    ldr     x17, [next, #TCB_REPLY]
+    stp     xzr, xzr, [endpoint]
+    cbz     x17, 1f
+    str     xzr, [x17]
+    str     xzr, [next, #TCB_REPLY]
+1:  mov     w17, #STATE_RUNNING
+    strb    w17, [next, #TCB_STATE]
+    enter_address_space
+    mov     x0, badge
+    ldp     x6, x7, [next, #CONTEXT_X(6)]
+    b       switch_to_next
+
+drop_priority:
+    mrs     x17, tpidr_el0
+    str     x17, [sp, #CONTEXT_TPIDR]
+    branch_version3 1f
+    str     w22, [x18, #GICC_EOIR]
+    b       queue_first
+1:  msr     icc_eoir1_el1, x22
+    isb
+    b       queue_first
+
+join_ring:                                          // x28: the first so far
+    ldr     x29, [x28, #TCB_READY + 8]
+    str     x18, [x28, #TCB_READY + 8]
+    stp     x28, x29, [x26]
+    str     x18, [x29, #TCB_READY]
+    b       woken
+
+// Nobody waits for the notification x19, and no word is there: the current thread (x27) waits, and the most important one that is ready goes on.
+await:
+    cmp     w18, #SYSCALL_WAIT
+    b.ne    system_call_found
+    cbnz    x25, system_call_found
+    ldr     x17, [sp, #TCB_SCHED_CONTEXT]
+    ldr     x18, [x19, #NOTIFICATION_SCHED_CONTEXT]
+    cmp     x17, x18
+    b.eq    system_call_found
+    mrs     core, tpidr_el1
+    ldp     context, ready, [core, #CORE_SCHED_CONTEXT]
+    ldr     x17, [ready, #READY_HIGHEST]
+    tbnz    x17, #63, system_call_found
+    add     x20, ready, x17, lsl #3
+    ldr     next, [x20, #READY_RINGS]
+    ldr     x28, [next, #TCB_SCHED_CONTEXT]
+    ldr     standing, [next, #TCB_STANDING]
+    find_odd
+    check_special
+    stp     x29, x30, [sp, #CONTEXT_X(29)]
+    bl      switch_contexts
+    save_message
+    // The next thread leaves its ring.
+    add     x26, next, #TCB_READY
+    ldp     x17, x18, [x26]
+    stp     xzr, xzr, [x26]
+    cmp     x17, next
+    b.ne    leave_ring
+    str     xzr, [x20, #READY_RINGS]
+    ldr     ready, [core, #CORE_READY]
+    ldr     x17, [ready, #READY_HIGHEST]
+    ring_words
+    ldr     x28, [x25, #READY_PRESENT]
+    bic     x28, x28, x29
+    str     x28, [x25, #READY_PRESENT]
+    ldr     x29, [ready, #READY_SUMMARY]
+    cbnz    x28, 1f
+    bic     x29, x29, x30
+    str     x29, [ready, #READY_SUMMARY]
+1:  mov     x28, #-1
+    cbz     x29, 1f
+    clz     x29, x29
+    eor     x26, x29, #63
+    add     x25, ready, x26, lsl #3
+    ldr     x28, [x25, #READY_PRESENT]
+    clz     x28, x28
+    eor     x28, x28, #63
+    add     x28, x28, x26, lsl #6
+1:  str     x28, [ready, #READY_HIGHEST]
+waiting:
+    mov     x18, sp
+    mov     w17, #STATE_BLOCKED_ON_NOTIFICATION
+    strb    w17, [sp, #TCB_STATE]
+    str     x19, [sp, #TCB_NOTIFICATION]
+    mov     x17, #NOTIFICATION_WAITING
+    stp     x18, x17, [x19]
+    enter_address_space
+    b       continue_whole
+
+leave_ring:                                         // between x18 and x17
+    str     x17, [x20, #READY_RINGS]
+    str     x18, [x17, #TCB_READY + 8]
+    str     x17, [x18, #TCB_READY]
+    b       waiting

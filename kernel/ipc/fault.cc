@@ -7,9 +7,7 @@
 #include "sched/scheduler.hpp"
 
 namespace caprock {
-
 namespace {
-
 using abi::BreakpointType;
 using abi::FaultLabel;
 
@@ -58,7 +56,6 @@ void set_flags_register(Tcb& thread, Word spsr) {
     thread.context.spsr = arch::sanitise_spsr(spsr);
     arch::arm_step(thread.context, thread.debug.steps != 0);
 }
-
 }  // namespace
 
 void call_fault_handler(Core& core, Tcb& thread) { call_handler(core, thread, thread.cap(TcbSlot::FaultHandler), true); }
@@ -119,5 +116,4 @@ bool apply_fault_reply(Core& core, Tcb& faulter, const Tcb& handler) {
         default: return true;
     }
 }
-
 }  // namespace caprock

@@ -10,9 +10,7 @@
 #include "sched/scheduler.hpp"
 
 namespace caprock {
-
 namespace {
-
 // Copies words 12 and up, which the sender has a buffer for; returns the length that the receiver gets.
 unsigned copy_buffer_words(const Tcb& sender, Tcb& receiver, unsigned length) {
     const IPCBuffer* from = readable_buffer(sender);
@@ -53,8 +51,7 @@ void block(Endpoint& endpoint, Tcb& thread, ThreadState state) {
     endpoint.queue.insert(thread);
 }
 
-// The sender's scheduling context goes along to a receiver without one. With a call it does only if the call can be answered: else it would
-// never come back.
+// The sender's scheduling context goes along to a receiver without one. With a call it does only if the call can be answered: else it would never come back.
 bool brings_context(const Tcb& sender, const SendOptions& options, const Reply* reply) {
     bool returns = !options.has(SendOptions::call) || (reply != nullptr && options.has(SendOptions::grant | SendOptions::grant_reply));
     return options.has(SendOptions::donate) && returns && sender.sched_context != nullptr;
@@ -131,7 +128,6 @@ void detach_receiver_reply(Tcb& receiver) {
     if (receiver.reply != nullptr) receiver.reply->tcb = nullptr;
     receiver.reply = nullptr;
 }
-
 }  // namespace
 
 // What does not travel in registers: further words, and capabilities.
@@ -177,7 +173,7 @@ SendResult send_ipc(Core& core, Tcb& sender, Endpoint& endpoint, Badge badge, Se
         donate(core, *sender.sched_context, receiver);
     }
     receiver.state = ThreadState::Running;
-    resume_receiver(core, receiver);
+    resume_with_budget(core, receiver);
     return options.has(SendOptions::call) ? SendResult::Pending : SendResult::Finished;
 }
 
@@ -221,7 +217,7 @@ void send_reply(Core& core, Tcb& sender, Reply& reply, bool grant) {
         transfer_message(sender, *caller, nullptr, Badge(0), grant & caller->receiving.has(ReceiveOptions::grant));
         caller->state = ThreadState::Running;
     }
-    resume_receiver(core, *caller);
+    resume_with_budget(core, *caller);
 }
 
 // svc has ended the step of a stepped thread: it has to make it again.
@@ -337,5 +333,4 @@ void cancel_ipc(Tcb& thread) {
         restart_syscall(thread);
     }
 }
-
 }  // namespace caprock

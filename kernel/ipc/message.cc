@@ -2,7 +2,6 @@
 #include "ipc/message.hpp"
 
 namespace caprock {
-
 void set_words(Tcb& thread, Word label, const Word* words, unsigned length) {
     clear_register_words(thread.context);
     for (unsigned i = 0; i < length; ++i) thread.context.x[reg::word(i)] = words[i];
@@ -14,5 +13,4 @@ void set_words(Tcb& thread, Word label, const Word* words, unsigned length) {
     unsigned length = failure.words(words);
     set_words(thread, static_cast<Word>(failure.error()), words, length);
 }
-
 }  // namespace caprock

@@ -63,11 +63,9 @@ private:
     const IPCBuffer* buffer_;
 };
 
-// Clears message words [First, Last), which all travel in registers.
-template <unsigned First = 0, unsigned Last = register_words>
-[[gnu::always_inline]] inline void clear_register_words(Context& context) {
-#pragma GCC unroll 12
-    for (unsigned i = First; i < Last; ++i) context.x[reg::word(i)] = 0;
+// Clears the message words from `first` on that travel in registers.
+inline void clear_register_words(Context& context, unsigned first = 0) {
+    for (unsigned i = first; i < register_words; ++i) context.x[reg::word(i)] = 0;
 }
 
 // Of a thread that waits for a message (BlockedOnReceive) or for an answer to its call (BlockedOnReply, without a fault) only those registers count that
@@ -79,18 +77,10 @@ template <unsigned First = 0, unsigned Last = register_words>
     x[reg::destination] = x[17] = x[18] = 0;
 }
 
-// Copies message words [First, Last) as far as the message goes, and clears the others of them.
-template <unsigned First, unsigned Last>
-[[gnu::always_inline]] inline void copy_bank(const Context& from, Context& to, unsigned length) {
-    if (length <= First) return clear_register_words<First, Last>(to);
-#pragma GCC unroll 12
-    for (unsigned i = First; i < Last; ++i) to.x[reg::word(i)] = from.x[reg::word(i)];
-    for (unsigned i = length; i < Last; ++i) to.x[reg::word(i)] = 0;
-}
-
-[[gnu::always_inline]] inline void copy_register_words(const Context& from, Context& to, unsigned length) {
-    copy_bank<0, 4>(from, to, length);
-    copy_bank<4, register_words>(from, to, length);
+// Copies those words as far as the message goes, and clears the others.
+inline void copy_register_words(const Context& from, Context& to, unsigned length) {
+    for (unsigned i = 0; i < register_words && i < length; ++i) to.x[reg::word(i)] = from.x[reg::word(i)];
+    clear_register_words(to, length);
 }
 
 // Gives `thread` the badge and info that its system call returns.

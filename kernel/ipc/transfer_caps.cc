@@ -6,9 +6,7 @@
 #include "ipc/message.hpp"
 
 namespace caprock {
-
 namespace {
-
 Slot* receive_slot(const Tcb& receiver, const IPCBuffer& buffer) {
     Slot* root = find_slot(receiver, CPtr(buffer.receive_cnode));
     if (root == nullptr) return nullptr;
@@ -19,7 +17,6 @@ Slot* receive_slot(const Tcb& receiver, const IPCBuffer& buffer) {
 bool names(const Cap& cap, const Endpoint* endpoint) {
     return endpoint != nullptr && cap.is(CapType::Endpoint) && &cap.as_object<const Endpoint>() == endpoint;
 }
-
 }  // namespace
 
 ReceivedCaps transfer_caps(const Tcb& sender, Tcb& receiver, const Endpoint* endpoint) {
@@ -44,5 +41,4 @@ ReceivedCaps transfer_caps(const Tcb& sender, Tcb& receiver, const Endpoint* end
     }
     return received;
 }
-
 }  // namespace caprock

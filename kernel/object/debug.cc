@@ -4,9 +4,7 @@
 #include "sched/scheduler.hpp"
 
 namespace caprock {
-
 namespace {
-
 using abi::BreakpointAccess;
 using abi::BreakpointType;
 
@@ -61,7 +59,6 @@ Invoked configure_single_stepping(const Invocation& invocation) {
     set_result(invocation.thread, 0);
     return Outcome::Answered;
 }
-
 }  // namespace
 
 bool is_debugged(const Tcb& thread) {
@@ -98,5 +95,4 @@ Invoked invoke_debug(const Invocation& invocation) {
         default: return Failure::illegal_operation();
     }
 }
-
 }  // namespace caprock

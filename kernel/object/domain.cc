@@ -4,9 +4,7 @@
 #include "sched/scheduler.hpp"
 
 namespace caprock {
-
 namespace {
-
 Invoked set(const Invocation& invocation) {
     using Args = abi::DomainSetArgs;
     auto args = invocation.args<Args>();
@@ -38,7 +36,6 @@ Invoked set_start(const Invocation& invocation) {
     begin_domain_turn(invocation.core, kernel.domain_start);
     return Outcome::Done;
 }
-
 }  // namespace
 
 Invoked invoke_domain(const Invocation& invocation) {
@@ -49,5 +46,4 @@ Invoked invoke_domain(const Invocation& invocation) {
         default: return Failure::illegal_operation();
     }
 }
-
 }  // namespace caprock

@@ -9,9 +9,7 @@
 #include "sched/scheduler.hpp"
 
 namespace caprock {
-
 namespace {
-
 Progress progress(bool complete) { return complete ? Progress::Complete : Progress::Preempted; }
 
 Progress finalise_notification(Core& core, Notification& notification) {
@@ -57,7 +55,6 @@ Progress finalise_object(Core& core, const Cap& cap) {
     }
     return Progress::Complete;
 }
-
 }  // namespace
 
 Progress finalise(Core& core, const Cap& cap, bool final) {
@@ -89,5 +86,4 @@ Progress clear_irq_notification(Core& core, Irq irq) {
     unlink_slot(slot);
     return Progress::Complete;
 }
-
 }  // namespace caprock

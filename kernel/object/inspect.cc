@@ -9,9 +9,7 @@
 #include "sched/scheduler.hpp"
 
 namespace caprock {
-
 namespace {
-
 constexpr uint32_t rotate_right(uint32_t word, unsigned bits) { return word >> bits | word << (32 - bits); }
 constexpr uint32_t rotate_left(uint32_t word, unsigned bits) { return word << bits | word >> (32 - bits); }
 
@@ -174,7 +172,6 @@ Invoked read_irq_handler(const Invocation& invocation) {
     set_results(invocation.thread, {irq, told.identity, told.badge});
     return Outcome::Answered;
 }
-
 }  // namespace
 
 // Speck64/128 (R. Beaulieu et al., "The Simon and Speck families of lightweight block ciphers", 2013): a permutation, so that different
@@ -214,5 +211,4 @@ Invoked invoke_inspect(const Invocation& invocation) {
         default: return Failure::illegal_operation();
     }
 }
-
 }  // namespace caprock

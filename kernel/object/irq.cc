@@ -10,9 +10,7 @@
 #include "sched/scheduler.hpp"
 
 namespace caprock {
-
 namespace {
-
 constexpr Word first_irq = 2;    // those below are the kernel's, from core to core
 constexpr Word last_sgi = 15;
 
@@ -67,7 +65,6 @@ Invoked clear(const Invocation& invocation) {
     if (has_line(irq_of(invocation))) arch::irq_mask(irq_of(invocation));
     return outcome(clear_irq_notification(invocation.core, irq_of(invocation)));
 }
-
 }  // namespace
 
 Invoked invoke_irq_control(const Invocation& invocation) {
@@ -101,5 +98,4 @@ bool signal_irq(Core& core, Irq irq) {
     signal(core, cap.as_object<Notification>(), as<NotificationCap>(cap).badge());
     return true;
 }
-
 }  // namespace caprock

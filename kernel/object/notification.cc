@@ -6,8 +6,11 @@
 #include "sched/scheduler.hpp"
 
 namespace caprock {
-
 namespace {
+void give_word(Tcb& thread, Badge word) {
+    set_received(thread, word, MessageInfo{abi::notification_message_info});
+    clear_register_words(thread.context);
+}
 
 void wake(Core& core, Notification& notification, Tcb& thread, Badge badge) {
     give_word(thread, badge);
@@ -17,7 +20,9 @@ void wake(Core& core, Notification& notification, Tcb& thread, Badge badge) {
 }
 
 void take(Core& core, Tcb& thread, Notification& notification) {
-    take_word(notification, thread);
+    give_word(thread, Badge(notification.word));
+    notification.word = 0;
+    notification.state = Notification::State::Idle;
     lend_from_notification(core, notification, thread);
     // A context that was lent may have to wait for its next refill, and the thread with it.
     resume_with_budget(core, thread);
@@ -30,19 +35,21 @@ void remove_waiter(Notification& notification, Tcb& thread) {
     thread.notification = nullptr;
     if (notification.queue.empty()) notification.state = Notification::State::Idle;
 }
-
 }  // namespace
 
 void signal(Core& core, Notification& notification, Badge badge) {
-    if (signal_nobody(notification, badge)) return;
-    bool queued = notification.state == Notification::State::Waiting;
-    Tcb& thread = queued ? *notification.queue.head : *notification.bound_tcb;
-    if (queued) {
-        remove_waiter(notification, thread);
+    Tcb* bound = notification.bound_tcb;
+    if (notification.state == Notification::State::Waiting) {
+        Tcb& waiter = *notification.queue.head;
+        remove_waiter(notification, waiter);
+        wake(core, notification, waiter, badge);
+    } else if (bound != nullptr && bound->state == ThreadState::BlockedOnReceive) {
+        leave_endpoint(*bound);
+        wake(core, notification, *bound, badge);
     } else {
-        leave_endpoint(thread);
+        notification.word |= badge.raw;
+        notification.state = Notification::State::Active;
     }
-    wake(core, notification, thread, badge);
 }
 
 void wait(Core& core, Tcb& thread, Notification& notification, bool blocking) {
@@ -86,5 +93,4 @@ void unbind_notification(Tcb& thread) {
     thread.bound_notification->bound_tcb = nullptr;
     thread.bound_notification = nullptr;
 }
-
 }  // namespace caprock

@@ -20,26 +20,6 @@ struct Notification {
 };
 static_assert(sizeof(Notification) <= 1u << 6);
 
-// Ors `badge` into the word, unless somebody waits for it: then false.
-[[gnu::always_inline]] inline bool signal_nobody(Notification& notification, Badge badge) {
-    if (notification.state == Notification::State::Waiting) return false;
-    const Tcb* bound = notification.bound_tcb;
-    if (bound != nullptr && bound->state == ThreadState::BlockedOnReceive) return false;
-    notification.word |= badge.raw;
-    notification.state = Notification::State::Active;
-    return true;
-}
-[[gnu::always_inline]] inline void give_word(Tcb& thread, Badge word) {
-    set_received(thread, word, MessageInfo{abi::notification_message_info});
-    clear_register_words(thread.context);
-}
-// Gives the word of an active notification to a thread that has a scheduling context.
-[[gnu::always_inline]] inline void take_word(Notification& notification, Tcb& thread) {
-    give_word(thread, Badge(notification.word));
-    notification.word = 0;
-    notification.state = Notification::State::Idle;
-}
-
 // Delivers `badge` to a waiter, to the bound thread if it receives, or into the word.
 void signal(Core& core, Notification& notification, Badge badge);
 // Takes the word if active; else blocks `thread`, or gives badge 0 if `blocking` is false.

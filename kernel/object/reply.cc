@@ -7,7 +7,6 @@
 #include "sched/scheduler.hpp"
 
 namespace caprock {
-
 void push_call(Reply& reply, Tcb& caller, Tcb& callee, bool donate_context) {
     assert_that(reply.tcb == nullptr && caller.reply == nullptr, "reply_tie");
     assert_that(reply.prev == nullptr && reply.next == nullptr && reply.context == nullptr, "call_stack");
@@ -52,5 +51,4 @@ void cancel_reply(Core& core, Reply& reply) {
     thread->state = faulted ? ThreadState::Inactive : ThreadState::Running;
     resume_with_budget(core, *thread);
 }
-
 }  // namespace caprock

@@ -7,7 +7,6 @@
 #include "sched/scheduler.hpp"
 
 namespace caprock {
-
 void begin_yield(Core& core, SchedContext& context, Tcb& caller) {
     assert_that(context.yield_from == nullptr && caller.yielding_to == nullptr, "yield_tie");
     context.yield_from = &caller;
@@ -86,5 +85,4 @@ void return_to_notification(Core& core, Notification& notification, Tcb& thread)
     if (thread.sched_context == nullptr || thread.sched_context != notification.sched_context) return;
     unbind_sched_context_tcb(core, *thread.sched_context);
 }
-
 }  // namespace caprock

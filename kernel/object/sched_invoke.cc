@@ -5,9 +5,7 @@
 #include "sched/scheduler.hpp"
 
 namespace caprock {
-
 namespace {
-
 SchedContext& context_of(const Invocation& invocation) { return invocation.cap().as_object<SchedContext>(); }
 
 // Refills that fit into an object of this size.
@@ -133,7 +131,6 @@ Invoked set_thread_access(const Invocation& invocation) {
     set_result(invocation.thread, thread.flags);
     return Outcome::Answered;
 }
-
 }  // namespace
 
 Invoked invoke_sched_control(const Invocation& invocation) {
@@ -154,5 +151,4 @@ Invoked invoke_sched_context(const Invocation& invocation) {
         default: return Failure::illegal_operation();
     }
 }
-
 }  // namespace caprock

@@ -7,7 +7,6 @@
 #include "sched/scheduler.hpp"
 
 namespace caprock {
-
 void suspend(Core& core, Tcb& thread) {
     if (thread.yielding_to != nullptr) end_yield(core, thread);
     cancel_ipc(thread);
@@ -57,5 +56,4 @@ void set_flags(Core& core, Tcb& thread, abi::ThreadFlags clear, abi::ThreadFlags
     // What the thread has in the unit goes to its context: should it use the unit again, that traps.
     if (thread.thread_flags().fpu_disabled() != 0 && core.fpu_owner == &thread) take_fpu(core, nullptr);
 }
-
 }  // namespace caprock

@@ -10,9 +10,7 @@
 #include "sched/scheduler.hpp"
 
 namespace caprock {
-
 namespace {
-
 Tcb& target(const Invocation& invocation) { return invocation.cap().as_object<Tcb>(); }
 
 // -- Registers. A count selects a prefix of abi::UserContext.
@@ -299,7 +297,6 @@ Invoked set_sched_params(const Invocation& invocation) {
     target(invocation).core = CoreId(static_cast<uint8_t>(args.core));
     return Outcome::Done;
 }
-
 }  // namespace
 
 Invoked invoke_tcb(const Invocation& invocation) {
@@ -328,5 +325,4 @@ Invoked invoke_tcb(const Invocation& invocation) {
         default: return invoke_debug(invocation);
     }
 }
-
 }  // namespace caprock

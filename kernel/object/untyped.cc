@@ -10,14 +10,11 @@
 #include "object/tcb.hpp"
 
 namespace caprock {
-
 namespace {
-
 constexpr Word clear_step = 4 * page_size;   // memory cleared between two preemption points
 constexpr unsigned max_sched_context_bits = 20;   // holds more refills than a context can count
 
-// One traits row per type: what a capability to a new object is but for the address, the smallest size that user level may ask for, and what is
-// added to it.
+// One traits row per type: what a capability to a new object is but for the address, the smallest size that user level may ask for, and what is added to it.
 struct Kind {
     Word head;               // of the capability; without the size that the user chooses
     uint8_t min_bits;        // smallest choice, or the fixed size
@@ -183,12 +180,10 @@ Progress commit(const Invocation& invocation, const Plan& plan) {
     invocation.set_argument(offsetof(Args, num_objects) / sizeof(Word), plan.count - made);
     return Progress::Preempted;
 }
-
 }  // namespace
 
 Invoked invoke_untyped(const Invocation& invocation) {
     Plan plan = TRY(decode(invocation));
     return outcome(commit(invocation, plan));
 }
-
 }  // namespace caprock

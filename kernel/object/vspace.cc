@@ -5,9 +5,7 @@
 #include "sched/scheduler.hpp"
 
 namespace caprock {
-
 namespace {
-
 AsidPool* pool_of(const Kernel& kernel, Asid asid) { return kernel.asid_pools[asid.raw / abi::asid_pool_entries]; }
 
 // The current thread may run in an address space that ends: the processor must not walk its tables any more.
@@ -26,7 +24,6 @@ arch::Pte* mapped_entry(const Kernel& kernel, const MappedCap& cap, unsigned lev
     if (entry == nullptr || !arch::entry_present(*entry) || arch::entry_address(*entry) != arch::to_physical(cap.object())) return nullptr;
     return entry;
 }
-
 }  // namespace
 
 [[gnu::cold]] Walk walk(KernAddr root, UserVirtAddr address, unsigned level) {
@@ -103,5 +100,4 @@ void release_asid(Core& core, const VSpaceCap& vspace) {
     core.kernel->asid_pools[cap.number() / abi::asid_pool_entries] = nullptr;
     return Progress::Complete;
 }
-
 }  // namespace caprock

@@ -4,9 +4,7 @@
 #include "object/vspace.hpp"
 
 namespace caprock {
-
 namespace {
-
 [[gnu::always_inline]] inline Result<const VSpaceCap*> find_space(const Invocation& invocation, unsigned argument) {
     const VSpaceCap& cap = as<VSpaceCap>(invocation.caps[argument]->cap);
     // ASID 0 is no VSpace's.
@@ -169,7 +167,6 @@ bool leave_rest(const Invocation& invocation, Word at, Word end) {
     }
     return Outcome::Done;
 }
-
 }  // namespace
 
 Result<const VSpaceCap*> space_argument(const Invocation& invocation, unsigned argument) { return find_space(invocation, argument); }
@@ -237,5 +234,4 @@ Invoked invoke_asid_pool(const Invocation& invocation) {
     insert_object(AsidPoolCap::make(untyped.object(), number * abi::asid_pool_entries), *memory, *slot);
     return Outcome::Done;
 }
-
 }  // namespace caprock

@@ -8,9 +8,7 @@
 #include "sched/switch.hpp"
 
 namespace caprock {
-
 namespace {
-
 // There is more than one.
 Refill pop_first(SchedContext& context) {
     Refill refill = context.first();
@@ -74,7 +72,6 @@ void assert_refills(SchedContext& context) {
         assert_that(context.count < 3 || end_of(context.refill(context.count - 2u)) <= context.last().time, "refill_order");
     }
 }
-
 }  // namespace
 
 void refill_new(SchedContext& context, unsigned max, Ticks budget, Ticks period, Ticks now) {
@@ -137,5 +134,4 @@ void refill_unblock(SchedContext& context, Ticks now) {
     }
     assert_refills(context);
 }
-
 }  // namespace caprock

@@ -5,9 +5,7 @@
 #include "sched/switch.hpp"
 
 namespace caprock {
-
 namespace {
-
 // Due threads that one timer interrupt releases. Those that are left wait for the next one, which keeps a distance: however many are due at once,
 // other interrupts and user level have most of the time.
 constexpr unsigned release_batch = 4;
@@ -90,7 +88,7 @@ void set_fpu(Core& core, bool open) {
 }
 
 // Hardware that few threads use. What neither the thread before nor this one has to do with stays as it is.
-void set_up_access(Core& core, const Tcb& thread) {
+[[gnu::always_inline]] inline void set_up_access(Core& core, const Tcb& thread) {
     uint8_t concerned = (core.special | thread.special) & (Special::access | Special::debug);
     if ((concerned & Special::access) != 0) {
         arch::set_user_access(thread.thread_flags().pmu() != 0, thread.thread_flags().physical_timer() != 0);
@@ -171,7 +169,6 @@ void choose(Core& core) {
     if (next->sched_context != core.current_sched_context) switch_context(core, *next->sched_context);
     switch_thread(core, *next);
 }
-
 }  // namespace
 
 [[gnu::noinline]] void switch_special(Core& core, Tcb& next) {
@@ -344,9 +341,7 @@ void lose_address_spaces(Kernel& kernel) {
 }
 
 void reload_address_space(Core& core) { find_address_space(core, *core.current); }
-
 Ticks ticks_down(Micros time) { return Ticks(time.raw * arch::timer_frequency() / micros_in_second); }
-
 Ticks ticks_up(Micros time) { return Ticks((time.raw * arch::timer_frequency() + micros_in_second - 1) / micros_in_second); }
 
 Micros micros_down(Ticks time) {
@@ -358,5 +353,4 @@ Micros micros_up(Ticks time) {
     Micros down = micros_down(time);
     return ticks_down(down) < time ? down + 1 : down;
 }
-
 }  // namespace caprock

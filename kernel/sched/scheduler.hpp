@@ -12,15 +12,6 @@ bool schedulable(const Tcb& thread);
 
 // The thread may have become schedulable with a context whose budget is not looked at yet: candidate if there is budget, else release queue.
 void resume_with_budget(Core& core, Tcb& thread);
-// The same at the end of a message, whose receiver mostly goes on with what the sender had left.
-[[gnu::always_inline]] inline void resume_receiver(Core& core, Tcb& thread) {
-    bool hand_over = thread.sched_context == core.current_sched_context && thread.state == ThreadState::Running && &thread != core.current;
-    if (hand_over && thread.domain == core.domain && thread.sched_context != nullptr && core.candidate == nullptr && !core.reschedule) {
-        core.candidate = &thread;
-    } else {
-        resume_with_budget(core, thread);
-    }
-}
 // The thread must leave all queues: it blocks, stops, or changes its priority or context.
 void dequeue(Core& core, Tcb& thread);
 void enqueue_back(Core& core, Tcb& thread);

@@ -6,7 +6,6 @@
 #include "ipc/message.hpp"
 
 namespace caprock {
-
 bool debug_syscall(Tcb& thread, Word number) {
     if constexpr (!debug_build) return false;
     Word argument = thread.context.x[reg::cap];
@@ -21,5 +20,4 @@ bool debug_syscall(Tcb& thread, Word number) {
         default: return false;
     }
 }
-
 }  // namespace caprock

@@ -6,13 +6,16 @@
 
 extern "C" {
 
-// `slot`: what x0 names, or null if nobody has looked.
-void handle_syscall(caprock::Core& core, caprock::Slot* slot = nullptr);
+// `slot`: what x0 names, which the fast path has looked up.
+void handle_found(caprock::Core& core, caprock::Slot& slot);
+void handle_syscall(caprock::Core& core);
 // Behind the fast path (fastpath/fastpath.S), which has made a thread current for which hardware has to be set up.
 void handle_special_switch(caprock::Core& core);
 // Before the fast path makes the thread current that has `next`, which is usable: one of the two contexts is replenished.
 void handle_context_switch(caprock::Core& core, caprock::SchedContext& next, caprock::Ticks now);
 void handle_interrupt(caprock::Core& core);
+// said: what the interrupt controller answered to the fast path, which has acknowledged the interrupt.
+void handle_acknowledged(caprock::Core& core, caprock::Word said);
 // esr: ESR_EL1; far: FAR_EL1.
 void handle_vm_fault(caprock::Core& core, caprock::Word esr, caprock::Word far, bool instruction_fetch);
 void handle_user_exception(caprock::Core& core, caprock::Word esr);

@@ -13,9 +13,7 @@
 #include "syscall/entry.hpp"
 
 namespace caprock {
-
 namespace {
-
 using abi::Syscall;
 
 // The system call cannot go on; it executes again if the fault handler replies.
@@ -64,7 +62,6 @@ void signal_notification(Core& core, Tcb& thread, const NotificationCap& cap, co
 static_assert(abi::syscall_number_mask == UINT8_MAX);
 
 Syscall number_of(const Tcb& thread) { return static_cast<Syscall>(static_cast<uint8_t>(thread.context.x[reg::number])); }
-
 bool one_of(Syscall number, Word set) { return (Word{1} << static_cast<unsigned>(number) & set) != 0; }
 template <class... Numbers>
 constexpr Word set_of(Numbers... numbers) { return ((Word{1} << static_cast<unsigned>(numbers)) | ...); }
@@ -382,22 +379,18 @@ void unknown_syscall(Core& core, Tcb& thread) {
 }
 
 [[gnu::always_inline]] inline void perform_found(Core& core, Slot& slot) {
-    bool invokes = has_methods(slot.cap.type()) && one_of(number_of(*core.current), sends);
+    bool invokes = one_of(number_of(*core.current), sends) && has_methods(slot.cap.type());
     if (!invokes) return perform_and_schedule(core, &slot);
     static_cast<void>(invoke_object(core, slot));
 }
-
-// Nobody has looked at what x0 names yet.
-[[gnu::noinline]] void find_and_perform(Core& core) {
-    Slot* slot = number_of(*core.current) <= Syscall::NBWait ? first_slot(*core.current) : nullptr;
-    return slot != nullptr ? perform_found(core, *slot) : perform_and_schedule(core, nullptr);
-}
-
 }  // namespace
 }  // namespace caprock
 
 using namespace caprock;
 
-extern "C" void handle_syscall(Core& core, Slot* slot) {
-    return slot != nullptr ? perform_found(core, *slot) : find_and_perform(core);
+extern "C" void handle_found(Core& core, Slot& slot) { perform_found(core, slot); }
+
+extern "C" void handle_syscall(Core& core) {
+    Slot* slot = number_of(*core.current) <= Syscall::NBWait ? first_slot(*core.current) : nullptr;
+    return slot != nullptr ? handle_found(core, *slot) : perform_and_schedule(core, nullptr);
 }

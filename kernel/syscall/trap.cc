@@ -9,8 +9,7 @@
 
 using namespace caprock;
 
-extern "C" void handle_interrupt(Core& core) {
-    Irq irq = arch::irq_acknowledge();
+static void handle_irq(Core& core, Irq irq) {
     if (irq.raw >= arch::irq_count()) return;
     if (irq == arch::timer_irq()) {
         // The line stays up until `schedule` has set the next deadline; only then may the interrupt come again.
@@ -24,6 +23,9 @@ extern "C" void handle_interrupt(Core& core) {
     handle_device_irq(core, irq);
     schedule(core);
 }
+
+extern "C" void handle_interrupt(Core& core) { handle_irq(core, arch::irq_acknowledge()); }
+extern "C" void handle_acknowledged(Core& core, Word said) { handle_irq(core, arch::irq_acknowledged(said)); }
 
 extern "C" void handle_special_switch(Core& core) {
     switch_special(core, *core.current);

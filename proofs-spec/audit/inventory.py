@@ -23,7 +23,7 @@ CLASSES = ("binary-proved", "lockstep-covered", "boot-only", "assembly-reviewed"
 _HARDWARE_ROOTS = ("exception_vectors", "el2_vectors")
 _BOOT_ROOT = "_start"
 _FLOATING_FUNCTIONS = ("fpu_save_at", "fpu_restore_at")
-_STACKS = {"kernel_stacks": ("start_core", "handle_syscall", "handle_synchronous", "handle_interrupt", "handle_serror"),
+_STACKS = {"kernel_stacks": ("start_core", "handle_syscall", "handle_found", "handle_synchronous", "handle_interrupt", "handle_acknowledged", "handle_serror"),
            "emergency_stack": ("fatal_exception",)}
 """Functions that are entered on an empty stack, by the stack."""
 _LAST_FUNCTION = 40

@@ -30,11 +30,11 @@ FREQUENCY = 1_000_000
 
 # Numbers of message.hpp's events.
 SYSCALL, EXCEPTION, INTERRUPT, SYSTEM_ERROR, LEAVE, FAST_ENTRY, FAST_LEAVE, _REGISTER, TIME, PENDING, ACKNOWLEDGE, DEACTIVATE = range(12)
-ENTRIES = {"handle_syscall": SYSCALL, "handle_synchronous": EXCEPTION, "handle_interrupt": INTERRUPT, "handle_serror": SYSTEM_ERROR,
-           "return_to_thread": LEAVE, "fast_call": FAST_ENTRY, "fast_reply_recv": FAST_ENTRY,
-           "fast_other": FAST_ENTRY, "fast_fault": EXCEPTION}
+ENTRIES = {"handle_syscall": SYSCALL, "handle_found": SYSCALL, "handle_synchronous": EXCEPTION, "handle_interrupt": INTERRUPT, "handle_serror": SYSTEM_ERROR,
+           "return_to_thread": LEAVE, "leave_whole": LEAVE, "fast_call": FAST_ENTRY, "fast_reply_recv": FAST_ENTRY,
+           "fast_other": FAST_ENTRY, "fast_fault": EXCEPTION, "fast_irq": INTERRUPT}
 # The fast paths leave by themselves, by an exception return between these two.
-FAST_PATHS = ("fast_call", "fast_path_end")
+FAST_PATHS = ("fast_path_start", "fast_path_end")
 ERET = 0xd69f03e0
 # mrs of CNTVCT_EL0, ISR_EL1, ICC_IAR1_EL1 and msr of ICC_DIR_EL1, without their register. What was read is there at the next instruction.
 READS = {0xd53be040: TIME, 0xd538c100: PENDING, 0xd538cc00: ACKNOWLEDGE}

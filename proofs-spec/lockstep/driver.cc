@@ -264,6 +264,7 @@ void Driver::operate(Tcb& thread) {
         case fuzz::Operation::Kind::MemoryFault: return lockstep_->memory_fault(operation_.x[1], operation_.x[0], choices_.one_in(4));
         case fuzz::Operation::Kind::Exception: return lockstep_->exception(operation_.x[1]);
         case fuzz::Operation::Kind::UseFpu: return lockstep_->use_fpu();
+        case fuzz::Operation::Kind::Interrupt: return;   // is drawn on the target only
     }
 }
 

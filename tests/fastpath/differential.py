@@ -4,7 +4,8 @@
 is and on one in which no system call and no fault goes to a fast path. After each operation all registers of all threads, their IPC buffers, and what
 Inspect tells of threads, scheduling contexts and reply objects go into a digest, which each component prints.
 
-usage: differential.py [--seed S] [--components N] [--ops M] [--image IMAGE] [--kernel ELF]
+usage: differential.py [--seed S] [--components N] [--ops M] [--image IMAGE] [--kernel ELF] [--count]
+--count says how often each way of the fast path was taken to its end, by a plugin of QEMU's.
 The status is 0 when both runs say the same."""
 
 import argparse
@@ -25,11 +26,30 @@ from elftools.elf.elffile import ELFFile  # noqa: E402
 
 BUILD = Path(os.environ.get("CAPROCK_BUILD", ROOT / "build"))
 PROGRAM = BUILD / "tests" / "fuzz" / "fuzz-target.elf"
+PLUGIN = BUILD / "tests" / "fastpath" / "caprock-counting.so"
 INSTRUCTION = 4
 BRANCH = 0x14 << 24
 BRANCH_DISTANCE = (1 << 26) - 1
 # Where it is decided whether a fast path does, and where it goes on if none does.
-DECISIONS = {"fast_path_decision": "system_call", "fast_fault_decision": "synchronous"}
+DECISIONS = {"fast_path_decision": "system_call", "fast_fault_decision": "synchronous", "fast_irq_decision": "interrupt"}
+
+
+# A way of the fast path by an instruction of it that is executed only when all was looked at: the label before it, and the instruction as a number (None:
+# the first one).
+WAYS = {
+    "Call of a passive server": ("push", None),
+    "answer of a passive server": ("pop", None),
+    "Call of an active server": ("call_on_own_context", 0x910003f2),       # mov x18, sp
+    "answer to a caller with its own context": ("answer_other", 0x910003f2),
+    "page fault with a handler": ("fast_fault", 0x390803e4),                 # strb w4, [sp, #TCB_FAULT_FLAG]
+    "words in buffers": ("take_long_message", 0xa8825331),                 # stp x17, x20, [x25], #32
+    "signal or interrupt that wakes": ("woken", 0xa9007e7f),              # stp xzr, xzr, [x19]
+    "message that wakes": ("received", None),
+    "interrupt that wakes": ("drop_priority", None),
+    "acknowledgement of an interrupt": ("call_object", 0xb9100254),        # str w20, [x18, #GICC_DIR]
+    "Yield to an equal": ("fast_yield", 0x910003f2),
+    "Wait": ("waiting", None),
+}
 
 
 class DifferentialError(Exception):
@@ -55,8 +75,9 @@ class Fastpath:
             symbols = {symbol.name: symbol["st_value"] for symbol in elf.get_section_by_name(".symtab").iter_symbols()}
             text = elf.get_section_by_name(".text")
             self.start, code = text["sh_addr"], text.data()
+        self.symbols, self.code = symbols, code
         try:
-            self.first, self.end = (symbols[name] for name in ("fast_call", "fast_path_end"))
+            self.first, self.end = (symbols[name] for name in ("fast_path_start", "fast_path_end"))
             self.decisions = {symbols[decision]: symbols[general] for decision, general in DECISIONS.items()}
         except KeyError as error:
             raise DifferentialError(f"{kernel}: it has no symbol {error} (build it anew)") from error
@@ -77,6 +98,17 @@ class Fastpath:
             struct.pack_into("<I", image, self.at(decision), BRANCH | distance)
         return bytes(image)
 
+    def way(self, label: str, instruction: int | None) -> int:
+        """The address of an instruction (the first one if None) behind a label."""
+        address = self.symbols.get(label)
+        if address is None:
+            raise DifferentialError(f"the fast path has no label {label} (adapt WAYS)")
+        while instruction is not None and struct.unpack_from("<I", self.code, address - self.start)[0] != instruction:
+            address += INSTRUCTION
+            if address >= self.end:
+                raise DifferentialError(f"the fast path has no instruction {instruction:#x} behind {label} (adapt WAYS)")
+        return address
+
     def changed(self, change: Change) -> bytes:
         """The Image with all instructions of the fast path that are the change's `old` replaced."""
         begin, end = self.place, self.at(self.end)
@@ -87,16 +119,28 @@ class Fastpath:
         return self.image[:begin] + code + self.image[end:]
 
 
-def digests(image: bytes, seed: int, components: int, operations: int, timeout: float = 600) -> list[str]:
-    """What the components of a run print, or why the run ended."""
+def digests(image: bytes, seed: int, components: int, operations: int, timeout: float = 600, extra: tuple[str, ...] = ()) -> list[str]:
+    """What the components of a run print, or why the run ended. `extra`: further arguments for QEMU."""
     setting = machines.Setting("virt", gic=2, el=1, cores=1)
     with tempfile.TemporaryDirectory(prefix="caprock-") as folder:
         path = Path(folder) / "Image"
         path.write_bytes(image)
-        outcome = run_target.run(setting, seed, components * operations, image=path, program=PROGRAM, timeout=timeout, steady=operations)
+        outcome = run_target.run(setting, seed, components * operations, image=path, program=PROGRAM, timeout=timeout, steady=operations, extra=extra)
     lines = re.findall(r"fuzz target: seed .* digest .*", outcome.log)
     last = run_target.result(outcome)
     return lines if outcome.status == 0 and lines else [*lines, last if "failure" in last else f"{last} ({outcome.reason})"]
+
+
+def taken(path: Fastpath, seed: int, components: int, operations: int) -> dict[str, int]:
+    """How often a run takes each of WAYS to its end."""
+    if not PLUGIN.is_file():
+        raise DifferentialError(f"{PLUGIN}: not built (`ninja -C {BUILD} meson-test-prereq` makes it)")
+    addresses = [path.way(*way) for way in WAYS.values()]
+    with tempfile.TemporaryDirectory(prefix="caprock-") as folder:
+        out = Path(folder) / "counts"
+        places = "".join(f",place={address:#x}" for address in addresses)
+        digests(path.image, seed, components, operations, extra=("-plugin", f"file={PLUGIN},out={out}{places}"))
+        return dict(zip(WAYS, struct.unpack(f"<{len(WAYS)}Q", out.read_bytes())))
 
 
 def difference(one: list[str], other: list[str]) -> str | None:
@@ -114,10 +158,13 @@ def main() -> int:
     parser.add_argument("--ops", type=int, default=200, help="operations of each component")
     parser.add_argument("--image", type=Path, default=BUILD / "platform" / "Image")
     parser.add_argument("--kernel", type=Path, default=BUILD / "kernel" / "kernel.elf")
+    parser.add_argument("--count", action="store_true", help="say how often each way was taken")
     options = parser.parse_args()
     try:
         path = Fastpath(options.kernel, options.image)
         runs = [digests(image, options.seed, options.components, options.ops) for image in (path.image, path.without())]
+        for way, times in (taken(path, options.seed, options.components, options.ops) if options.count else {}).items():
+            print(f"{times:8} {way}")
     except (DifferentialError, machines.MachineError, OSError) as error:
         print(f"differential.py: {error}", file=sys.stderr)
         return 2

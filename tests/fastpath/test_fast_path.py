@@ -12,8 +12,9 @@ import differential  # noqa: E402
 from differential import Change  # noqa: E402
 
 SEED = 1
-COMPONENTS = 40
+COMPONENTS = 60
 OPERATIONS = 200   # of each component: so many states
+OFTEN = 20   # times that each way is taken at least
 KERNELS = {"production": ("kernel.elf", "Image"), "debug": ("kernel-debug.elf", "Image-debug")}
 CHANGES = [
     Change("a server hears of no badge", 0xaa1403e0, 0xd2800000),                    # mov x0, x20: mov x0, #0
@@ -25,6 +26,9 @@ CHANGES = [
     Change("a signal is not joined with others", 0xaa14035a),                        # orr x26, x26, x20
     Change("a word is taken and not told", 0xaa1a03e0, 0xd2800000),                  # mov x0, x26: mov x0, #0
     Change("a reply object does not know whom it is for", 0xf90002d2),               # str x18, [x22]
+    Change("who goes on after a yield or a wait seems to be in a queue", 0xa9007f5f),   # stp xzr, xzr, [x26]
+    Change("an interrupt that woke somebody keeps others away", 0xb9001256),         # str w22, [x18, #GICC_EOIR]
+    Change("an interrupt does not come again", 0xb9100254),                          # str w20, [x18, #GICC_DIR]
 ]
 
 
@@ -50,6 +54,11 @@ def test_both_paths_do_the_same(kernel, reference):
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.breaks)
 def test_a_mistake_is_seen(change, reference):
     assert differential.difference(differential.digests(load("production").changed(change), SEED, COMPONENTS, OPERATIONS, timeout=60), reference) is not None
+
+
+def test_the_comparison_comes_to_every_way():
+    counts = differential.taken(load("production"), SEED, COMPONENTS, OPERATIONS)
+    assert {way: times for way, times in counts.items() if times < OFTEN} == {}
 
 
 def test_an_image_without_the_fast_path_is_refused(tmp_path):

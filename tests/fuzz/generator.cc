@@ -332,6 +332,35 @@ void Generator::signal_plainly(Operation& operation) {
     operation.x[7] = static_cast<uint64_t>(choices_.one_of(numbers));
 }
 
+void Generator::await(Operation& operation, Meeting meeting) {
+    start(operation);
+    if (meeting == Meeting::Message || meeting == Meeting::Fault) return speak_plainly(operation, Syscall::Recv);
+    operation.x[0] = shelf_slot(CapType::Notification, console_line);
+    operation.x[7] = static_cast<uint64_t>(Syscall::Wait);
+}
+
+void Generator::wake(Operation& operation, Meeting meeting) {
+    start(operation);
+    if (meeting == Meeting::Message) return speak_plainly(operation, Syscall::Send);
+    operation.x[0] = shelf_slot(CapType::Notification, given(CapType::Notification) / 2 + console_line);
+    operation.x[7] = static_cast<uint64_t>(Syscall::NBSend);
+    if (meeting == Meeting::Interrupt) operation.kind = Operation::Kind::Interrupt;
+    if (meeting == Meeting::Fault) operation.kind = Operation::Kind::MemoryFault;
+}
+
+void Generator::acknowledge(Operation& operation) {
+    start(operation);
+    operation.method = Method::IRQHandlerAck;
+    operation.x[0] = shelf_slot(CapType::IRQHandler, console_line);
+    finish(operation, static_cast<uint64_t>(Method::IRQHandlerAck), 0, 0);
+    operation.x[7] = static_cast<uint64_t>(Syscall::Call);
+}
+
+void Generator::yield(Operation& operation) {
+    start(operation);
+    operation.x[7] = static_cast<uint64_t>(Syscall::Yield);
+}
+
 void Generator::serve(Operation& operation) { speak_plainly(operation, choices_.one_in(4) ? Syscall::Recv : Syscall::ReplyRecv); }
 
 void Generator::converse(Operation& operation, bool server) {
@@ -341,7 +370,7 @@ void Generator::converse(Operation& operation, bool server) {
         serve(operation);
         if (choices_.one_in(4)) operation.x[7] |= abi::syscall_flag_require_donation;
     } else {
-        speak_plainly(operation, choices_.one_in(6) ? Syscall::Send : Syscall::Call);
+        speak_plainly(operation, choices_.one_in(4) ? Syscall::Send : Syscall::Call);
         // The same endpoint, with a badge.
         if (choices_.one_in(2)) operation.x[0] = shelf_slot(CapType::Endpoint, given(CapType::Endpoint) / 2);
     }

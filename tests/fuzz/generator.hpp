@@ -10,12 +10,13 @@ namespace caprock::fuzz {
 
 /// What a thread does: registers and IPC buffer before the instruction, and the instruction.
 struct Operation {
-    enum class Kind : uint8_t { SystemCall, MemoryFault, Exception, UseFpu };
+    enum class Kind : uint8_t { SystemCall, MemoryFault, Exception, UseFpu, Interrupt };
 
     Kind kind = Kind::SystemCall;
     /// The method of the system call, if it names a capability that most likely has it.
     abi::Method method = abi::Method::None;
-    /// The registers x0 to x18 of a system call. Of a fault: x0 is the address, x1 the syndrome as ESR_EL1 would have it.
+    /// The registers x0 to x18 of a system call. Of a fault: x0 is the address, x1 the syndrome as ESR_EL1 would have it. Of an interrupt, which the
+    /// thread lets the console raise: nothing.
     uint64_t x[19] = {};
     /// Words 12 to message_words - 1 go to the IPC buffer (word n to msg[n]); at most 12: none do.
     unsigned message_words = 0;
@@ -56,6 +57,17 @@ public:
 
     /// Draws what a client says to a server, or a server to its clients: a short message without capabilities, and mostly an answer to it.
     void converse(Operation& operation, bool server);
+
+    /// What one thread waits for and another one brings.
+    enum class Meeting : uint8_t { Interrupt, Signal, Message, Fault };
+    static constexpr unsigned meetings = 4;
+    /// The line, and the notification that its handler signals, which is that of signals, too.
+    static constexpr unsigned console_line = 1;
+    /// Draws the wait for it, what brings it, and for an interrupt that it may come again.
+    void await(Operation& operation, Meeting meeting);
+    void wake(Operation& operation, Meeting meeting);
+    void acknowledge(Operation& operation);
+    void yield(Operation& operation);
 
     /// Draws the words and capabilities of a call of a method into `operation`, all but the system call that makes it.
     void invocation(Operation& operation, abi::Method method);

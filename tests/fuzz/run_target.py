@@ -47,11 +47,11 @@ def make_payload(program: Path, seed: int, operations: int, target: Path, steady
 
 
 def run(setting: machines.Setting, seed: int, operations: int, *, image: Path, program: Path, timeout: float,
-        steady: int = 0) -> machines.Outcome:
-    """Runs `operations` operations from `seed`."""
+        steady: int = 0, extra: tuple[str, ...] = ()) -> machines.Outcome:
+    """Runs `operations` operations from `seed`. `extra`: further arguments for QEMU."""
     with tempfile.TemporaryDirectory(prefix="caprock-") as folder:
         payload = make_payload(program, seed, operations, Path(folder) / "system.bin", steady)
-        return machines.run(setting, timeout=timeout, image=image, payload=payload, deterministic=True, output=None)
+        return machines.run(setting, timeout=timeout, image=image, payload=payload, deterministic=True, extra=extra, output=None)
 
 
 def result(outcome: machines.Outcome) -> str:

@@ -85,6 +85,8 @@ public:
     void wake(Choices& choices);
     /// Gives the server a scheduling context of its own, or takes it away: who waits without one is passive, and lives on its callers' time.
     void give_time(bool gives);
+    /// Lets the first endpoint hear of a thread's faults.
+    void give_handler(unsigned i);
     /// Sets one of its threads up anew.
     void repair(Choices& choices, Generator& generator);
     /// The supervisor gives up an object that it has kept, and makes another one: if the component has a capability to it, that is the last now.
@@ -353,6 +355,11 @@ void Universe<Port>::give_time(bool gives) {
     } else {
         may({at(contexts + server_thread), Method::SchedContextUnbind, {}, {}});
     }
+}
+
+template <class Port>
+void Universe<Port>::give_handler(unsigned i) {
+    may({thread(i), Method::TCBSetSpace, {0, 0}, {at(endpoints), at(guarded_space), vspace(space_of(i))}});
 }
 
 template <class Port>

@@ -43,11 +43,13 @@ void measure_yields(Sweep& sweep) {
 
 void measure_fpu(Sweep& sweep) {
     start_equal(fpu_spinner_entry);
-    sweep.each([] {
+    const auto operation = [] {
         use_fpu();
         sys::yield();
         use_fpu();
-    });
+    };
+    operation();   // the first time each thread traps
+    sweep.each(operation);
 }
 
 // Arms all that there is: execution and access of places where nothing is.

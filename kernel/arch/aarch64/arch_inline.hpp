@@ -64,6 +64,15 @@ inline void fpu_restore(const FpuContext& context) { fpu_restore_registers(&cont
 inline Word initial_spsr() { return SPSR_EL1::F; }
 inline Word sanitise_spsr(Word spsr) { return (spsr & SPSR_EL1::NZCV) | initial_spsr(); }
 
+inline bool has_performance_monitor() { return ID_AA64DFR0_EL1::has_pmu(ID_AA64DFR0_EL1::read()); }
+// In force at the exception return.
+[[gnu::always_inline]] inline void set_user_access(bool pmu, bool physical_timer) {
+    constexpr Word counters = CNTKCTL_EL1::EL0PCTEN | CNTKCTL_EL1::EL0VCTEN;
+    if (has_performance_monitor())
+        PMUSERENR_EL0::write(pmu ? PMUSERENR_EL0::EN : 0);
+    CNTKCTL_EL1::write(counters | (physical_timer ? CNTKCTL_EL1::EL0PTEN : 0));
+}
+
 inline void load_thread_pointers(const Context& context) {
     TPIDR_EL0::write(context.tpidr);
     TPIDRRO_EL0::write(context.tpidrro);

@@ -4,7 +4,6 @@
 
 namespace caprock::arch {
 namespace {
-
 // What a line is in all caches of the processors that there are. On others clearing takes longer.
 constexpr Word usual_line = 64;
 
@@ -15,7 +14,6 @@ void zero_by_stores(Word start, Word end) {
     while (start < end)
         asm volatile("stp xzr, xzr, [%0], #16" : "+r"(start) : : "memory");
 }
-
 }  // namespace
 
 // dc zva never touches device memory here: the range is in the direct map, which is Normal. Eight lines a turn.
@@ -74,5 +72,4 @@ void unify_instruction(KernAddr start, Word bytes) {
     dsb_ish();
     isb();
 }
-
 }  // namespace caprock::arch

@@ -6,7 +6,6 @@
 
 namespace caprock::arch {
 namespace {
-
 enum class Pl011 : Word { DR = 0x00, FR = 0x18 };
 constexpr uint32_t FR_TXFF = 1 << 5;
 enum class MiniUart : Word { IO = 0x00, LSR = 0x14 };
@@ -28,7 +27,6 @@ void send(char character) {
         device.write(MiniUart::IO, byte);
     }
 }
-
 }  // namespace
 
 void console_initialise(const abi::BootInfo& info) {
@@ -64,5 +62,4 @@ void print_hex(Word value) {
     for (int shift = 60; shift >= 0; shift -= 4)
         console_put("0123456789abcdef"[(value >> shift) & 0xf]);
 }
-
 }  // namespace caprock::arch

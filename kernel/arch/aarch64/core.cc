@@ -12,7 +12,6 @@
 extern "C" void arch_idle();
 
 namespace caprock::arch {
-
 // -- layout.h says to assembly what is so.
 
 static_assert(alignof(Context) == 16, "Context is addressed by SP while its thread runs: struct alignas(16) Context");
@@ -45,6 +44,8 @@ static_assert(ThreadState::Running == ThreadState(STATE_RUNNING) && ThreadState:
 static_assert(offsetof(Core, current_context) == CORE_CURRENT && offsetof(Core, current) == CORE_CURRENT + 8);
 static_assert(offsetof(Core, current_sched_context) == CORE_SCHED_CONTEXT && offsetof(Core, ready) == CORE_READY && CORE_READY == CORE_SCHED_CONTEXT + 8);
 static_assert(offsetof(Core, no_priority) == CORE_STANDING && offsetof(Core, special) == CORE_SPECIAL && offsetof(Core, stack_top) == CORE_STACK_TOP);
+static_assert(offsetof(Core, kernel) == CORE_KERNEL && offsetof(Kernel, irq_notifications) == KERNEL_IRQ_NOTIFICATIONS &&
+              KERNEL_IRQ_NOTIFICATIONS % sizeof(Slot) == 0);
 static_assert(offsetof(Core, charged_until) == CORE_CHARGED_UNTIL && offsetof(Core, last_release) == CORE_CHARGED_UNTIL + 8);
 static_assert(offsetof(Core, domain_end) == CORE_DOMAIN_END && offsetof(Core, fpu_owner) == CORE_FPU_OWNER);
 static_assert(offsetof(Core, release) == CORE_RELEASE && offsetof(decltype(Core::release), root) == 0);
@@ -53,7 +54,8 @@ static_assert(offsetof(ReadyQueues, present) == READY_PRESENT && offsetof(ReadyQ
 
 static_assert(offsetof(Endpoint, queue) == 0 && sizeof(Endpoint) == ENDPOINT_STATE + 8 && Endpoint::only_receiver_word == ENDPOINT_ONLY_RECEIVER);
 static_assert(offsetof(SchedContext, tcb) == 0 && offsetof(SchedContext, reply) == SCHED_CONTEXT_REPLY &&
-              offsetof(SchedContext, period) == SCHED_CONTEXT_PERIOD && offsetof(SchedContext, consumed) == SCHED_CONTEXT_CONSUMED);
+              offsetof(SchedContext, period) == SCHED_CONTEXT_PERIOD && offsetof(SchedContext, consumed) == SCHED_CONTEXT_CONSUMED &&
+              offsetof(SchedContext, budget) == SCHED_CONTEXT_BUDGET);
 static_assert(offsetof(SchedContext, refill_max) == SCHED_CONTEXT_FORM && sizeof(SchedContext::refill_max) == 2);
 static_assert(offsetof(SchedContext, sporadic) * 8 == SCHED_CONTEXT_FORM * 8 + SCHED_CONTEXT_SPORADIC_BIT);
 static_assert(sizeof(SchedContext) == SCHED_CONTEXT_FIRST && offsetof(Refill, time) == 0 && offsetof(Refill, amount) == 8);
@@ -67,7 +69,8 @@ static_assert(offsetof(Reply, tcb) == 0 && offsetof(Reply, context) == REPLY_CON
               offsetof(Reply, next) == REPLY_NEXT);
 
 static_assert(Cap::Type::mask == ~Word{0} << CAP_TYPE_SHIFT && CapType::Endpoint == CapType(CAP_TYPE_ENDPOINT) && CapType::Reply == CapType(CAP_TYPE_REPLY) &&
-              CapType::Notification == CapType(CAP_TYPE_NOTIFICATION) && CapType::Frame == CapType(CAP_TYPE_FRAME) && CapType::Null == CapType(0));
+              CapType::Notification == CapType(CAP_TYPE_NOTIFICATION) && CapType::Frame == CapType(CAP_TYPE_FRAME) &&
+              CapType::IRQHandler == CapType(CAP_TYPE_IRQ_HANDLER) && abi::irq_serror == IRQ_LIMIT && CapType::Null == CapType(0));
 static_assert(NotificationCap::RightsField::mask == EndpointCap::RightsField::mask);
 static_assert(FrameCap::SizeField::mask == ((Word{1} << FRAME_SIZE_BITS) - 1) << FRAME_SIZE_SHIFT);
 static_assert(FrameCap::RightsField::mask == Word{3} << FRAME_WRITE_SHIFT && FRAME_WRITE_SHIFT + 4 == CAP_TYPE_SHIFT);
@@ -84,18 +87,17 @@ static_assert(abi::Syscall::Call == abi::Syscall(SYSCALL_CALL) && abi::Syscall::
               abi::Syscall::Recv == abi::Syscall(SYSCALL_RECV) && SYSCALL_REPLY_RECV == SYSCALL_CALL + 1 && (SYSCALL_CALL & 1) == 1);
 static_assert(abi::Syscall::Send == abi::Syscall(SYSCALL_SEND) && abi::Syscall::NBSend == abi::Syscall(SYSCALL_NB_SEND) &&
               abi::Syscall::NBWait == abi::Syscall(SYSCALL_NB_WAIT) && abi::Syscall::NBRecv > abi::Syscall::Recv &&
-              abi::Syscall::Wait == abi::Syscall(SYSCALL_WAIT));
+              abi::Syscall::Wait == abi::Syscall(SYSCALL_WAIT) && abi::Syscall::Yield == abi::Syscall(SYSCALL_YIELD));
 static_assert(abi::MessageInfo::make(127, 0, 0, 0).raw == INFO_LENGTH && abi::MessageInfo::make(0, 3, 7, 0).raw == INFO_CAPS &&
-              abi::MessageInfo::make(0, 0, 0, 1).raw == 1 << INFO_LABEL_SHIFT && abi::notification_message_info == NOTIFICATION_INFO &&
+              abi::MessageInfo::make(0, 0, 0, 1).raw == 1 << INFO_LABEL_SHIFT &&
+              INFO_LENGTH + 1 == 1 << INFO_CAPS_SHIFT && abi::Method::IRQHandlerAck == abi::Method(METHOD_IRQ_HANDLER_ACK) &&
+              abi::notification_message_info == NOTIFICATION_INFO &&
               abi::ipc_register_words == REGISTER_WORDS);
 static_assert(abi::FaultLabel::CapFault == abi::FaultLabel(FAULT_CAP) && abi::FaultLabel::VMFault == abi::FaultLabel(FAULT_VM));
 static_assert(ESR_EL1::EC::INSTRUCTION_ABORT_EL0 == ESR_EL1::EC(ESR_CLASS_INSTRUCTION_ABORT) &&
               ESR_EL1::EC::DATA_ABORT_EL0 == ESR_EL1::EC(ESR_CLASS_DATA_ABORT) && ESR_EL1::FSC_alignment == ESR_STATUS_ALIGNMENT);
 
 namespace {
-
-bool has_performance_monitor() { return ID_AA64DFR0_EL1::has_pmu(ID_AA64DFR0_EL1::read()); }
-
 // Nothing counts, nothing interrupts, and no count of the boot loader's is left.
 void stop_performance_monitor() {
     constexpr Word all_counters = 0xffffffff;
@@ -106,7 +108,6 @@ void stop_performance_monitor() {
     PMINTENCLR_EL1::write(all_counters);
     PMOVSCLR_EL0::write(all_counters);
 }
-
 }  // namespace
 
 // The machine as user level sees it.
@@ -129,14 +130,6 @@ void initialise_core_registers() {
     set_deadline(Ticks(~Word{0}));
     CNTV_CTL_EL0::write(CNTV_CTL_EL0::ENABLE);
     isb();
-}
-
-// In force at the exception return.
-void set_user_access(bool pmu, bool physical_timer) {
-    constexpr Word counters = CNTKCTL_EL1::EL0PCTEN | CNTKCTL_EL1::EL0VCTEN;
-    if (has_performance_monitor())
-        PMUSERENR_EL0::write(pmu ? PMUSERENR_EL0::EN : 0);
-    CNTKCTL_EL1::write(counters | (physical_timer ? CNTKCTL_EL1::EL0PTEN : 0));
 }
 
 void el2_install(PhysAddr root) {
@@ -163,5 +156,4 @@ void halt() {
     for (;;)
         asm volatile("wfi" : : : "memory");
 }
-
 }  // namespace caprock::arch

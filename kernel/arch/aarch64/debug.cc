@@ -5,7 +5,6 @@
 
 namespace caprock::arch {
 namespace {
-
 // DBGBCR_EL1 and DBGWCR_EL1: E; PMC or PAC with HMC and SSC of 0: EL0 in either security state.
 constexpr Word armed_at_el0 = bit(0) | 2 << 1;
 constexpr Word whole_instruction = 0xf << 5;
@@ -41,7 +40,6 @@ void load_watchpoints(const DebugPoint* points, unsigned count) {
     if constexpr (n + 1 < DebugState::most)
         load_watchpoints<n + 1>(points, count);
 }
-
 }  // namespace
 
 unsigned breakpoint_count() { return ID_AA64DFR0_EL1::breakpoints(ID_AA64DFR0_EL1::read()); }
@@ -60,5 +58,4 @@ void load_debug_state(const DebugState* state) {
 }
 
 void arm_step(Context& context, bool armed) { context.spsr = armed ? context.spsr | SPSR_EL1::SS : context.spsr & ~SPSR_EL1::SS; }
-
 }  // namespace caprock::arch

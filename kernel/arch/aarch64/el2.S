@@ -57,8 +57,7 @@ el2_install_stub:
     msr     tcr_el2, x9
     ldr     x9, =MAIR_VALUE
     msr     mair_el2, x9
-    adrp    x9, el2_vectors
-    add     x9, x9, :lo12:el2_vectors
+    adr     x9, el2_vectors
     msr     vbar_el2, x9
     msr     tpidr_el2, xzr              // not sealed
     adrp    x9, el2_stacks
@@ -77,9 +76,7 @@ el2_install_stub:
     mov     x9, #0x3c5                  // EL1h, DAIF masked
     msr     spsr_el2, x9
     msr     elr_el2, x30
-    eret
-    dsb     nsh                         // no speculation past the return
-    isb
+    leave_exception
     .ltorg
 
     .section .el2.text, "ax"
@@ -123,16 +120,12 @@ el2_call:
     mov     x3, #1
     msr     tpidr_el2, x3               // sealed
     mov     x0, #EL2_CALL_DONE
-    eret
-    dsb     nsh
-    isb
+    leave_exception
 2:  mrs     x3, elr_el2                 // a trap that nobody asked for: step over it
     add     x3, x3, #4
     msr     elr_el2, x3
 1:  mov     x0, #EL2_CALL_REFUSED
-    eret
-    dsb     nsh
-    isb
+    leave_exception
 el2_stop:
     wfe
     b       el2_stop

@@ -7,7 +7,6 @@
 
 namespace caprock::arch {
 namespace {
-
 const char* reason_of(Word kind, Word esr, Word far) {
     switch (kind) {
     case FATAL_IRQ: return "an interrupt while the kernel had them masked";
@@ -27,7 +26,6 @@ void print_field(const char* name, Word value) {
     print(name);
     print_hex(value);
 }
-
 }  // namespace
 
 // Called by vectors.S on the emergency stack. `kind`: FATAL_*; `stack` and `link`: SP and x30 of the code that stopped.
@@ -60,5 +58,4 @@ extern "C" void handle_synchronous(Core& core, Word esr, Word far) {
     default: return handle_user_exception(core, esr);
     }
 }
-
 }  // namespace caprock::arch

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// GICv2 (Arm IHI 0048B) and GICv3 (IHI 0069) as a kernel at EL1 sees them: one group, EOImode 1, one priority for all but the kernel's timer,
-// which is taken when nothing else is pending. The version is a branch on a word that never changes after boot, which is predicted; there are
-// no function pointers.
+// GICv2 (Arm IHI 0048B) and GICv3 (IHI 0069) as a kernel at EL1 sees them: one group, EOImode 1, one priority for all but the kernel's timer, which is taken
+// when nothing else is pending. The version is a branch on a word that never changes after boot, which is predicted; there are no function pointers.
 // Software-generated interrupts are always enabled, as the GIC-400 fixes them: one that nobody wants is taken and forgotten, and none stays
 // pending for a handler to come.
 #include "gic.hpp"
@@ -12,7 +11,6 @@
 
 namespace caprock::arch {
 namespace {
-
 // GICD, and the same offsets in a redistributor's SGI frame for interrupts 0 to 31.
 enum class Distributor : Word {
     CTLR = 0x000, TYPER = 0x004, IGROUPR = 0x080, ISENABLER = 0x100, ICENABLER = 0x180, ICPENDR = 0x280, ICACTIVER = 0x380,
@@ -37,8 +35,9 @@ constexpr uint32_t special_interrupts = 1020;  // 1020 to 1023 are no interrupts
 // The three highest bits are what the non-secure side has of a controller with the fewest levels; there it sees priorities shifted left by one.
 constexpr uint32_t four_priorities = 0xa0a0a0a0;
 constexpr uint8_t timer_priority = 0xc0, lowest_priority = 0xff;
+}  // namespace
 
-struct Gic {
+struct alignas(64) Gic {   // what the fast path reads is in one page
     bool version3 = false;
     Word interrupts = 0;
     Irq timer;
@@ -50,7 +49,10 @@ struct Gic {
     Word affinity[MAX_CORES] = {};       // version 3: each core's IROUTER value
     uint32_t software[MAX_CORES] = {};   // version 2: IAR of the software-generated interrupt that each core took last: number and sender
 };
-Gic gic;
+Gic gic asm("gic");   // the fast path reads it
+namespace {
+static_assert(offsetof(Gic, version3) == 0 && offsetof(Gic, cpu) == GIC_CPU && special_interrupts == IRQ_LIMIT && software_interrupts == FIRST_DEVICE_IRQ);
+static_assert(CpuInterface::IAR == CpuInterface(GICC_IAR) && CpuInterface::EOIR == CpuInterface(GICC_EOIR) && CpuInterface::DIR == CpuInterface(GICC_DIR));
 
 // Where an interrupt's registers are: private ones of GICv3 are in the core's SGI frame.
 Mmio bank(uint32_t irq) {
@@ -141,7 +143,6 @@ void start_cpu_interface_v3(unsigned core) {
     ICC_IGRPEN1_EL1::write(1);
     isb();
 }
-
 }  // namespace
 
 void gic_initialise(const abi::BootInfo& info) {
@@ -190,18 +191,22 @@ void gic_close_core() {
         gic.cpu.write(CpuInterface::PMR, 0);
 }
 
-Irq irq_acknowledge() {
-    uint32_t id;
-    if (gic.version3) {
-        id = static_cast<uint32_t>(ICC_IAR1_EL1::read());
-        dsb_sy();  // the acknowledgement reaches the redistributor before the handler's accesses
-    } else {
-        const uint32_t acknowledged = gic.cpu.read(CpuInterface::IAR);
-        id = acknowledged & 0x3ff;
+Irq irq_acknowledged(Word said) {
+    uint32_t id = static_cast<uint32_t>(said);
+    if (!gic.version3) {
+        id &= 0x3ff;
         if (id < software_interrupts)
-            gic.software[current_core()] = acknowledged;
+            gic.software[current_core()] = static_cast<uint32_t>(said);
     }
     return Irq(id < special_interrupts ? id : static_cast<uint32_t>(no_irq));
+}
+
+Irq irq_acknowledge() {
+    if (!gic.version3)
+        return irq_acknowledged(gic.cpu.read(CpuInterface::IAR));
+    const Word said = ICC_IAR1_EL1::read();
+    dsb_sy();  // the acknowledgement reaches the redistributor before the handler's accesses
+    return irq_acknowledged(said);
 }
 
 void irq_priority_drop(Irq irq) {
@@ -264,5 +269,4 @@ void irq_send_sgi(Irq irq, CoreId target) {
 
 Word irq_count() { return gic.interrupts; }
 Irq timer_irq() { return gic.timer; }
-
 }  // namespace caprock::arch

@@ -153,8 +153,7 @@ start_high:
     add     x11, x19, #1
     madd    x9, x10, x11, x9
     sub     sp, x9, #TRAP_WORDS_BYTES
-    adrp    x9, exception_vectors
-    add     x9, x9, :lo12:exception_vectors
+    adr     x9, exception_vectors
     msr     vbar_el1, x9
     msr     tpidr_el1, xzr
     isb

@@ -68,6 +68,7 @@
 #define CORE_STANDING 32
 #define CORE_SPECIAL 34
 #define CORE_STACK_TOP 40
+#define CORE_KERNEL 48
 #define CORE_CHARGED_UNTIL 64       // and the last release
 #define CORE_DOMAIN_END 88
 #define CORE_FPU_OWNER 104
@@ -83,6 +84,7 @@
 // struct SchedContext: thread and newest call; behind it the first refill, which is a time and an amount.
 #define SCHED_CONTEXT_REPLY 8
 #define SCHED_CONTEXT_PERIOD 16
+#define SCHED_CONTEXT_BUDGET 24
 #define SCHED_CONTEXT_CONSUMED 32
 #define SCHED_CONTEXT_FORM 64       // 16 bits: most refills, 0 if it is not configured
 #define SCHED_CONTEXT_SPORADIC_BIT 56
@@ -93,6 +95,14 @@
 #define NOTIFICATION_SCHED_CONTEXT 32
 #define NOTIFICATION_WAITING 1
 #define NOTIFICATION_ACTIVE 2
+// struct Kernel, and struct Gic: the version, and where the CPU interface of version 2 is.
+#define KERNEL_IRQ_NOTIFICATIONS 273952
+#define GIC_CPU 32
+#define GICC_IAR 0x0c
+#define GICC_EOIR 0x10
+#define GICC_DIR 0x1000
+#define FIRST_DEVICE_IRQ 16
+#define IRQ_LIMIT 1020
 // abi::IPCBuffer.
 #define BUFFER_LONG_WORDS 104       // those that registers do not hold
 // struct Reply: thread and context; the older and the newer call.
@@ -106,6 +116,7 @@
 #define CAP_TYPE_NOTIFICATION 3
 #define CAP_TYPE_REPLY 4
 #define CAP_TYPE_FRAME 11
+#define CAP_TYPE_IRQ_HANDLER 15
 #define CAP_SEND_BIT 48             // from here on: send, receive, grant, grant the reply
 #define CAP_RECEIVE_BIT 49
 #define FRAME_SIZE_SHIFT 48
@@ -126,10 +137,13 @@
 #define SYSCALL_RECV 5
 #define SYSCALL_WAIT 7
 #define SYSCALL_NB_WAIT 8
+#define SYSCALL_YIELD 11
 #define REQUIRE_DONATION 0x100
 #define INFO_LENGTH 0x7f
 #define INFO_CAPS 0xf80             // capabilities, what of them was unwrapped
+#define INFO_CAPS_SHIFT 7
 #define INFO_LABEL_SHIFT 12
+#define METHOD_IRQ_HANDLER_ACK 53
 #define NOTIFICATION_INFO 0xe00
 #define REGISTER_WORDS 12
 #define MESSAGE_WORDS 120
@@ -187,6 +201,33 @@
 #define EL2_CALL_INSTALL 1
 #define EL2_CALL_DONE 0
 #define EL2_CALL_REFUSED -1
+
+#ifdef __ASSEMBLER__
+    .macro leave_exception
+    eret
+    dsb     nsh                         // no speculation past the return
+    isb
+    .endm
+// x0 to x16 but for x8: what is of a message.
+    .macro message_registers operation, base
+    \operation x0, x1, [\base]
+    \operation x2, x3, [\base, #CONTEXT_X(2)]
+    \operation x4, x5, [\base, #CONTEXT_X(4)]
+    \operation x6, x7, [\base, #CONTEXT_X(6)]
+    \operation x9, x10, [\base, #CONTEXT_X(9)]
+    \operation x11, x12, [\base, #CONTEXT_X(11)]
+    \operation x13, x14, [\base, #CONTEXT_X(13)]
+    \operation x15, x16, [\base, #CONTEXT_X(15)]
+    .endm
+// x19 to x28, in the Context at SP.
+    .macro preserved_registers operation
+    \operation x19, x20, [sp, #CONTEXT_X(19)]
+    \operation x21, x22, [sp, #CONTEXT_X(21)]
+    \operation x23, x24, [sp, #CONTEXT_X(23)]
+    \operation x25, x26, [sp, #CONTEXT_X(25)]
+    \operation x27, x28, [sp, #CONTEXT_X(27)]
+    .endm
+#endif
 
 // What fatal_exception is told about an exception that nothing handles.
 #define FATAL_SYNCHRONOUS 0

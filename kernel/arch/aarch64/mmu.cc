@@ -13,7 +13,6 @@ extern char kernel_stacks[], emergency_stack[], text_end[], el2_text_end[], data
 
 namespace caprock::arch {
 namespace {
-
 constexpr unsigned table_entries = 512;
 constexpr unsigned pool_pages = 64;  // 32 ranges with two ragged edges rarely share nothing; a direct map of whole GiB takes one
 constexpr Word device_page = 0x403 | PAGE_UXN | PAGE_PXN;  // AttrIndx 0, AF
@@ -108,7 +107,6 @@ void map_outside_image(Word start, Word end, const abi::BootInfo& info) {
     if (high_start < end)
         map_direct_without(high_start, end, info.no_map, info.no_map_count);
 }
-
 }  // namespace
 
 PhysAddr image_to_physical(const void* object) {
@@ -205,5 +203,4 @@ void set_no_address_space() { set_address_space(address_space(image_to_physical(
 
 unsigned asid_bits() { return ID_AA64MMFR0_EL1::asid_bits(ID_AA64MMFR0_EL1::read()); }
 unsigned physical_bits() { return ID_AA64MMFR0_EL1::physical_bits(ID_AA64MMFR0_EL1::read()); }
-
 }  // namespace caprock::arch

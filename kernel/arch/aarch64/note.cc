@@ -4,7 +4,6 @@
 
 namespace caprock::arch {
 namespace {
-
 struct ApiNote {
     uint32_t name_size = sizeof(name);
     uint32_t content_size = sizeof(hash);
@@ -13,6 +12,5 @@ struct ApiNote {
     uint32_t hash[2] = {static_cast<uint32_t>(abi::api_hash), static_cast<uint32_t>(abi::api_hash >> 32)};  // aligned to 4 bytes only
 };
 [[gnu::used, gnu::section(".note.caprock")]] constexpr ApiNote note;
-
 }  // namespace
 }  // namespace caprock::arch

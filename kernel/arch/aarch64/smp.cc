@@ -9,7 +9,6 @@
 
 namespace caprock::arch {
 namespace {
-
 constexpr Word psci_cpu_on = 0xc4000003;
 
 bool arrived[MAX_CORES];
@@ -58,7 +57,6 @@ void report_missing(const abi::BootCore& core) {
     print_hex(core.mpidr);
     print(" did not start; it is not used\n");
 }
-
 }  // namespace
 
 unsigned start_cores(const abi::BootInfo& info, PhysAddr entry, abi::PsciConduit conduit) {
@@ -84,5 +82,4 @@ void park_core(unsigned core) {
     __atomic_store_n(&arrived[core], true, __ATOMIC_RELEASE);
     halt();
 }
-
 }  // namespace caprock::arch

@@ -15,7 +15,6 @@ extern "C" [[noreturn]] void start_thread();
 
 namespace caprock::arch {
 namespace {
-
 static_assert(offsetof(abi::BootInfo, core_count) == BOOT_INFO_CORE_COUNT && offsetof(abi::BootInfo, cores) == BOOT_INFO_CORES);
 static_assert(sizeof(abi::BootCore) == BOOT_CORE_BYTES && offsetof(abi::BootCore, mpidr) == 0 && abi::max_cores == MAX_CORES);
 static_assert(sizeof(abi::BootInfo) <= page_size);
@@ -94,11 +93,9 @@ void prepare_core() {
         give_up_console();
     start_thread();
 }
-
 }  // namespace
 
-// Called by head.S on the core's own stack. `core`: its number; `boot_info`, `image`: physical addresses; `level`: exception level at
-// entry.
+// Called by head.S on the core's own stack. `core`: its number; `boot_info`, `image`: physical addresses; `level`: exception level at entry.
 extern "C" [[noreturn]] void start_core(Word core, Word boot_info, Word image, Word level) {
     if (core == 0)
         start_boot_core(PhysAddr(boot_info), PhysAddr(image), level == 2);
@@ -108,5 +105,4 @@ extern "C" [[noreturn]] void start_core(Word core, Word boot_info, Word image, W
     gic_initialise_core(static_cast<unsigned>(core));
     park_core(static_cast<unsigned>(core));
 }
-
 }  // namespace caprock::arch

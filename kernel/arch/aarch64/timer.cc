@@ -24,5 +24,4 @@ void timer_initialise(const abi::BootInfo& info) {
 Word timer_frequency() { return frequency; }
 
 Ticks ten_microseconds() { return ten_microseconds_ticks; }
-
 }  // namespace caprock::arch

@@ -1,35 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// EL1 exception vectors and the way back. While a thread (or the idle loop) runs, SP_EL1 is the address of its Context, so that entry saves
-// registers without a scratch; the kernel itself runs on its core's stack, whose start is Core.stack_top, with IRQ and FIQ masked.
-// SError is open between entry and exit. One that comes there belongs to nobody's thread: it is noted in the trap words above the stack and
-// delivered on the way out, as one taken from a thread is.
-// There is one vector page for all cores; VBAR_EL1 is written per core, so a page chosen at boot (branch-predictor hardening) can take
-// its place.
+// EL1 exception vectors and the way back. While a thread (or the idle loop) runs, SP_EL1 is the address of its Context, so that entry saves registers without a
+// scratch; the kernel itself runs on its core's stack, whose start is Core.stack_top, with IRQ and FIQ masked. SError is open between entry and exit. One that
+// comes there belongs to nobody's thread: it is noted in the trap words above the stack and delivered on the way out, as one taken from a thread is.
+// There is one vector page for all cores; VBAR_EL1 is written per core, so a page chosen at boot (branch-predictor hardening) can take its place.
 #include "layout.h"
 
 // Entry saves registers in the Context at SP, in three steps. First the linkage scratch registers:
     .macro save_scratch
     stp     x17, x18, [sp, #CONTEXT_X(17)]
     .endm
-// Those that a procedure preserves:
-    .macro save_preserved
-    stp     x19, x20, [sp, #CONTEXT_X(19)]
-    stp     x21, x22, [sp, #CONTEXT_X(21)]
-    stp     x23, x24, [sp, #CONTEXT_X(23)]
-    stp     x25, x26, [sp, #CONTEXT_X(25)]
-    stp     x27, x28, [sp, #CONTEXT_X(27)]
-    .endm
-// All others, SP_EL0, ELR (x11) and SPSR:
+// Those that a procedure preserves (preserved_registers); and all others, SP_EL0, ELR (x11) and SPSR:
     .macro save_others
-    stp     x0, x1, [sp]
-    stp     x2, x3, [sp, #CONTEXT_X(2)]
-    stp     x4, x5, [sp, #CONTEXT_X(4)]
-    stp     x6, x7, [sp, #CONTEXT_X(6)]
-    stp     x8, x9, [sp, #CONTEXT_X(8)]
-    stp     x10, x11, [sp, #CONTEXT_X(10)]
-    stp     x12, x13, [sp, #CONTEXT_X(12)]
-    stp     x14, x15, [sp, #CONTEXT_X(14)]
-    str     x16, [sp, #CONTEXT_X(16)]
+    message_registers stp, sp
+    str     x8, [sp, #CONTEXT_X(8)]
     stp     x29, x30, [sp, #CONTEXT_X(29)]
     mrs     x10, sp_el0
     mrs     x11, elr_el1
@@ -43,12 +26,6 @@
     ldr     x9, [x0, #CORE_STACK_TOP]
     mov     sp, x9
     .endm
-    .macro save_context
-    save_scratch
-    save_preserved
-    save_others
-    take_stack
-    .endm
 
     .macro vector
     .balign 0x80
@@ -60,7 +37,7 @@
     .endm
 
     .section .text.vectors, "ax"
-    .balign 0x800
+    .balign 0x1000                      // the fast path shares the page (link.ld)
     .global exception_vectors
 exception_vectors:
     fatal   FATAL_STACK_POINTER         // current EL on SP_EL0: never selected
@@ -81,7 +58,7 @@ exception_vectors:
     mov     x18, #0x56000000            // EC SVC64, IL, immediate 0
     cmp     x17, x18
     b.ne    user_synchronous
-    save_preserved
+    preserved_registers stp
     .global fast_path_decision          // does a fast path do? tests/fastpath decides otherwise
 fast_path_decision:
     sub     w17, w7, #SYSCALL_CALL
@@ -90,7 +67,12 @@ fast_path_decision:
     tbnz    w17, #0, fast_reply_recv
     b       fast_call
     vector
-    b       thread_irq
+    save_scratch
+    preserved_registers stp
+    save_others
+    .global fast_irq_decision           // as above
+fast_irq_decision:
+    b       fast_irq
     fatal   FATAL_FIQ
     vector
     b       thread_serror
@@ -99,23 +81,19 @@ fast_path_decision:
     fatal   FATAL_AARCH32
     .endr
 
+    .section .text.entry, "ax"
 // System calls that no fast path does: x17 to x28 are saved.
     .global system_call
 system_call:
-    mov     x24, #0
-// The same, when the slot that x0 names is known: x24.
-    .global system_call_found
-system_call_found:
     save_others
     take_stack
-    mov     x1, x24
     msr     daifclr, #4
     bl      handle_syscall
     b       return_to_thread
 
 // Faults and all else.
 user_synchronous:
-    save_preserved
+    preserved_registers stp
     save_others
     mrs     x1, esr_el1
     mrs     x2, far_el1
@@ -137,14 +115,35 @@ idle_irq:
     mrs     x1, elr_el1
     sub     x1, x1, x0
     cmp     x1, #4
-    b.ls    thread_irq                  // the idle loop's registers are dead
+    b.ls    interrupt                   // the idle loop's registers are dead
     mov     x0, #FATAL_IRQ
     b       fatal_entry
 
-thread_irq:
-    save_context
+// No fast path does: x0 = Core, x22 is what the interrupt controller said.
+    .global acknowledged_interrupt
+acknowledged_interrupt:
+    take_stack
+    mov     x1, x22
+    msr     daifclr, #4
+    bl      handle_acknowledged
+    b       return_to_thread
+
+// Nothing is acknowledged yet, and what has to be saved is.
+    .global interrupt
+interrupt:
+    take_stack
     msr     daifclr, #4
     bl      handle_interrupt
+    b       return_to_thread
+
+// As system_call, when the slot that x0 names is known: x24. What follows is the way back from the commonest of what C++ does.
+    .global system_call_found
+system_call_found:
+    save_others
+    take_stack
+    mov     x1, x24
+    msr     daifclr, #4
+    bl      handle_found
 
 // Continues Core.current_context. SP is the core's stack start, where the trap words are.
     .global return_to_thread
@@ -155,30 +154,19 @@ return_to_thread:
     cbnz    x1, deliver_serror
     ldr     x9, [x0, #CORE_CURRENT]
     mov     sp, x9
+    .global restore_thread              // the one whose Context is at SP
+restore_thread:
     ldp     x10, x11, [sp, #CONTEXT_SP]
     ldr     x12, [sp, #CONTEXT_SPSR]
     msr     sp_el0, x10
     msr     elr_el1, x11
     msr     spsr_el1, x12
-    ldp     x0, x1, [sp]
-    ldp     x2, x3, [sp, #CONTEXT_X(2)]
-    ldp     x4, x5, [sp, #CONTEXT_X(4)]
-    ldp     x6, x7, [sp, #CONTEXT_X(6)]
-    ldp     x8, x9, [sp, #CONTEXT_X(8)]
-    ldp     x10, x11, [sp, #CONTEXT_X(10)]
-    ldp     x12, x13, [sp, #CONTEXT_X(12)]
-    ldp     x14, x15, [sp, #CONTEXT_X(14)]
-    ldp     x16, x17, [sp, #CONTEXT_X(16)]
-    ldp     x18, x19, [sp, #CONTEXT_X(18)]
-    ldp     x20, x21, [sp, #CONTEXT_X(20)]
-    ldp     x22, x23, [sp, #CONTEXT_X(22)]
-    ldp     x24, x25, [sp, #CONTEXT_X(24)]
-    ldp     x26, x27, [sp, #CONTEXT_X(26)]
-    ldp     x28, x29, [sp, #CONTEXT_X(28)]
-    ldr     x30, [sp, #CONTEXT_X(30)]
-    eret
-    dsb     nsh                         // no speculation past the return
-    isb
+    message_registers ldp, sp
+    ldr     x8, [sp, #CONTEXT_X(8)]
+    ldp     x17, x18, [sp, #CONTEXT_X(17)]
+    preserved_registers ldp
+    ldp     x29, x30, [sp, #CONTEXT_X(29)]
+    leave_exception
 
 // void start_thread(): leaves the boot path for Core.current_context.
     .global start_thread
@@ -189,7 +177,10 @@ start_thread:
     b       return_to_thread
 
 thread_serror:
-    save_context
+    save_scratch
+    preserved_registers stp
+    save_others
+    take_stack
 deliver_serror:                         // x0 = Core. Another thread may have to run after it.
     str     xzr, [sp, #TRAP_PENDING_SERROR]
     bl      handle_serror
@@ -212,9 +203,7 @@ kernel_serror:
     ldr     x0, [x0, #CORE_STACK_TOP]
     ldr     x1, [x0, #TRAP_SCRATCH]
     mrs     x0, sp_el0
-    eret
-    dsb     nsh
-    isb
+    leave_exception
 
 // The idle loop: EL1, interrupts open. Two instructions, which idle_irq and kernel_serror recognise.
     .global arch_idle

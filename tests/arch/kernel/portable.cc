@@ -244,7 +244,10 @@ void boot_kernel(const abi::BootInfo& info, unsigned cores_up) {
     start_user(info, user);
 }
 
-void handle_syscall(Core& core, Slot*) {
+void handle_found(Core&, Slot&) {}
+void handle_acknowledged(Core&, Word) {}
+
+void handle_syscall(Core& core) {
     Context& thread = *core.current_context;
     scramble_registers();
     answer(core, thread);

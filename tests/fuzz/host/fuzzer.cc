@@ -178,6 +178,7 @@ void HostFuzzer::operate(Tcb& thread) {
             happened_ = "a use of the floating-point unit";
             if (!hardware.fpu_enabled) world_.fpu_trap();
             return;
+        case Operation::Kind::Interrupt: return;   // is drawn in conversations only
     }
 }
 

@@ -20,6 +20,7 @@ inline constexpr uint64_t memory_faults = 4;
 inline constexpr uint64_t first_exception = 5;
 inline constexpr uint64_t exceptions = 11;
 inline constexpr uint64_t floating_point = 16;
+inline constexpr uint64_t interrupt = 17;
 }  // namespace entry
 
 /// Address of the instruction with which a thread performs `operation`.
@@ -30,6 +31,7 @@ inline uint64_t entry_of(const Operation& operation) {
         case Operation::Kind::MemoryFault: number = entry::first_memory_fault + operation.x[1] % entry::memory_faults; break;
         case Operation::Kind::Exception: number = entry::first_exception + operation.x[1] % entry::exceptions; break;
         case Operation::Kind::UseFpu: number = entry::floating_point; break;
+        case Operation::Kind::Interrupt: number = entry::interrupt; break;
     }
     return code_address + number * entry_bytes;
 }

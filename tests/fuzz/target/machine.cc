@@ -89,8 +89,8 @@ uint64_t Machine::device_page(uint64_t address) {
 
 bool Machine::open_console() {
     uint64_t address = boot_.platform->console_paddr;
-    uint64_t frame = device_page(address);
-    if (frame == 0 || !map(Cap<Frame>{frame}, console_page, true)) return false;
+    console_ = Cap<Frame>{device_page(address)};
+    if (console_.is_null() || !map(console_, console_page, true)) return false;
     uart_.open(static_cast<abi::ConsoleKind>(boot_.platform->console_kind), window_address + console_page * page_size + address % page_size);
     return true;
 }

@@ -40,6 +40,12 @@ public:
     bool map(Cap<Frame> frame, unsigned page, bool device = false);
     static volatile uint64_t* window(unsigned page) { return reinterpret_cast<volatile uint64_t*>(window_address + page * page_size); }
     void print(const Text& text) { uart_.write(text); }
+    /// The frame of the console's registers. What it has printed makes its interrupt pending; a PL011's comes once `let_interrupt` is in its
+    /// register `interrupt_mask`, until silence() is called.
+    Cap<Frame> console() const { return console_; }
+    static constexpr uint64_t interrupt_mask = 0x38;
+    static constexpr uint64_t let_interrupt = 1 << 5;
+    static void silence() { *reinterpret_cast<volatile uint32_t*>(window_address + console_page * page_size + interrupt_mask) = 0; }
 
 private:
     // 2 MiB with a page table of their own.
@@ -56,6 +62,7 @@ private:
     uint64_t memory_ = 0;          // the kernel's untyped that everything is made of
     Cap<Untyped> own_memory_{};
     loader::Uart uart_;
+    Cap<Frame> console_{};
 };
 
 }  // namespace caprock::fuzz

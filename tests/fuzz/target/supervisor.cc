@@ -21,8 +21,12 @@ constexpr uint64_t clock_period = 53;        // no multiple of anything here
 constexpr unsigned patience = 100;           // periods in which the component must come to rest
 constexpr unsigned short_patience = 3;       // while the core may be idle
 constexpr unsigned sleep_odds = 64;          // one operation in so many begins or ends such a time
+constexpr unsigned together_odds = 16;       // of a steady run, two in so many are those of two threads
+constexpr uint64_t most_priority = 6;        // of those two
 constexpr unsigned memory_bits = universe_bits + 1;
 constexpr uint64_t first_line = 100;         // interrupts that no device of the machines has
+constexpr uint64_t console_interrupt = 33;   // QEMU's virt
+constexpr uint64_t console_address = code_address + page_bytes;
 constexpr unsigned mend_interval = 48;       // operations
 constexpr unsigned look_interval = 4;
 constexpr unsigned most_refusals = 4;
@@ -121,15 +125,18 @@ bool Supervisor::make_code_tables() {
     for (unsigned i = 0; i < fuzz_spaces; ++i) {
         code_tables_[i] = machine_.make<PageTable>(abi::ObjectType::PageTable);
         code_copies_[i] = Cap<Frame>{machine_.take_slots()};
+        console_copies_[i] = Cap<Frame>{machine_.take_slots()};
         Cap<Frame> code = machine_.image_frame(component_code);
         if (code_tables_[i].is_null()) return false;
         if (!root_cnode.copy(code_copies_[i].address(), address_bits, code.address(), address_bits, all_rights, root_cnode).ok()) return false;
+        if (!root_cnode.copy(console_copies_[i].address(), address_bits, machine_.console().address(), address_bits, all_rights, root_cnode).ok()) return false;
     }
     return true;
 }
 
 bool Supervisor::start(bool steady) {
     steady_ = steady;
+    if (steady) machine_.print(Text() << "fuzz target: steady\n");
     shared.rest = machine_.make<Notification>(abi::ObjectType::Notification);
     shared.bed = machine_.make<Notification>(abi::ObjectType::Notification);
     memory_ = machine_.take_memory(memory_bits);
@@ -152,6 +159,7 @@ Resources Supervisor::resources() {
     resources.sched_control = machine_.info().sched_control.start;
     resources.first_slot = universe_slots_;
     for (unsigned i = 0; i < fuzz_lines; ++i) resources.lines[i] = first_line + i;
+    if (steady_) resources.lines[Generator::console_line] = console_interrupt;
     return resources;
 }
 
@@ -173,7 +181,13 @@ bool Supervisor::prepare_space(uint64_t vspace) {
     unsigned i = spaces_prepared_++ % fuzz_spaces;
     constexpr CapRights read_only = CapRights::make(0, 1, 0, 0);
     return code_tables_[i].unmap().ok() && code_tables_[i].map(code_address, executable, Cap<VSpace>{vspace}).ok() &&
-           code_copies_[i].unmap().ok() && code_copies_[i].map(code_address, read_only, executable, Cap<VSpace>{vspace}).ok();
+           code_copies_[i].unmap().ok() && code_copies_[i].map(code_address, read_only, executable, Cap<VSpace>{vspace}).ok() &&
+           console_copies_[i].unmap().ok() && (!steady_ || map_console(i, vspace));
+}
+
+// Whose thread stores there lets the console's interrupt through.
+bool Supervisor::map_console(unsigned space, uint64_t vspace) {
+    return console_copies_[space].map(console_address, CapRights::make(1, 1, 0, 0), VMAttributes::make(0, 0, 1), Cap<VSpace>{vspace}).ok();
 }
 
 bool Supervisor::is_clear(uint64_t frame, unsigned thread) {
@@ -197,6 +211,10 @@ bool Supervisor::give(unsigned thread, const Operation& operation) {
     threads_[thread].writes = operation.writes_registers();
     Registers& registers = threads_[thread].before;
     for (unsigned i = 0; i < 19; ++i) registers.x[i] = operation.x[i];
+    if (operation.kind == Operation::Kind::Interrupt) {
+        registers.x[0] = console_address + Machine::interrupt_mask;
+        registers.x[1] = Machine::let_interrupt;
+    }
     for (unsigned i = 19; i < 31; ++i) registers.x[i] = preserved_pattern + i;
     registers.sp = preserved_pattern + 31 * 16;
     registers.tpidr = preserved_pattern + 33;
@@ -281,12 +299,63 @@ bool Supervisor::draw(Choices& choices, Operation& operation, bool server) {
     }
 }
 
-bool Supervisor::operate(Choices& choices, unsigned thread) {
+// Lets a thread do `operation_`.
+bool Supervisor::perform(unsigned thread) {
     ++counts_.operations;
-    while (!draw(choices, operation_, thread == server_thread)) {}
     if (!give(thread, operation_)) return false;
     wait();
+    if (steady_) Machine::silence();
     return look(thread, true) && (!steady_ || note_all(0));
+}
+
+bool Supervisor::operate(Choices& choices, unsigned thread) {
+    while (!draw(choices, operation_, thread == server_thread)) {}
+    return perform(thread);
+}
+
+void Supervisor::set_priority(unsigned thread, uint64_t priority) {
+    static_cast<void>(call({universe_->thread(thread), Method::TCBSetPriority, {priority}, {slot_of(InitSlot::TCB)}}));
+}
+
+// Two threads of one priority, the first of which yields to the second.
+bool Supervisor::operate_equals(Choices& choices, unsigned thread, unsigned other) {
+    ++counts_.operations;
+    uint64_t priority = 1 + choices.below(most_priority);
+    set_priority(thread, priority);
+    set_priority(other, priority);
+    generator_->yield(operation_);
+    while (!draw(choices, other_operation_, other == server_thread)) {}
+    if (!give(thread, operation_) || !give(other, other_operation_)) return false;
+    wait();
+    Machine::silence();
+    return look(thread, true) && look(other, false) && note_all(0);
+}
+
+// What `thread` does wakes the other one, which is mostly the more important one.
+bool Supervisor::operate_meeting(Choices& choices, unsigned thread, unsigned other) {
+    auto meeting = static_cast<Generator::Meeting>(choices.below(Generator::meetings));
+    set_priority(thread, 1 + choices.below(most_priority / 2));
+    set_priority(other, choices.one_in(6) ? 1 : 1 + most_priority / 2 + choices.below(most_priority / 2));
+    if (other == server_thread) universe_->give_time(choices.one_in(2));
+    if (meeting == Generator::Meeting::Fault) universe_->give_handler(thread);
+    generator_->await(operation_, meeting);
+    // Twice, if something was there at once.
+    if (!perform(other) || (!threads_[other].pending && !perform(other))) return false;
+    generator_->wake(operation_, meeting);
+    if (!perform(thread) || meeting != Generator::Meeting::Interrupt) return report_.problem == nullptr;
+    generator_->acknowledge(operation_);
+    return perform(thread);
+}
+
+// One thread's operation, or those of two threads in a steady run: what the other one may wait for is cancelled.
+bool Supervisor::operate_some(Choices& choices, unsigned thread) {
+    unsigned other = steady_ ? static_cast<unsigned>(choices.below(fuzz_threads)) : thread;
+    if (other == thread || threads_[thread].pending) return operate(choices, thread);
+    switch (choices.below(together_odds)) {
+        case 0: return operate_equals(choices, thread, other);
+        case 1: return operate_meeting(choices, thread, other);
+        default: return operate(choices, thread);
+    }
 }
 
 // `state`: word 1 of the answer.
@@ -354,9 +423,9 @@ bool Supervisor::run(uint64_t seed, uint64_t operations) {
     for (uint64_t i = 0; i < operations; ++i) {
         unsigned thread = next_thread(choices);
         sleep_or_wake(choices);
-        if (!operate(choices, thread)) return false;
+        if (!operate_some(choices, thread)) return false;
         if (threads_[thread].refused >= most_refusals || i % mend_interval == 0) mend(choices);
-        if (thread == server_thread) universe.give_time(choices.one_in(steady_ ? 8 : 2));
+        if (thread == server_thread) universe.give_time(choices.one_in(steady_ ? 3 : 2));
         for (unsigned other = 0; i % look_interval == 0 && other < fuzz_threads; ++other) {
             if (other != thread && threads_[other].pending && !look(other, false)) return false;
         }

@@ -60,8 +60,14 @@ private:
 
     bool make_helper(void (*function)(), uint8_t priority, uint64_t budget, uint64_t period);
     bool make_code_tables();
+    bool map_console(unsigned space, uint64_t vspace);
     Resources resources();
     bool operate(Choices& choices, unsigned thread);
+    bool operate_some(Choices& choices, unsigned thread);
+    bool operate_equals(Choices& choices, unsigned thread, unsigned other);
+    bool operate_meeting(Choices& choices, unsigned thread, unsigned other);
+    bool perform(unsigned thread);
+    void set_priority(unsigned thread, uint64_t priority);
     bool give(unsigned thread, const Operation& operation);
     bool look(unsigned thread, bool at_once);
     bool look_at_buffer(unsigned thread);
@@ -83,6 +89,7 @@ private:
     Report report_{};
     Cap<Untyped> memory_{};
     Cap<Frame> code_copies_[fuzz_spaces]{};
+    Cap<Frame> console_copies_[fuzz_spaces]{};
     Cap<PageTable> code_tables_[fuzz_spaces]{};
     unsigned spaces_prepared_ = 0;
     uint64_t universe_slots_ = 0;
@@ -91,6 +98,7 @@ private:
     Generator* generator_ = nullptr;
     Universe<Supervisor>* universe_ = nullptr;
     Operation operation_{};
+    Operation other_operation_{};   // of the thread that the first one yields to
 };
 
 }  // namespace caprock::fuzz

@@ -131,6 +131,7 @@ Irq irq_acknowledge() {
     hardware.incoming.pop_front();
     return Irq(static_cast<uint32_t>(irq));
 }
+Irq irq_acknowledged(Word said) { return Irq(static_cast<uint32_t>(said)); }
 void irq_priority_drop(Irq irq) { record(Effect::PriorityDrop, irq.raw); }
 void irq_deactivate(Irq irq) { record(Effect::Deactivate, irq.raw); }
 void irq_mask(Irq irq) {
