@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Sections 5 and 6: what is taken for granted, what is left out and what is absent, by number. docs/audit.md has the text, once, for reader and command."""
+"""Section 6: what is taken for granted, what is left out and what is absent, by number. docs/audit.md has the text, once, for reader and command."""
 
 import re
 from dataclasses import dataclass
@@ -10,8 +10,6 @@ from .report import Section
 
 KINDS = {"A": "assumption", "E": "exclusion", "N": "absent"}
 _ITEM = re.compile(r"^\* \*\*([A-Z])(\d+)\*\* (.*(?:\n  .*)*)$", re.MULTILINE)
-BINARY_PROOFS = "binary proof"
-"""Words of the item that says that there are none."""
 
 
 @dataclass(frozen=True)
@@ -43,14 +41,10 @@ def read(path: Path) -> list[Item]:
     return items
 
 
-def sections(path: Path) -> list[Section]:
-    """Sections 5 and 6."""
+def section(path: Path) -> Section:
+    """The section."""
+    found = Section(6, "assumptions and exclusions")
     items = read(path)
-    proofs = [item for item in items if item.kind == "N" and BINARY_PROOFS in item.text]
-    fifth = Section(5, "binary proofs", absent=[str(item) for item in proofs])
-    if not proofs:
-        fifth.failures.append(f"{path.name}: no item says what there is of binary proofs (N: \"{BINARY_PROOFS}\")")
-    sixth = Section(6, "assumptions and exclusions")
-    sixth.lines += [f"{KINDS[item.kind]} {item}" for item in items if item.kind != "N"]
-    sixth.absent += [str(item) for item in items if item.kind == "N" and item not in proofs]
-    return [fifth, sixth]
+    found.lines += [f"{KINDS[item.kind]} {item}" for item in items if item.kind != "N"]
+    found.absent += [str(item) for item in items if item.kind == "N"]
+    return found

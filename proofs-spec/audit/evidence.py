@@ -66,6 +66,13 @@ class ImageRun:
     runs: list[str] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
 
+    def add(self, other: "ImageRun") -> None:
+        """Takes another run in."""
+        self.executed |= other.executed
+        self.entries += other.entries
+        self.runs += other.runs
+        self.findings += other.findings
+
 
 # ---- the portable core -----------------------------------------------------------------------------------------------------------------
 def compile_counted(build: Path, jobs: int) -> Path:

@@ -2,7 +2,7 @@
 """Section 2: every function of the shipped kernel and what stands for it, and the audit of the binary.
 
 A function of the image is made of functions of the sources: its own and those that the compiler put into it. Each of these must have a class; that of
-the image's function is the weakest of them."""
+the image's function is the weakest of them, unless its machine code is proved as a whole."""
 
 import hashlib
 import re
@@ -78,8 +78,8 @@ def phases(image: Image, graph: calls.Graph) -> tuple[set[Function], set[Functio
     return running, graph.reachable([start] if start else []) - running
 
 
-def classify(image: Image, graph: calls.Graph, host: HostRun, run: ImageRun, reviewed: list[Reviewed]) -> Inventory:
-    """Gives each function of the sources that is in the image its class."""
+def classify(image: Image, graph: calls.Graph, host: HostRun, run: ImageRun, reviewed: list[Reviewed], proved: set[Function] = frozenset()) -> Inventory:
+    """Gives each function of the sources that is in the image its class. `proved`: functions of the image whose machine code is proved."""
     running, _ = phases(image, graph)
     holders: dict[Source, list[Function]] = {}
     for function in image.functions:
@@ -91,7 +91,9 @@ def classify(image: Image, graph: calls.Graph, host: HostRun, run: ImageRun, rev
     inventory = Inventory({}, {})
     for source, functions in holders.items():
         runs = any(function in running for function in functions)
-        if all(function.is_assembly for function in functions):
+        if all(function in proved for function in functions):
+            found = "binary-proved"
+        elif all(function.is_assembly for function in functions):
             found = "assembly-reviewed" if any(entry.file == source.file and not entry.functions for entry in reviewed) else None
         elif runs and (source.file, source.line) in executed or host.reached(source.file, source.line, borders[source.file, source.line]):
             found = "lockstep-covered"
@@ -118,13 +120,13 @@ def _borders(sources, host: HostRun) -> dict[tuple[str, int], int]:
     return following
 
 
-def section(image: Image, root: Path, host: HostRun, run: ImageRun) -> Section:
-    """The section."""
+def section(image: Image, root: Path, host: HostRun, run: ImageRun, proved: set[Function]) -> Section:
+    """The section. `proved`: functions of the image whose machine code is proved."""
     result = Section(2, "inventory of the trusted computing base")
     graph = calls.build(image, places.read_indirect())
     reviewed = read_reviewed()
-    inventory = classify(image, graph, host, run, reviewed)
-    _list_functions(result, image, inventory, run)
+    inventory = classify(image, graph, host, run, reviewed, proved)
+    _list_functions(result, image, inventory, run, proved)
     result.failures += [f"{source}: in no class (in {', '.join(map(str, functions[:3]))}): make the lockstep or a trace reach it, or review it and list it in "
                         f"{REVIEWED.name}" for source, functions in sorted(inventory.unclassified.items(), key=lambda entry: str(entry[0]))]
     result.failures += changed_reviews(reviewed, root)
@@ -134,13 +136,13 @@ def section(image: Image, root: Path, host: HostRun, run: ImageRun) -> Section:
     return result
 
 
-def _list_functions(result: Section, image: Image, inventory: Inventory, run: ImageRun) -> None:
+def _list_functions(result: Section, image: Image, inventory: Inventory, run: ImageRun, proved: set[Function]) -> None:
     """The table of functions, and totals."""
     rows, totals, sizes = [], Counter(), Counter()
     privileged, _ = places.used(image)
     for function in image.functions:
         parts = function.parts or (function.source,)
-        kinds = [inventory.classes.get(part, "unclassified") for part in parts]
+        kinds = ["binary-proved"] if function in proved else [inventory.classes.get(part, "unclassified") for part in parts]
         worst = max(kinds, key=lambda kind: CLASSES.index(kind) if kind in CLASSES else len(CLASSES))
         code = image.code(function)
         done = sum(instruction.address in run.executed for instruction in code)

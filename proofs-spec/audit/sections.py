@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The audit's eight sections, worked out one after the other: each is printed when it is there, and the last one is the result."""
 
+import importlib.util
 import os
 import shutil
 import sys
@@ -11,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from . import assumptions, authority, evidence, identity, inventory, operations, pages, proofs
+from . import assumptions, authority, binary_proofs, evidence, identity, inventory, operations, pages, proofs
 from .code import OBJDUMP, AuditError
 from .image import CXXFILT, Image
 from .report import Section, result
@@ -20,6 +21,8 @@ TOOLS = {OBJDUMP: "binutils-aarch64-linux-gnu", CXXFILT: "binutils-aarch64-linux
          "gcov": "g++", "ninja": "ninja-build", "meson": "meson", "qemu-system-aarch64": "qemu-system-arm", "coqc": "coq", "coqchk": "coq",
          "ocamlopt": "ocaml"}
 """Programs that the audit runs, and the packages that have them."""
+MODULES = {"z3": "python3-z3"}
+"""The same of modules of Python."""
 ALL = (1, 2, 3, 4, 5, 6, 7)
 EVENTS = 200_000
 SEED = 90_000
@@ -61,13 +64,29 @@ class Job:
         return evidence.run_host(self.build, self.oracle(), self.events, SEED, self.jobs)
 
     @cached_property
+    def hello(self) -> evidence.ImageRun:
+        """What the first system executes."""
+        return self._run([entry for entry in TRACED if entry[0] == "hello"])
+
+    @cached_property
     def traced(self) -> evidence.ImageRun:
+        both = evidence.ImageRun()
+        both.add(self.hello)
+        both.add(self._run([entry for entry in TRACED if entry[0] != "hello"]))
+        return both
+
+    def _run(self, traced: list[tuple[str, int, str]]) -> evidence.ImageRun:
         def replay(what: str, gic: int, tests: str):
             return lambda more: self.trace(what, gic, tests, more)
 
         with tempfile.TemporaryDirectory(prefix="caprock-audit-") as folder:
-            replays = [(f"{what} on virt with GICv{gic}{': ' + tests if tests else ''}", replay(what, gic, tests)) for what, gic, tests in TRACED]
+            replays = [(f"{what} on virt with GICv{gic}{': ' + tests if tests else ''}", replay(what, gic, tests)) for what, gic, tests in traced]
             return evidence.run_image(self.image, self.build / PLUGIN, replays, Path(folder))
+
+    @cached_property
+    def contracts(self) -> list:
+        """The contracts of the machine code, proved (contracts.proving.Proof)."""
+        return binary_proofs.prove(self.image, self.jobs)
 
     @cached_property
     def proved(self) -> tuple[Section, list[proofs.Claim]]:
@@ -75,8 +94,10 @@ class Job:
 
 
 def missing_tools() -> list[str]:
-    """The programs that are not there."""
-    return [f"{program} is not installed (package {package}: `./caprock setup proofs`)" for program, package in TOOLS.items() if shutil.which(program) is None]
+    """The programs and modules that are not there."""
+    lacking = {name: package for name, package in TOOLS.items() if shutil.which(name) is None}
+    lacking |= {name: package for name, package in MODULES.items() if importlib.util.find_spec(name) is None}
+    return [f"{name} is not installed (package {package}: `./caprock setup proofs`)" for name, package in lacking.items()]
 
 
 def work_out(job: Job, number: int) -> list[Section]:
@@ -88,7 +109,7 @@ def work_out(job: Job, number: int) -> list[Section]:
 
 
 def _second(job: Job) -> list[Section]:
-    found = inventory.section(job.image, job.root, job.host, job.traced)
+    found = inventory.section(job.image, job.root, job.host, job.traced, binary_proofs.proved_functions(job.image, job.contracts))
     found.lines += [f"traced: {line}" for line in job.traced.runs]
     found.failures += job.traced.findings
     with tempfile.TemporaryDirectory(prefix="caprock-audit-") as folder:
@@ -120,8 +141,8 @@ _MAKERS: dict[int, Callable[[Job], list[Section]]] = {
     2: _second,
     3: lambda job: [job.proved[0]],
     4: lambda job: [operations.section(job.root, job.host, job.proved[1])],
-    5: lambda job: assumptions.sections(job.root / "docs/audit.md")[:1],
-    6: lambda job: assumptions.sections(job.root / "docs/audit.md")[1:],
+    5: lambda job: [binary_proofs.section(job.image, job.contracts, job.hello.executed)],
+    6: lambda job: [assumptions.section(job.root / "docs/audit.md")],
     7: _seventh,
 }
 

@@ -3,6 +3,7 @@
 `./caprock audit` itself takes the real ones."""
 
 import dataclasses
+import importlib.util
 import io
 import os
 import shutil
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from audit import assumptions, authority, calls, evidence, identity, inventory, operations, places, proofs, sections
+from audit import assumptions, authority, binary_proofs, calls, evidence, identity, inventory, operations, places, proofs, sections
 from audit.code import AuditError
 from audit.evidence import Counted, HostRun, ImageRun
 from audit.image import Image, Source
@@ -89,9 +90,9 @@ idle:
 """
 
 
-def classes(image: Image, host=NOTHING, run=None, reviewed=()):
+def classes(image: Image, host=NOTHING, run=None, reviewed=(), proved=frozenset()):
     """The classes of a small kernel's functions by name, and the names of those that have none."""
-    found = inventory.classify(image, calls.build(image), host, run or ImageRun(), list(reviewed))
+    found = inventory.classify(image, calls.build(image), host, run or ImageRun(), list(reviewed), proved)
     return {source.name: kind for source, kind in found.classes.items()}, sorted(source.name for source in found.unclassified)
 
 
@@ -114,6 +115,15 @@ def test_a_function_that_was_traced_is_covered(assemble):
     found, missing = classes(image, run=ImageRun({serve.address, boot.address}), reviewed=[READ])
     # What only the boot reaches ran before anything was compared.
     assert (found["serve"], found["boot"], missing) == ("lockstep-covered", "boot-only", [])
+
+
+def test_a_function_whose_machine_code_is_proved_needs_nothing_else(assemble):
+    image = assemble(SMALL)
+    proved = {image.named("serve")}
+    assert classes(image, reviewed=[READ], proved=proved)[0]["serve"] == "binary-proved"
+    found = Section(2, "")
+    inventory._list_functions(found, image, inventory.classify(image, calls.build(image), NOTHING, ImageRun(), [READ], proved), ImageRun(), proved)
+    assert "binary-proved: 1 functions, 4 bytes" in found.lines
 
 
 def test_a_function_that_the_lockstep_called_is_covered(assemble):
@@ -363,15 +373,77 @@ def test_claims_about_other_events_do_not_speak_of_system_calls():
     assert of_revoke.concerns("CNodeRevoke") and not of_revoke.concerns("CNodeMint") and not of_revoke.concerns(None)
 
 
-# ---- 5, 6 assumptions --------------------------------------------------------------------------------------------------------------------
-LISTS = "* **A1** One\n  goes on.\n* **E1** Two.\n* **N1** A binary proof.\n* **N2** Four.\n"
+# ---- 5 binary proofs ---------------------------------------------------------------------------------------------------------------------
+needs_z3 = pytest.mark.skipif(importlib.util.find_spec("z3") is None, reason="z3 is missing (./caprock setup proofs)")
+
+
+@pytest.fixture(name="proof_of")
+def fixture_proof_of(assemble, monkeypatch):
+    """The section on a function `serve` of a few instructions, of which is claimed that it adds one to x0."""
+    from contracts import catalogue, proving
+
+    def of(code: str, is_executed: bool = True, findings: tuple[str, ...] = (), meanings: tuple[str, ...] = ("adding",)) -> Section:
+        image = assemble(f"    function serve\n{code}\n    finish serve\n")
+        contract = proving.Contract("adding", "serve", "Some.v: add", lambda case: (
+            lambda end: [("one more", end.registers[0] == case.register(0, "x0") + 1)]))
+        monkeypatch.setattr(catalogue, "MEANINGS", meanings)
+        monkeypatch.setattr(catalogue, "compare_model", lambda *_: catalogue.Comparison(2, 2, 9, list(findings)))
+        proofs_made = catalogue.prove_all(image, 1, (contract,))
+        return binary_proofs.section(image, proofs_made, {image.named("serve").address} if is_executed else set())
+
+    return of
+
+
+RIGHT = "    add x0, x0, #1\n    ret"
+
+
+@needs_z3
+def test_a_contract_that_is_proved_and_executed_is_right(proof_of):
+    found = proof_of(RIGHT)
+    assert found.failures == []
+    assert found.lines[1].split() == ["adding", "yes", "2/2", "1/2", "1", found.lines[1].split()[5], "Some.v:", "add", "serve"]
+    assert found.lines[2].startswith("contracts: 1, proved: 1, functions proved whole: 1; ways: 1, ")
+    assert found.lines[3] == "model of the instructions: 2 instructions of 2 forms, 9 trials with random operands; QEMU differs in 0"
+
+
+@needs_z3
+@pytest.mark.parametrize("arguments, message", [
+    ({"code": RIGHT.replace("#1", "#2")}, "serve: not proved: one more; counterexample: x0 = 0x0"),
+    ({"code": RIGHT, "is_executed": False}, "serve: hello does not execute it, so the proof is of nothing that runs"),
+    ({"code": "    dc zva, x0\n    ret"}, "serve: 0xffffffff80000000: instruction 0xd50b7420"),
+    ({"code": RIGHT, "findings": ("add: x0",)}, "the model of the instructions: add: x0"),
+    ({"code": RIGHT, "meanings": ("adding", "rights")}, "rights: no contract is about it"),
+])
+def test_what_is_wrong_with_a_contract_is_a_failure(proof_of, arguments, message):
+    assert proof_of(**arguments).failures == [message]
+
+
+@needs_z3
+def test_a_contract_of_what_is_not_there_is_a_failure(assemble):
+    from contracts import catalogue
+    found = catalogue.prove_all(assemble("    function other\n    ret\n    finish other\n"), 1, catalogue.CONTRACTS[:1])
+    assert "the image has no functions of this name" in found[0].failures[0] and not found[0].is_whole
+    assert binary_proofs.proved_functions(assemble(SMALL), found) == set()
+
+
+def test_a_missing_z3_is_a_failure(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(AuditError, match="z3 is not installed"):
+        binary_proofs.prove(None, 1)
+    assert "z3 is not installed (package python3-z3: `./caprock setup proofs`)" in sections.missing_tools()
+    job = sections.Job(*[None] * 12)
+    monkeypatch.setattr(sections.Job, "image", None)
+    assert sections.work_out(job, 5)[0].failures == ["z3 is not installed (package python3-z3: `./caprock setup proofs`)"]
+
+
+# ---- 6 assumptions -----------------------------------------------------------------------------------------------------------------------
+LISTS = "* **A1** One\n  goes on.\n* **E1** Two.\n* **N1** Three.\n* **N2** Four.\n"
 
 
 def test_the_documents_lists_are_read(tmp_path):
     (tmp_path / "audit.md").write_text(LISTS, encoding="utf-8")
-    fifth, sixth = assumptions.sections(tmp_path / "audit.md")
-    assert fifth.absent == ["N1 A binary proof."] and not fifth.failures
-    assert sixth.lines == ["assumption A1 One goes on.", "exclusion E1 Two."] and sixth.absent == ["N2 Four."]
+    found = assumptions.section(tmp_path / "audit.md")
+    assert found.lines == ["assumption A1 One goes on.", "exclusion E1 Two."] and found.absent == ["N1 Three.", "N2 Four."]
 
 
 @pytest.mark.parametrize("old, new, message", [("A1", "A2", "numbered"), ("E1", "X1", "numbered"), ("N2", "N3", "numbered")])
