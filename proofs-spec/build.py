@@ -26,7 +26,8 @@ GENERATED = ("Api", "Dispatch")
 POLICIES = ("Policy",)
 EXTRACTION = "Extract"
 PROOFS = ("Claims", "LoopProofs", "TableFacts", "TreeProofs", "StepProofs", "QueueProofs", "RefillProofs", "ErrorProofs", "OriginProofs", "LiveProofs",
-          "MemoryProofs", "UnitProofs", "LinkProofs", "FreshProofs", "Witness", "PolicyClaims", "PolicyProofs", "PolicyWitness")
+          "MemoryProofs", "UnitProofs", "InterruptProofs", "SignalProofs", "ContainerProofs", "LinkProofs", "FreshProofs", "Witness", "PolicyClaims",
+          "PolicyProofs", "PolicyWitness")
 # Where claims are stated, and the copy of each that changes only on purpose.
 CLAIMS = {"Claims": "claims.golden", "PolicyClaims": "policy_claims.golden"}
 ORACLE = ("number.ml", "oracle_core.mli", "oracle_core.ml", "names.ml", "text.ml", "policies.ml", "differences.ml", "digest.ml",

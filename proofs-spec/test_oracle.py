@@ -1389,9 +1389,15 @@ def test_holes_in_proofs_are_refused():
 
 def test_the_specification_is_short_enough_to_read():
     """All that defines what the kernel does, proofs and what is generated apart."""
-    files = [FOLDER / "spec" / f"{name}.v" for name in build.SPECIFICATION if name not in build.GENERATED] + [FOLDER / "spec" / "Claims.v"]
+    files = [FOLDER / "spec" / f"{name}.v" for name in build.SPECIFICATION if name not in build.GENERATED]
     lines = [line for path in files for line in path.read_text().splitlines()]
-    assert len(lines) <= 4000 and max(map(len, lines)) <= 160
+    assert len(lines) <= 3800 and max(map(len, lines)) <= 160
+
+
+def test_the_claims_are_short_enough_to_read():
+    """What is proved of the specification defines nothing, stands in one file, and is counted by itself."""
+    lines = (FOLDER / "spec" / "Claims.v").read_text().splitlines()
+    assert len(lines) <= 450 and max(map(len, lines)) <= 160
 
 
 def test_what_policies_are_is_short_too():

@@ -80,14 +80,16 @@ Definition exchange_capabilities (a b : N) (st : State) : State :=
   st >> move_capability a nowhere >> move_capability b a >> move_capability nowhere b.
 
 (** Whether a capability can have been made of another: it stands for no object and no memory, or for the same, as the same type and as so
-    large as before, where it says how large its object is. *)
+    large as before, where it says how large its object is. A handler is made of one of the same interrupt or of IRQControl, and that of none. *)
 Definition told_size (c : Capability) : N := match c with CNodeCap _ radix _ _ => radix | SchedContextCap _ bits => bits | _ => 0 end.
 Definition stands_alike (c made : Capability) : bool :=
   match made, c with
   | UntypedCap base bits device used, UntypedCap base' bits' device' used' =>
       (base =? base') && (bits =? bits') && Bool.eqb device device' && (used =? used')
   | FrameCap base bits _ _ _, FrameCap base' bits' _ _ _ => (base =? base') && (bits =? bits')
-  | UntypedCap _ _ _ _, _ | FrameCap _ _ _ _ _, _ => false
+  | IRQHandlerCap irq, IRQHandlerCap irq' => irq =? irq'
+  | IRQHandlerCap _, IRQControlCap | IRQControlCap, IRQControlCap => true
+  | UntypedCap _ _ _ _, _ | FrameCap _ _ _ _ _, _ | IRQHandlerCap _, _ | IRQControlCap, _ => false
   | _, _ =>
       match object_of made with
       | Some o =>
@@ -172,14 +174,15 @@ Definition carve (untyped at_ size : N) (object : option Object) (slot : N) (c :
   end.
 
 (** Puts [c], derived from the capability in [source], into an empty slot: as a child of an original, or beside a copy. A copy of an
-    untyped is an original, and uses its source up, as it stands for the same memory. *)
+    untyped is an original, and uses its source up, as it stands for the same memory. A handler comes only of an interrupt that is known. *)
+Definition is_claimed (c : Capability) (st : State) : bool := match c with IRQHandlerCap irq => is_some (interrupts st !! irq) | _ => true end.
 Definition insert_derived (slot source : N) (is_original : bool) (c : Capability) (st : State) : State :=
   match slots st !! source with
   | Some e =>
       match capability e with
       | UntypedCap base bits _ _ => carve source base (N.shiftl 1 bits) None slot (capability e) st
       | _ =>
-          if is_zombie c || negb (stands_alike (capability e) c) then emit Stuck st
+          if is_zombie c || negb (is_claimed c st) || negb (stands_alike (capability e) c) then emit Stuck st
           else if original e then insert_child slot source is_original c st else insert_sibling slot source is_original c st
       end
   | None => emit Stuck st

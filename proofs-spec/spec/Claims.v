@@ -108,6 +108,14 @@ Record capabilities_live (st : State) : Prop := {
 Definition roots_are_apart (p : BootPlan) : Prop := NoDup [root_thread p; root_cnode p; root_vspace p; root_pool p; root_context p].
 Definition no_capability_dangles : Prop := forall p st, roots_are_apart p -> reachable p st -> capabilities_live st.
 
+(** The slot that an address names, under a capability or in a thread's CSpace, is one of a CNode that is there. *)
+Definition is_slot_of_cnode (slot : N) (st : State) : Prop :=
+  exists cnode radix index, objects st !! cnode = Some (CNodeObject radix) /\ index < N.shiftl 1 radix /\ slot = slot_of cnode index.
+Definition addresses_name_slots : Prop :=
+  forall p st, roots_are_apart p -> reachable p st ->
+    (forall place address depth slot, slot_under (capability_at place st) address depth st = inl slot -> is_slot_of_cnode slot st)
+    /\ forall t address slot, slot_of_address t address st = inl slot -> is_slot_of_cnode slot st.
+
 (** ** T6a: refills sum to the budget
 
     Of a context that has a limit the refills and what is unreturned sum to its budget. One without a limit has one refill, of no more than its budget. *)
@@ -230,6 +238,11 @@ Definition in_bounds (c : Capability) : Prop :=
 Definition capabilities_are_in_bounds : Prop :=
   forall p st slot c, root_radix p <= 64 -> reachable p st -> capability_at slot st = Some c -> in_bounds c.
 
+(** S1, T1b: an interrupt is known if and only if it has a handler. *)
+Definition interrupts_are_handled (st : State) : Prop :=
+  forall irq, (exists i, interrupts st !! irq = Some i) <-> exists slot, capability_at slot st = Some (IRQHandlerCap irq).
+Definition interrupts_stay_handled : Prop := forall p st, roots_are_sound p -> reachable p st -> interrupts_are_handled st.
+
 (** And only system calls move capabilities: whatever the state, after an interrupt, the timer or an exception of the thread that runs each slot
     holds what it held. *)
 Definition only_system_calls_move_capabilities : Prop :=
@@ -276,4 +289,11 @@ Definition made_objects_are_fresh : Prop :=
     (forall o x, objects st !! o = None -> objects next !! o = Some x -> is_fresh o x done)
     /\ forall slot base bits r p, slots st !! slot = None -> capability_at slot next = Some (FrameCap base bits false r p) ->
          In (ClearMemory base (N.shiftl 1 bits) true) done.
+
+(** ** S5, T5d: an interrupt signals its notification only
+
+    Whatever the state, an interrupt leaves the flags of each notification as they are but of the one that the capability in its slot names. *)
+Definition interrupts_signal_one_notification : Prop :=
+  forall st e irq n, cause e = InterruptArrives irq -> (forall badge r, capability_at (irq_slot irq) st <> Some (NotificationCap n badge r)) ->
+    word_of_flags (notification n (fst (fst (one_step st e)))) = word_of_flags (notification n st).
 End Claims.

@@ -7,7 +7,7 @@ From Coq Require Import Lia.
 From Spec Require Export UnitProofs.
 Open Scope N_scope.
 
-Definition but_waiting (k : Link) : bool := match k with Waiting => false | _ => true end.
+Definition but_waiting (k : Link) : bool := match k with Waiting | Handling => false | _ => true end.
 Definition unlinked (o : N) (st : State) : Prop :=
   bound_notification (thread o st) = None /\ bound_thread (notification o st) = None /\ lent_context (notification o st) = None
   /\ context_notification (context o st) = None.
@@ -398,7 +398,7 @@ Proof.
   - destruct (is_last _ st); (split; [|intros; exact I]); [exact (@keeps_unmap_table _ _ _ _ linked_quietly table place st ok) | exact ok].
   - split; [exact (@keeps_unmap_frame _ _ _ _ linked_quietly base size_bits place st ok) | intros; exact I].
   - destruct (is_last _ st); (split; [|intros; exact I]); [exact (@keeps_release_pool _ _ _ _ linked_quietly pool st ok) | exact ok].
-  - destruct (is_last _ st); (split; [|intros; exact I]); [exact (@keeps_end_interrupt _ _ _ _ linked_quietly irq st ok) | exact ok].
+  - destruct (is_last _ st); (split; [|intros; exact I]); [exact (@keeps_end_interrupt _ _ _ _ linked_quietly irq eq_refl st ok) | exact ok].
 Qed.
 Lemma linked_unit anchor st : linked st -> linked (snd (delete_unit anchor st)).
 Proof.

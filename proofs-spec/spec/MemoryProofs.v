@@ -291,7 +291,7 @@ Proof.
 Qed.
 Lemma insert_child_laid slot p o c st : tree_is_right st -> derivable c p st -> laid st -> laid (insert_child slot p o c st).
 Proof.
-  intros tree (_ & x & there & typed & same) ok. destruct (is_empty slot st && negb (is_empty p st)) eqn:can;
+  intros tree (_ & x & there & (typed & _) & same) ok. destruct (is_empty slot st && negb (is_empty p st)) eqn:can;
     [|unfold insert_child; rewrite can; exact (laid_same st _ eq_refl eq_refl ok)].
   apply laid_slots with st; [apply objects_of_insert_child|]. pose proof can as vacant. apply andb_prop, proj1, is_empty_spec in vacant.
   rewrite capability_at_in in there.
@@ -314,7 +314,7 @@ Proof.
 Qed.
 Lemma insert_sibling_laid slot source o c st : tree_is_right st -> derivable c source st -> laid st -> laid (insert_sibling slot source o c st).
 Proof.
-  intros tree (_ & x & there & typed & same) ok. assert (objects (insert_sibling slot source o c st) = objects st) as same_objects
+  intros tree (_ & x & there & (typed & _) & same) ok. assert (objects (insert_sibling slot source o c st) = objects st) as same_objects
     by (rewrite (insert_sibling_same slot source o c st); reflexivity).
   destruct (is_empty slot st) eqn:vacant; [|unfold insert_sibling; rewrite vacant; exact (laid_same st _ eq_refl eq_refl ok)].
   destruct (slots st !! source) as [e|] eqn:at_source; [|unfold insert_sibling; rewrite vacant, at_source; exact (laid_same st _ eq_refl eq_refl ok)].

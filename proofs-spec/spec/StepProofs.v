@@ -24,7 +24,7 @@ Definition fine_object (fine_context : SchedContext -> Prop) (x : Object) : Prop
   match x with SchedContextObject c => fine_context c | _ => True end.
 
 (** Of the links between objects some may be frozen: then what changes them is not among the changes that are kept one by one. *)
-Inductive Link := Binding | Loan | Waiting | Ending.
+Inductive Link := Binding | Loan | Waiting | Ending | Handling.
 Definition thread_change (frozen : Link -> bool) (x y : Thread) : Prop :=
   (frozen Binding = true -> bound_notification y = bound_notification x) /\ (frozen Waiting = true -> run_state y = run_state x).
 Definition notification_change (frozen : Link -> bool) (x y : Notification) : Prop :=
@@ -44,11 +44,13 @@ Definition object_change (frozen : Link -> bool) (x y : Object) : Prop :=
   | ReplyObject a, ReplyObject b => reply_change frozen a b
   | _, _ => True
   end.
+Definition same_known (a b : State) : Prop := forall irq, is_some (interrupts b !! irq) = is_some (interrupts a !! irq).
+Definition provided (b : bool) (P Q : Prop) : Prop := if b then P -> Q else Q.
 Record kept_quietly_but (frozen : Link -> bool) (invariant : State -> Prop) (fine_context : SchedContext -> Prop)
     (fine_capability : Capability -> Prop) : Prop := {
   looks_at_objects :
     forall a b, slots b = slots a -> references b = references a -> objects b = objects a -> ready b = ready a -> sleeping b = sleeping a ->
-      invariant a -> invariant b;
+      provided (frozen Handling) (same_known a b) (invariant a -> invariant b);
   after_unplace : forall t st, invariant st -> invariant (unplace t st);
   after_place : forall insert t st, In insert [insert_behind; insert_ahead] -> invariant st -> invariant (place_by insert t st);
   after_sleeping_anew :
@@ -70,7 +72,7 @@ Record kept_quietly_but (frozen : Link -> bool) (invariant : State -> Prop) (fin
 (** Where capabilities come and go the rest is needed too. What comes is derived from what is there, or comes with its memory. *)
 Definition is_untyped (c : Capability) : bool := match c with UntypedCap _ _ _ _ => true | _ => false end.
 Definition derivable (c : Capability) (source : N) (st : State) : Prop :=
-  is_zombie c = false /\ exists x, capability_at source st = Some x /\ is_untyped x = false /\ stands_alike x c = true.
+  is_zombie c = false /\ exists x, capability_at source st = Some x /\ (is_untyped x = false /\ is_claimed c st = true) /\ stands_alike x c = true.
 Definition comes_with (c : Capability) (at_ size : N) (object : option Object) : Prop :=
   is_zombie c = false
   /\ match object with
@@ -127,10 +129,11 @@ Arguments fine_yield {_ _ _ _} _.
 
 (** What is frozen is kept where all of it is done: by a unit of deletion, and by some methods. *)
 Definition needs (frozen : Link -> bool) (l : list Link) (P : Prop) : Prop := forallb (fun k => negb (frozen k)) l = true \/ P.
-Definition all_links : list Link := [Binding; Loan; Waiting; Ending].
+Definition all_links : list Link := [Binding; Loan; Waiting; Ending; Handling].
 Definition links_of (m : Method.t) : list Link :=
   match m with
   | Method.TCBBindNotification | Method.TCBUnbindNotification => [Binding]
+  | Method.IRQControlGet => [Handling]
   | Method.SchedContextBind | Method.SchedContextUnbind | Method.SchedContextUnbindObject => [Loan]
   | Method.TCBSuspend | Method.TCBResume | Method.TCBReadRegisters | Method.TCBWriteRegisters | Method.TCBCopyRegisters | Method.TCBSetPriority
   | Method.TCBSetSchedParams | Method.CNodeCancelBadgedSends => [Waiting]
@@ -150,8 +153,8 @@ Arguments given_delete_unit {_ _} _.
 Arguments given_method {_ _} _.
 
 Lemma free_all (frozen : Link -> bool) : forallb (fun k => negb (frozen k)) all_links = true ->
-  frozen Binding = false /\ frozen Loan = false /\ frozen Waiting = false /\ frozen Ending = false.
-Proof. cbn. destruct (frozen Binding), (frozen Loan), (frozen Waiting), (frozen Ending); try discriminate. repeat split. Qed.
+  frozen Binding = false /\ frozen Loan = false /\ frozen Waiting = false /\ frozen Ending = false /\ frozen Handling = false.
+Proof. cbn. destruct (frozen Binding), (frozen Loan), (frozen Waiting), (frozen Ending), (frozen Handling); try discriminate. repeat split. Qed.
 Lemma free_one (frozen : Link -> bool) k : forallb (fun k => negb (frozen k)) [k] = true -> frozen k = false.
 Proof. cbn. destruct (frozen k); [discriminate | reflexivity]. Qed.
 
@@ -193,8 +196,14 @@ Class Keeps {T : Type} `{Good T} (f : State -> T) : Prop := keeps : forall st, g
 Instance good_decision : Good Decision := fun d => match d with Perform work => Keeps work | Refuse _ _ => True end.
 
 Lemma good_of_same (a b : State) :
-  slots b = slots a -> references b = references a -> objects b = objects a -> ready b = ready a -> sleeping b = sleeping a -> good a -> good b.
-Proof. exact (looks_at_objects quiet a b). Qed.
+  slots b = slots a -> references b = references a -> objects b = objects a -> ready b = ready a -> sleeping b = sleeping a ->
+  (frozen Handling = true -> same_known a b) -> good a -> good b.
+Proof.
+  intros same1 same2 same3 same4 same5 known. pose proof (looks_at_objects quiet a b same1 same2 same3 same4 same5) as looks. revert looks known.
+  unfold provided. destruct (frozen Handling); [intros looks known; exact (looks (known eq_refl)) | intros looks _; exact looks].
+Qed.
+Lemma known_same (a b : State) : interrupts b = interrupts a -> frozen Handling = true -> same_known a b.
+Proof. intros same _ irq. rewrite same. reflexivity. Qed.
 
 (** Constructors carry what they are given. *)
 Lemma good_done st : good st -> good (Done st). Proof. exact id. Qed.
@@ -376,7 +385,9 @@ Ltac keep_step find :=
   | |- good (reports _) => unfold reports; cbv beta
   | |- good (set_field _ _ ?s) =>
       let ok := fresh "ok" in
-      (cut (good s); [generalize s; intros ? ok; refine (good_of_same _ _ _ _ _ _ _ ok); reflexivity |])
+      (cut (good s); [generalize s; intros ? ok; refine (good_of_same _ _ _ _ _ _ _ _ ok);
+         [reflexivity | reflexivity | reflexivity | reflexivity | reflexivity
+         | first [exact (known_same _ _ eq_refl) | intros handling; exfalso; unfold is_free in *; congruence]] |])
   | |- good (put_reply ?o (without_context (reply ?o ?s)) ?s) => apply (loses_context o s)
   | |- good (?f ?s) => apply (keeps (f := f) s)
   | |- Keeps _ => intros ? ?; cbv beta
@@ -495,7 +506,7 @@ Ltac know_what_is_free :=
 Hint Extern 0 (Allowed _ _) => (know_what_is_free; allow) : typeclass_instances.
 
 Instance keeps_emit e : Keeps (emit e).
-Proof. intros st ok. exact (good_of_same st (emit e st) eq_refl eq_refl eq_refl eq_refl eq_refl ok). Qed.
+Proof. intros st ok. exact (good_of_same st (emit e st) eq_refl eq_refl eq_refl eq_refl eq_refl (known_same _ _ eq_refl) ok). Qed.
 Ltac change_object f o :=
   let st := fresh "st" in let ok := fresh "ok" in let found := fresh "found" in
   intros st ok; unfold f; destruct (objects st !! o) as [[]|] eqn:found; try exact (keeps_emit Stuck st ok);
@@ -544,9 +555,10 @@ Proof.
   destruct (is_untyped (capability e)) eqn:untyped.
   - destruct (capability e) as [base bits device used| | | | | | | | | | | | | | | | | |]; try discriminate untyped.
     refine (keeps_carve s base _ None slot _ _ I fine_source st ok). split; [reflexivity|]. exists bits, device. split; reflexivity.
-  - assert (good (if is_zombie c || negb (stands_alike (capability e) c) then emit Stuck st
+  - assert (good (if is_zombie c || negb (is_claimed c st) || negb (stands_alike (capability e) c) then emit Stuck st
                   else if original e then insert_child slot s o c st else insert_sibling slot s o c st)) as kept.
     { destruct (is_zombie c) eqn:no_zombie; [exact (keeps_emit Stuck st ok)|]. cbn [orb].
+      destruct (is_claimed c st) eqn:claimed; cbn [negb orb]; [|exact (keeps_emit Stuck st ok)].
       destruct (stands_alike (capability e) c) eqn:alike; cbn [negb]; [|exact (keeps_emit Stuck st ok)].
       assert (derivable c s st) as from by (split; [exact no_zombie | exists (capability e); repeat split; assumption]).
       destruct (original e);
@@ -684,8 +696,9 @@ Instance keeps_unbind_of_context c {lent : Free Loan} : Keeps (unbind_notificati
 Instance keeps_end_thread t {moves : Free Waiting} {bound : Free Binding} : Keeps (end_thread t). Proof. keeping end_thread. Qed.
 Instance keeps_end_notification n {bound : Free Binding} {lent : Free Loan} : Keeps (end_notification n). Proof. keeping end_notification. Qed.
 Instance keeps_end_context c {lent : Free Loan} : Keeps (end_context c). Proof. keeping end_context. Qed.
-Instance keeps_end_interrupt i : Keeps (end_interrupt i). Proof. keeping end_interrupt. Qed.
-Instance keeps_let_go c {moves : Free Waiting} {bound : Free Binding} {lent : Free Loan} : Keeps (let_go c). Proof. keeping let_go. Qed.
+Instance keeps_end_interrupt i {handles : Free Handling} : Keeps (end_interrupt i). Proof. keeping end_interrupt. Qed.
+Instance keeps_let_go c {moves : Free Waiting} {bound : Free Binding} {lent : Free Loan} {handles : Free Handling} : Keeps (let_go c).
+Proof. keeping let_go. Qed.
 Instance keeps_make_zombie s {ends : Free Ending} : Keeps (make_zombie s).
 Proof.
   intros st ok. apply (after_make_zombie primitives); [exact ends | | exact ok]. intros e o found container.
@@ -696,20 +709,24 @@ Instance keeps_become_zombie s c {moves : Free Waiting} {bound : Free Binding} {
 Proof. keeping become_zombie. Qed.
 Instance keeps_rotate_zombies a s i : Keeps (rotate_zombies a s i). Proof. keeping rotate_zombies. Qed.
 Instance keeps_meet_inner a s o i {ends : Free Ending} : Keeps (meet_inner a s o i). Proof. keeping meet_inner. Qed.
-Instance keeps_delete_plain s c {moves : Free Waiting} {bound : Free Binding} {lent : Free Loan} {ends : Free Ending} : Keeps (delete_plain s c).
+Instance keeps_delete_plain s c {moves : Free Waiting} {bound : Free Binding} {lent : Free Loan} {ends : Free Ending} {handles : Free Handling} :
+  Keeps (delete_plain s c).
 Proof. keeping delete_plain. Qed.
-Instance keeps_delete_one s c {moves : Free Waiting} {bound : Free Binding} {lent : Free Loan} {ends : Free Ending} : Keeps (delete_one s c).
+Instance keeps_delete_one s c {moves : Free Waiting} {bound : Free Binding} {lent : Free Loan} {ends : Free Ending} {handles : Free Handling} :
+  Keeps (delete_one s c).
 Proof. keeping delete_one. Qed.
 Instance keeps_to_first_slot a f : Keeps (to_first_slot a f). Proof. keeping to_first_slot. Qed.
-Instance keeps_empty_zombie a o {moves : Free Waiting} {bound : Free Binding} {lent : Free Loan} {ends : Free Ending} : Keeps (empty_zombie a o).
+Instance keeps_empty_zombie a o {moves : Free Waiting} {bound : Free Binding} {lent : Free Loan} {ends : Free Ending} {handles : Free Handling} :
+  Keeps (empty_zombie a o).
 Proof.
   keeping empty_zombie.
 Qed.
 Instance keeps_delete_unit a : Keeps (delete_unit a).
 Proof.
   destruct (given_delete_unit given) as [free|all_of_it]; [|intros st ok; exact (conj I (all_of_it a st ok))].
-  apply free_all in free. destruct free as (bound & lent & moves & ends).
-  change (Free Binding) in bound. change (Free Loan) in lent. change (Free Waiting) in moves. change (Free Ending) in ends. keeping delete_unit.
+  apply free_all in free. destruct free as (bound & lent & moves & ends & handles).
+  change (Free Binding) in bound. change (Free Loan) in lent. change (Free Waiting) in moves. change (Free Ending) in ends.
+  change (Free Handling) in handles. keeping delete_unit.
 Qed.
 Instance keeps_delete slot : Keeps (delete slot). Proof. exact (keeps_in_units is_occupied delete_unit slot keeps_delete_unit). Qed.
 Instance keeps_revoke slot : Keeps (revoke slot).
@@ -811,7 +828,12 @@ Instance keeps_tcb_set_space a b x y z call : Nice x -> Nice y -> Nice z -> Keep
 Proof. intros fine_x fine_y fine_z. red in fine_x, fine_y, fine_z. keeping tcb_set_space. Qed.
 Instance keeps_tcb_set_sched_params a b x y z call {moves : Free Waiting} : Nice x -> Nice y -> Nice z -> Keeps (tcb_set_sched_params a b x y z call).
 Proof. intros fine_x fine_y fine_z. red in fine_x, fine_y, fine_z. keeping tcb_set_sched_params. Qed.
-Instance keeps_change_interrupt i f : Keeps (change_interrupt i f). Proof. keeping change_interrupt. Qed.
+Instance keeps_change_interrupt i f : Keeps (change_interrupt i f).
+Proof.
+  intros st ok. refine (good_of_same st (change_interrupt i f st) eq_refl eq_refl eq_refl eq_refl eq_refl _ ok). intros _ irq.
+  change (interrupts (change_interrupt i f st)) with (update i f (interrupts st)). rewrite find_update.
+  destruct (irq =? i); [destruct (interrupts st !! irq)|]; reflexivity.
+Qed.
 Instance keeps_deactivate i : Keeps (deactivate i). Proof. keeping deactivate. Qed.
 Instance keeps_set_mask i m : Keeps (set_mask i m). Proof. keeping set_mask. Qed.
 Instance keeps_maintain t piece start end_ : (forall x, Keeps (piece x)) -> Keeps (maintain t piece start end_).
@@ -821,7 +843,7 @@ Instance keeps_frame_maintain op a b call : Keeps (frame_maintain op a b call). 
 Instance keeps_vspace_maintain op a b call : Keeps (vspace_maintain op a b call). Proof. keeping vspace_maintain. Qed.
 
 (** IRQControl makes handlers and senders. *)
-Lemma keeps_irq_control_get a b c d r call : good call -> invoked call = IRQControlCap -> Keeps (irq_control_get a b c d r call).
+Lemma keeps_irq_control_get a b c d r call {handles : Free Handling} : good call -> invoked call = IRQControlCap -> Keeps (irq_control_get a b c d r call).
 Proof.
   intros fine is_control. pose proof (good_invoked call fine) as control. rewrite is_control in control.
   pose proof (fine_yield primitives _ _ (interrupt_claimed a) control : good (IRQHandlerCap a)). keeping irq_control_get.
@@ -843,7 +865,7 @@ Proof.
     try (apply free_one in free; match type of free with frozen ?k = false => change (Free k) in free end); unfold decode_method;
     match goal with
     | |- good (irq_control_get _ _ _ _ _ _ _) =>
-        apply keeps_irq_control_get; [exact fine | destruct (invoked call); try discriminate type; reflexivity | exact ok]
+        apply keeps_irq_control_get; [exact free | exact fine | destruct (invoked call); try discriminate type; reflexivity | exact ok]
     | |- good (irq_control_issue_sgisignal _ _ _ _ _ _ _) =>
         apply keeps_irq_control_issue; [exact fine | destruct (invoked call); try discriminate type; reflexivity | exact ok]
     | |- good (?f st) => apply (keeps (f := f) st ok)

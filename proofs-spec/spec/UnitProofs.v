@@ -18,7 +18,7 @@ Proof.
   - intros o x y st _ _ _ _ ok. exact ok.
 Qed.
 Lemma let_go_tables c st : slots (let_go c st) = slots st /\ references (let_go c st) = references st.
-Proof. exact (@keeps_let_go _ _ _ _ (tables_are_kept_quietly (slots st) (references st)) c eq_refl eq_refl eq_refl st (conj eq_refl eq_refl)). Qed.
+Proof. exact (@keeps_let_go _ _ _ _ (tables_are_kept_quietly (slots st) (references st)) c eq_refl eq_refl eq_refl eq_refl st (conj eq_refl eq_refl)). Qed.
 Lemma end_thread_tables t st : slots (end_thread t st) = slots st /\ references (end_thread t st) = references st.
 Proof. exact (@keeps_end_thread _ _ _ _ (tables_are_kept_quietly (slots st) (references st)) t eq_refl eq_refl st (conj eq_refl eq_refl)). Qed.
 Lemma capability_same slot a b : slots b = slots a -> capability_at slot b = capability_at slot a.
@@ -43,32 +43,17 @@ Proof.
   rewrite <- capability_at_in. rewrite (capability_same j st ended same_slots). reflexivity.
 Qed.
 
-(** ** The pieces put together
-
-    An object that is [unlinked] can go. *)
-Section Units.
+(** ** The pieces put together *)
+Section Pieces.
 Variable inv : State -> Prop.
-Variable unlinked : N -> State -> Prop.
-Hypothesis zombies_unlinked : forall s o st, inv st -> capability_at s st = Some (ZombieCap o) -> unlinked o st.
-Hypothesis discarded : forall s st, inv st ->
-  (forall c o, capability_at s st = Some c -> object_of c = Some o -> is_zombie c || is_last c st = true -> unlinked o st) -> inv (discard s st).
 Hypothesis moved : forall from to st, inv st -> inv (move_capability from to st).
-Hypothesis made_zombie : forall s st, inv st -> (forall t, capability_at s st = Some (TCBCap t) -> unlinked t st) -> inv (make_zombie s st).
-Hypothesis thread_ends : forall s t st, inv st -> capability_at s st = Some (TCBCap t) -> inv (end_thread t st) /\ unlinked t (end_thread t st).
-Hypothesis let_go_first : forall s c st, inv st -> capability_at s st = Some c -> container_of c st = None ->
-  (waiting_on c st = [] \/ is_last c st = false) ->
-  inv (let_go c st) /\ (is_last c st = true -> forall o, object_of c = Some o -> unlinked o (let_go c st)).
+Hypothesis zombie_discarded : forall s o st, inv st -> capability_at s st = Some (ZombieCap o) -> inv (discard s st).
+Hypothesis become_kept : forall s c st, inv st -> capability_at s st = Some c -> inv (become_zombie s c st).
+Hypothesis gone : forall s c st, inv st -> capability_at s st = Some c -> container_of c st = None -> (waiting_on c st = [] \/ is_last c st = false) ->
+  inv (discard s (let_go c st)).
 Hypothesis restarted : forall s c t st, inv st -> capability_at s st = Some c -> In t (waiting_on c st) -> inv (restart t st).
 Hypothesis asid_released : forall v a st, inv st -> inv (release_asid v a st).
 
-Lemma gone s c st : inv st -> capability_at s st = Some c -> container_of c st = None -> (waiting_on c st = [] \/ is_last c st = false) ->
-  inv (discard s (let_go c st)).
-Proof.
-  intros ok there no_container alone_. destruct (let_go_first s c st ok there no_container alone_) as (after & ends).
-  destruct (let_go_tables c st) as (same_slots & same_references). apply discarded; [exact after|]. intros c' o at_s names last.
-  rewrite (capability_same s st _ same_slots), there in at_s. injection at_s as <-. rewrite (zombie_contains c st no_container) in last.
-  rewrite (is_last_same c st _ same_references) in last. exact (ends last o names).
-Qed.
 Lemma plain_kept s c st : inv st -> capability_at s st = Some c -> container_of c st = None -> inv (delete_plain s c st).
 Proof.
   intros ok there none. unfold delete_plain.
@@ -82,17 +67,6 @@ Proof.
   intros ok there none. pose proof (plain_kept s c st ok there none) as plain. unfold delete_one. destruct c; try exact plain.
   destruct (is_last _ st); [|exact plain].
   destruct (capability_at (irq_slot irq) st) as [[]|] eqn:bound; try exact plain. exact (plain_kept _ _ st ok bound eq_refl).
-Qed.
-Lemma become_kept s c st : inv st -> capability_at s st = Some c -> inv (become_zombie s c st).
-Proof.
-  intros ok there. unfold become_zombie. destruct c; try (apply made_zombie; [exact ok | intros t at_s; congruence]).
-  destruct (thread_ends s thread st ok there) as (after & free). apply made_zombie; [exact after|]. intros t at_s.
-  rewrite (capability_same s st _ (proj1 (end_thread_tables thread st))), there in at_s. injection at_s as <-. exact free.
-Qed.
-Lemma zombie_discarded s o st : inv st -> capability_at s st = Some (ZombieCap o) -> inv (discard s st).
-Proof.
-  intros ok there. apply discarded; [exact ok|]. intros c o' at_s names _. rewrite there in at_s. injection at_s as <-.
-  cbn [object_of] in names. injection names as <-. exact (zombies_unlinked s o st ok there).
 Qed.
 Lemma exchanged a b st : inv st -> inv (exchange_capabilities a b st).
 Proof. intros ok. unfold exchange_capabilities. do 3 apply moved. exact ok. Qed.
@@ -120,7 +94,7 @@ Proof.
     + rewrite N.eqb_refl. reflexivity.
     + destruct (N.eqb_spec anchor s) as [same|]; [congruence | exact there].
 Qed.
-Theorem unit_kept anchor st : inv st -> inv (snd (delete_unit anchor st)).
+Theorem unit_kept_by anchor st : inv st -> inv (snd (delete_unit anchor st)).
 Proof.
   intros ok. unfold delete_unit. destruct (capability_at anchor st) as [c|] eqn:there; [|exact ok].
   assert (inv (snd match container_of c st with
@@ -130,4 +104,43 @@ Proof.
   { destruct (container_of c st) as [o|] eqn:container; [exact (become_kept anchor c st ok there) | exact (one_kept anchor c st ok there container)]. }
   destruct c; try exact usual. exact (empty_kept anchor container st ok there).
 Qed.
+End Pieces.
+
+(** An object that is [unlinked] can go. *)
+Section Units.
+Variable inv : State -> Prop.
+Variable unlinked : N -> State -> Prop.
+Hypothesis zombies_unlinked : forall s o st, inv st -> capability_at s st = Some (ZombieCap o) -> unlinked o st.
+Hypothesis discarded : forall s st, inv st ->
+  (forall c o, capability_at s st = Some c -> object_of c = Some o -> is_zombie c || is_last c st = true -> unlinked o st) -> inv (discard s st).
+Hypothesis moved : forall from to st, inv st -> inv (move_capability from to st).
+Hypothesis made_zombie : forall s st, inv st -> (forall t, capability_at s st = Some (TCBCap t) -> unlinked t st) -> inv (make_zombie s st).
+Hypothesis thread_ends : forall s t st, inv st -> capability_at s st = Some (TCBCap t) -> inv (end_thread t st) /\ unlinked t (end_thread t st).
+Hypothesis let_go_first : forall s c st, inv st -> capability_at s st = Some c -> container_of c st = None ->
+  (waiting_on c st = [] \/ is_last c st = false) ->
+  inv (let_go c st) /\ (is_last c st = true -> forall o, object_of c = Some o -> unlinked o (let_go c st)).
+Hypothesis restarted : forall s c t st, inv st -> capability_at s st = Some c -> In t (waiting_on c st) -> inv (restart t st).
+Hypothesis asid_released : forall v a st, inv st -> inv (release_asid v a st).
+
+Lemma gone s c st : inv st -> capability_at s st = Some c -> container_of c st = None -> (waiting_on c st = [] \/ is_last c st = false) ->
+  inv (discard s (let_go c st)).
+Proof.
+  intros ok there no_container alone_. destruct (let_go_first s c st ok there no_container alone_) as (after & ends).
+  destruct (let_go_tables c st) as (same_slots & same_references). apply discarded; [exact after|]. intros c' o at_s names last.
+  rewrite (capability_same s st _ same_slots), there in at_s. injection at_s as <-. rewrite (zombie_contains c st no_container) in last.
+  rewrite (is_last_same c st _ same_references) in last. exact (ends last o names).
+Qed.
+Lemma become_kept s c st : inv st -> capability_at s st = Some c -> inv (become_zombie s c st).
+Proof.
+  intros ok there. unfold become_zombie. destruct c; try (apply made_zombie; [exact ok | intros t at_s; congruence]).
+  destruct (thread_ends s thread st ok there) as (after & free). apply made_zombie; [exact after|]. intros t at_s.
+  rewrite (capability_same s st _ (proj1 (end_thread_tables thread st))), there in at_s. injection at_s as <-. exact free.
+Qed.
+Lemma zombie_discarded s o st : inv st -> capability_at s st = Some (ZombieCap o) -> inv (discard s st).
+Proof.
+  intros ok there. apply discarded; [exact ok|]. intros c o' at_s names _. rewrite there in at_s. injection at_s as <-.
+  cbn [object_of] in names. injection names as <-. exact (zombies_unlinked s o st ok there).
+Qed.
+Theorem unit_kept anchor st : inv st -> inv (snd (delete_unit anchor st)).
+Proof. exact (unit_kept_by inv moved zombie_discarded become_kept gone restarted asid_released anchor st). Qed.
 End Units.

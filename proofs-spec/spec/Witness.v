@@ -4,7 +4,7 @@
     A small machine whose boot state is well formed, and events after it that meet the premises of the claims: computed, not argued. And
     the indices can be wrong: a removal that forgets the children breaks the tree. *)
 From Coq Require Import Lia.
-From Spec Require Import MemoryProofs LinkProofs FreshProofs.
+From Spec Require Import MemoryProofs InterruptProofs SignalProofs ContainerProofs LinkProofs FreshProofs.
 Open Scope N_scope.
 
 Definition small_machine : Machine := {|
@@ -135,9 +135,56 @@ Proof.
   vm_compute in far. destruct far as [far|far]; exact (far eq_refl).
 Qed.
 
+(** The root task names a slot of its CNode; and the CNode is gone. *)
+Example an_address_names_a_slot : slot_of_address 0x1000 40 (boot small_plan) = inl (slot_of 0x2000 40).
+Proof. vm_compute. reflexivity. Qed.
+Definition lose_cnode : State -> State := remove_object 0x2000.
+Example lost_cnode_is_refuted : ~ addresses_name_slots (with_mistake lose_cnode).
+Proof.
+  intros claim. destruct (claim small_plan _ small_roots_are_apart (mistaken_reached lose_cnode wrong_call)) as (_ & named).
+  destruct (named 0x1000 40 (slot_of 0x2000 40) ltac:(vm_compute; reflexivity)) as (cnode & radix & index & found & _).
+  assert (forallb (fun entry => match snd entry with CNodeObject _ => false | _ => true end) (entries (objects (mistaken lose_cnode wrong_call))) = true)
+    as none by (vm_compute; reflexivity).
+  apply (proj2 (in_entries cnode (CNodeObject radix) _)) in found. pose proof (proj1 (forallb_forall _ _) none _ found) as wrong. discriminate.
+Qed.
+
+(** The root task gets a handler for interrupt 40; and the interrupt is forgotten while the handler is there. *)
+Definition get_handler : Event :=
+  call_event (Method.label Method.IRQControlGet) (InitSlot.number InitSlot.IRQControl) [40; IRQTrigger.number IRQTrigger.Level; 41; 64].
+Example an_interrupt_is_handled :
+  (is_some (interrupts (after [get_handler]) !! 40), capability_at (slot_of 0x2000 41) (after [get_handler])) = (true, Some (IRQHandlerCap 40)).
+Proof. vm_compute. reflexivity. Qed.
+Definition forget_interrupts : State -> State := fun st => st <| interrupts := empty |>.
+Example forgotten_interrupt_is_refuted : ~ interrupts_stay_handled (with_mistake forget_interrupts).
+Proof.
+  intros claim. destruct (proj2 (claim small_plan _ small_roots_are_sound (mistaken_reached forget_interrupts get_handler) 40)) as (i & found).
+  - exists (slot_of 0x2000 41). vm_compute. reflexivity.
+  - vm_compute in found. discriminate.
+Qed.
+
 (** The root task binds a notification to its thread; and a thread names one that does not name it. *)
 Definition retype_notification : Event :=
   call_event (Method.label Method.UntypedRetype) 18 [ObjectType.number ObjectType.Notification; 0; 0; 0; 40; 1].
+
+(** It sets the notification for interrupt 40, which comes; and an interrupt that nobody handles raises its flags, too. *)
+Definition set_notification : Event := {|
+  cause := SystemCall; time := 9; saved := words_of_call (Method.label Method.IRQHandlerSetNotification) 41 [] 1;
+  readable := [(0x6000 + ipc_buffer_caps_or_badges, 40)]; preempt_after := None; chosen := nothing_chosen |}.
+Definition interrupt_comes : Event :=
+  {| cause := InterruptArrives 40; time := 20; saved := []; readable := []; preempt_after := None; chosen := nothing_chosen |}.
+Example an_interrupt_signals :
+  map (fun events => word_of_flags (notification 0x10000 (after events)))
+      [[retype_notification; get_handler; set_notification]; [retype_notification; get_handler; set_notification; interrupt_comes]] = [None; Some 0].
+Proof. vm_compute. reflexivity. Qed.
+Definition raise_flags : State -> State := change_notification 0x10000 (fun x => x <| word_of_flags := Some 1 |>).
+Example raised_flags_are_refuted : ~ interrupts_signal_one_notification (with_mistake raise_flags).
+Proof.
+  intros claim. specialize (claim (after [retype_notification]) interrupt_comes 40 0x10000 eq_refl). rewrite mistaken_state in claim.
+  assert (forall badge r, capability_at (irq_slot 40) (after [retype_notification]) <> Some (NotificationCap 0x10000 badge r)) as nobody
+    by (intros badge r; vm_compute; discriminate).
+  specialize (claim nobody). vm_compute in claim. discriminate.
+Qed.
+
 Definition bind_notification : Event := {|
   cause := SystemCall; time := 9; saved := words_of_call (Method.label Method.TCBBindNotification) (InitSlot.number InitSlot.TCB) [] 1;
   readable := [(0x6000 + ipc_buffer_caps_or_badges, 40)]; preempt_after := None; chosen := nothing_chosen |}.
