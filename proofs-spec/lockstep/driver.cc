@@ -24,13 +24,19 @@ constexpr Word far_away = 100'000'000;
 constexpr Word condition_flags = 0xf000'0000;
 constexpr unsigned condition_shift = 28;
 constexpr Word extra_slots = 5;          // two frames, two for what is there for a moment only, and memory of a device
-constexpr Word nest_slots = 5;
 constexpr Word crowd_slots = 1 + 2 * crowd_size;
+
+test::Message message_of(const fuzz::Request& request) {
+    test::Message message{static_cast<Word>(request.method), {}, {}};
+    message.words.assign(request.words.items, request.words.items + request.words.count);
+    message.caps.assign(request.caps.items, request.caps.items + request.caps.count);
+    return message;
+}
 
 }  // namespace
 
 Driver::Driver(fuzz::Choices& choices, Oracle& oracle, Tally& tally, const Manner& manner) : choices_(choices), manner_(manner) {
-    constexpr Word frequencies[] = {62'500'000, 62'500'000, 54'000'000};
+    constexpr Word frequencies[] = {62'500'000, 62'500'000, 54'000'000, 25'909'091};
     hardware.frequency = choices_.one_of(frequencies);
     world_.set_checking(false);
     Word memory = arch::to_kernel(PhysAddr(host::ram_start)).raw;
@@ -81,12 +87,17 @@ void Driver::call_to_end(Syscall number, Word cap, const test::Message& message)
     } while (world_.current() == caller && caller->context.pc == pc);
 }
 
+// A call that is not executed again when it is preempted, which is at its first preemption point.
+void Driver::begin(const fuzz::Request& request) {
+    if (!manner_.preempts || !take_over()) return;
+    world_.prepare(Syscall::Call, request.cap, message_of(request));
+    hardware.pending_at = 1;
+    lockstep_->system_call();
+}
+
 abi::Error Driver::call(const fuzz::Request& request) {
     if (!take_over()) return abi::Error::IllegalOperation;
-    test::Message message{static_cast<Word>(request.method), {}, {}};
-    message.words.assign(request.words.items, request.words.items + request.words.count);
-    message.caps.assign(request.caps.items, request.caps.items + request.caps.count);
-    call_to_end(Syscall::Call, request.cap, message);
+    call_to_end(Syscall::Call, request.cap, message_of(request));
     return static_cast<abi::Error>(abi::MessageInfo{world_.root()->context.x[reg::info]}.label());
 }
 
@@ -115,10 +126,10 @@ void Driver::let_go() {
 }
 
 void Driver::supervise() {
-    switch (choices_.below(28)) {
+    switch (choices_.below(30)) {
         case 7:
         case 8: make_servers(); break;
-        case 11: make_nest(); break;
+        case 11: choices_.one_in(2) ? make_nest() : make_chain(); break;
         case 12: delete_itself(); break;
         case 13: break_budget(); break;
         case 14: spread_priorities(); break;
@@ -130,6 +141,10 @@ void Driver::supervise() {
         case 20:
         case 21:
         case 22: use_fresh(); break;
+        case 23:
+        case 24: change_budget(); break;
+        case 25:
+        case 26: make_family(); break;
         case 9: give_signals(); break;
         case 10: settle(static_cast<unsigned>(choices_.below(fuzz::fuzz_threads)), choices_.below(4)); break;
         case 0: universe_->restock(choices_); break;

@@ -18,6 +18,9 @@ inline constexpr Word first_line = 41;
 /// Threads beside the component's own that come and go together.
 inline constexpr unsigned crowd_size = 8;
 
+/// Slots of the supervisor for objects that come and go.
+inline constexpr Word nest_slots = 5;
+
 /// How time and preemptions are.
 struct Manner {
     bool time_passes = true;
@@ -73,9 +76,14 @@ private:
     // -- What the component hardly comes to by itself (nests.cc).
 
     void make_nest();
+    void make_chain();
     void delete_itself();
     void break_budget();
+    void change_budget();
+    void make_family();
+    void change_family();
     void pass(Word micros);
+    void pass_until(Word instant);
     void make_crowd();
     void raise_crowd(Word space, Word guard);
     void make_refused();
@@ -94,6 +102,7 @@ private:
     const Slot* component_slots() const;
     bool take_over();
     void let_go();
+    void begin(const fuzz::Request& request);
     void call_to_end(abi::Syscall number, Word cap, const test::Message& message = {});
     void idle();
     void supervise();

@@ -81,6 +81,17 @@ private:
         Word words[sizeof(abi::IPCBuffer) / sizeof(Word)];
     };
 
+    // Of the current thread, since its context was booked on last.
+    struct Turn {
+        const Tcb* thread = nullptr;
+        Ticks start{};
+        Ticks left{};
+        std::vector<const Tcb*> equals;   // ready, with its priority
+    };
+
+    Turn own_turn() const;
+    bool ends(const Turn& turn) const;
+    bool stands_ahead_of_any(const Tcb& thread, const std::vector<const Tcb*>& others) const;
     void happen(std::string_view kind, std::string_view arguments, const std::function<void()>& entry);
     void write_changed_registers();
     void write_readable_words();
@@ -119,6 +130,7 @@ private:
     Ranges ready_memory_;        // cleared, and not yet part of an object
     Ranges clean_memory_;
     std::vector<Line> our_lines_;   // of `text_`
+    std::string went_behind_;    // the thread whose turn the event ended, if it stands ahead of others nevertheless
     bool preempted_ = false;
     bool goes_back_ = false;     // `lines_` are not those of the state before the event
 };

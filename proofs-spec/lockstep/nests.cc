@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Situations that the component hardly comes to by itself: containers in containers, also in themselves, that go all at once; budgets that come back in
-// many pieces; threads whose priorities lie at the ends of the bitmap's words; many threads that sleep.
+// many pieces, or change; threads whose priorities lie at the ends of the bitmap's words; many threads that sleep.
 #include "driver.hpp"
 
 #include "fuzz_tables.hpp"
@@ -10,6 +10,7 @@ namespace caprock::lockstep {
 using abi::InitSlot;
 using abi::Method;
 using abi::Syscall;
+using host::hardware;
 using test::World;
 
 namespace {
@@ -55,6 +56,35 @@ void Driver::make_nest() {
         }
     }
     if (choices_.one_in(2)) call({cnode, Method::CNodeDelete, {thread, World::full_depth}, {}});
+    call({cnode, Method::CNodeRevoke, {memory, World::full_depth}, {}});
+    call({cnode, Method::CNodeDelete, {memory, World::full_depth}, {}});
+}
+
+// A CNode in a CNode in a CNode, each named by the one around it alone: the outermost of the capabilities is deleted in its slot. They lie next to each
+// other in memory, in any order, and the innermost may lead back.
+void Driver::make_chain() {
+    constexpr Word chain_bits = 12;
+    constexpr unsigned length = 3;
+    const Word outer = choices_.below(length);
+    const Word middle = (outer + 1 + choices_.below(length - 1)) % length;
+    const Word inner = length - outer - middle;
+    Word memory = nest_;
+    Word radix[length] = {};
+    Word slot[length] = {};
+    call({own_memory_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::Untyped), chain_bits, 0, 0, memory, 1}, {cnode}});
+    for (unsigned i = 0; i < length; ++i) {
+        radix[i] = 1 + choices_.below(2);
+        slot[i] = choices_.below(Word{1} << radix[i]);
+        call({memory, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::CNode), radix[i], 0, 0, memory + 1 + i, 1}, {cnode}});
+    }
+    auto enter = [&](Method method, Word node, Word index, Word what) {
+        call({memory + 1 + node, method, {index, radix[node], what, World::full_depth, all_rights}, {cnode}});
+    };
+    if (choices_.one_in(3)) enter(Method::CNodeCopy, inner, slot[inner], memory + 1 + choices_.below(length));
+    enter(Method::CNodeMove, middle, slot[middle], memory + 1 + inner);
+    enter(Method::CNodeMove, outer, slot[outer], memory + 1 + middle);
+    if (choices_.one_in(2)) enter(Method::CNodeCopy, outer, choices_.below(Word{1} << radix[outer]), control_);
+    call({memory + 1 + outer, Method::CNodeDelete, {slot[outer], radix[outer]}, {}});
     call({cnode, Method::CNodeRevoke, {memory, World::full_depth}, {}});
     call({cnode, Method::CNodeDelete, {memory, World::full_depth}, {}});
 }
@@ -131,7 +161,10 @@ void Driver::break_budget() {
         pass(20 + choices_.below(100));
     }
     if (choices_.one_in(2)) call({thread, Method::TCBSuspend, {}, {}});
-    pass(choices_.below(2 * period_us));
+    SchedContext& context = *object->sched_context;
+    // Also until the first piece just touches the next.
+    if (context.count > 1 && choices_.one_in(2)) pass_until(context.refill(1).time.raw - context.first().amount.raw + choices_.below(2));
+    else pass(choices_.below(2 * period_us));
     call({thread, Method::TCBWriteRegisters, {1, 1, fuzz::code_address}, {}});
     // More pieces may be due than one awakening joins.
     if (choices_.one_in(2)) return;
@@ -139,11 +172,98 @@ void Driver::break_budget() {
     call({thread, Method::TCBWriteRegisters, {1, 1, fuzz::code_address}, {}});
 }
 
+// A context is configured anew when just so much of its budget is left, or is missing, as counts.
+void Driver::change_budget() {
+    constexpr Word least_us = 10;
+    unsigned i = static_cast<unsigned>(choices_.below(fuzz::fuzz_threads));
+    Word thread = universe_->thread(i);
+    const Tcb* object = &world_.object<Tcb>(thread);
+    give_time(thread);
+    if (object->sched_context == nullptr) return;
+    SchedContext& context = *object->sched_context;
+    auto configure = [&](Word budget_us, Word more_us) {
+        auto is_it = [&](const SchedContext& one) { return &one == &context; };
+        use_copy(is_it, [&](Word copy) {
+            Word period_us = budget_us + more_us;
+            call({world_.sched_control(), Method::SchedControlConfigureFlags, {budget_us, period_us, choices_.below(3), 0x91, choices_.below(2)}, {copy}});
+        });
+    };
+    auto any_more = [&] { return choices_.one_in(3) ? 0 : 1 + choices_.below(500); };
+    configure(2 * least_us + choices_.below(3 * least_us), any_more());
+    call({thread, Method::TCBSetPriority, {fuzz::thread_max_priority}, {static_cast<Word>(InitSlot::TCB)}});
+    call({static_cast<Word>(InitSlot::Domain), Method::DomainSet, {world_.core().domain.raw}, {thread}});
+    call({thread, Method::TCBWriteRegisters, {1, 1, fuzz::code_address}, {}});
+    let_go();
+    if (world_.current() == object && world_.core().current_sched_context == &context) {
+        Word least = min_budget().raw;
+        Word amount = context.first().amount.raw;
+        const Word lefts[] = {least, least, least + 1, 2 * least, amount - least, amount - least + 1, amount - 1, amount};
+        Word instant = world_.core().charged_until.raw + amount - std::min(choices_.one_of(lefts), amount);
+        hardware.time = std::max(hardware.time, std::min(hardware.deadline, instant));
+        lockstep_->timer();
+    }
+    if (!take_over() || !context.configured()) return;
+    Word kept_us = context.first().amount.raw * 1'000'000 / arch::timer_frequency();
+    Word other = choices_.below(2 * least_us + 2);
+    configure(std::max(least_us, choices_.one_in(4) ? kept_us - std::min(other, kept_us) : kept_us + other), any_more());
+}
+
+// Capabilities to one object, made, moved and taken away in any order. What is left of a CNode that is being deleted lies among them.
+void Driver::make_family() {
+    using abi::ObjectType;
+    constexpr unsigned most_changes = 30;
+    struct Founder {
+        ObjectType type;
+        Word bits;
+    };
+    constexpr Founder founders[] = {{ObjectType::Endpoint, 0}, {ObjectType::Endpoint, 0}, {ObjectType::Notification, 0}, {ObjectType::CNode, 2},
+                                    {ObjectType::CNode, 2},    {ObjectType::Untyped, 13}, {ObjectType::Reply, 0}};
+    const Founder& founder = choices_.one_of(founders);
+    const Word mapped = choices_.one_in(2) ? universe_->buffer(0) : universe_->vspace(0);
+    if (choices_.one_in(4)) call({cnode, Method::CNodeCopy, {nest_, World::full_depth, mapped, World::full_depth, all_rights}, {cnode}});
+    else call({own_memory_, Method::UntypedRetype, {static_cast<Word>(founder.type), founder.bits, 0, 0, nest_, 1}, {cnode}});
+    for (unsigned i = 0; i < most_changes; ++i) change_family();
+    for (Word slot = nest_; slot < nest_ + nest_slots; ++slot) call({cnode, Method::CNodeDelete, {slot, World::full_depth}, {}});
+}
+
+void Driver::change_family() {
+    constexpr Word depth = World::full_depth;
+    auto any = [&](bool empty) {
+        Word start = choices_.below(nest_slots);
+        for (Word i = 0; i < nest_slots && !choices_.one_in(16); ++i) {
+            Word slot = nest_ + (start + i) % nest_slots;
+            if (world_.slot(slot).empty() == empty) return slot;
+        }
+        return nest_ + start;
+    };
+    Word from = any(false);
+    Word to = any(true);
+    // Often the same badge again.
+    Word badge = choices_.one_in(3) ? choices_.below(3) : 1;
+    switch (choices_.below(10)) {
+        case 0: call({cnode, Method::CNodeDelete, {from, depth}, {}}); break;
+        case 1: call({cnode, Method::CNodeRevoke, {from, depth}, {}}); break;
+        case 2: call({cnode, Method::CNodeMove, {to, depth, from, depth}, {cnode}}); break;
+        case 3: call({cnode, Method::CNodeMutate, {to, depth, from, depth, badge}, {cnode}}); break;
+        case 4: {
+            Word pivot = any(false);
+            if (choices_.one_in(2)) to = any(false);
+            call({cnode, Method::CNodeRotate, {to, depth, badge, pivot, depth, choices_.below(2), from, depth}, {cnode, cnode}});
+            break;
+        }
+        case 5: begin({cnode, Method::CNodeDelete, {from, depth}, {}}); break;
+        case 6:
+        case 7: call({cnode, Method::CNodeCopy, {to, depth, from, depth, all_rights}, {cnode}}); break;
+        default: call({cnode, Method::CNodeMint, {to, depth, choices_.one_in(2) ? nest_ : from, depth, all_rights, badge}, {cnode}});
+    }
+}
+
 // The clock goes on, but not past the next deadline.
-void Driver::pass(Word micros) {
+void Driver::pass(Word micros) { pass_until(hardware.time + micros * arch::timer_frequency() / 1'000'000); }
+
+void Driver::pass_until(Word instant) {
     if (!manner_.time_passes) return;
-    Word ticks = micros * arch::timer_frequency() / 1'000'000;
-    host::hardware.time = std::max(host::hardware.time, std::min(host::hardware.deadline, host::hardware.time + ticks));
+    hardware.time = std::max(hardware.time, std::min(hardware.deadline, instant));
     lockstep_->timer();
 }
 
