@@ -25,9 +25,10 @@ GENERATED = ("Api", "Dispatch")
 # What policies are, which defines nothing of a step.
 POLICIES = ("Policy",)
 EXTRACTION = "Extract"
-PROOFS = ("Claims", "LoopProofs", "TableFacts", "TreeProofs", "StepProofs", "QueueProofs", "RefillProofs", "ErrorProofs", "OriginProofs", "LiveProofs",
-          "MemoryProofs", "UnitProofs", "InterruptProofs", "SignalProofs", "ContainerProofs", "LinkProofs", "FreshProofs", "Witness", "PolicyClaims",
-          "PolicyProofs", "PolicyWitness")
+PROOFS = ("Claims", "LoopProofs", "TableFacts", "TreeProofs", "StepProofs", "QueueProofs", "RefillProofs", "ErrorProofs", "OriginProofs",
+          "LiveProofs", "MemoryProofs", "UnitProofs", "InterruptProofs", "SignalProofs", "ContainerProofs", "MappingProofs", "LinkProofs", "WaitProofs",
+          "MeetProofs", "StandProofs", "FreshProofs", "Witness", "PolicyClaims", "PolicyProofs", "WithinProofs", "ConfinementProofs",
+          "TransferProofs", "PolicyWitness")
 # Where claims are stated, and the copy of each that changes only on purpose.
 CLAIMS = {"Claims": "claims.golden", "PolicyClaims": "policy_claims.golden"}
 ORACLE = ("number.ml", "oracle_core.mli", "oracle_core.ml", "names.ml", "text.ml", "policies.ml", "differences.ml", "digest.ml",

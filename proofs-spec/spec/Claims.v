@@ -143,6 +143,35 @@ Definition refills_stay_in_order : Prop :=
 Definition queues_are_right (st : State) : Prop := NoDup (ready st ++ sleeping st).
 Definition threads_queue_once : Prop := forall p st, reachable p st -> queues_are_right st.
 
+(** ** S1, T1a and T1b: who waits stands where it says
+
+    The queues and the reply objects in which a thread can stand, and in which of them its state says that it stands. *)
+Inductive Post :=
+  InSenders (endpoint : N) | InReceivers (endpoint : N) | InWaiters (notification : N) | AsCaller (reply : N) | AsReceiver (reply : N).
+Definition stands (t : N) (p : Post) (st : State) : Prop :=
+  match p with
+  | InSenders e => In t (senders (endpoint e st))
+  | InReceivers e => In t (receivers (endpoint e st))
+  | InWaiters n => In t (waiters (notification n st))
+  | AsCaller r => caller (reply r st) = Some t
+  | AsReceiver r => receiver (reply r st) = Some t
+  end.
+Definition says (s : RunState) (p : Post) : Prop :=
+  match s, p with
+  | BlockedOnSend e _ _ _ _ _, InSenders o | BlockedOnReceive e _ _ _, InReceivers o | BlockedOnNotification e, InWaiters o
+  | BlockedOnReply e _, AsCaller o | BlockedOnReceive _ (Some e) _ _, AsReceiver o => o = e
+  | _, _ => False
+  end.
+
+(** It stands exactly there, and once; a reply object has a caller or a receiver, not both; and who is ready or waits for a refill is running. *)
+Record waits_are_right (st : State) : Prop := {
+  stands_where_it_says : forall t p, stands t p st <-> says (run_state (thread t st)) p;
+  stands_once : forall o, NoDup (senders (endpoint o st)) /\ NoDup (receivers (endpoint o st)) /\ NoDup (waiters (notification o st));
+  stands_for_one : forall r, caller (reply r st) = None \/ receiver (reply r st) = None;
+  runs_if_queued : forall t, In t (ready st ++ sleeping st) -> run_state (thread t st) = Running
+}.
+Definition threads_wait_where_they_say : Prop := forall p st, roots_are_apart p -> reachable p st -> waits_are_right st.
+
 (** ** S1, T1b: links are symmetric
 
     A thread and its bound notification name each other, and so do a notification and the scheduling context that it lends. *)
@@ -197,6 +226,19 @@ Definition memory_comes_from_boot : Prop :=
     reachable p st -> capability_at slot st = Some c -> memory_of c = Some (base, bits, device) ->
     exists root base0 bits0, boot_capability p root /\ memory_of root = Some (base0, bits0, device)
       /\ base0 <= base /\ base + N.shiftl 1 bits <= base0 + N.shiftl 1 bits0.
+
+(** ** S5, T5b: page tables map what was given at boot only
+
+    Each page that a table maps lies in memory, or in device registers, that a boot capability covered: so nothing of the kernel's own is ever mapped. It can be
+    written only where it can be read, and registers are never executed. *)
+Record page_is_right (p : BootPlan) (base bits : N) (device : bool) (r : Rights) (attributes : N) : Prop := {
+  from_boot_memory : exists root base0 bits0, boot_capability p root /\ memory_of root = Some (base0, bits0, device)
+    /\ base0 <= base /\ base + N.shiftl 1 bits <= base0 + N.shiftl 1 bits0;
+  written_if_read : can_write r = true -> can_read r = true;
+  registers_unexecuted : device = true -> VMAttributes.execute_never attributes = 1
+}.
+Definition pages_stay_right : Prop :=
+  forall p st o i base bits device r a, reachable p st -> table_entries o st !! i = Some (Page base bits device r a) -> page_is_right p base bits device r a.
 
 (** ** S1: memory is apart
 
@@ -279,13 +321,17 @@ Definition revoked_memory_is_free : Prop :=
 
 (** ** S2, T2d: what is made holds its first value only
 
-    An object that comes by a Retype holds what a new one of its type holds, and its memory was cleared; so was that of each new frame of memory. *)
+    An object that comes by a Retype or by MakePool holds what a new one of its type holds, and its memory was cleared; so was that of each new frame of
+    memory. *)
+Definition first_value (x : Object) (bits : N) : Prop :=
+  (exists type n, new_object type n = Some x /\ bits = object_bits type n)
+  \/ (exists index, x = ASIDPoolObject {| pool_index := index; assigned := empty |} /\ bits = page_bits).
 Definition is_fresh (o : N) (x : Object) (done : list Effect) : Prop :=
-  exists type n, new_object type n = Some x /\ In (ClearMemory o (N.shiftl 1 (object_bits type n)) false) done.
+  exists bits, first_value x bits /\ In (ClearMemory o (N.shiftl 1 bits) false) done.
 Definition made_objects_are_fresh : Prop :=
   forall p st e call next result done,
-    reachable p st -> leaves_time_alone e -> cause e = SystemCall -> invokes (enter e st) Method.UntypedRetype call ->
-    one_step st e = (next, result, done) ->
+    reachable p st -> leaves_time_alone e -> cause e = SystemCall ->
+    invokes (enter e st) Method.UntypedRetype call \/ invokes (enter e st) Method.ASIDControlMakePool call -> one_step st e = (next, result, done) ->
     (forall o x, objects st !! o = None -> objects next !! o = Some x -> is_fresh o x done)
     /\ forall slot base bits r p, slots st !! slot = None -> capability_at slot next = Some (FrameCap base bits false r p) ->
          In (ClearMemory base (N.shiftl 1 bits) true) done.

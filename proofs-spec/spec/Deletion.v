@@ -226,14 +226,9 @@ Definition revoke (slot : N) (st : State) : Progress :=
     The capability in one of the kernel's own slots (a thread's, an interrupt's) is deleted and a copy of another takes its place.
     If the other has gone with what was deleted nothing does. *)
 Definition insert_copy (slot source : N) (c : Capability) (st : State) : State :=
-  match capability_at source st, is_empty slot st with
-  | Some original, true =>
-      match referent original, referent c with
-      | Some a, Some b => if a =? b then insert_derived slot source false (derived c) st else st
-      | None, None => insert_derived slot source false (derived c) st
-      | _, _ => st
-      end
-  | _, _ => st
+  match capability_at source st with
+  | Some original => if is_empty slot st && stands_alike original c then insert_derived slot source false (derived c) st else st
+  | None => st
   end.
 Definition replace_slot (slot : N) (by_ : option (N * Capability)) (st : State) : Progress :=
   and_then (delete slot st) (fun st =>

@@ -1,12 +1,12 @@
 (* SPDX-License-Identifier: BSD-2-Clause *)
 (** * What is made holds its first value only
 
-    A Retype puts objects where none were, clears their memory, and changes nothing else but registers of its caller. *)
+    A Retype and a MakePool put objects where none were, clear their memory, and change nothing else but registers of their caller. *)
 From Coq Require Import Lia.
 From Spec Require Export LiveProofs.
 Open Scope N_scope.
 
-(** ** What a call of Retype does to a state *)
+(** ** What such a call does to a state *)
 Record made (t : N) (a b : State) : Prop := {
   made_queue : ready b = ready a /\ current_domain b = current_domain a /\ current b = current a /\ current_context b = current_context a
     /\ choices b = choices a;
@@ -32,8 +32,8 @@ Proof.
   - repeat split; congruence.
   - intros o. exact (same_thread_trans _ _ _ (threads1 o) (threads2 o)).
   - intros o x other there. destruct (new2 o x other there) as [before|(none & fresh)].
-    + destruct (new1 o x other before) as [first|(none & type & n & made_ & clear_)]; [left; exact first | right; split; [exact none|]].
-      exists type, n. split; [exact made_ | exact (effects2 _ clear_)].
+    + destruct (new1 o x other before) as [first|(none & bits & made_ & clear_)]; [left; exact first | right; split; [exact none|]].
+      exists bits. split; [exact made_ | exact (effects2 _ clear_)].
     + right. split; [|exact fresh]. destruct (objects a !! o) as [y|] eqn:first; [|reflexivity]. destruct (stays1 o y first) as (z & here). congruence.
   - intros o x there. destruct (stays1 o x there) as (y & here). exact (stays2 o y here).
   - exact (incl_tran effects1 effects2).
@@ -117,6 +117,31 @@ Proof.
   destruct (_ && _); [|exact stuck]. eapply incl_tran; [|apply effects_of_insert_child].
   destruct x as [x|]; cbn [put_if_some]; [change (effects (put_object at_ x ?s)) with (effects s)|]; rewrite effects_of_replace; apply incl_refl.
 Qed.
+(** What is carved off is new, and cleared before. *)
+Lemma made_carve t untyped at_ size x slot c st :
+  (forall y, x = Some y -> is_fresh at_ y (effects st) /\ match y with ThreadObject z => z = new_thread | _ => True end) ->
+  (forall base bits r p, c = FrameCap base bits false r p -> In (ClearMemory base (N.shiftl 1 bits) true) (effects st)) ->
+  made t st (carve untyped at_ size x slot c st).
+Proof.
+  intros fresh cleared. pose proof (effects_of_carve untyped at_ size x slot c st) as more. pose proof (carve_same untyped at_ size x slot c st) as same.
+  unfold same_but_memory in same. destruct (carve_cases untyped at_ size x slot c st) as [stuck|cut]; [rewrite stuck; apply made_emit|].
+  destruct cut as (e & base & bits & device & used & there & is_it & _ & _ & vacant & unused & caps & _ & objs). revert more same caps objs.
+  generalize (carve untyped at_ size x slot c st). intros after more same caps objs. constructor.
+  - rewrite same. repeat split.
+  - intros o. assert (thread o after = thread o st) as ->; [|apply same_thread_refl]. unfold thread. rewrite objs.
+    destruct x as [y|]; [|reflexivity]. rewrite find_set. destruct (N.eqb_spec o at_) as [->|]; [|reflexivity].
+    rewrite (unused ltac:(discriminate)). destruct (fresh y eq_refl) as (_ & is_new_). destruct y; try reflexivity. exact is_new_.
+  - intros o y _. rewrite objs. destruct x as [z|]; [|intros here; left; exact here]. rewrite find_set.
+    destruct (N.eqb_spec o at_) as [->|]; [|intros here; left; exact here]. intros is_y. injection is_y as <-. right.
+    split; [exact (unused ltac:(discriminate))|]. destruct (fresh z eq_refl) as ((size' & first & clear_) & _). exists size'. split; [exact first|].
+    exact (more _ clear_).
+  - intros o y here. rewrite objs. destruct x as [z|]; [|exists y; exact here]. rewrite find_set.
+    destruct (o =? at_); [eexists; reflexivity | exists y; exact here].
+  - exact more.
+  - intros s b size' r p. rewrite !capability_at_in, caps. destruct (s =? slot).
+    + intros new. injection new as new. right. exact (more _ (cleared b size' r p new)).
+    + destruct (s =? untyped); [discriminate|]. intros here. left. exact here.
+Qed.
 Lemma made_object t type at_ n d slot untyped st : made t st (make_object type at_ n d slot untyped st).
 Proof.
   unfold make_object. cbv zeta. set (clears := needs_memory type || (is_frame type && negb d)).
@@ -124,32 +149,12 @@ Proof.
   assert (made t st cleared) as begun by (unfold cleared; destruct clears; [apply made_emit | apply made_refl]).
   assert (clears = true -> In (ClearMemory at_ (N.shiftl 1 (object_bits type n)) (is_frame type)) (effects cleared)) as clear_
     by (intros yes; unfold cleared; rewrite yes; left; reflexivity).
-  assert (objects cleared = objects st) as same_objects by (unfold cleared; destruct clears; reflexivity).
-  clearbody cleared. apply (made_trans t st cleared); [exact begun|]. clear begun.
-  pose proof (effects_of_carve untyped at_ (N.shiftl 1 (object_bits type n)) (new_object type n) slot (new_capability type at_ n d) cleared) as more.
-  pose proof (carve_same untyped at_ (N.shiftl 1 (object_bits type n)) (new_object type n) slot (new_capability type at_ n d) cleared) as same.
-  unfold same_but_memory in same.
-  destruct (carve_cases untyped at_ (N.shiftl 1 (object_bits type n)) (new_object type n) slot (new_capability type at_ n d) cleared) as [stuck|cut];
-    [rewrite stuck; apply made_emit|].
-  destruct cut as (e & base & bits & device & used & there & is_it & _ & _ & vacant & unused & caps & _ & objs).
-  revert more same caps objs.
-  generalize (carve untyped at_ (N.shiftl 1 (object_bits type n)) (new_object type n) slot (new_capability type at_ n d) cleared).
-  intros after more same caps objs. constructor.
-  - rewrite same. repeat split.
-  - intros o. assert (thread o after = thread o cleared) as ->; [|apply same_thread_refl]. unfold thread. rewrite objs.
-    destruct (new_object type n) as [x|] eqn:new; [|reflexivity]. rewrite find_set. destruct (N.eqb_spec o at_) as [->|]; [|reflexivity].
-    rewrite (unused ltac:(discriminate)). destruct type; try discriminate new; injection new as <-; reflexivity.
-  - intros o x _. rewrite objs. destruct (new_object type n) as [y|] eqn:new; [|intros here; left; exact here]. rewrite find_set.
-    destruct (N.eqb_spec o at_) as [->|]; [|intros here; left; exact here]. intros is_y. injection is_y as <-. right.
-    split; [exact (unused ltac:(discriminate))|]. exists type, n. split; [exact new|]. apply more. unfold clears in clear_.
-    destruct type; try discriminate new; exact (clear_ eq_refl).
-  - intros o x here. rewrite objs. destruct (new_object type n) as [y|]; [|exists x; exact here]. rewrite find_set.
-    destruct (o =? at_); [eexists; reflexivity | exists x; exact here].
-  - exact more.
-  - intros s b size r p. rewrite !capability_at_in, caps. destruct (s =? slot).
-    + intros new. right. apply more. unfold clears in clear_.
-      destruct type; try discriminate new; injection new as <- <- -> _ _; exact (clear_ eq_refl).
-    + destruct (s =? untyped); [discriminate|]. intros here. left. exact here.
+  clearbody cleared. apply (made_trans t st cleared); [exact begun|]. clear begun. unfold clears in clear_. apply made_carve.
+  - intros y new. split.
+    + exists (object_bits type n). split; [left; exists type, n; split; [exact new | reflexivity]|].
+      destruct type; try discriminate new; exact (clear_ eq_refl).
+    + destruct type; try discriminate new; injection new as <-; first [exact I | reflexivity].
+  - intros base bits r p new. destruct type; try discriminate new; injection new as <- <- -> _ _; exact (clear_ eq_refl).
 Qed.
 Lemma made_objects count type at_ n d slot offset untyped t st : made t st (state_after (make_objects count type at_ n d slot offset untyped t st)).
 Proof.
@@ -166,21 +171,36 @@ Proof.
   all: apply made_objects.
 Qed.
 
-(** ** The system call *)
-Lemma sends_retype t m st place c :
-  occupied_slot_of_address t (register 0 (thread t st)) st = inl (place, c) -> fits Method.UntypedRetype c ->
-  sends t m st = finish_send t m (invoke t place c st).
-Proof. intros found type. unfold sends, send_phase. rewrite found. destruct c; try discriminate type. reflexivity. Qed.
-Lemma call_made st call t : invokes st Method.UntypedRetype call -> current st = Some t -> made t st (snd (system_call t st)).
+Lemma made_by_pool a b u r call st :
+  match asid_control_make_pool a b u r call st with Perform work => made (invoker call) st (state_after (work st)) | Refuse _ _ => True end.
 Proof.
-  intros (t' & s & place & c & arguments & cur & number & sending_ & found & args & method & is_it) cur'. rewrite cur in cur'. injection cur' as <-.
+  unfold asid_control_make_pool, empty_slot_in, slot_in. cbv beta.
+  repeat match goal with |- match (match ?x with _ => _ end) with _ => _ end => destruct x; try exact I end.
+  cbn [always state_after]. eapply made_trans; [apply made_emit|]. eapply made_trans; [|apply made_carve].
+  - apply made_quietly; try reflexivity; [apply incl_refl | repeat split].
+  - intros y new. injection new as <-. split; [|exact I]. exists page_bits. split; [right; eexists; split; reflexivity | left; reflexivity].
+  - intros base' bits' r' p. discriminate.
+Qed.
+
+(** ** The system call *)
+Definition makes (m : Method.t) : Prop := m = Method.UntypedRetype \/ m = Method.ASIDControlMakePool.
+Lemma sends_making method t m st place c :
+  makes method -> occupied_slot_of_address t (register 0 (thread t st)) st = inl (place, c) -> fits method c ->
+  sends t m st = finish_send t m (invoke t place c st).
+Proof. intros [-> | ->] found type; unfold sends, send_phase; rewrite found; destruct c; try discriminate type; reflexivity. Qed.
+Lemma made_by_method method call st : makes method ->
+  match decode_method method call st with Perform work => made (invoker call) st (state_after (work st)) | Refuse _ _ => True end.
+Proof. intros [-> | ->]; [apply made_by_retype | apply made_by_pool]. Qed.
+Lemma call_made method st call t : makes method -> invokes st method call -> current st = Some t -> made t st (snd (system_call t st)).
+Proof.
+  intros makes_ (t' & s & place & c & arguments & cur & number & sending_ & found & args & named_ & is_it) cur'. rewrite cur in cur'. injection cur' as <-.
   assert (exists m, system_call t' st = sends t' m st) as (m & ->).
   { unfold system_call. cbv zeta. rewrite number. destruct s; try discriminate sending_; [exists calling | exists sending]; reflexivity. }
-  rewrite (sends_retype t' m st place c found (method_fits _ _ _ method)). unfold invoke. cbv zeta. rewrite args. unfold decide. rewrite method.
-  destruct (_ && _); [|apply made_result]. rewrite <- is_it. unfold decode_method.
-  pose proof (made_by_retype (word 0 call) (word 1 call) (word 2 call) (word 3 call) (word 4 call) (word 5 call) (cap 0 call) call st) as worked.
+  rewrite (sends_making method t' m st place c makes_ found (method_fits _ _ _ named_)). unfold invoke. cbv zeta. rewrite args. unfold decide. rewrite named_.
+  destruct (_ && _); [|apply made_result]. rewrite <- is_it.
+  pose proof (made_by_method method call st makes_) as worked.
   assert (invoker call = t') as is_t by (rewrite is_it; reflexivity). rewrite is_t in worked.
-  destruct (untyped_retype _ _ _ _ _ _ _ call st) as [error details|work]; [destruct error; apply made_result|].
+  destruct (decode_method method call st) as [error details|work]; [destruct error; apply made_result|].
   destruct (work st) as [results after|after|after]; cbn [finish_send snd state_after] in *.
   - exact (made_trans _ _ _ _ worked (made_result _ _ _ _)).
   - exact (made_trans _ _ _ _ worked (made_back _ _)).
@@ -225,9 +245,11 @@ Qed.
 (** Claim [made_objects_are_fresh]. *)
 Theorem made_objects_are_fresh_proved : made_objects_are_fresh step.
 Proof.
-  intros p st e call next result done reached (unbooked & unended) is_call invoked_ stepped.
+  intros p st e call next result done reached (unbooked & unended) is_call either stepped.
+  assert (exists method, makes method /\ invokes (enter e st) method call) as (method & makes_ & invoked_)
+    by (destruct either as [it|it]; eexists; (split; [|exact it]); [left | right]; reflexivity).
   pose proof invoked_ as (t & s & place & c & arguments & cur & number & _).
-  pose proof (call_made (enter e st) call t invoked_ cur) as work. pose proof (nobody_calls t _ s number) as present.
+  pose proof (call_made method (enter e st) call t makes_ invoked_ cur) as work. pose proof (nobody_calls t _ s number) as present.
   destruct (enter_thread e st t present cur) as (x0 & here).
   pose proof (enter_same_queue e st) as kept. pose proof kept as (_ & _ & same_current & same_use & each).
   pose proof (states_are_settled_proved p st reached) as [first use no_y _]. rewrite same_current in cur. specialize (no_y t cur).
@@ -244,9 +266,9 @@ Proof.
   rewrite (choose_settled t told) in stepped.
   - injection stepped as <- _ <-. split.
     + intros o x none there. change (objects (leave told)) with (objects told) in there. assert (o <> t) as other by congruence.
-      destruct (new o x other there) as [before|(_ & type & n & is_new_ & clear_)].
+      destruct (new o x other there) as [before|(_ & bits & is_new_ & clear_)].
       * rewrite (enter_objects e st t o ltac:(rewrite same_current; exact cur) other) in before. congruence.
-      * exists type, n. split; [exact is_new_ | apply in_rev in clear_; exact clear_].
+      * exists bits. split; [exact is_new_ | apply in_rev in clear_; exact clear_].
     + intros slot base bits rights place_ vacant there. change (capability_at slot (leave told)) with (capability_at slot told) in there.
       destruct (frames slot base bits rights place_ there) as [before|clear_]; [exfalso | apply in_rev in clear_; exact clear_].
       unfold capability_at in before. rewrite (keeps_enter _ _ _ _ (slots_are_kept_quietly (slots st)) e st eq_refl : slots (enter e st) = slots st) in before.

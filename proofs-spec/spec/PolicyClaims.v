@@ -64,6 +64,57 @@ Definition calls_invoke_what_they_may_hold : Prop :=
     closed p -> slots_within p st -> is_of p t subject -> current (enter e st) = Some t -> invokes (enter e st) m call ->
     may p subject (invoked call) /\ forall a c, In a (cap_arguments call) -> argument a = Some c -> may p subject c.
 
+(** ** Confinement
+
+    What is in a container of which only the zombie is left nobody can name, and of a zombie nothing can be made: both end. The slots that do not end hold
+    what their owners may hold, and the place that capabilities change places through holds nothing. *)
+Definition is_ending (st : State) (slot : N) : Prop :=
+  exists zombie o, capability_at zombie st = Some (ZombieCap o) /\ is_within slot o st = true.
+Definition use_within (p : Policy) (st : State) : Prop :=
+  forall slot c, capability_at slot st = Some c -> is_zombie c = false -> ~ is_ending st slot ->
+    exists subject, owner_of p slot = Some subject /\ may p subject c.
+Record confined (p : Policy) (st : State) : Prop := { uses_within : use_within p st; nothing_between : capability_at nowhere st = None }.
+
+(** Who can fill a slot of another one, in a CNode or thread or of an interrupt, can give him all. Where the policy allows him that, and each of these slots
+    is somebody's, he gives nothing that may not be held. *)
+Definition gives_to (p : Policy) (subject slot : N) : Prop := exists owner, owner_of p slot = Some owner /\ passes p subject owner.
+Record gives_away (p : Policy) (st : State) (subject : N) : Prop := {
+  to_cnodes : forall o radix guard size i, may p subject (CNodeCap o radix guard size) -> i < 2 ^ radix -> gives_to p subject (slot_of o i);
+  to_threads : forall t i, may p subject (TCBCap t) -> i < thread_slots -> gives_to p subject (slot_of t i);
+  to_interrupts : forall slot irq, capability_at slot st = Some (IRQHandlerCap irq) -> may p subject (IRQHandlerCap irq) -> gives_to p subject (irq_slot irq)
+}.
+Definition acts (p : Policy) (st : State) (t subject : N) : Prop :=
+  is_of p t subject /\ ~ is_ending st (slot_of t cspace_slot) /\ gives_away p st subject.
+
+(** A system call has one phase or two, each of which begins in a state and invokes what an address names: a Reply what x6, a send before a receive what x8
+    names, the others what x0 names. Senders that wait may be refused before the first of two. *)
+Definition phases (s : Syscall.t) (t : N) (st : State) : list (State * N) :=
+  let by_x n st := (st, register n (thread t st)) in
+  let two with_reply n first_phase told :=
+    let st := state_of (refuse_early t with_reply first_phase st) in
+    [by_x n st; by_x 0 (becomes (if with_reply then Syscall.Recv else Syscall.Wait) t (told st))] in
+  let told st := match pass_on t st with (Reported _ l, st) => write_long_words t (fitting_words t l st) st | (_, st) => st end in
+  match s with
+  | Syscall.ReplyRecv => two true 6 (reply_phase t) (reply_phase t)
+  | Syscall.NBSendRecv => two true 8 (fun st => snd (pass_on t st)) told
+  | Syscall.NBSendWait => two false 8 (fun st => snd (pass_on t st)) told
+  | _ => [by_x 0 st]
+  end.
+Definition begins (st : State) (t : N) (at_ : State) (address : N) : Prop :=
+  exists s, Syscall.of_number (N.land (register 7 (thread t st)) syscall_number_mask) = Some s /\ In (at_, address) (phases s t st).
+
+(** Who can give capabilities to whom then: the caller to whoever receives at the endpoint or waits for the answer that it invokes, if it may grant, and
+    whoever sends there to the caller. *)
+Definition names (st : State) (t address : N) (c : Capability) : Prop := exists slot, occupied_slot_of_address t address st = inl (slot, c).
+Inductive can_give (st : State) (t address : N) : N -> N -> Prop :=
+| by_sending e badge r u : names st t address (EndpointCap e badge r) -> can_grant r = true -> In u (receivers (endpoint e st)) -> can_give st t address t u
+| by_receiving e badge r u : names st t address (EndpointCap e badge r) -> In u (senders (endpoint e st)) -> can_give st t address u t
+| by_answering o r u :
+    names st t address (ReplyCap o r) -> can_grant r = true -> caller (reply o st) = Some u -> answer_may_grant (run_state (thread u st)) = true ->
+    can_give st t address t u.
+Definition agree (p : Policy) (st : State) (giver taker : N) : Prop := exists x y, acts p st giver x /\ acts p st taker y /\ passes p x y.
+Definition meets_its_like (p : Policy) (st : State) (t address : N) : Prop := forall giver taker, can_give st t address giver taker -> agree p st giver taker.
+
 Section Steps.
 Variable one_step : Stepping.
 Inductive leads_to (st : State) : State -> Prop :=
@@ -78,4 +129,15 @@ Definition nothing_beyond_the_policy : Prop :=
 (** An interrupt, the timer, and an exception of the thread that runs leave each subject within its authority. *)
 Definition only_calls_can_exceed : Prop :=
   forall p st e, cause e <> SystemCall -> slots_within p st -> slots_within p (fst (fst (one_step st e))).
+(** A system call, whatever method it invokes, and be it preempted, leaves each subject confined, if the policy allows what those who meet in one of its
+    phases may give each other; who invokes a method meets nobody. No other event moves a capability. *)
+Definition calls_confine : Prop :=
+  forall plan p st e t subject,
+    roots_are_sound plan -> reachable one_step plan st -> closed p -> owner_of p nowhere = None -> confined p st -> cause e = SystemCall ->
+    current (enter e st) = Some t ->
+    (forall at_ address, begins (enter e st) t at_ address -> acts p at_ t subject /\ meets_its_like p at_ t address) ->
+    confined p (fst (fst (one_step st e))).
+Definition other_events_confine : Prop :=
+  forall plan p st e,
+    roots_are_sound plan -> reachable one_step plan st -> confined p st -> cause e <> SystemCall -> confined p (fst (fst (one_step st e))).
 End Steps.

@@ -3,7 +3,8 @@
 
     The boot state is within a policy that gives the root task what it has, and what it makes stays within; each part of the check is needed; and
     steps that give capabilities away are refuted. *)
-From Spec Require Import PolicyProofs Witness.
+From Coq Require Import Lia.
+From Spec Require Import TransferProofs Witness.
 Open Scope N_scope.
 
 Definition permit (subject : N) (t : CapType.t) (start size : N) (r : Rights) : Holding :=
@@ -87,6 +88,86 @@ Proof.
   simpl in listed. repeat destruct listed as [<-|listed]; try discriminate is_receivers. contradiction.
 Qed.
 
+(** ** Confinement
+
+    The root task's revocation meets the premises of [calls_confine], which then says that what it leaves is confined. *)
+Lemma root_owns address : address < nowhere -> owner_of root_policy address = Some root.
+Proof.
+  intros less. unfold owner_of. cbn [regions root_policy policy_of List.find]. assert (is_in address 1 0 nowhere = true) as inside.
+  { unfold is_in. rewrite andb_true_iff, !N.leb_le. lia. }
+  change (region_start all_of_it) with 0. change (region_size all_of_it) with nowhere. rewrite inside. reflexivity.
+Qed.
+Lemma nowhere_is_nobodys : owner_of root_policy nowhere = None.
+Proof. vm_compute. reflexivity. Qed.
+Lemma root_gives_to slot : slot < nowhere -> gives_to root_policy root slot.
+Proof. intros less. exists root. split; [exact (root_owns slot less) | left; reflexivity]. Qed.
+Lemma root_ranges_are_low subject c : may root_policy subject c ->
+  fst (range_of c) + snd (range_of c) <= 0x20000 \/ In (cap_type c) [CapType.IRQHandler; CapType.SGISignal].
+Proof.
+  intros [[]|(h & listed & _ & given)]. revert given. unfold gives. rewrite covers_cases.
+  assert (held_start h + held_size h <= 0x20000) as low_.
+  { assert (forallb (fun h => held_start h + held_size h <=? 0x20000) (permitted root_policy) = true) as all_ by (vm_compute; reflexivity).
+    apply N.leb_le. exact (proj1 (forallb_forall _ _) all_ h listed). }
+  assert (forall s z, is_in s z (held_start h) (held_size h) = true -> s + z <= 0x20000) as inside
+    by (intros s z; unfold is_in; rewrite andb_true_iff, !N.leb_le; lia).
+  intros [(_ & within_ & _)|[(_ & _ & within_)|[(_ & kind)|(_ & _ & within_)]]]; try (left; exact (inside _ _ within_)).
+  right. destruct kind as [->| ->]; [left | right; left]; reflexivity.
+Qed.
+Lemma no_zombies_no_end st slot : forallb (fun e => negb (is_zombie (capability (snd e)))) (entries (slots st)) = true -> ~ is_ending st slot.
+Proof.
+  intros none (z & o & zombie & _). unfold capability_at in zombie. destruct (slots st !! z) as [e|] eqn:found; [|discriminate].
+  injection zombie as is_z. apply in_entries in found. pose proof (proj1 (forallb_forall _ _) none _ found) as usable. cbn [snd] in usable.
+  rewrite is_z in usable. discriminate usable.
+Qed.
+Definition has_handlers (st : State) : bool :=
+  existsb (fun e => match capability (snd e) with IRQHandlerCap _ => true | _ => false end) (entries (slots st)).
+Lemma root_gives_away st : has_handlers st = false -> gives_away root_policy st root.
+Proof.
+  intros none. constructor.
+  - intros o radix guard size i held less. apply root_gives_to. destruct (root_ranges_are_low _ _ held) as [low_|[kind|[kind|[]]]]; try discriminate kind.
+    cbn [range_of fst snd] in low_. rewrite N.shiftl_mul_pow2, N.mul_1_l, N.pow_add_r in low_. change (2 ^ slot_bits) with 32 in low_.
+    unfold slot_of. change slot_bytes with 32. change nowhere with 0x200000000000000. lia.
+  - intros t i held less. apply root_gives_to. destruct (root_ranges_are_low _ _ held) as [low_|[kind|[kind|[]]]]; try discriminate kind.
+    cbn [range_of fst snd] in low_. change (N.shiftl 1 tcb_size_bits) with 2048 in low_. unfold thread_slots in less.
+    unfold slot_of. change slot_bytes with 32. change nowhere with 0x200000000000000. lia.
+  - intros slot irq there _. exfalso. unfold has_handlers in none. unfold capability_at in there.
+    destruct (slots st !! slot) as [e|] eqn:found; [|discriminate]. injection there as is_h. apply in_entries in found.
+    rewrite <- not_true_iff_false, existsb_exists in none. apply none. exists (slot, e).
+    split; [exact found|]. cbn [snd]. rewrite is_h. reflexivity.
+Qed.
+Lemma checked_is_confined p st : owner_of p nowhere = None -> slots_within p st -> confined p st.
+Proof.
+  intros nobodys holds_. constructor.
+  - intros slot c found _ _. exact (holds_ slot c found).
+  - destruct (capability_at nowhere st) as [c|] eqn:found; [|reflexivity]. destruct (holds_ nowhere c found) as (subject & owned & _). congruence.
+Qed.
+Lemma root_acts st : has_handlers st = false -> forallb (fun e => negb (is_zombie (capability (snd e)))) (entries (slots st)) = true ->
+  acts root_policy st 0x1000 root.
+Proof. intros none usable. split; [exact root_thread_is_roots|]. split; [exact (no_zombies_no_end st _ usable) | exact (root_gives_away st none)]. Qed.
+Lemma calls_of_methods_meet_nobody st t place c :
+  Syscall.of_number (N.land (register 7 (thread t st)) syscall_number_mask) = Some Syscall.Call ->
+  occupied_slot_of_address t (register 0 (thread t st)) st = inl (place, c) -> match c with EndpointCap _ _ _ | ReplyCap _ _ => False | _ => True end ->
+  acts root_policy st t root -> forall at_ address, begins st t at_ address -> acts root_policy at_ t root /\ meets_its_like root_policy at_ t address.
+Proof.
+  intros call found kind who at_ address (s & number & listed). rewrite call in number. injection number as <-. destruct listed as [same|[]].
+  injection same as <- <-. split; [exact who|].
+  intros giver taker [e b r u (slot & same) _ _|e b r u (slot & same) _|o r u (slot & same) _ _ _]; rewrite found in same; injection same as _ ->;
+    contradiction.
+Qed.
+Example what_a_revocation_leaves_is_confined : confined root_policy (fst (fst (step before_revocation (restless revoke_endpoint)))).
+Proof.
+  assert (slots_within root_policy before_revocation) as holds_ by (apply slots_are_within; vm_compute; reflexivity).
+  assert (current (enter (restless revoke_endpoint) before_revocation) = Some 0x1000) as cur by (vm_compute; reflexivity).
+  assert (acts root_policy (enter (restless revoke_endpoint) before_revocation) 0x1000 root) as who by (apply root_acts; vm_compute; reflexivity).
+  assert (Syscall.of_number (N.land (register 7 (thread 0x1000 (enter (restless revoke_endpoint) before_revocation))) syscall_number_mask)
+          = Some Syscall.Call) as call by (vm_compute; reflexivity).
+  assert (occupied_slot_of_address 0x1000 (register 0 (thread 0x1000 (enter (restless revoke_endpoint) before_revocation)))
+            (enter (restless revoke_endpoint) before_revocation) = inl (slot_of 0x2000 2, CNodeCap 0x2000 6 0 58)) as found by (vm_compute; reflexivity).
+  exact (calls_confine_proved small_plan root_policy before_revocation (restless revoke_endpoint) 0x1000 root small_roots_are_sound (reached_after _)
+           root_is_closed nowhere_is_nobodys (checked_is_confined _ _ nowhere_is_nobodys holds_) eq_refl cur
+           (calls_of_methods_meet_nobody _ _ _ _ call found I who)).
+Qed.
+
 (** ** Steps with a mistake *)
 Lemma mistaken_leads mistake e : leads_to (with_mistake mistake) (boot small_plan) (mistaken mistake e).
 Proof. unfold mistaken. rewrite <- mistaken_state. apply by_event, to_itself. Qed.
@@ -107,4 +188,34 @@ Proof.
   pose proof (claim root_policy (boot small_plan) time_passes no_call root_is_within) as holds_. unfold generous_step in holds_.
   rewrite mistaken_state in holds_. destruct (holds_ _ _ (planted_found foreign_memory time_passes)) as (subject & _ & held).
   exact (nobody_may_hold_foreign_memory subject held).
+Qed.
+Example generous_call_exceeds : ~ calls_confine (with_mistake (planted foreign_memory)).
+Proof.
+  intros claim. assert (acts root_policy (enter retype_endpoint (boot small_plan)) 0x1000 root) as who by (apply root_acts; vm_compute; reflexivity).
+  assert (current (enter retype_endpoint (boot small_plan)) = Some 0x1000) as cur by (vm_compute; reflexivity).
+  assert (Syscall.of_number (N.land (register 7 (thread 0x1000 (enter retype_endpoint (boot small_plan)))) syscall_number_mask) = Some Syscall.Call) as call
+    by (vm_compute; reflexivity).
+  assert (occupied_slot_of_address 0x1000 (register 0 (thread 0x1000 (enter retype_endpoint (boot small_plan)))) (enter retype_endpoint (boot small_plan))
+          = inl (slot_of 0x2000 18, UntypedCap 0x10000 16 false 0)) as found by (vm_compute; reflexivity).
+  assert (use_within root_policy (mistaken (planted foreign_memory) retype_endpoint)) as use.
+  { unfold mistaken. rewrite <- mistaken_state.
+    exact (uses_within _ _ (claim small_plan root_policy (boot small_plan) retype_endpoint 0x1000 root small_roots_are_sound (at_boot _ _) root_is_closed
+             nowhere_is_nobodys (checked_is_confined _ _ nowhere_is_nobodys root_is_within) eq_refl cur
+             (calls_of_methods_meet_nobody _ _ _ _ call found I who))). }
+  assert (forallb (fun e => negb (is_zombie (capability (snd e)))) (entries (slots (mistaken (planted foreign_memory) retype_endpoint))) = true) as usable
+    by (vm_compute; reflexivity).
+  destruct (use (slot_of 0x2000 50) foreign_memory (planted_found foreign_memory retype_endpoint) eq_refl (no_zombies_no_end _ _ usable))
+    as (subject & _ & held). exact (nobody_may_hold_foreign_memory subject held).
+Qed.
+Example generous_event_exceeds : ~ other_events_confine (with_mistake (planted foreign_memory)).
+Proof.
+  intros claim. assert (cause time_passes <> SystemCall) as no_call by discriminate.
+  assert (use_within root_policy (mistaken (planted foreign_memory) time_passes)) as use.
+  { unfold mistaken. rewrite <- mistaken_state.
+    exact (uses_within _ _ (claim small_plan root_policy (boot small_plan) time_passes small_roots_are_sound (at_boot _ _)
+             (checked_is_confined _ _ nowhere_is_nobodys root_is_within) no_call)). }
+  assert (forallb (fun e => negb (is_zombie (capability (snd e)))) (entries (slots (mistaken (planted foreign_memory) time_passes))) = true) as usable
+    by (vm_compute; reflexivity).
+  destruct (use (slot_of 0x2000 50) foreign_memory (planted_found foreign_memory time_passes) eq_refl (no_zombies_no_end _ _ usable))
+    as (subject & _ & held). exact (nobody_may_hold_foreign_memory subject held).
 Qed.

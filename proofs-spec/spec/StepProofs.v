@@ -24,7 +24,7 @@ Definition fine_object (fine_context : SchedContext -> Prop) (x : Object) : Prop
   match x with SchedContextObject c => fine_context c | _ => True end.
 
 (** Of the links between objects some may be frozen: then what changes them is not among the changes that are kept one by one. *)
-Inductive Link := Binding | Loan | Waiting | Ending | Handling.
+Inductive Link := Binding | Loan | Waiting | Ending | Handling | Mapping.
 Definition thread_change (frozen : Link -> bool) (x y : Thread) : Prop :=
   (frozen Binding = true -> bound_notification y = bound_notification x) /\ (frozen Waiting = true -> run_state y = run_state x).
 Definition notification_change (frozen : Link -> bool) (x y : Notification) : Prop :=
@@ -35,6 +35,8 @@ Definition context_change (frozen : Link -> bool) (x y : SchedContext) : Prop :=
 Definition endpoint_change (frozen : Link -> bool) (x y : Endpoint) : Prop := frozen Waiting = true -> y = x.
 Definition reply_change (frozen : Link -> bool) (x y : Reply) : Prop :=
   frozen Waiting = true -> caller y = caller x /\ receiver y = receiver x.
+Definition table_change (frozen : Link -> bool) (x y : Table PageEntry) : Prop :=
+  frozen Mapping = true -> forall i base bits device r a, y !! i = Some (Page base bits device r a) -> x !! i = Some (Page base bits device r a).
 Definition object_change (frozen : Link -> bool) (x y : Object) : Prop :=
   match x, y with
   | ThreadObject a, ThreadObject b => thread_change frozen a b
@@ -42,6 +44,7 @@ Definition object_change (frozen : Link -> bool) (x y : Object) : Prop :=
   | SchedContextObject a, SchedContextObject b => context_change frozen a b
   | EndpointObject a, EndpointObject b => endpoint_change frozen a b
   | ReplyObject a, ReplyObject b => reply_change frozen a b
+  | VSpaceObject a, VSpaceObject b | PageTableObject a, PageTableObject b => table_change frozen a b
   | _, _ => True
   end.
 Definition same_known (a b : State) : Prop := forall irq, is_some (interrupts b !! irq) = is_some (interrupts a !! irq).
@@ -86,6 +89,7 @@ Definition is_new (x : Object) : Prop :=
   | NotificationObject n => n = idle_notification
   | ReplyObject r => r = unused_reply
   | SchedContextObject c => exists bits, c = new_sched_context bits
+  | VSpaceObject t | PageTableObject t => t = empty
   | _ => True
   end.
 Record kept_but (frozen : Link -> bool) (invariant : State -> Prop) (fine_context : SchedContext -> Prop) (fine_capability : Capability -> Prop)
@@ -134,6 +138,7 @@ Definition links_of (m : Method.t) : list Link :=
   match m with
   | Method.TCBBindNotification | Method.TCBUnbindNotification => [Binding]
   | Method.IRQControlGet => [Handling]
+  | Method.FrameMap => [Mapping]
   | Method.SchedContextBind | Method.SchedContextUnbind | Method.SchedContextUnbindObject => [Loan]
   | Method.TCBSuspend | Method.TCBResume | Method.TCBReadRegisters | Method.TCBWriteRegisters | Method.TCBCopyRegisters | Method.TCBSetPriority
   | Method.TCBSetSchedParams | Method.CNodeCancelBadgedSends => [Waiting]
@@ -496,7 +501,7 @@ Ltac same_step :=
   | |- context ctx [match ?x with _ => _ end] => destruct x
   end.
 Ltac allow :=
-  intros ?; unfold thread_change, notification_change, context_change, endpoint_change, reply_change;
+  intros ?; unfold thread_change, notification_change, context_change, endpoint_change, reply_change, table_change;
   repeat match goal with |- _ /\ _ => split | |- _ -> _ => intros ? end;
   first [ exfalso; congruence
         | cbv beta; unfold debug_reply, write_registers, to_restart, with_error_result, with_result, with_empty_result, begin_receive, begin_call,
@@ -527,7 +532,13 @@ Proof.
   intros (fine & same) fixed st ok. unfold change_context. destruct (objects st !! o) as [[]|] eqn:found; try exact (keeps_emit Stuck st ok).
   exact (after_put_object quiet o (SchedContextObject (f context)) _ st found (same _) (fixed _) (fine _ (contexts_are_fine quiet o _ st ok found)) ok).
 Qed.
-Instance keeps_change_table o f : Keeps (change_table o f). Proof. change_object change_table o. Qed.
+Instance keeps_change_table o f : Allowed table_change f -> Keeps (change_table o f). Proof. intros fine. change_object change_table o. Qed.
+Instance allowed_next i t : Allowed table_change (set i (NextTable t)).
+Proof. intros x _ j base bits device r a. rewrite find_set. destruct (j =? i); [discriminate | exact id]. Qed.
+Instance allowed_removal i : Allowed table_change (remove i).
+Proof. intros x _ j base bits device r a. rewrite find_remove. destruct (j =? i); [discriminate | exact id]. Qed.
+Instance allowed_emptying : Allowed table_change (fun _ => empty).
+Proof. intros x _ j base bits device r a. rewrite find_empty. discriminate. Qed.
 Instance keeps_change_pool o f : Keeps (change_pool o f). Proof. change_object change_pool o. Qed.
 Instance keeps_capability_at slot : Keeps (capability_at slot).
 Proof. intros st ok. destruct (capability_at slot st) as [c|] eqn:found; [exact (capabilities_are_fine quiet slot c st ok found) | exact I]. Qed.
@@ -674,7 +685,7 @@ Instance keeps_answer_fault t f m {moves : Free Waiting} : Keeps (answer_fault t
 Instance keeps_answer t r g {moves : Free Waiting} : Keeps (answer t r g). Proof. keeping answer. Qed.
 
 (** ** Spaces and deletion *)
-Instance keeps_set_page_entry t i e : Keeps (set_page_entry t i e). Proof. keeping set_page_entry. Qed.
+Instance keeps_set_page_entry t i e : Allowed table_change (set i e) -> Keeps (set_page_entry t i e). Proof. intros fine. keeping set_page_entry. Qed.
 Instance keeps_clear_page_entry t i : Keeps (clear_page_entry t i). Proof. keeping clear_page_entry. Qed.
 Instance keeps_unmap p level one e : Keeps (unmap p level one e). Proof. keeping unmap. Qed.
 Instance keeps_unmap_frame b n p : Keeps (unmap_frame b n p). Proof. keeping unmap_frame. Qed.

@@ -4,7 +4,7 @@
     A small machine whose boot state is well formed, and events after it that meet the premises of the claims: computed, not argued. And
     the indices can be wrong: a removal that forgets the children breaks the tree. *)
 From Coq Require Import Lia.
-From Spec Require Import MemoryProofs InterruptProofs SignalProofs ContainerProofs LinkProofs FreshProofs.
+From Spec Require Import MemoryProofs InterruptProofs SignalProofs ContainerProofs MappingProofs LinkProofs StandProofs FreshProofs.
 Open Scope N_scope.
 
 Definition small_machine : Machine := {|
@@ -32,10 +32,10 @@ Proof. vm_compute. reflexivity. Qed.
 Definition words_of_call (label : N) (target : N) (words : list N) (caps : N) : list (N * N) :=
   (0, target) :: (1, MessageInfo.make (length_of words) caps 0 label) :: (7, Syscall.number Syscall.Call) :: (pc, 0x104)
     :: combine message_registers words.
-Definition call_event (label target : N) (words : list N) : Event := {|
-  cause := SystemCall; time := 9; saved := words_of_call label target words 1;
-  readable := [(0x6000 + ipc_buffer_caps_or_badges, InitSlot.number InitSlot.CNode)]; preempt_after := None;
-  chosen := nothing_chosen |}.
+Definition call_passing (cap label target : N) (words : list N) : Event := {|
+  cause := SystemCall; time := 9; saved := words_of_call label target words 1; readable := [(0x6000 + ipc_buffer_caps_or_badges, cap)];
+  preempt_after := None; chosen := nothing_chosen |}.
+Definition call_event : N -> N -> list N -> Event := call_passing (InitSlot.number InitSlot.CNode).
 Definition retype_endpoint : Event :=
   call_event (Method.label Method.UntypedRetype) 18 [ObjectType.number ObjectType.Endpoint; 0; 0; 0; 40; 1].
 Definition mint_badge : Event := call_event (Method.label Method.CNodeMint) 2 [41; 64; 40; 64; 15; 7].
@@ -135,6 +135,25 @@ Proof.
   vm_compute in far. destruct far as [far|far]; exact (far eq_refl).
 Qed.
 
+(** The root task maps a frame of its own; and a page is in its VSpace that nobody was given. *)
+Definition in_vspace : N -> N -> list N -> Event := call_passing (InitSlot.number InitSlot.VSpace).
+Definition map_a_frame : list Event :=
+  [ call_event (Method.label Method.UntypedRetype) 18 [ObjectType.number ObjectType.PageTable; 0; 0; 0; 40; 3];
+    call_event (Method.label Method.UntypedRetype) 18 [ObjectType.number ObjectType.SmallPage; 0; 0; 0; 43; 1];
+    in_vspace (Method.label Method.PageTableMap) 40 [0x400000; 0]; in_vspace (Method.label Method.PageTableMap) 41 [0x400000; 0];
+    in_vspace (Method.label Method.PageTableMap) 42 [0x400000; 0]; in_vspace (Method.label Method.FrameMap) 43 [0x400000; 15; 0] ].
+Example a_frame_is_mapped : translate 0x3000 0x400000 (after map_a_frame) = (Some (Page 0x13000 12 false memory_rights 0), 3).
+Proof. vm_compute. reflexivity. Qed.
+Definition map_nobodys : State -> State := set_page_entry 0x3000 0 (Page 0 12 false memory_rights 0).
+Example nobodys_page_is_refuted : ~ pages_stay_right (with_mistake map_nobodys).
+Proof.
+  intros claim. destruct (claim small_plan _ 0x3000 0 0 12 false memory_rights 0 (mistaken_reached map_nobodys wrong_call) ltac:(vm_compute; reflexivity))
+    as [(root & base0 & bits0 & (slot & listed) & memory & above & _) _ _].
+  vm_compute in listed.
+  repeat (destruct listed as [listed|listed]; [injection listed as <- <-; try discriminate memory; injection memory as <- <-; exact (above eq_refl)|]).
+  exact listed.
+Qed.
+
 (** The root task names a slot of its CNode; and the CNode is gone. *)
 Example an_address_names_a_slot : slot_of_address 0x1000 40 (boot small_plan) = inl (slot_of 0x2000 40).
 Proof. vm_compute. reflexivity. Qed.
@@ -167,9 +186,7 @@ Definition retype_notification : Event :=
   call_event (Method.label Method.UntypedRetype) 18 [ObjectType.number ObjectType.Notification; 0; 0; 0; 40; 1].
 
 (** It sets the notification for interrupt 40, which comes; and an interrupt that nobody handles raises its flags, too. *)
-Definition set_notification : Event := {|
-  cause := SystemCall; time := 9; saved := words_of_call (Method.label Method.IRQHandlerSetNotification) 41 [] 1;
-  readable := [(0x6000 + ipc_buffer_caps_or_badges, 40)]; preempt_after := None; chosen := nothing_chosen |}.
+Definition set_notification : Event := call_passing 40 (Method.label Method.IRQHandlerSetNotification) 41 [].
 Definition interrupt_comes : Event :=
   {| cause := InterruptArrives 40; time := 20; saved := []; readable := []; preempt_after := None; chosen := nothing_chosen |}.
 Example an_interrupt_signals :
@@ -197,6 +214,20 @@ Proof.
   intros claim. pose proof (claim small_plan _ small_roots_are_apart (mistaken_reached bind_one_end retype_notification)) as links.
   pose proof (proj1 (both_bound _ links 0x1000 0x10000)) as back. assert (Some 0x10000 = Some 0x10000) as named by reflexivity.
   vm_compute in back. discriminate (back named).
+Qed.
+
+(** The root task makes an endpoint and waits there. A thread that says that it waits, but stands nowhere, would break the claim. *)
+Definition wait_for_message : Event := {|
+  cause := SystemCall; time := 9; saved := [(0, 40); (7, Syscall.number Syscall.Wait); (pc, 0x104)]; readable := []; preempt_after := None;
+  chosen := nothing_chosen |}.
+Example root_task_waits : let st := after [retype_endpoint; wait_for_message] in
+  (broken_invariants st, receivers (endpoint 0x10000 st), run_state (thread 0x1000 st)) = ([], [0x1000], BlockedOnReceive 0x10000 None false true).
+Proof. vm_compute. reflexivity. Qed.
+Definition waits_nowhere : State -> State := change_thread 0x1000 (with_state (BlockedOnReceive 0x10000 None false true)).
+Example waiting_nowhere_is_refuted : ~ threads_wait_where_they_say (with_mistake waits_nowhere).
+Proof.
+  intros claim. pose proof (claim small_plan _ small_roots_are_apart (mistaken_reached waits_nowhere wrong_call)) as [stands_ _ _ _].
+  pose proof (proj2 (stands_ 0x1000 (InReceivers 0x10000))) as stands_there. vm_compute in stands_there. exact (stands_there eq_refl).
 Qed.
 
 (** A thread sleeps that is ready. *)
@@ -412,10 +443,11 @@ Example haunted_endpoint_is_refuted : ~ made_objects_are_fresh (with_mistake hau
 Proof.
   intros claim. destruct (step (boot small_plan) retype_endpoint) as ((next & result) & done) eqn:stepped.
   destruct (claim small_plan (boot small_plan) retype_endpoint retyping (haunt next) result done (at_boot _ _) (conj eq_refl eq_refl) eq_refl
-              retype_is_invoked) as (fresh & _); [unfold with_mistake; rewrite stepped; reflexivity|].
+              (or_introl retype_is_invoked)) as (fresh & _); [unfold with_mistake; rewrite stepped; reflexivity|].
   assert (objects (boot small_plan) !! 0x10000 = None) as none by (vm_compute; reflexivity).
-  destruct (fresh 0x10000 (EndpointObject {| senders := [0x1000]; receivers := [] |}) none) as (type & n & new & _).
+  destruct (fresh 0x10000 (EndpointObject {| senders := [0x1000]; receivers := [] |}) none) as (bits & [(type & n & new & _)|(index & new & _)] & _).
   - unfold haunt. change (set 0x10000 (EndpointObject {| senders := [0x1000]; receivers := [] |}) (objects next) !! 0x10000
                           = Some (EndpointObject {| senders := [0x1000]; receivers := [] |})). rewrite find_set. reflexivity.
   - destruct type; discriminate new.
+  - discriminate new.
 Qed.
