@@ -8,14 +8,14 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import capabilities, slots, validation
+from . import capabilities, lookups, pages, slots, validation
 from .execution import Code
 from .instructions import FORMS, decode
 from .places import Layouts
 from .proving import Contract, Proof, prove
 
-CONTRACTS: tuple[Contract, ...] = (*capabilities.CONTRACTS, *slots.CONTRACTS)
-MEANINGS = ("capability pack", "capability derive", "capability removal", "rights")
+CONTRACTS: tuple[Contract, ...] = (*capabilities.CONTRACTS, *slots.CONTRACTS, *lookups.CONTRACTS, *pages.CONTRACTS)
+MEANINGS = ("capability pack", "capability derive", "capability removal", "rights", "lookup step", "page-table entry")
 """What must be proved of the machine code: each by one contract at least."""
 SEED = 1
 _OF_EACH_INSTRUCTION, _OF_EACH_FORM = 2, 20

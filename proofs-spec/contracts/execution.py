@@ -46,13 +46,14 @@ class Judge:
 
     def __init__(self, code: Code):
         self._code = code
-        self._solver = z3.Solver()
-        self._solver.set("rlimit", _EFFORT)
+        self._facts: list[z3.BoolRef] = []
+        self._levels: list[tuple[int, set[int]]] = []
+        self._decided: dict[int, tuple[z3.BoolRef, bool]] = {}
         self._regions: list[tuple[z3.BoolRef, z3.BitVecRef, int, int]] = []
         self.questions = 0
 
     def add(self, *facts: z3.BoolRef) -> None:
-        self._solver.add(*facts)
+        self._facts += map(z3.simplify, facts)
 
     def add_region(self, when: z3.BoolRef, address: z3.BitVecRef, size: int) -> None:
         """Memory that overlaps no other region that was added, if both are there. The assumptions must say the same."""
@@ -70,18 +71,23 @@ class Judge:
         return next((region for region in self._regions if region[1].eq(base) and inside(region[2], region[3])), None)
 
     def push(self) -> None:
-        self._solver.push()
+        self._levels.append((len(self._facts), set(self._decided)))
 
     def pop(self) -> None:
-        self._solver.pop()
+        count, decided = self._levels.pop()
+        del self._facts[count:]
+        self._decided = {key: entry for key, entry in self._decided.items() if key in decided}
 
     def model_of(self, condition: z3.BoolRef) -> z3.ModelRef | None:
-        """An example of a condition, or None if it cannot be."""
+        """An example of a condition, or None if it cannot be. Each question gets a solver of its own: z3 is much slower with one that is asked more."""
         self.questions += 1
-        answer = self._solver.check(condition)
+        solver = z3.SolverFor("QF_UFBV")
+        solver.set("rlimit", _EFFORT)
+        solver.add(*self._facts, z3.simplify(condition))
+        answer = solver.check()
         if answer == z3.unknown:
-            raise Stuck(f"z3 gives up: {self._solver.reason_unknown()}")
-        return self._solver.model() if answer == z3.sat else None
+            raise Stuck(f"z3 gives up: {solver.reason_unknown()}")
+        return solver.model() if answer == z3.sat else None
 
     def can_be(self, condition: z3.BoolRef) -> bool:
         condition = z3.simplify(condition)
@@ -94,9 +100,18 @@ class Judge:
         condition = z3.simplify(condition)
         if z3.is_true(condition) or z3.is_false(condition):
             return z3.is_true(condition)
-        if self.model_of(condition) is None:
-            return False
-        return True if self.model_of(z3.Not(condition)) is None else None
+        key = condition.get_id()
+        if key not in self._decided:
+            found = self._ask(condition)
+            if found is None:
+                return None
+            self._decided[key] = condition, found  # what follows from some facts follows from more
+        return self._decided[key][1]
+
+    def _ask(self, condition: z3.BoolRef) -> bool | None:
+        if self.model_of(z3.Not(condition)) is None:
+            return True
+        return False if self.model_of(condition) is None else None
 
     def values_of(self, term: z3.BitVecRef, condition: z3.BoolRef = z3.BoolVal(True)) -> list[int]:
         """All values that a term may have where a condition holds. A Fault if there are too many."""

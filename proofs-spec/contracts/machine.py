@@ -3,6 +3,7 @@
 
 Which addresses are the same is asked of a `Judge`, which knows what is assumed and which way was taken."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -114,9 +115,9 @@ class Memory:
             return address, z3.BitVecVal(0, WORD)
         low = z3.simplify(z3.Extract(2, 0, address))
         if known(low) is None:
-            for value in range(0, WORD_BYTES, size):
-                if self.judge.decide(low == value):
-                    low = z3.BitVecVal(value, 3)
+            base, offset = split(address)
+            if self.judge.decide(z3.simplify(z3.Extract(2, 0, base) == 0)) is True:
+                low = z3.BitVecVal(offset, 3)
         inside = z3.ZeroExt(WORD - 3, low)
         return z3.simplify(address - inside), z3.simplify(inside << 3)
 
@@ -204,3 +205,9 @@ class Machine:
     @staticmethod
     def _whole(value: z3.BitVecRef) -> z3.BitVecRef:
         return z3.simplify(z3.ZeroExt(WORD - value.size(), value) if value.size() < WORD else value)
+
+
+def field_of(word_at: Callable[[z3.BitVecRef], z3.BitVecRef], address: z3.BitVecRef, size: int) -> z3.BitVecRef:
+    """`size` bytes from an address as a word, of a memory that gives words by their addresses. The address must be a word's and a constant below 8."""
+    offset = split(z3.simplify(address))[1] % WORD_BYTES
+    return z3.LShR(word_at(z3.simplify(address - offset)), 8 * offset) & (1 << 8 * size) - 1

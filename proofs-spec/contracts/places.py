@@ -26,7 +26,7 @@ def find(image, name: str) -> Place:
     found = [function for function in image.functions if function.name == name]
     if len(found) != 1:
         raise Stuck(f"{name}: the image has {len(found) or 'no'} functions of this name (the contract must name the one that means this)")
-    if all(_CLONE.search(other) for other in found[0].others):
+    if found[0].others and all(_CLONE.search(other) for other in found[0].others):
         raise Stuck(f"{name}: the compiler made a copy with other parameters ({found[0].others[0]}), so where they are is not known")
     return Place(name, found[0].address, tuple(instruction.address for instruction in image.code(found[0])))
 

@@ -26,13 +26,15 @@ Claims = Iterator[tuple[str, z3.BoolRef]]
 @dataclass(frozen=True)
 class Contract:
     """What is to be proved of a function of the image: what it means, the definitions of the specification that the proof compares with, and `state`, which
-    makes assumptions about the beginning and gives what claims about an end. `rounds`: how often at most an instruction is executed on one way."""
+    makes assumptions about the beginning and gives what claims about an end. `rounds`: how often at most an instruction is executed on one way.
+    `ends`: labels at which a piece of assembly ends; nothing if it is a function, which returns."""
 
     meaning: str
     function: str
     clause: str
     state: Callable[["Case"], Callable[[Machine], Claims]]
     rounds: int = 1
+    ends: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return self.function
@@ -41,8 +43,8 @@ class Contract:
 class Case:
     """The beginning of a proof: registers and memory about which a contract makes its assumptions."""
 
-    def __init__(self, machine: Machine, judge: Judge, layouts: Layouts):
-        self.machine, self.layouts = machine, layouts
+    def __init__(self, machine: Machine, judge: Judge, layouts: Layouts, image):
+        self.machine, self.layouts, self._image = machine, layouts, image
         self._judge = judge
         self._regions: list[tuple[z3.BoolRef, z3.BitVecRef, int]] = []
         self._writable: list[z3.BitVecRef] = []
@@ -60,6 +62,10 @@ class Case:
     def word(self, address: z3.BitVecRef) -> z3.BitVecRef:
         """A word of the memory at the beginning."""
         return INITIAL(address)
+
+    def code(self, name: str) -> int:
+        """The address of a piece of the image's code."""
+        return find(self._image, name).start
 
     def assume(self, *facts: z3.BoolRef) -> None:
         self._judge.add(*facts)
@@ -104,7 +110,7 @@ class Proof:
     @property
     def is_whole(self) -> bool:
         """Whether every instruction of the function was on a way, so that all of it is proved."""
-        return self.place is not None and not self.failures and set(self.place.addresses) <= self.instructions
+        return self.place is not None and not self.failures and not self.contract.ends and set(self.place.addresses) <= self.instructions
 
 
 def prove(contract: Contract, image, layouts: Layouts, changed: dict[int, int] | None = None) -> Proof:
@@ -113,31 +119,32 @@ def prove(contract: Contract, image, layouts: Layouts, changed: dict[int, int] |
     proof = Proof(contract)
     try:
         proof.place = find(image, contract.function)
-        _explore(contract, Code(image, changed), layouts, proof)
+        _explore(contract, image, Code(image, changed), layouts, proof)
     except Stuck as error:
         proof.failures.append(f"{contract}: {error}")
     proof.seconds = time.monotonic() - start
     return proof
 
 
-def _explore(contract: Contract, code: Code, layouts: Layouts, proof: Proof) -> None:
+def _explore(contract: Contract, image, code: Code, layouts: Layouts, proof: Proof) -> None:
     judge = Judge(code)
     machine = new_machine(judge, proof.place.start)
     machine.registers[30] = z3.BitVecVal(RETURN, 64)
     begun = machine.copy()
-    case = Case(begun, judge, layouts)
+    case = Case(begun, judge, layouts, image)
     claims = contract.state(case)
     if judge.model_of(z3.BoolVal(True)) is None:
         raise Stuck("what is assumed cannot be, so nothing would be proved")
 
     def at_end(end: Machine) -> None:
-        for text, claim in (*_convention(begun, end), *claims(end), ("no other memory is written", case.keeps_the_rest(end))):
+        for text, claim in (*(() if contract.ends else _convention(begun, end)), *claims(end), ("no other memory is written", case.keeps_the_rest(end))):
             model = judge.model_of(z3.Not(claim))
             if model is not None:
                 proof.failures.append(f"{contract}: not proved: {text}; counterexample: {_show(case, model)}")
                 return
 
-    run = Run(code, judge, lambda pc: pc == RETURN, at_end, contract.rounds)
+    ends = {find(image, name).start for name in contract.ends} or {RETURN}
+    run = Run(code, judge, lambda pc: pc in ends, at_end, contract.rounds)
     try:
         run.follow(machine)
     finally:

@@ -4,7 +4,7 @@ each docstring gives. Numbers, which have no bound there, are words here; where 
 
 import z3
 
-from .interface import ERRORS
+from .interface import ERRORS, SLOT_BITS
 from .variants import Value, Variant, choose, match
 
 
@@ -94,3 +94,19 @@ def derivation_error(c: Value, has_children: z3.BoolRef) -> Value:
 def derived(c: Value) -> Value:
     """Capabilities.v derived."""
     return match(c, c, FrameCap=Capability("FrameCap", c["frame"], c["frame_bits"], c["frame_is_device"], c["frame_rights"], Place("Nowhere")))
+
+
+def slot_of(container: z3.BitVecRef, index: z3.BitVecRef) -> z3.BitVecRef:
+    """Objects.v slot_of."""
+    return container + (index << SLOT_BITS)
+
+
+# ---- address spaces ----------------------------------------------------------------------------------------------------------------------
+def entry_bits(level: int) -> int:
+    """Spaces.v entry_bits."""
+    return 39 - 9 * level
+
+
+def entry_index(level: int, address: z3.BitVecRef) -> z3.BitVecRef:
+    """Spaces.v entry_index."""
+    return bits_of(address, entry_bits(level), 9)
