@@ -25,8 +25,8 @@ _AIMS, _STRANGERS, _CALLS = 3, 8, 6
 _LONG_LIVES, _LONG = 8, 64
 # One in so many kills is a loop instead of a fault, of components that are watched for hangs.
 _LOOPS = 32
-# Periods of the restarter between two damages, and how many damages one life of a component is given before it ends.
-_PERIODS, _DAMAGES = 3, 8
+# Periods of the restarter between damages, how many instructions are damaged at once, and how many in one life of a component before it ends.
+_PERIODS, _BURST, _DAMAGES = 3, 4, 8
 # Seconds in which a poll works, and after which a restart is missing.
 _TURN, _PATIENCE = 0.3, 300
 
@@ -314,6 +314,10 @@ class Mutations(Campaign):
             if self._damages[victim.name]:
                 self._wipe(victim)
             return
+        for _ in range(min(_BURST, self._left)):
+            self._damage(victim)
+
+    def _damage(self, victim: Code) -> None:
         address, word = self._random.choice(victim.words)
         self._left -= 1
         self._damages[victim.name] += 1
