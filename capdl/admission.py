@@ -16,7 +16,7 @@ from .report_authority import Subject, find_subjects
 
 # What the kernel costs, in instructions as docs/performance.md counts them: being preempted once, both ways (its row `irq cycle`), and the longest time for
 # which nothing is preempted (the bound on the way from an interrupt to its handler). One instruction counts as a nanosecond.
-SWITCH_INSTRUCTIONS = 1_600
+SWITCH_INSTRUCTIONS = 1_000
 LONGEST_INSTRUCTIONS = 8_000
 INSTRUCTIONS_PER_MICROSECOND = 1_000
 SWITCH = Fraction(SWITCH_INSTRUCTIONS, INSTRUCTIONS_PER_MICROSECOND)
