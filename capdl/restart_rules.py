@@ -19,6 +19,12 @@ def rule_of(component: syntax.Component) -> syntax.RestartRule | None:
     return next((item.value for item in component.settings if item.name == "restart"), None)
 
 
+def is_needed(component: syntax.Component) -> bool:
+    """Whether others wait for what a component does as long as they run: it has no end that is no failure."""
+    rule = rule_of(component)
+    return bool(component.irqs) or (rule is not None and rule.hang) or any(port.kind == "provides" for port in component.ports)
+
+
 def expand(components: list[syntax.Component], connections: list[syntax.Connection]) -> tuple[list[syntax.Component], list[syntax.Connection]]:
     """Components and connections with what restarting needs: faults go to the restarter, and those that may hang are asked for a sign of life."""
     if all(component.name != RESTARTER for component in components):

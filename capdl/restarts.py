@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from . import syntax
 from .component_info import layout
 from .model import FILL_FILE, TCB_SLOTS, Cap, Fill, Object, Spec
-from .restart_rules import RESTARTER, TABLE_FILE, rule_of
+from .restart_rules import RESTARTER, TABLE_FILE, is_needed, rule_of
 
 if TYPE_CHECKING:
     from .components import Elaborator, Part
@@ -102,7 +102,7 @@ class Restarts:
             "info": info, "first_area": first_area, "area_count": len(self.areas) - first_area, "first_slot": first_slot,
             "slot_count": len(self.slots) - first_slot, "first_irq": first_irq, "irq_count": len(self.irqs) - first_irq,
             "max_restarts": rule.most or 0, "window": rule.window or DEFAULT_WINDOW, "backoff": rule.backoff or 0, "heartbeat": rule.heartbeat or 0,
-            "on_fault": int(rule.fault)})
+            "on_fault": int(rule.fault), "on_end": int(rule.fault and is_needed(part.component))})
 
     @staticmethod
     def slot_of(part: Part, item: Object) -> int:

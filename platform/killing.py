@@ -89,6 +89,9 @@ class Campaign(Stop):
         self.settled = False
 
     def poll(self) -> tuple[int, str] | None:
+        if self.settled and not self.finished and time.monotonic() > self._progress + _PATIENCE:
+            self.finished = True
+            return 1, f"nothing went on for {_PATIENCE} s, after {self.tally.kills.total()} kills and the last restart"
         if self.finished or self.settled or not self.reached:
             return super().poll()
         end = time.monotonic() + _TURN
@@ -167,6 +170,7 @@ class Campaign(Stop):
     def _settle(self) -> None:
         """All is done: from now on the system goes its way, until the look at the end."""
         self._remove_all()
+        self._progress = time.monotonic()
         self.settled = True
 
 

@@ -55,11 +55,11 @@ public:
     /// True when it needs the clock: it is about to be started, or has to show that it is alive.
     bool is_timed() const { return state_ == State::Waiting || (state_ == State::Running && component_.heartbeat != 0); }
 
-    /// It faulted. One that has ended as it should stays as it is.
+    /// It faulted. One that has ended as it should stays as it is, unless others need it.
     void on_fault(const Fault& fault)
     {
         const bool ended = fault.cause == FaultCause::Ended && fault.detail == 0;
-        stop({static_cast<uint64_t>(fault.cause), fault.ip, fault.detail, caprock::now_us()}, component_.on_fault != 0 && !ended);
+        stop({static_cast<uint64_t>(fault.cause), fault.ip, fault.detail, caprock::now_us()}, (ended ? component_.on_end : component_.on_fault) != 0);
     }
 
     /// It showed that it is alive.
