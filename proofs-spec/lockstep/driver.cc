@@ -137,6 +137,7 @@ void Driver::supervise() {
         case 16: leave_unwanted(); break;
         case 17:
         case 18: make_refused(); break;
+        case 27: make_swept(); break;
         case 19: look_for_parents(); break;
         case 20:
         case 21:

@@ -86,7 +86,10 @@ private:
     void pass_until(Word instant);
     void make_crowd();
     void raise_crowd(Word space, Word guard);
+    bool start_of_crowd(unsigned member, Word fault_handler);
+    void perform(abi::Syscall number, Word cap, const test::Message& message = {}, Word reply = 0, Word destination = 0, Word flags = 0);
     void make_refused();
+    void make_swept();
     bool runs(unsigned member) const;
     void spread_priorities();
     void remove_originals();

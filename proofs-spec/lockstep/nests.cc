@@ -290,52 +290,99 @@ bool Driver::runs(unsigned member) const {
     return world_.slot(thread).cap.is(CapType::TCB) && world_.current() == &world_.object<Tcb>(thread);
 }
 
+// One of a crowd gets time and begins, with the most important priority: whether it runs.
+bool Driver::start_of_crowd(unsigned member, Word fault_handler) {
+    constexpr Word budget_us = 5'000;
+    Word thread = crowd_ + 1 + member;
+    Word context = thread + crowd_size;
+    Word tcb = static_cast<Word>(InitSlot::TCB);
+    call({world_.sched_control(), Method::SchedControlConfigureFlags, {budget_us, budget_us, 0, 0xb0 + member, 0}, {context}});
+    call({thread, Method::TCBSetSchedParams, {fuzz::thread_max_priority, fuzz::thread_max_priority}, {tcb, context, fault_handler}});
+    call({thread, Method::TCBWriteRegisters, {1, 1, fuzz::code_address}, {}});
+    let_go();
+    return runs(member);
+}
+
+void Driver::perform(Syscall number, Word cap, const test::Message& message, Word reply, Word destination, Word flags) {
+    world_.prepare(number, cap, message, reply, destination, flags);
+    arm();
+    lockstep_->system_call();
+    note_preemption();
+}
+
 // Most of a crowd send, or report faults, to one endpoint. Then one receives there that takes only who brings time, and gives its own time away in the same
 // system call: by a send to a server without any, or by the answer to its client. All others are refused.
 void Driver::make_refused() {
-    constexpr Word budget_us = 5'000;
     constexpr unsigned server = crowd_size - 2;
     constexpr unsigned client = crowd_size - 1;
-    Word threads = crowd_ + 1;
-    Word contexts = threads + crowd_size;
-    Word tcb = static_cast<Word>(InitSlot::TCB);
+    Word contexts = crowd_ + 1 + crowd_size;
     Word crowded = nest_;
     Word served = nest_ + 1;
     Word reply = nest_ + 2;
     raise_crowd(cnode, 0);
     call({crowd_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::Endpoint), 0, 0, 0, crowded, 2}, {cnode}});
     call({crowd_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::Reply), 0, 0, 0, reply, 2}, {cnode}});
-    auto start = [&](unsigned i) {
-        call({world_.sched_control(), Method::SchedControlConfigureFlags, {budget_us, budget_us, 0, 0xb0 + i, 0}, {contexts + i}});
-        call({threads + i, Method::TCBSetSchedParams, {fuzz::thread_max_priority, fuzz::thread_max_priority}, {tcb, contexts + i, crowded}});
-        call({threads + i, Method::TCBWriteRegisters, {1, 1, fuzz::code_address}, {}});
-        let_go();
-        return runs(i);
-    };
-    auto perform = [&](Syscall number, Word cap, Word reply_object, Word destination, Word flags) {
-        world_.prepare(number, cap, {}, reply_object, destination, flags);
-        arm();
-        lockstep_->system_call();
-        note_preemption();
-    };
+    auto start = [&](unsigned i) { return start_of_crowd(i, crowded); };
     for (unsigned i = 0; i < server; ++i) {
         if (!start(i)) break;
-        choices_.one_in(4) ? lockstep_->exception(1) : perform(Syscall::Send, crowded, 0, 0, 0);
+        choices_.one_in(4) ? lockstep_->exception(1) : perform(Syscall::Send, crowded);
         if (!take_over()) return;
     }
-    if (start(server)) perform(Syscall::Recv, served, reply, 0, 0);
+    if (start(server)) perform(Syscall::Recv, served, {}, reply);
     if (!take_over()) return;
     call({contexts + server, Method::SchedContextUnbind, {}, {}});
     bool answers = choices_.one_in(2);
     if (start(client)) {
-        if (answers) perform(Syscall::Call, served, 0, 0, 0);
+        if (answers) perform(Syscall::Call, served);
         unsigned receiver = answers ? server : client;
         constexpr unsigned most_times = 3;
         for (unsigned i = 0; i < most_times && runs(receiver); ++i) {
-            perform(answers ? Syscall::ReplyRecv : Syscall::NBSendRecv, crowded, answers ? reply : reply + 1, served, abi::syscall_flag_require_donation);
+            perform(answers ? Syscall::ReplyRecv : Syscall::NBSendRecv, crowded, {}, answers ? reply : reply + 1, served, abi::syscall_flag_require_donation);
         }
     }
     if (!take_over()) return;
+    call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
+}
+
+// Some of a crowd send with one of two badges, and one of them cancels the sends with a badge, again and again: to its end, or preempted and then with the
+// same badge or the other, when others have come to wait in between, in front of where it stopped or behind.
+void Driver::make_swept() {
+    constexpr unsigned sweeper = crowd_size - 1;
+    Word threads = crowd_ + 1;
+    Word endpoint = nest_;
+    Word badged = nest_ + 1;
+    raise_crowd(cnode, 0);
+    call({crowd_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::Endpoint), 0, 0, 0, endpoint, 1}, {cnode}});
+    for (Word i = 0; i < 2; ++i) call({cnode, Method::CNodeMint, {badged + i, World::full_depth, endpoint, World::full_depth, all_rights, 1 + i}, {cnode}});
+    auto give_priority = [&](unsigned member, Word priority) {
+        call({threads + member, Method::TCBSetPriority, {priority}, {static_cast<Word>(InitSlot::TCB)}});
+    };
+    auto sweep = [&] {
+        if (!runs(sweeper)) return;
+        Word which = badged + choices_.below(2);
+        perform(Syscall::Call, cnode, {static_cast<Word>(Method::CNodeCancelBadgedSends), {which, World::full_depth}, {}});
+    };
+    bool sweeps = false;
+    for (unsigned i = 0; i < sweeper; ++i) {
+        if (start_of_crowd(i, 0)) perform(Syscall::Send, badged + choices_.below(2));
+        if (!take_over()) return;
+        if (choices_.one_in(2)) give_priority(i, fuzz::thread_max_priority - choices_.below(3));
+        if (i < 2 || choices_.one_in(2)) continue;
+        if (sweeps) {
+            give_priority(sweeper, fuzz::thread_max_priority);
+            let_go();
+        } else {
+            sweeps = start_of_crowd(sweeper, 0);
+        }
+        sweep();
+        if (choices_.one_in(3)) sweep();
+        if (!take_over()) return;
+        give_priority(sweeper, 0);
+        // Whose send was cancelled would run before the sweeper does.
+        for (unsigned j = 0; j <= i; ++j) {
+            if (world_.object<Tcb>(threads + j).state == ThreadState::Running) call({threads + j, Method::TCBSuspend, {}, {}});
+        }
+    }
     call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
 }
 
