@@ -18,6 +18,9 @@ LEFT_OUT_FUNCTIONS = {
     "object/inspect.cc": ("rotate_right", "rotate_left", "encrypt", "identity"),
 }
 
+# Functions of which the first two arguments mean the same in any order: as with the operands of +, that they change places is no mistake.
+SYMMETRIC = {"swap_slots", "earlier", "later"}
+
 _TOKEN = re.compile(r"""
     (?P<skipped>//[^\n]*|/\*.*?\*/|^[ ]*\#(?:\\\n|[^\n])*|\[\[[^\]]*\]\]|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')
   | (?P<number>\b0x[0-9a-fA-F']+u?\b|\b\d[\d']*u?\b)
@@ -148,7 +151,7 @@ class _Source:
                 self.add("boolean", token.start, token.end, "false" if token.text == "true" else "true")
             elif token.text in ("if", "while") and self.tokens[i + 1].text == "(":
                 self.condition(i)
-            elif token.kind == "word" and i + 1 < len(self.tokens) and self.tokens[i + 1].text == "(" and token.text not in _KEYWORDS:
+            elif token.kind == "word" and i + 1 < len(self.tokens) and self.tokens[i + 1].text == "(" and token.text not in _KEYWORDS | SYMMETRIC:
                 self.arguments(i + 1)
             if token.text in (";", "{", "}") and i + 1 < len(self.tokens):
                 self.statement(i + 1)
