@@ -68,12 +68,12 @@ void stop(Tcb& thread) {
     thread.state = ThreadState::Inactive;
 }
 
-// Ends the wait of a sender that was refused.
-void refuse(Core& core, Tcb& sender) {
+// Ends the system call of a sender that does not get what it asked for.
+void refuse(Core& core, Tcb& sender, Error error) {
     if (sender.faulted()) return stop(sender);
-    set_result(sender, Failure::of(Error::NoDonation));
+    set_result(sender, Failure::of(error));
     sender.state = ThreadState::Running;
-    resume_with_budget(core, sender);
+    if (&sender != core.current) resume_with_budget(core, sender);
 }
 
 // The first waiting sender, if a receiver without a scheduling context would refuse it.
@@ -94,7 +94,7 @@ bool refuse_late(Core& core, Endpoint& endpoint, const Tcb& receiver, const Repl
         Tcb* sender = refused_sender(endpoint, reply);
         if (sender == nullptr) return true;
         remove_sender(endpoint, *sender);
-        refuse(core, *sender);
+        refuse(core, *sender, Error::NoDonation);
     }
     return refused_sender(endpoint, reply) == nullptr;
 }
@@ -115,12 +115,12 @@ void deliver(Tcb& sender, Tcb& receiver, Endpoint& endpoint, Badge badge, bool g
     }
 }
 
-// The sender's message was delivered and it wants an answer: through `reply`, or never.
-[[gnu::always_inline]] inline void await_reply(Tcb& sender, Tcb& receiver, Reply* reply, SendOptions options) {
+// The sender's message was delivered and it wants an answer: through `reply`, or it learns that there will be none.
+[[gnu::always_inline]] inline void await_reply(Core& core, Tcb& sender, Tcb& receiver, Reply* reply, SendOptions options) {
     if (reply != nullptr && options.has(SendOptions::grant | SendOptions::grant_reply)) {
         push_call(*reply, sender, receiver, options.has(SendOptions::donate));
     } else {
-        stop(sender);
+        refuse(core, sender, Error::CallCancelled);
     }
 }
 
@@ -168,7 +168,7 @@ SendResult send_ipc(Core& core, Tcb& sender, Endpoint& endpoint, Badge badge, Se
     detach_receiver_reply(receiver);
     deliver(sender, receiver, endpoint, badge, options.has(SendOptions::grant));
     if (options.has(SendOptions::call)) {
-        await_reply(sender, receiver, reply, options);
+        await_reply(core, sender, receiver, reply, options);
     } else if (receiver.sched_context == nullptr && brings_context(sender, options, reply)) {
         donate(core, *sender.sched_context, receiver);
     }
@@ -194,7 +194,7 @@ void receive_ipc(Core& core, Tcb& receiver, Endpoint& endpoint, Reply* reply, Re
     remove_sender(endpoint, sender);
     deliver(sender, receiver, endpoint, sender.badge, sender.sending.has(SendOptions::grant));
     if (sender.sending.has(SendOptions::call)) {
-        await_reply(sender, receiver, reply, sender.sending);
+        await_reply(core, sender, receiver, reply, sender.sending);
         // The context that came with the call may have to wait for its next refill, and the receiver with it.
         resume_with_budget(core, receiver);
     } else {
@@ -256,7 +256,7 @@ void reposition(Endpoint& endpoint, Tcb& thread, Prio priority) {
     if (bound != nullptr && bound->state == Notification::State::Active) return Progress::Complete;
     while (Tcb* sender = refused_sender(endpoint, reply)) {
         remove_sender(endpoint, *sender);
-        refuse(core, *sender);
+        refuse(core, *sender, Error::NoDonation);
         // Preemption point: nothing of the system call itself is done.
         if (arch::irq_pending()) return Progress::Preempted;
     }

@@ -181,6 +181,58 @@ Record links_are_symmetric (st : State) : Prop := {
 }.
 Definition links_stay_symmetric : Prop := forall p st, roots_are_apart p -> reachable p st -> links_are_symmetric st.
 
+(** A thread and the scheduling context that it runs on name each other. The calls of a context are the reply objects that stand for a call that it went
+    along with, each once, and each has a caller. *)
+Record contexts_are_linked (st : State) : Prop := {
+  both_had : forall t c, sched_context (thread t st) = Some c <-> context_thread (context c st) = Some t;
+  both_along : forall r c, along (reply r st) = Some c <-> In r (calls (context c st));
+  along_once : forall c, NoDup (calls (context c st));
+  along_called : forall r c, along (reply r st) = Some c -> caller (reply r st) <> None
+}.
+Definition contexts_stay_linked : Prop := forall p st, roots_are_apart p -> reachable p st -> contexts_are_linked st.
+
+(** A thread whose YieldTo has not returned and the context that the YieldTo named name each other. *)
+Definition yields_stay_linked : Prop :=
+  forall p st t c, roots_are_apart p -> reachable p st -> (yielded_to (thread t st) = Some c <-> yielder (context c st) = Some t).
+
+(** ** S1, T1a: who can run is queued
+
+    A thread is ready or waits for a refill if and only if it runs and has a context that is configured. *)
+Definition can_run (t : N) (st : State) : Prop :=
+  run_state (thread t st) = Running /\ exists c, sched_context (thread t st) = Some c /\ configured (context c st) = true.
+Definition who_can_run_is_queued : Prop :=
+  forall p st t, roots_are_apart p -> reachable p st -> (In t (ready st ++ sleeping st) <-> can_run t st).
+
+(** ** S1: no link dangles
+
+    Who stands in a queue, and what threads, notifications, scheduling contexts and reply objects name, is there. *)
+Record links_live (st : State) : Prop := {
+  threads_live : forall t,
+    In t (ready st ++ sleeping st) \/ current st = Some t \/ (exists p, stands t p st) \/ (exists n, bound_thread (notification n st) = Some t)
+      \/ (exists c, context_thread (context c st) = Some t \/ yielder (context c st) = Some t) ->
+    exists x, objects st !! t = Some (ThreadObject x);
+  contexts_live : forall c,
+    current_context st = Some c \/ (exists t, sched_context (thread t st) = Some c \/ yielded_to (thread t st) = Some c)
+      \/ (exists n, lent_context (notification n st) = Some c) \/ (exists r, along (reply r st) = Some c) ->
+    exists x, objects st !! c = Some (SchedContextObject x);
+  endpoints_live : forall e t,
+    says (run_state (thread t st)) (InSenders e) \/ says (run_state (thread t st)) (InReceivers e) -> exists x, objects st !! e = Some (EndpointObject x);
+  notifications_live : forall n,
+    (exists t, bound_notification (thread t st) = Some n \/ says (run_state (thread t st)) (InWaiters n))
+      \/ (exists c, context_notification (context c st) = Some n) ->
+    exists x, objects st !! n = Some (NotificationObject x);
+  replies_live : forall r,
+    (exists t, says (run_state (thread t st)) (AsCaller r) \/ says (run_state (thread t st)) (AsReceiver r)) \/ (exists c, In r (calls (context c st))) ->
+    exists x, objects st !! r = Some (ReplyObject x)
+}.
+Definition no_link_dangles : Prop := forall p st, roots_are_apart p -> reachable p st -> links_live st.
+
+(** ** T0: no state contradicts itself
+
+    The effect that would show it never comes at an interrupt, the timer or an exception of the thread that runs. *)
+Definition other_events_never_get_stuck : Prop :=
+  forall p st e, roots_are_apart p -> reachable p st -> cause e <> SystemCall -> ~ In Stuck (snd (one_step st e)).
+
 (** ** S2, T2a: capabilities come from capabilities
 
     What can be made of a capability by one operation: [yields c made]. Rights only get fewer, a badge is given once, and what is made of an

@@ -47,7 +47,7 @@ Proof.
     exact (sound_same a b same_slots same_references same_objects (handled_sound a ok)). }
   constructor; try (intros; exact I).
   - intros a b same_slots same_references same_objects _ _. exact (of_same a b same_slots same_references same_objects).
-  - intros t st. apply of_same; try reflexivity. intros irq. reflexivity.
+  - intros t st. change (handled st -> handled (unplace t st)). apply of_same; try reflexivity. intros irq. reflexivity.
   - intros insert t st _. destruct (place_by_same insert t st) as (same_slots & same_references & same_objects).
     apply of_same; try assumption. apply known_eq, place_by_known.
   - intros t st _. apply of_same; try reflexivity. intros irq. reflexivity.
@@ -221,7 +221,7 @@ Proof.
   destruct c; try exact ok; try (destruct (is_last _ st); [|exact ok]).
   - exact (@keeps_end_notification _ _ _ _ quiet _ eq_refl eq_refl st ok).
   - exact (@keeps_free_reply _ _ _ _ quiet _ eq_refl st ok).
-  - exact (@keeps_end_context _ _ _ _ quiet _ eq_refl st ok).
+  - exact (@keeps_end_context _ _ _ _ quiet _ eq_refl eq_refl st ok).
   - exact (@keeps_release_asid _ _ _ _ quiet _ _ st ok).
   - exact (@keeps_unmap_table _ _ _ _ quiet _ _ st ok).
   - exact (@keeps_unmap_frame _ _ _ _ quiet _ _ _ st ok).

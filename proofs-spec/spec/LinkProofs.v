@@ -7,7 +7,7 @@ From Coq Require Import Lia.
 From Spec Require Export UnitProofs.
 Open Scope N_scope.
 
-Definition but_waiting (k : Link) : bool := match k with Waiting | Handling | Mapping => false | _ => true end.
+Definition but_waiting (k : Link) : bool := match k with Waiting | Handling | Mapping | Lending | Yielding => false | _ => true end.
 Definition unlinked (o : N) (st : State) : Prop :=
   bound_notification (thread o st) = None /\ bound_thread (notification o st) = None /\ lent_context (notification o st) = None
   /\ context_notification (context o st) = None.
@@ -71,7 +71,7 @@ Proof.
     - intros s o zombie. exists s. rewrite <- (capability_same s a b same_slots). exact zombie. }
   constructor; try (intros; exact I).
   - intros a b same_slots same_references same_objects _ _. exact (of_same a b same_slots same_references same_objects).
-  - intros t st. apply of_same; reflexivity.
+  - intros t st. change (linked st -> linked (unplace t st)). apply of_same; reflexivity.
   - intros insert t st _. destruct (place_by_same insert t st) as (same_slots & same_references & same_objects).
     exact (of_same st _ same_slots same_references same_objects).
   - intros t st _. apply of_same; reflexivity.
@@ -350,8 +350,8 @@ Proof.
   { unfold unbound. destruct (bound_notification (thread t st)) as [n|] eqn:named; [|split; assumption].
     destruct (linked_unbind t n st ok named) as (after & none & _). split; assumption. }
   clearbody unbound. destruct (context_of t unbound) as [c|]; [|split; assumption]. split.
-  - exact (@keeps_unbind_thread _ _ _ _ linked_quietly c unbound after).
-  - pose proof (@keeps_unbind_thread _ _ _ _ (links_quietly unbound) c unbound (links_refl unbound)) as same.
+  - exact (@keeps_unbind_thread _ _ _ _ linked_quietly c eq_refl unbound after).
+  - pose proof (@keeps_unbind_thread _ _ _ _ (links_quietly unbound) c eq_refl unbound (links_refl unbound)) as same.
     rewrite (same_bound _ _ same). exact none.
 Qed.
 Lemma linked_end_notification n st : linked st -> linked (end_notification n st) /\ bound_thread (notification n (end_notification n st)) = None
@@ -369,13 +369,14 @@ Proof.
 Qed.
 Lemma loses_all_contexts l inv : kept_quietly_but but_waiting inv (fun _ => True) (fun _ => True) ->
   forall st, inv st -> inv (fold_left (fun st r => put_reply r (without_context (reply r st)) st) l st).
-Proof. intros quiet. induction l as [|r l IH]; intros st ok; [exact ok|]. exact (IH _ (@reply_loses_context _ _ _ _ quiet r st ok)). Qed.
+Proof. intros quiet. induction l as [|r l IH]; intros st ok; [exact ok|]. exact (IH _ (@reply_loses_context _ _ _ _ quiet eq_refl r st ok)). Qed.
 Lemma linked_end_context c st : linked st -> linked (end_context c st) /\ context_notification (context c (end_context c st)) = None.
 Proof.
   intros ok. unfold end_context. cbv zeta.
   set (returned := match yielder (context c st) with Some t => end_yield t st | None => st end).
   assert (linked returned) as after by (unfold returned; destruct (yielder _); [exact (@keeps_end_yield _ _ _ _ linked_quietly _ st ok) | exact ok]).
-  clearbody returned. pose proof (@keeps_unbind_thread _ _ _ _ linked_quietly c returned after : linked (unbind_thread_of_context c returned)) as unbound.
+  clearbody returned.
+  pose proof (@keeps_unbind_thread _ _ _ _ linked_quietly c eq_refl returned after : linked (unbind_thread_of_context c returned)) as unbound.
   revert unbound. generalize (unbind_thread_of_context c returned). clear. intros st ok. destruct (linked_unlend c st ok) as (gone_ & none & _).
   revert gone_ none. generalize (unbind_notification_of_context c st). clear. intros st ok none.
   split; [exact (loses_all_contexts _ linked linked_quietly st ok)|].
@@ -466,7 +467,7 @@ Proof.
     destruct (context_there _ c bits st ok there) as (y & at_c), (notification_there _ n badge r st ok (placed _ given)) as (x & at_n).
     apply (linked_relend n c (Some c) (Some n) st x y ok at_n at_c). intros m k. pose proof (both_lent _ (linked_both st ok) m k) as both_.
     by_cases; settle both_.
-  - destruct (negb (is_some (context_of t st))); [|exact I]. exact (@keeps_bind_context _ _ _ _ linked_quietly c t st ok).
+  - destruct (negb (is_some (context_of t st))); [|exact I]. exact (@keeps_bind_context _ _ _ _ linked_quietly c t eq_refl st ok).
 Qed.
 Lemma linked_operations : operations but_waiting linked.
 Proof.
@@ -475,10 +476,10 @@ Proof.
   - exact (unbind_linked call st ok).
   - exact (lend_linked _ call st type there (cap_in_place 0 call st placed) ok).
   - unfold sched_context_unbind. cbv zeta. destruct (negb _); [|exact I]. cbn [always state_after].
-    exact (proj1 (linked_unlend _ _ (@keeps_unbind_thread _ _ _ _ linked_quietly _ st ok))).
+    exact (proj1 (linked_unlend _ _ (@keeps_unbind_thread _ _ _ _ linked_quietly _ eq_refl st ok))).
   - unfold sched_context_unbind_object. cbv zeta. destruct (argument _) as [[]|]; try exact I.
     + destruct (is_number _ _); [|exact I]. exact (proj1 (linked_unlend _ st ok)).
-    + destruct (is_number _ _); [|exact I]. destruct (negb _); [|exact I]. exact (@keeps_unbind_thread _ _ _ _ linked_quietly _ st ok).
+    + destruct (is_number _ _); [|exact I]. destruct (negb _); [|exact I]. exact (@keeps_unbind_thread _ _ _ _ linked_quietly _ eq_refl st ok).
 Qed.
 
 (** ** Boot *)

@@ -13,11 +13,14 @@ Proof.
   intros p q. constructor; try (intros; exact I).
   - intros a b s r o d l. pose proof (looks_at_objects p a b s r o d l) as in_p. pose proof (looks_at_objects q a b s r o d l) as in_q. revert in_p in_q.
     unfold provided. destruct (frozen Handling); tauto.
-  - intros t st (in_p & in_q). split; [exact (after_unplace p t st in_p) | exact (after_unplace q t st in_q)].
+  - intros t st. pose proof (after_unplace p t st) as in_p. pose proof (after_unplace q t st) as in_q. revert in_p in_q.
+    unfold provided. destruct (holds_contexts frozen); tauto.
   - intros insert t st usual (in_p & in_q). split; [exact (after_place p insert t st usual in_p) | exact (after_place q insert t st usual in_q)].
   - intros t st asleep (in_p & in_q). split; [exact (after_sleeping_anew p t st asleep in_p) | exact (after_sleeping_anew q t st asleep in_q)].
   - intros o x y st there same change fine (in_p & in_q).
     split; [exact (after_put_object p o x y st there same change fine in_p) | exact (after_put_object q o x y st there same change fine in_q)].
+  - pose proof (given_yields p) as in_p. pose proof (given_yields q) as in_q. revert in_p in_q. destruct (frozen Yielding); [|intros; exact I].
+    intros (p1 & p2) (q1 & q2). split; [intros report t st usual (x & y) | intros t st (x & y)]; split; auto.
 Qed.
 
 (** A state in which all wait as in another. *)
@@ -276,7 +279,7 @@ Proof.
     destruct (N.eq_dec u t) as [->|other]; [rewrite state; destruct p; cbn [says]|]; unfold nobody, all_of, plus; intuition (subst; try discriminate;
       try congruence).
   - assert (caller (reply r st) = Some t) as named by (apply (stands_ t (AsCaller r)); rewrite state; split; [exact (fun x => x) | reflexivity]).
-    destruct (@keeps_break_stack _ _ _ _ (still_quietly nobody st) r st (still_start nobody st ok)) as (broken & same).
+    destruct (@keeps_break_stack _ _ _ _ (still_quietly nobody st) r eq_refl st (still_start nobody st ok)) as (broken & same).
     change (waiting nobody (break_stack r st)) in broken. set (after := break_stack r st) in *.
     split; [|intros u; rewrite (proj1 (proj2 (after_reply r unused_reply after))); exact (same_state _ _ same u)].
     apply (excuse (fun u p => nobody u p \/ (u = t /\ (p = AsCaller r \/ p = AsReceiver r)))).
@@ -305,7 +308,7 @@ Proof.
   intros ok. unfold suspend. cbv zeta. pose proof (@keeps_end_yield _ _ _ _ (waiting_quietly nobody) t st ok) as returned.
   change (waiting nobody (end_yield t st)) in returned. revert returned. generalize (end_yield t st). clear. intros st ok.
   destruct (stopped t st ok) as (away & states).
-  pose proof (@keeps_unplace _ _ _ _ (waiting_quietly (all_of t nobody)) t _ away) as out.
+  pose proof (@keeps_unplace _ _ _ _ (waiting_quietly (all_of t nobody)) t eq_refl _ away) as out.
     change (waiting (all_of t nobody) (unplace t (stop_waiting t st))) in out.
   pose proof (unplaced t (stop_waiting t st)) as queued. set (stop := unplace t (stop_waiting t st)) in *.
   set (inactive := change_thread t (fun x => with_state Inactive (x <| fault := None |>)) stop).
@@ -336,7 +339,7 @@ Lemma made_inactive ex ex' t st : waiting ex st -> (forall p, says (run_state (t
   waiting ex' (make_inactive t st).
 Proof.
   intros ok excused others. unfold make_inactive. apply (deactivated ex); [| exact excused | exact others | reflexivity | apply unplaced].
-  exact (@keeps_unplace _ _ _ _ (waiting_quietly ex) t st ok).
+  exact (@keeps_unplace _ _ _ _ (waiting_quietly ex) t eq_refl st ok).
 Qed.
 Lemma restarted t st : waiting nobody st -> not_zombie t st -> waiting nobody (restart t st).
 Proof.
@@ -360,6 +363,26 @@ Proof.
     destruct (wakes ex ex' t _ told excused_ alive_ others) as (one & two), (wake_same_but t (set_error_result Error.CallCancelled t st)) as (three & four).
     pose proof (same_but_of t _ _ same) as first.
     destruct h; (split; [assumption|]); [exact (same_but_trans t _ _ _ first three) | exact (same_but_trans t _ _ _ first four)].
+Qed.
+
+Lemma left_unanswered ex ex' t st : waiting ex st -> (forall p, says (run_state (thread t st)) p -> ex t p) ->
+  (forall u p, u <> t -> (ex u p <-> ex' u p)) -> run_state (thread t st) <> Inactive ->
+  waiting ex' (end_unanswered t st) /\ same_but t st (end_unanswered t st).
+Proof.
+  intros ok excused others active. unfold end_unanswered. destruct (fault (thread t st)).
+  - split; [exact (made_inactive ex ex' t st ok excused others)|].
+    pose proof (same_but_of t _ _ (@keeps_unplace _ _ _ _ (waits_quietly st) t eq_refl st (same_waits_refl st))) as out.
+    exact (same_but_trans t _ _ _ out (thread_same_but t _ (unplace t st))).
+  - cbv zeta. destruct (@keeps_set_error_result _ _ _ _ (still_quietly ex st) Error.CallCancelled t st (still_start ex st ok)) as (told & same).
+    change (waiting ex (set_error_result Error.CallCancelled t st)) in told. pose proof (same_but_of t _ _ same) as first.
+    destruct (is_running t (set_error_result Error.CallCancelled t st)) eqn:runs.
+    + split; [|exact first]. apply (excuse ex); [exact told|]. intros u p named. destruct (N.eq_dec u t) as [->|other]; [|apply others; exact other].
+      apply running_is in runs. rewrite runs in named. destruct named.
+    + destruct (wakes ex ex' t (set_error_result Error.CallCancelled t st) told) as (after & _).
+      * intros p. rewrite (same_state _ _ same). apply excused.
+      * apply (awake ex t _ told). rewrite (same_state _ _ same). exact active.
+      * exact others.
+      * split; [exact after | exact (same_but_trans t _ _ _ first (proj1 (wake_same_but t _)))].
 Qed.
 
 Lemma put_unused r st : reply r (put_reply r unused_reply st) = unused_reply.
@@ -391,7 +414,7 @@ Proof.
   intros ok. unfold free_reply. cbv zeta. split; [|split; [apply put_unused|]].
   - destruct (caller (reply r st)) as [t|] eqn:called.
     + destruct (is_caller _ r st t ok called) as (g & state).
-      destruct (@keeps_return_context _ _ _ _ (still_quietly nobody st) r t st (still_start nobody st ok)) as (back & same).
+      destruct (@keeps_return_context _ _ _ _ (still_quietly nobody st) r t eq_refl st (still_start nobody st ok)) as (back & same).
       change (waiting nobody (return_context r t st)) in back. set (one := return_context r t st) in *.
       assert (waiting (fun u p => nobody u p \/ (u = t /\ (p = AsCaller r \/ p = AsReceiver r))) (put_reply r unused_reply one)) as two.
       { apply clear_reply; [exact back|]. intros u. rewrite (same_caller _ _ same), (same_receiver _ _ same), called.
@@ -452,7 +475,7 @@ Proof.
     + destruct (is_caller _ r st t ok called) as (g & state). assert (u <> t) as other by congruence.
       assert (forall h, same_but t st (end_call_of t h (put_reply r unused_reply (return_context r t st)))
               \/ run_state (thread u (end_call_of t h (put_reply r unused_reply (return_context r t st)))) = Running) as kept.
-      { intros h. right. destruct (@keeps_return_context _ _ _ _ (still_quietly nobody st) r t st (still_start nobody st ok)) as (_ & same).
+      { intros h. right. destruct (@keeps_return_context _ _ _ _ (still_quietly nobody st) r t eq_refl st (still_start nobody st ok)) as (_ & same).
         assert (run_state (thread u (put_reply r unused_reply (return_context r t st))) = Running) as now_
           by (rewrite (proj1 (proj2 (after_reply r _ _))), (same_state _ _ same); exact runs).
         revert now_. generalize (put_reply r unused_reply (return_context r t st)). intros st' now_. unfold end_call_of.
@@ -513,23 +536,17 @@ Proof.
           /\ (c = false -> run_state (thread s three) = run_state (thread s st))) as (after & others & kept_s).
   { assert (s_waits2 : run_state (thread s two) <> Inactive) by (rewrite states; exact s_waits).
     pose proof (thread_is s two s_waits2) as s_there.
-    assert (waiting (fun u _ => u = s \/ u = t) (unplace s two)) as out by exact (@keeps_unplace _ _ _ _ (waiting_quietly _) s two away).
-    assert (forall f, run_state (f (thread s two)) = Inactive ->
-      waiting (fun u _ => (true = false /\ u = s) \/ u = t) (change_thread s f (unplace s two))
-      /\ (forall u, u <> s -> run_state (thread u (change_thread s f (unplace s two))) = run_state (thread u st))) as dropped.
-    { intros f inactive. split.
-      - apply (restate (fun u _ => u = s \/ u = t)); [exact out | | | left; exact inactive | right; apply unplaced].
-        + intros p. change (thread s (unplace s two)) with (thread s two). rewrite inactive. cbn [says]. tauto.
-        + intros u p other. split; [intros [no|is_t]; [contradiction | right; exact is_t] | intros [(no & _)|is_t]; [discriminate | right; exact is_t]].
-      - intros u other. rewrite (other_state _ _ _ (thread_same_but s f (unplace s two)) u other). exact (states u). }
+    assert (waiting (fun u _ => u = s \/ u = t) (unplace s two)) as out by exact (@keeps_unplace _ _ _ _ (waiting_quietly _) s eq_refl two away).
     unfold three. clear three. destruct c.
     2: { split; [|split; [intros; apply states | intros _; apply states]]. apply (excuse (fun u _ => u = s \/ u = t)); [exact away|]. intros u p _. tauto. }
-    assert (forall f, run_state (f (thread s two)) = Inactive -> let last := change_thread s f (unplace s two) in
-      waiting (fun u _ => (true = false /\ u = s) \/ u = t) last /\ (forall u, u <> s -> run_state (thread u last) = run_state (thread u st))
-      /\ (true = false -> run_state (thread s last) = run_state (thread s st))) as dropped_
-      by (intros f inactive; destruct (dropped f inactive) as (x & y); split; [exact x | split; [exact y | discriminate]]).
-    cbn [andb]. destruct (answerable r g gr) eqn:can; [|exact (dropped_ (fun x => with_state Inactive (x <| fault := None |>)) eq_refl)].
-      destruct r as [r|]; [|exact (dropped_ (fun x => with_state Inactive (x <| fault := None |>)) eq_refl)].
+    assert (waiting (fun u _ => (true = false /\ u = s) \/ u = t) (end_unanswered s two)
+      /\ (forall u, u <> s -> run_state (thread u (end_unanswered s two)) = run_state (thread u st))
+      /\ (true = false -> run_state (thread s (end_unanswered s two)) = run_state (thread s st))) as unanswered.
+    { destruct (left_unanswered (fun u _ => u = s \/ u = t) (fun u _ => (true = false /\ u = s) \/ u = t) s two away) as (x & y);
+        [intros; left; reflexivity | intros u p other; split; [intros [is_s|is_t]; [contradiction | right; exact is_t] | intros [(no & _)|is_t];
+        [discriminate | right; exact is_t]] | exact s_waits2|].
+      split; [exact x | split; [intros u other; rewrite (other_state _ _ _ y u other); apply states | discriminate]]. }
+    cbn [andb]. destruct (answerable r g gr) eqn:can; [|exact unanswered]. destruct r as [r|]; [|exact unanswered].
     destruct (unused r eq_refl) as (there & is_unused).
     set (f := begin_call (BlockedOnReply r rg)). set (four := change_thread s f (unplace s two)).
     assert (waiting (fun u p => u = s /\ p = AsCaller r \/ u = t) four) as moved.
@@ -578,7 +595,7 @@ Proof.
       [intros u p elsewhere; tauto|]. destruct (wake_same_but t now) as (three_ & four_).
     split; (split; [assumption|]); intros is_; [rewrite (other_state _ _ _ three_ s apart) | rewrite (other_state _ _ _ four_ s apart)]; exact (kept_ is_). }
   destruct lent as [k|].
-  - destruct (@keeps_give_context _ _ _ _ (still_quietly _ three) k t three (still_start _ three after)) as (given & alike).
+  - destruct (@keeps_give_context _ _ _ _ (still_quietly _ three) k t eq_refl three (still_start _ three after)) as (given & alike).
     change (waiting (fun u _ => c = false /\ u = s \/ u = t) (give_context k t three)) in given.
     apply woken; [exact given | rewrite (same_state _ _ alike); exact t_waits3 | intros is_; rewrite (same_state _ _ alike); exact (kept_s is_)].
   - destruct (is_running t three) eqn:runs; [|exact (proj1 (woken three after t_waits3 kept_s))].
@@ -628,7 +645,8 @@ Lemma blocks f s t e st : waiting nobody st -> run_state (thread t st) = Running
     /\ (notification_exists e st = true -> notification_exists e (change_thread t f (unplace t st)) = true)
   /\ (reply_exists e st = true -> reply_exists e (change_thread t f (unplace t st)) = true).
 Proof.
-  intros ok runs is_s active. pose proof (@keeps_unplace _ _ _ _ (waiting_quietly nobody) t st ok) as out. change (waiting nobody (unplace t st)) in out.
+  intros ok runs is_s active. pose proof (@keeps_unplace _ _ _ _ (waiting_quietly nobody) t eq_refl st ok) as out.
+  change (waiting nobody (unplace t st)) in out.
   assert (thread_exists t st = true) as there by (apply thread_is; rewrite runs; discriminate).
   split; [|split; [|split; [|split; [|split]]]].
   - apply (restate nobody); [exact out | | | right | right; apply unplaced].
@@ -781,7 +799,7 @@ Proof.
   intros p named. exfalso. exact (free p named).
 Qed.
 Lemma flags_taken ex t n st : waiting ex st -> still ex st (take_flags t n st).
-Proof. intros ok. exact (@keeps_take_flags _ _ _ _ (still_quietly ex st) t n st (still_start ex st ok)). Qed.
+Proof. intros ok. exact (@keeps_take_flags _ _ _ _ (still_quietly ex st) t n eq_refl st (still_start ex st ok)). Qed.
 Lemma takes_at_once t n st : waiting nobody st -> run_state (thread t st) = Running -> let after := take_flags t n st in
   waiting nobody (if is_some (context_of t after) && negb (member t (ready after)) then wake_ahead t after else after).
 Proof.
@@ -859,7 +877,7 @@ Proof.
         + rewrite same_replies, replies. exact (proj2 (free2 r eq_refl)).
       - apply (excuse (fun u p => u = t /\ exists r', None = Some r' /\ p = AsReceiver r')); [exact four|]. intros u p _. unfold nobody.
         split; [intros (_ & r' & no & _); discriminate | contradiction]. }
-    destruct bound as [n|]; [|exact done]. exact (@keeps_return_lent_context _ _ _ _ (waiting_quietly nobody) t n five done). }
+    destruct bound as [n|]; [|exact done]. exact (@keeps_return_lent_context _ _ _ _ (waiting_quietly nobody) t n eq_refl five done). }
   destruct bound as [n|]; [destruct (is_signalled t st)|].
   - exact (takes_at_once t n st ok1 runs1).
   - destruct (receive_from (senders (endpoint e st)) t e r q g st) as ([|] & two); [exact usual|]. destruct w; [|exact usual]. destruct r; exact usual.
@@ -871,7 +889,7 @@ Proof.
   destruct w; [|exact (proj1 (@keeps_set_empty_result _ _ _ _ (still_quietly nobody st) t st (still_start nobody st ok)))].
   set (s := BlockedOnNotification n). destruct (blocks (with_state s) s t n st ok runs (fun _ => eq_refl) ltac:(discriminate)) as (away & state & _ & _ &
     here & _).
-  set (one := change_thread t (with_state s) (unplace t st)) in *. apply (@keeps_return_lent_context _ _ _ _ (waiting_quietly nobody) t n).
+  set (one := change_thread t (with_state s) (unplace t st)) in *. apply (@keeps_return_lent_context _ _ _ _ (waiting_quietly nobody) t n eq_refl).
   apply (join_waiters (fun u p => u = t /\ says s p) nobody insert_behind t n one one away behind_inserts);
     [| split; reflexivity | rewrite state; reflexivity | exact (here there)].
   split; [exact id|]. intros u q. destruct (N.eq_dec u t) as [->|other]; [|right; unfold nobody; tauto].
@@ -933,7 +951,7 @@ Lemma answered t r g st : waiting nobody st -> waiting nobody (answer t r g st).
 Proof.
   intros ok. unfold answer. destruct (caller (reply r st)) as [c|] eqn:called; [|exact ok]. cbv zeta.
   destruct (is_caller _ r st c ok called) as (rg & state).
-  destruct (@keeps_return_context _ _ _ _ (still_quietly nobody st) r c st (still_start nobody st ok)) as (back & same).
+  destruct (@keeps_return_context _ _ _ _ (still_quietly nobody st) r c eq_refl st (still_start nobody st ok)) as (back & same).
   change (waiting nobody (return_context r c st)) in back. set (one := return_context r c st) in *.
   assert (waiting (fun u p => nobody u p \/ (u = c /\ (p = AsCaller r \/ p = AsReceiver r))) (put_reply r unused_reply one)) as two.
   { apply clear_reply; [exact back|]. intros u. rewrite (same_caller _ _ same), (same_receiver _ _ same), called.

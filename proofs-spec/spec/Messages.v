@@ -220,6 +220,13 @@ Definition lose_registers (numbers : list N) : Thread -> Thread := with_register
 Definition begin_receive (s : RunState) (t : Thread) : Thread := with_state s (lose_registers (numbers_from 1 5 ++ numbers_from 8 11) t).
 Definition begin_call (s : RunState) (t : Thread) : Thread := with_state s (if is_some (fault t) then t else lose_registers (numbers_from 0 19) t).
 
+(** A caller that nobody can answer returns with CallCancelled; a fault leaves its thread inactive. *)
+Definition end_unanswered (t : N) (st : State) : State :=
+  match fault (thread t st) with
+  | Some _ => make_inactive t st
+  | None => let st := set_error_result Error.CallCancelled t st in if is_running t st then st else wake t st
+  end.
+
 (** A thread that lent nothing keeps its context; one that was lent a context by a notification gives it back when it waits. *)
 Definition return_lent_context (t n : N) (st : State) : State :=
   match lent_context (notification n st), context_of t st with
@@ -248,8 +255,8 @@ Definition leaves_without_context (receiver_thread : N) (requires lending : bool
   requires && negb (is_some (context_of receiver_thread st)) && negb lending.
 
 (** Sender and receiver meet, and neither stands in a queue any more. The message is delivered. A caller waits for the reply from
-    now on, with the right grant of the capability through which the receiver received, or becomes inactive when there will be
-    none; the context of a sender that lends goes to the receiver. The receiver runs, at once when it got the context. *)
+    now on, with the right grant of the capability through which the receiver received, or learns that there will be none; the
+    context of a sender that lends goes to the receiver. The receiver runs, at once when it got the context. *)
 Definition meet (sender receiver_thread e badge : N) (r : option N) (receiver_grant grant grant_reply is_call lends : bool)
     (st : State) : State :=
   let answered := is_call && answerable r grant grant_reply in
@@ -264,7 +271,7 @@ Definition meet (sender receiver_thread e badge : N) (r : option N) (receiver_gr
           >> change_thread sender (begin_call (BlockedOnReply r receiver_grant))
           >> put_reply r {| caller := Some sender; receiver := None; along := lent |}
           >> (fun st => match lent with Some c => change_context c (fun x => x <| calls := r :: calls x |>) st | None => st end)
-    | true, _, _ => unplace sender st >> change_thread sender (fun x => with_state Inactive (x <| fault := None |>))
+    | true, _, _ => end_unanswered sender st
     | false, _, _ => st
     end in
   match lent with

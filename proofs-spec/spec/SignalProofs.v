@@ -129,6 +129,8 @@ Instance leaves_break_stack r : Leaves (break_stack r). Proof. leaving break_sta
 Instance leaves_stop_waiting t : Leaves (stop_waiting t). Proof. leaving stop_waiting. Qed.
 Instance leaves_make_inactive t : Leaves (make_inactive t). Proof. leaving make_inactive. Qed.
 Instance leaves_lend_context t o : Leaves (lend_context t o). Proof. leaving lend_context. Qed.
+Instance leaves_set_error_result e t : Leaves (set_error_result e t). Proof. leaving set_error_result. Qed.
+Instance leaves_end_unanswered t : Leaves (end_unanswered t). Proof. leaving end_unanswered. Qed.
 Instance leaves_meet s t e b r rg g gr c l : Leaves (meet s t e b r rg g gr c l). Proof. leaving meet. Qed.
 Lemma sent t e b g gr c l w st : flagged st -> flagged (snd (send t e b g gr c l w st)).
 Proof.

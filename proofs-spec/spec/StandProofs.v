@@ -89,7 +89,7 @@ Proof.
   { unfold one. destruct (bound_notification (thread t st)) as [n|]; [|exact (still_start nobody st ok)].
     exact (@keeps_unbind_notification _ _ _ _ (still_quietly nobody st) t n eq_refl st (still_start nobody st ok)). }
   clearbody one. destruct (context_of t one) as [c|]; [|split; [exact after | rewrite (same_state _ _ same); exact inactive]].
-  destruct (@keeps_unbind_thread _ _ _ _ (still_quietly nobody one) c one (still_start nobody one after)) as (last_ & alike).
+  destruct (@keeps_unbind_thread _ _ _ _ (still_quietly nobody one) c eq_refl one (still_start nobody one after)) as (last_ & alike).
   split; [exact last_|]. rewrite (same_state _ _ alike), (same_state _ _ same). exact inactive.
 Qed.
 Lemma waiting_let_go s c st : waiting nobody st -> capability_at s st = Some c -> container_of c st = None ->
@@ -107,7 +107,8 @@ Proof.
   - destruct (is_last _ st); [|split; [exact ok | discriminate]]. destruct (reply_freed reply st ok) as (after & unused & _).
     split; [exact after|]. intros _. cbn [nobody_waits_on]. rewrite unused. split; reflexivity.
   - unfold container_of in none. destruct (is_last (TCBCap thread) st) eqn:last; [discriminate|]. split; [exact ok | discriminate].
-  - destruct (is_last _ st); (split; [|intros; exact I]); [exact (@keeps_end_context _ _ _ _ (waiting_quietly nobody) context eq_refl st ok) | exact ok].
+  - destruct (is_last _ st); (split; [|intros; exact I]);
+      [exact (@keeps_end_context _ _ _ _ (waiting_quietly nobody) context eq_refl eq_refl st ok) | exact ok].
   - destruct (is_last _ st); (split; [|intros; exact I]); [exact (@keeps_release_asid _ _ _ _ (waiting_quietly nobody) vspace asid st ok) | exact ok].
   - destruct (is_last _ st); (split; [|intros; exact I]); [exact (@keeps_unmap_table _ _ _ _ (waiting_quietly nobody) table place st ok) | exact ok].
   - split; [exact (@keeps_unmap_frame _ _ _ _ (waiting_quietly nobody) base size_bits place st ok) | intros; exact I].
@@ -249,9 +250,9 @@ Proof.
     assert (waiting nobody (set_priority t (word 1 call) (change_thread t (fun x => x <| controlled_priority := word 0 call |>) st))) as after
       by (apply priority_set, quiet_registers; [reflexivity | exact ok]).
     assert (forall c st, waiting nobody st -> waiting nobody (bind_context c t st)) as binds
-      by (intros c before fine; exact (@keeps_bind_context _ _ _ _ (waiting_quietly nobody) c t before fine)).
+      by (intros c before fine; exact (@keeps_bind_context _ _ _ _ (waiting_quietly nobody) c t eq_refl before fine)).
     assert (forall c st, waiting nobody st -> waiting nobody (unbind_thread_of_context c st)) as unbinds
-      by (intros c before fine; exact (@keeps_unbind_thread _ _ _ _ (waiting_quietly nobody) c before fine)).
+      by (intros c before fine; exact (@keeps_unbind_thread _ _ _ _ (waiting_quietly nobody) c eq_refl before fine)).
     destruct (argument (cap 1 call)) as [[]|]; try exact I.
     + destruct (_ && _); [|exact I]. destruct (is_fault_endpoint _); [|exact I]. cbn beta iota. revert after.
       generalize (set_priority t (word 1 call) (change_thread t (fun x => x <| controlled_priority := word 0 call |>) st)). intros one after.
@@ -479,7 +480,7 @@ Proof.
   clearbody two. set (three := two <| current := first_ready two |>).
   assert (waiting nobody three) as ok3 by (apply (field_set two); [exact ok2 | reflexivity | reflexivity | reflexivity | reflexivity | reflexivity]).
   clearbody three. destruct (first_ready two) as [t|]; [|exact ok3].
-  refine (@keeps_end_yield_by _ _ _ _ (waiting_quietly nobody) report_booked t _ three ok3).
+  refine (@keeps_end_yield_by _ _ _ _ (waiting_quietly nobody) report_booked t reports_booked _ three ok3).
   intros c. exact (@keeps_report_booked _ _ _ _ (waiting_quietly nobody) c).
 Qed.
 Lemma step_waits st e : waiting nobody st -> (forall t, current st = Some t -> In t (ready st)) -> waiting nobody (fst (fst (step st e))).
@@ -546,7 +547,7 @@ Proof.
   pose proof (copies InitSlot.IPCBuffer buffer_slot _ (copies InitSlot.VSpace vspace_slot _ (copies InitSlot.CNode cspace_slot st ok))) as one.
   revert one. generalize (copy_to_thread p InitSlot.IPCBuffer buffer_slot (copy_to_thread p InitSlot.VSpace vspace_slot (copy_to_thread p InitSlot.CNode
     cspace_slot st))).
-  intros two ok2. apply (@keeps_leave _ _ _ _ (waiting_quietly nobody)), thread_chosen, (@keeps_bind_context _ _ _ _ (waiting_quietly nobody)).
+  intros two ok2. apply (@keeps_leave _ _ _ _ (waiting_quietly nobody)), thread_chosen, (@keeps_bind_context _ _ _ _ (waiting_quietly nobody) _ _ eq_refl).
   refine (@keeps_change_context _ _ _ _ (waiting_quietly nobody) _ _ _ _ two ok2).
   - split; [intros; exact I | reflexivity].
   - intros x. discriminate.

@@ -24,17 +24,25 @@ Definition fine_object (fine_context : SchedContext -> Prop) (x : Object) : Prop
   match x with SchedContextObject c => fine_context c | _ => True end.
 
 (** Of the links between objects some may be frozen: then what changes them is not among the changes that are kept one by one. *)
-Inductive Link := Binding | Loan | Waiting | Ending | Handling | Mapping.
+Inductive Link := Binding | Loan | Waiting | Ending | Handling | Mapping | Lending | Yielding.
+
+(** What a thread runs on, the stacks of calls, and whether a context is configured, are frozen only together with who waits. *)
+Definition holds_contexts (frozen : Link -> bool) : bool := frozen Waiting && frozen Lending.
+Definition as_well (b : bool) (P Q : Prop) : Prop := if b then P /\ Q else Q.
+Definition same_uses (x y : SchedContext) : Prop :=
+  context_thread y = context_thread x /\ calls y = calls x /\ configured y = configured x.
 Definition thread_change (frozen : Link -> bool) (x y : Thread) : Prop :=
-  (frozen Binding = true -> bound_notification y = bound_notification x) /\ (frozen Waiting = true -> run_state y = run_state x).
+  as_well (frozen Yielding) (yielded_to y = yielded_to x) ((frozen Binding = true -> bound_notification y = bound_notification x)
+  /\ (frozen Waiting = true -> as_well (holds_contexts frozen) (sched_context y = sched_context x) (run_state y = run_state x))).
 Definition notification_change (frozen : Link -> bool) (x y : Notification) : Prop :=
   (frozen Binding = true -> bound_thread y = bound_thread x) /\ (frozen Loan = true -> lent_context y = lent_context x)
   /\ (frozen Waiting = true -> waiters y = waiters x).
 Definition context_change (frozen : Link -> bool) (x y : SchedContext) : Prop :=
-  frozen Loan = true -> context_notification y = context_notification x.
+  as_well (frozen Yielding) (yielder y = yielder x)
+    (frozen Loan = true -> as_well (holds_contexts frozen) (same_uses x y) (context_notification y = context_notification x)).
 Definition endpoint_change (frozen : Link -> bool) (x y : Endpoint) : Prop := frozen Waiting = true -> y = x.
 Definition reply_change (frozen : Link -> bool) (x y : Reply) : Prop :=
-  frozen Waiting = true -> caller y = caller x /\ receiver y = receiver x.
+  frozen Waiting = true -> as_well (holds_contexts frozen) (along y = along x) (caller y = caller x /\ receiver y = receiver x).
 Definition table_change (frozen : Link -> bool) (x y : Table PageEntry) : Prop :=
   frozen Mapping = true -> forall i base bits device r a, y !! i = Some (Page base bits device r a) -> x !! i = Some (Page base bits device r a).
 Definition object_change (frozen : Link -> bool) (x y : Object) : Prop :=
@@ -49,12 +57,15 @@ Definition object_change (frozen : Link -> bool) (x y : Object) : Prop :=
   end.
 Definition same_known (a b : State) : Prop := forall irq, is_some (interrupts b !! irq) = is_some (interrupts a !! irq).
 Definition provided (b : bool) (P Q : Prop) : Prop := if b then P -> Q else Q.
+
+(** The links of a YieldTo change together where it returns, in one of two ways, or is forgotten. *)
+Definition yield_reports : list (N -> State -> N * State) := [report_consumed; report_booked].
 Record kept_quietly_but (frozen : Link -> bool) (invariant : State -> Prop) (fine_context : SchedContext -> Prop)
     (fine_capability : Capability -> Prop) : Prop := {
   looks_at_objects :
     forall a b, slots b = slots a -> references b = references a -> objects b = objects a -> ready b = ready a -> sleeping b = sleeping a ->
       provided (frozen Handling) (same_known a b) (invariant a -> invariant b);
-  after_unplace : forall t st, invariant st -> invariant (unplace t st);
+  after_unplace : forall t st, provided (holds_contexts frozen) False (invariant st -> invariant (unplace t st));
   after_place : forall insert t st, In insert [insert_behind; insert_ahead] -> invariant st -> invariant (place_by insert t st);
   after_sleeping_anew :
     forall t st, member t (sleeping st) = true -> invariant st -> invariant (st <| sleeping := insert_by_time t (without t (sleeping st)) st |>);
@@ -69,7 +80,12 @@ Record kept_quietly_but (frozen : Link -> bool) (invariant : State -> Prop) (fin
   fine_new : forall n, fine_context (new_sched_context n);
   fine_charge : forall used smallest c, fine_context c -> fine_context (charge used smallest c);
   fine_begin_use : forall time c, fine_context c -> fine_context (begin_use time c);
-  fine_configure : forall core b p extra badge flags st c, fine_context (configure_context core b p extra badge flags st c)
+  fine_configure : forall core b p extra badge flags st c, fine_context (configure_context core b p extra badge flags st c);
+  given_yields :
+    if frozen Yielding
+    then (forall report t st, In report yield_reports -> invariant st -> invariant (end_yield_by report t st))
+         /\ forall t st, invariant st -> invariant (forget_yield t st)
+    else True
 }.
 
 (** Where capabilities come and go the rest is needed too. What comes is derived from what is there, or comes with its memory. *)
@@ -121,6 +137,7 @@ Arguments fine_new {_ _ _ _} _.
 Arguments fine_charge {_ _ _ _} _.
 Arguments fine_begin_use {_ _ _ _} _.
 Arguments fine_configure {_ _ _ _} _.
+Arguments given_yields {_ _ _ _} _.
 Arguments after_insert_child {_ _ _ _} _.
 Arguments after_insert_sibling {_ _ _ _} _.
 Arguments after_carve {_ _ _ _} _.
@@ -139,7 +156,8 @@ Definition links_of (m : Method.t) : list Link :=
   | Method.TCBBindNotification | Method.TCBUnbindNotification => [Binding]
   | Method.IRQControlGet => [Handling]
   | Method.FrameMap => [Mapping]
-  | Method.SchedContextBind | Method.SchedContextUnbind | Method.SchedContextUnbindObject => [Loan]
+  | Method.SchedContextBind | Method.SchedContextUnbind | Method.SchedContextUnbindObject => [Loan; Lending]
+  | Method.SchedControlConfigureFlags => [Lending]
   | Method.TCBSuspend | Method.TCBResume | Method.TCBReadRegisters | Method.TCBWriteRegisters | Method.TCBCopyRegisters | Method.TCBSetPriority
   | Method.TCBSetSchedParams | Method.CNodeCancelBadgedSends => [Waiting]
   | _ => []
@@ -162,6 +180,8 @@ Lemma free_all (frozen : Link -> bool) : forallb (fun k => negb (frozen k)) all_
 Proof. cbn. destruct (frozen Binding), (frozen Loan), (frozen Waiting), (frozen Ending), (frozen Handling); try discriminate. repeat split. Qed.
 Lemma free_one (frozen : Link -> bool) k : forallb (fun k => negb (frozen k)) [k] = true -> frozen k = false.
 Proof. cbn. destruct (frozen k); [discriminate | reflexivity]. Qed.
+Lemma free_two (frozen : Link -> bool) j k : forallb (fun k => negb (frozen k)) [j; k] = true -> frozen j = false /\ frozen k = false.
+Proof. cbn. destruct (frozen j), (frozen k); try discriminate. repeat split. Qed.
 
 (** Nothing frozen is the usual case. *)
 Definition nothing (_ : Link) : bool := false.
@@ -179,6 +199,12 @@ Hypothesis quiet : kept_quietly_but frozen invariant fine_context fine_capabilit
 Hypothesis primitives : kept_but frozen invariant fine_context fine_capability.
 Hypothesis given : operations frozen invariant.
 Class Free (k : Link) : Prop := is_free : frozen k = false.
+Class Calls : Prop := calls_freely : frozen Waiting || frozen Yielding = false.
+Instance calls_waiting {calls : Calls} : Free Waiting. Proof. exact (proj1 (orb_false_elim _ _ calls)). Qed.
+Instance calls_yielding {calls : Calls} : Free Yielding. Proof. exact (proj2 (orb_false_elim _ _ calls)). Qed.
+Class Lends : Prop := lends : holds_contexts frozen = false.
+Instance waiting_lends {moves : Free Waiting} : Lends. Proof. unfold Lends, holds_contexts. rewrite moves. reflexivity. Qed.
+Instance lending_lends {lent : Free Lending} : Lends. Proof. unfold Lends, holds_contexts. rewrite lent. apply andb_false_r. Qed.
 
 (* Definitions are told apart by their names, not by what they unfold to. *)
 #[local] Hint Constants Opaque : typeclass_instances.
@@ -471,6 +497,10 @@ Lemma bound_of_registers l x : bound_notification (with_registers l x) = bound_n
 Proof. rewrite (registers_only l x). reflexivity. Qed.
 Lemma state_of_registers l x : run_state (with_registers l x) = run_state x.
 Proof. rewrite (registers_only l x). reflexivity. Qed.
+Lemma uses_of_registers l x : sched_context (with_registers l x) = sched_context x.
+Proof. rewrite (registers_only l x). reflexivity. Qed.
+Lemma yield_of_registers l x : yielded_to (with_registers l x) = yielded_to x.
+Proof. rewrite (registers_only l x). reflexivity. Qed.
 Lemma loan_of_give_back smallest r c : context_notification (give_back smallest r c) = context_notification c.
 Proof. unfold give_back. cbv zeta. destruct (refills _); [reflexivity|]. destruct (_ <=? _); [|destruct (_ <? _); [|destruct (_ =? _)]]; reflexivity. Qed.
 Lemma loan_of_charge used smallest c : context_notification (charge used smallest c) = context_notification c.
@@ -488,6 +518,67 @@ Proof.
 Qed.
 Lemma loan_of_begin_use time c : context_notification (begin_use time c) = context_notification c.
 Proof. unfold begin_use. destruct (refills c); [reflexivity|]. destruct (_ || _); reflexivity. Qed.
+Lemma yield_of_give_back smallest r c : yielder (give_back smallest r c) = yielder c.
+Proof. unfold give_back. cbv zeta. destruct (refills _); [reflexivity|]. destruct (_ <=? _); [|destruct (_ <? _); [|destruct (_ =? _)]]; reflexivity. Qed.
+Lemma yield_of_charge used smallest c : yielder (charge used smallest c) = yielder c.
+Proof.
+  unfold charge. destruct (is_round_robin c); [destruct (refills c); reflexivity|].
+  assert (forall x, yielder (mend_first smallest x) = yielder x) as mended
+    by (intros x; unfold mend_first; destruct (refills x) as [|? [|? ?]]; [|destruct (_ <=? _)|destruct (_ <=? _)]; reflexivity).
+  pose proof (repeat_keeps (charge_step smallest) (fun x => yielder (fst x) = yielder c)
+    (fun x => yielder x = yielder c)) as kept.
+  assert (forall x, yielder (fst x) = yielder c -> match charge_step smallest x with
+    Again a => yielder (fst a) = yielder c | Finished b => yielder b = yielder c end) as each.
+  { intros (x & n) same. unfold charge_step. destruct (refills x) as [|first rest]; [exact same|]. cbv zeta. destruct (_ || _); [exact same|].
+    destruct (_ <=? _); [destruct rest as [|second others]; [exact same|]|]; cbn [fst]; rewrite yield_of_give_back; exact same. }
+  specialize (kept each used (c, used) eq_refl). destruct (repeat_after _ _ _) as [(x & n)|x]; rewrite mended; exact kept.
+Qed.
+Lemma yield_of_begin_use time c : yielder (begin_use time c) = yielder c.
+Proof. unfold begin_use. destruct (refills c); [reflexivity|]. destruct (_ || _); reflexivity. Qed.
+Lemma some_refills (l : list Refill) x : match l ++ [x] with [] => false | _ => true end = true. Proof. destruct l; reflexivity. Qed.
+Lemma uses_of_give_back smallest r c :
+  context_thread (give_back smallest r c) = context_thread c /\ calls (give_back smallest r c) = calls c /\ configured (give_back smallest r c) = true.
+Proof.
+  unfold give_back, configured. cbv zeta. destruct (refills _) eqn:some; [repeat split|].
+  destruct (_ <=? _); [|destruct (_ <? _); [|destruct (_ =? _)]]; (split; [reflexivity | split; [reflexivity|]]); try apply some_refills.
+  match goal with |- match refills ?x with _ => _ end = _ => change (refills x) with (refills c) end.
+  change (refills c = r0 :: l) in some. rewrite some. reflexivity.
+Qed.
+Lemma uses_of_charge used smallest c : same_uses c (charge used smallest c).
+Proof.
+  unfold charge. destruct (is_round_robin c).
+  { unfold same_uses, configured. destruct (refills c) eqn:some; [rewrite some|]; repeat split. }
+  assert (forall x, same_uses x (mend_first smallest x)) as mended.
+  { intros x. unfold mend_first, same_uses, configured, delay_only. destruct (refills x) as [|first [|second rest]] eqn:some;
+      [rewrite some; repeat split | destruct (_ <=? _) | destruct (_ <=? _)]; rewrite ?some; repeat split. }
+  pose proof (repeat_keeps (charge_step smallest) (fun x => same_uses c (fst x)) (fun x => same_uses c x)) as kept.
+  assert (forall a b d, same_uses a b -> same_uses b d -> same_uses a d) as follows
+    by (intros a b d (first & second & third) (first' & second' & third'); repeat split; congruence).
+  assert (forall x, same_uses c (fst x) -> match charge_step smallest x with Again a => same_uses c (fst a) | Finished b => same_uses c b end) as each.
+  { intros (x & n) same. cbn [fst] in same. unfold charge_step. destruct (refills x) as [|first rest] eqn:some; [exact same|]. cbv zeta.
+    destruct (_ || _); [exact same|].
+    assert (forall r a, context_thread a = context_thread x -> calls a = calls x -> same_uses c (give_back smallest r a)) as given_back.
+    { intros r a thread_ calls_. destruct same as (same_thread & same_calls & same_configured), (uses_of_give_back smallest r a) as (first' & second & third).
+      assert (configured x = true) as full by (unfold configured; rewrite some; reflexivity). repeat split; congruence. }
+    destruct (_ <=? _); [destruct rest as [|second others]|]; cbn [fst].
+    - apply (follows _ x); [exact same|]. unfold same_uses, delay_only, configured. rewrite some. repeat split.
+    - apply given_back; reflexivity.
+    - apply given_back; reflexivity. }
+  specialize (kept each used (c, used)). assert (same_uses c c) as start by (repeat split). specialize (kept start).
+  destruct (repeat_after _ _ _) as [(x & n)|x]; exact (follows _ _ _ kept (mended _)).
+Qed.
+Lemma join_some count time first rest : join_touching count time first rest <> [].
+Proof.
+  revert first rest. induction count as [|n IH]; intros first [|second rest]; cbn [join_touching]; try discriminate.
+  destruct (_ <=? _); [apply IH | discriminate].
+Qed.
+Lemma uses_of_begin_use time c : same_uses c (begin_use time c).
+Proof.
+  unfold begin_use, same_uses, configured. destruct (refills c) as [|first rest] eqn:some; [rewrite some; repeat split|].
+  destruct (_ || _); [rewrite some; repeat split|]. split; [reflexivity | split; [reflexivity|]].
+  match goal with |- match refills ?x with _ => _ end = _ => destruct (refills x) eqn:joined; [|reflexivity] end.
+  exfalso. exact (join_some _ _ _ _ joined).
+Qed.
 Ltac same_step :=
   match goal with
   | |- ?a = ?a => reflexivity
@@ -498,16 +589,34 @@ Ltac same_step :=
   | |- context_notification (charge ?a ?b ?x) = _ => rewrite (loan_of_charge a b x)
   | |- context_notification (begin_use ?a ?x) = _ => rewrite (loan_of_begin_use a x)
   | |- context_notification (set_field ?f ?v ?x) = _ => change (context_notification (set_field f v x)) with (context_notification x)
+  | |- sched_context (set_field ?f ?v ?x) = _ => change (sched_context (set_field f v x)) with (sched_context x)
+  | |- sched_context (with_registers ?l ?x) = _ => rewrite (uses_of_registers l x)
+  | |- yielded_to (set_field ?f ?v ?x) = _ => change (yielded_to (set_field f v x)) with (yielded_to x)
+  | |- yielded_to (with_registers ?l ?x) = _ => rewrite (yield_of_registers l x)
+  | |- yielder (charge ?a ?b ?x) = _ => rewrite (yield_of_charge a b x)
+  | |- yielder (begin_use ?a ?x) = _ => rewrite (yield_of_begin_use a x)
+  | |- yielder (set_field ?f ?v ?x) = _ => change (yielder (set_field f v x)) with (yielder x)
+  | |- context_thread (charge ?a ?b ?x) = _ => rewrite (proj1 (uses_of_charge a b x))
+  | |- calls (charge ?a ?b ?x) = _ => rewrite (proj1 (proj2 (uses_of_charge a b x)))
+  | |- configured (charge ?a ?b ?x) = _ => rewrite (proj2 (proj2 (uses_of_charge a b x)))
+  | |- context_thread (begin_use ?a ?x) = _ => rewrite (proj1 (uses_of_begin_use a x))
+  | |- calls (begin_use ?a ?x) = _ => rewrite (proj1 (proj2 (uses_of_begin_use a x)))
+  | |- configured (begin_use ?a ?x) = _ => rewrite (proj2 (proj2 (uses_of_begin_use a x)))
+  | |- context_thread (set_field ?f ?v ?x) = _ => change (context_thread (set_field f v x)) with (context_thread x)
+  | |- calls (set_field ?f ?v ?x) = _ => change (calls (set_field f v x)) with (calls x)
+  | |- configured (set_field ?f ?v ?x) = _ => change (configured (set_field f v x)) with (configured x)
   | |- context ctx [match ?x with _ => _ end] => destruct x
   end.
 Ltac allow :=
-  intros ?; unfold thread_change, notification_change, context_change, endpoint_change, reply_change, table_change;
-  repeat match goal with |- _ /\ _ => split | |- _ -> _ => intros ? end;
+  intros ?; unfold thread_change, notification_change, context_change, endpoint_change, reply_change, table_change, as_well, same_uses;
+  repeat match goal with |- _ /\ _ => split | |- _ -> _ => intros ? | |- if ?held then _ else _ => destruct held eqn:? end;
   first [ exfalso; congruence
         | cbv beta; unfold debug_reply, write_registers, to_restart, with_error_result, with_result, with_empty_result, begin_receive, begin_call,
             lose_registers, with_state, with_register, root_context_at_boot; cbv zeta; first [ reflexivity | solve [repeat same_step] ] ].
 Ltac know_what_is_free :=
-  repeat match goal with H : Free _ |- _ => red in H end.
+  repeat match goal with H : Free _ |- _ => red in H | H : Lends |- _ => red in H end;
+  try (assert (holds_contexts frozen = false)
+         by (unfold holds_contexts; repeat match goal with H : frozen _ = false |- _ => rewrite H end; rewrite ?andb_false_r; reflexivity)).
 Hint Extern 0 (Allowed _ _) => (know_what_is_free; allow) : typeclass_instances.
 
 Instance keeps_emit e : Keeps (emit e).
@@ -522,10 +631,10 @@ Instance keeps_change_notification o f : Allowed notification_change f -> Keeps 
 Proof. intros fine. change_object change_notification o. Qed.
 Instance keeps_put_reply o r : Allowed reply_change (fun _ => r) -> Keeps (put_reply o r).
 Proof. intros fine. change_object put_reply o. Qed.
-Instance reply_loses_context : LosesContext.
+Instance reply_loses_context {lent : Lends} : LosesContext.
 Proof.
   intros o st ok. unfold put_reply, reply. destruct (objects st !! o) as [[| | | |x| | | |]|] eqn:found; try exact (keeps_emit Stuck st ok).
-  refine (after_put_object quiet o (ReplyObject (without_context x)) _ st found I _ I ok). intros _. split; reflexivity.
+  refine (after_put_object quiet o (ReplyObject (without_context x)) _ st found I _ I ok). intros _. unfold as_well. rewrite lent. split; reflexivity.
 Qed.
 Instance keeps_change_context o f : FineUpdate f -> Allowed context_change f -> Keeps (change_context o f).
 Proof.
@@ -579,7 +688,8 @@ Qed.
 Instance keeps_write_memory a v : Keeps (write_memory a v). Proof. keeping write_memory. Qed.
 
 (** ** Time *)
-Instance keeps_unplace t : Keeps (unplace t). Proof. exact (after_unplace quiet t). Qed.
+Instance keeps_unplace t {lent : Lends} : Keeps (unplace t).
+Proof. intros st. pose proof (after_unplace quiet t st) as leaves. unfold provided in leaves. rewrite lent in leaves. exact leaves. Qed.
 Instance keeps_place t : Keeps (place t). Proof. intros st. exact (after_place quiet insert_behind t st (or_introl eq_refl)). Qed.
 Instance keeps_place_ahead t : Keeps (place_ahead t).
 Proof. intros st. exact (after_place quiet insert_ahead t st (or_intror (or_introl eq_refl))). Qed.
@@ -587,7 +697,7 @@ Instance keeps_place_anew t : Keeps (place_anew t). Proof. keeping place_anew. Q
 Instance keeps_begin_sporadic t : Keeps (begin_sporadic t). Proof. keeping begin_sporadic. Qed.
 Instance keeps_wake t {moves : Free Waiting} : Keeps (wake t). Proof. keeping wake. Qed.
 Instance keeps_wake_ahead t {moves : Free Waiting} : Keeps (wake_ahead t). Proof. keeping wake_ahead. Qed.
-Instance keeps_give_context c t : Keeps (give_context c t). Proof. keeping give_context. Qed.
+Instance keeps_give_context c t {lent : Lends} : Keeps (give_context c t). Proof. keeping give_context. Qed.
 Instance keeps_book : Keeps book. Proof. keeping book. Qed.
 Instance keeps_will_book : Keeps will_book. Proof. keeping will_book. Qed.
 Instance keeps_book_turn : Keeps book_turn. Proof. keeping book_turn. Qed.
@@ -596,10 +706,20 @@ Instance keeps_report_consumed c : Keeps (report_consumed c). Proof. keeping rep
 Instance keeps_begin_turn i : Keeps (begin_turn i). Proof. keeping begin_turn. Qed.
 Instance keeps_next_turn : Keeps next_turn. Proof. keeping next_turn. Qed.
 Instance keeps_end_turn_if_due : Keeps end_turn_if_due. Proof. keeping end_turn_if_due. Qed.
-Instance keeps_end_yield_by report t : (forall c, Keeps (report c)) -> Keeps (end_yield_by report t).
-Proof. intros each. keeping (@end_yield_by). Qed.
+Class Reports (report : N -> State -> N * State) : Prop := reports : In report yield_reports.
+#[export] Instance reports_consumed : Reports report_consumed. Proof. left. reflexivity. Qed.
+#[export] Instance reports_booked : Reports report_booked. Proof. right. left. reflexivity. Qed.
+Instance keeps_end_yield_by report t {r : Reports report} : (forall c, Keeps (report c)) -> Keeps (end_yield_by report t).
+Proof.
+  intros each st ok. pose proof (given_yields quiet) as ends. destruct (frozen Yielding) eqn:yields; [exact (proj1 ends report t st r ok)|].
+  change (Free Yielding) in yields. unfold end_yield_by. keep.
+Qed.
 Instance keeps_end_yield t : Keeps (end_yield t). Proof. keeping end_yield. Qed.
-Instance keeps_forget_yield t : Keeps (forget_yield t). Proof. keeping forget_yield. Qed.
+Instance keeps_forget_yield t : Keeps (forget_yield t).
+Proof.
+  intros st ok. pose proof (given_yields quiet) as ends. destruct (frozen Yielding) eqn:yields; [exact (proj2 ends t st ok)|].
+  change (Free Yielding) in yields. unfold forget_yield. keep.
+Qed.
 
 (** ** Messages *)
 Instance keeps_transfer position l through from to free : Keeps (transfer position l through from to free).
@@ -610,8 +730,8 @@ Instance keeps_write_words a l : Keeps (write_words a l).
 Proof. revert a. induction l as [|v rest IH]; intros a st ok; simpl; keep. Qed.
 Instance keeps_write_long_words t l : Keeps (write_long_words t l). Proof. keeping write_long_words. Qed.
 Instance keeps_deliver m through badge caps from to : Keeps (deliver m through badge caps from to). Proof. keeping deliver. Qed.
-Instance keeps_break_stack r : Keeps (break_stack r). Proof. keeping break_stack. Qed.
-Instance keeps_return_context r t : Keeps (return_context r t). Proof. keeping return_context. Qed.
+Instance keeps_break_stack r {lent : Lends} : Keeps (break_stack r). Proof. keeping break_stack. Qed.
+Instance keeps_return_context r t {lent : Lends} : Keeps (return_context r t). Proof. keeping return_context. Qed.
 Instance keeps_set_empty_result t : Keeps (set_empty_result t). Proof. keeping set_empty_result. Qed.
 Instance keeps_set_error_result e t : Keeps (set_error_result e t). Proof. keeping set_error_result. Qed.
 Instance keeps_end_call_of t h {moves : Free Waiting} : Keeps (end_call_of t h). Proof. keeping end_call_of. Qed.
@@ -619,16 +739,17 @@ Instance keeps_free_reply r {moves : Free Waiting} : Keeps (free_reply r). Proof
 Instance keeps_stop_waiting t {moves : Free Waiting} : Keeps (stop_waiting t). Proof. keeping stop_waiting. Qed.
 Instance keeps_suspend t {moves : Free Waiting} : Keeps (suspend t). Proof. keeping suspend. Qed.
 Instance keeps_make_inactive t {moves : Free Waiting} : Keeps (make_inactive t). Proof. keeping make_inactive. Qed.
+Instance keeps_end_unanswered t {moves : Free Waiting} : Keeps (end_unanswered t). Proof. keeping end_unanswered. Qed.
 Instance keeps_restart t {moves : Free Waiting} : Keeps (restart t). Proof. keeping restart. Qed.
-Instance keeps_return_lent_context t n : Keeps (return_lent_context t n). Proof. keeping return_lent_context. Qed.
-Instance keeps_lend_context t n : Keeps (lend_context t n). Proof. keeping lend_context. Qed.
+Instance keeps_return_lent_context t n {lent : Lends} : Keeps (return_lent_context t n). Proof. keeping return_lent_context. Qed.
+Instance keeps_lend_context t n {lent : Lends} : Keeps (lend_context t n). Proof. keeping lend_context. Qed.
 Instance keeps_meet s t e b r rg g gr c l {moves : Free Waiting} : Keeps (meet s t e b r rg g gr c l). Proof. keeping meet. Qed.
 Instance keeps_send t e b g gr c l w {moves : Free Waiting} : Keeps (send t e b g gr c l w). Proof. keeping send. Qed.
 Instance keeps_refuse_sender t {moves : Free Waiting} : Keeps (refuse_sender t). Proof. keeping refuse_sender. Qed.
 Instance keeps_receive_from queue t e r requires g {moves : Free Waiting} : Keeps (receive_from queue t e r requires g).
 Proof. induction queue as [|sender rest IH]; intros st ok; simpl; keep. Qed.
 Instance keeps_refuse_first e r {moves : Free Waiting} : Keeps (refuse_first e r). Proof. keeping refuse_first. Qed.
-Instance keeps_take_flags t n : Keeps (take_flags t n). Proof. keeping take_flags. Qed.
+Instance keeps_take_flags t n {lent : Lends} : Keeps (take_flags t n). Proof. keeping take_flags. Qed.
 Instance keeps_receive t e r requires g b {moves : Free Waiting} : Keeps (receive t e r requires g b). Proof. keeping receive. Qed.
 Instance keeps_wait_on t n b {moves : Free Waiting} : Keeps (wait_on t n b). Proof. keeping wait_on. Qed.
 Instance keeps_hand_flags_to t n {moves : Free Waiting} : Keeps (hand_flags_to t n). Proof. keeping hand_flags_to. Qed.
@@ -702,11 +823,11 @@ Proof.
   destruct (repeat_after _ _ _) as [((? & ?) & st')|p]; [exact (proj2 result) | exact result].
 Qed.
 Instance keeps_unbind_notification t n {bound : Free Binding} : Keeps (unbind_notification t n). Proof. keeping unbind_notification. Qed.
-Instance keeps_unbind_thread c : Keeps (unbind_thread_of_context c). Proof. keeping unbind_thread_of_context. Qed.
+Instance keeps_unbind_thread c {lent : Lends} : Keeps (unbind_thread_of_context c). Proof. keeping unbind_thread_of_context. Qed.
 Instance keeps_unbind_of_context c {lent : Free Loan} : Keeps (unbind_notification_of_context c). Proof. keeping unbind_notification_of_context. Qed.
 Instance keeps_end_thread t {moves : Free Waiting} {bound : Free Binding} : Keeps (end_thread t). Proof. keeping end_thread. Qed.
 Instance keeps_end_notification n {bound : Free Binding} {lent : Free Loan} : Keeps (end_notification n). Proof. keeping end_notification. Qed.
-Instance keeps_end_context c {lent : Free Loan} : Keeps (end_context c). Proof. keeping end_context. Qed.
+Instance keeps_end_context c {lent : Free Loan} {lends : Lends} : Keeps (end_context c). Proof. keeping end_context. Qed.
 Instance keeps_end_interrupt i {handles : Free Handling} : Keeps (end_interrupt i). Proof. keeping end_interrupt. Qed.
 Instance keeps_let_go c {moves : Free Waiting} {bound : Free Binding} {lent : Free Loan} {handles : Free Handling} : Keeps (let_go c).
 Proof. keeping let_go. Qed.
@@ -831,7 +952,7 @@ Proof.
   destruct (run_state (thread t after)); [keep | | keep | keep | keep | keep].
   destruct (member t (sleeping after)) eqn:sleeps; [exact (after_sleeping_anew quiet t after sleeps fine) | keep].
 Qed.
-Instance keeps_bind_context c t : Keeps (bind_context c t). Proof. keeping bind_context. Qed.
+Instance keeps_bind_context c t {lent : Lends} : Keeps (bind_context c t). Proof. keeping bind_context. Qed.
 Instance keeps_change_flags t c s : Keeps (change_flags t c s). Proof. keeping change_flags. Qed.
 Instance keeps_tcb_configure a b c x y z call : Nice x -> Nice y -> Nice z -> Keeps (tcb_configure a b c x y z call).
 Proof. intros fine_x fine_y fine_z. red in fine_x, fine_y, fine_z. keeping tcb_configure. Qed.
@@ -865,15 +986,24 @@ Proof.
   pose proof (fine_yield primitives _ _ (sender_made a b) control : good (SGISignalCap a b)). keeping irq_control_issue_sgisignal.
 Qed.
 
-(** The dispatch to all methods. *)
+(** The dispatch to all methods. When yields are frozen it leaves YieldTo out: who calls it must be known. *)
+Definition is_yield_to (m : Method.t) : bool := match m with Method.SchedContextYieldTo => true | _ => false end.
+Definition calls_yield_to (m : Message) (c : Capability) : bool := match method_for (label m) c with Some m => is_yield_to m | None => false end.
+Definition but_for (b : bool) (P : Prop) : Prop := if b then True else P.
 Definition decides_well (d : Decision) (st : State) : Prop := match d with Perform work => good (state_after (work st)) | Refuse _ _ => True end.
 Lemma good_decides d st : good d -> good st -> decides_well d st.
 Proof. destruct d as [e l|work]; intros fine ok; [exact I|]. pose proof (fine st ok) as after. unfold decides_well. destruct (work st); exact after. Qed.
-Lemma decode_well method call st : good call -> fits method (invoked call) -> valid call st -> good st -> decides_well (decode_method method call st) st.
+Lemma decode_well method call st : good call -> fits method (invoked call) -> valid call st -> good st ->
+  but_for (frozen Yielding && is_yield_to method) (decides_well (decode_method method call st) st).
 Proof.
-  intros fine type in_place_ ok. destruct (given_method given method) as [free|all_of_it]; [|exact (all_of_it call st type in_place_ ok)].
+  intros fine type in_place_ ok. unfold but_for. destruct (frozen Yielding && is_yield_to method) eqn:yields; [exact I|].
+  assert (is_yield_to method = true -> Free Yielding) as yields_freely by (intros is_it; rewrite is_it, andb_true_r in yields; exact yields).
+  clear yields. destruct (given_method given method) as [free|all_of_it]; [|exact (all_of_it call st type in_place_ ok)].
   apply good_decides; [|exact ok]. destruct method; cbn [links_of] in free;
-    try (apply free_one in free; match type of free with frozen ?k = false => change (Free k) in free end); unfold decode_method;
+    try (apply free_one in free; match type of free with frozen ?k = false => change (Free k) in free end);
+    try (apply free_two in free; destruct free as (free & lent); match type of free with frozen ?k = false => change (Free k) in free end;
+         match type of lent with frozen ?k = false => change (Free k) in lent end);
+    try specialize (yields_freely eq_refl); unfold decode_method;
     match goal with
     | |- good (irq_control_get _ _ _ _ _ _ _) =>
         apply keeps_irq_control_get; [exact free | exact fine | destruct (invoked call); try discriminate type; reflexivity | exact ok]
@@ -892,10 +1022,12 @@ Proof.
 Qed.
 Lemma decide_well m t slot c arguments st :
   good c -> good arguments -> capability_at slot st = Some c -> Forall (fun a => in_place a st) arguments -> good st ->
-  decides_well (decide m t slot c arguments st) st.
+  but_for (frozen Yielding && calls_yield_to m c) (decides_well (decide m t slot c arguments st) st).
 Proof.
-  intros fine fine_arguments there in_place_ ok. unfold decide. destruct (method_for (label m) c) as [method|] eqn:found; [|exact I].
-  destruct (_ && _); [|exact I]. apply decode_well; [split; assumption | exact (method_fits _ _ _ found) | split; assumption | exact ok].
+  intros fine fine_arguments there in_place_ ok. unfold decide, calls_yield_to. destruct (method_for (label m) c) as [method|] eqn:found.
+  2: { rewrite andb_false_r. exact I. }
+  destruct (Nat.leb _ _ && _); [|unfold but_for; destruct (_ && _); exact I].
+  apply decode_well; [split; assumption | exact (method_fits _ _ _ found) | split; assumption | exact ok].
 Qed.
 Lemma arguments_in_place l t st arguments : cap_arguments_at l t st = inl arguments -> Forall (fun a => in_place a st) arguments.
 Proof.
@@ -910,12 +1042,15 @@ Proof.
   pose proof (IH st ok) as others. destruct (cap_arguments_at rest t st) as [l|e]; [|split; exact I].
   apply good_inl. constructor; [exact (keeps_capability_at slot st ok) | exact others].
 Qed.
-Lemma invoke_good t slot c st : capability_at slot st = Some c -> good st -> good (invoke t slot c st).
+Lemma invoke_good t slot c st : capability_at slot st = Some c -> good st ->
+  but_for (frozen Yielding && calls_yield_to (message_of_call t st) c) (good (invoke t slot c st)).
 Proof.
-  intros there ok. pose proof (keeps_capability_at slot st ok) as fine. rewrite there in fine. apply some_good in fine.
+  intros there ok. unfold but_for. destruct (frozen Yielding && calls_yield_to (message_of_call t st) c) eqn:yields; [exact I|].
+  pose proof (keeps_capability_at slot st ok) as fine. rewrite there in fine. apply some_good in fine.
   unfold invoke. cbv zeta. pose proof (keeps_cap_arguments (cap_addresses (message_of_call t st)) t st ok) as fine_arguments.
   destruct (cap_arguments_at _ t st) as [arguments|(address & report)] eqn:listed; [|apply good_both; [exact I | exact ok]]. apply inl_good in fine_arguments.
   pose proof (decide_well (message_of_call t st) t slot c arguments st fine fine_arguments there (arguments_in_place _ _ _ _ listed) ok) as decided.
+  unfold but_for in decided. rewrite yields in decided.
   destruct (decide (message_of_call t st) t slot c arguments st) as [error details|work]; [apply good_both; [exact I | exact ok]|].
   unfold decides_well in decided. destruct (work st); apply good_both; exact I || exact decided.
 Qed.
@@ -924,10 +1059,11 @@ Proof.
   unfold occupied_slot_of_address. destruct (walk_from_thread t a st) as [s left|]; [|discriminate].
   destruct (capability_at s st) as [d|] eqn:there; [|discriminate]. intros same. injection same as <- <-. exact there.
 Qed.
-Instance keeps_send_phase t a m {moves : Free Waiting} : Keeps (send_phase t a m).
+Instance keeps_send_phase t a m {calls_ : Calls} : Keeps (send_phase t a m).
 Proof.
   intros st ok. unfold send_phase. destruct (occupied_slot_of_address t a st) as [(slot & c)|report] eqn:found; [|keep].
-  pose proof (invoke_good t slot c st (occupied_in_place t a st slot c found) ok). destruct c; keep.
+  pose proof (invoke_good t slot c st (occupied_in_place t a st slot c found) ok) as invoked_. unfold but_for in invoked_.
+  rewrite (calls_yielding : frozen Yielding = false) in invoked_. cbn [andb] in invoked_. destruct c; keep.
 Qed.
 Instance keeps_cap_fault t a p r {moves : Free Waiting} : Keeps (cap_fault t a p r). Proof. keeping cap_fault. Qed.
 Instance keeps_unknown_system_call t {moves : Free Waiting} : Keeps (unknown_system_call t). Proof. keeping unknown_system_call. Qed.
@@ -954,14 +1090,14 @@ Proof. intros ok each. unfold unless_preempted. destruct p as [st|st]; [exact (e
 Instance keeps_reply_phase t {moves : Free Waiting} : Keeps (reply_phase t). Proof. keeping reply_phase. Qed.
 Instance keeps_reply_and_receive t {moves : Free Waiting} : Keeps (reply_and_receive t).
 Proof. intros st ok. unfold reply_and_receive. apply unless_preempted_good; keep. Qed.
-Instance keeps_pass_on t {moves : Free Waiting} : Keeps (pass_on t). Proof. keeping pass_on. Qed.
-Instance keeps_send_and_receive t r {moves : Free Waiting} : Keeps (send_and_receive t r).
+Instance keeps_pass_on t {calls_ : Calls} : Keeps (pass_on t). Proof. keeping pass_on. Qed.
+Instance keeps_send_and_receive t r {calls_ : Calls} : Keeps (send_and_receive t r).
 Proof. intros st ok. unfold send_and_receive. apply unless_preempted_good; keep. Qed.
 Instance keeps_yield t : Keeps (yield t). Proof. keeping yield. Qed.
-Instance keeps_sends t m {moves : Free Waiting} : Keeps (sends t m).
-Proof. intros st ok. unfold sends. apply finish_send_good; keep. Qed.
-Instance keeps_run_system_call s t {moves : Free Waiting} : Keeps (run_system_call s t). Proof. keeping run_system_call. Qed.
-Instance keeps_system_call t {moves : Free Waiting} : Keeps (system_call t). Proof. keeping system_call. Qed.
+Instance keeps_sends t m {calls_ : Calls} : Keeps (sends t m).
+Proof. pose proof calls_waiting as moves. intros st ok. unfold sends. apply finish_send_good; keep. Qed.
+Instance keeps_run_system_call s t {calls_ : Calls} : Keeps (run_system_call s t). Proof. keeping run_system_call. Qed.
+Instance keeps_system_call t {calls_ : Calls} : Keeps (system_call t). Proof. keeping system_call. Qed.
 Instance keeps_interrupt i {moves : Free Waiting} : Keeps (interrupt i). Proof. keeping interrupt. Qed.
 Instance keeps_time_out t c {moves : Free Waiting} : Keeps (time_out t c). Proof. keeping time_out. Qed.
 Instance keeps_end_budget {moves : Free Waiting} : Keeps end_budget. Proof. keeping end_budget. Qed.
@@ -972,16 +1108,16 @@ Instance keeps_user_fault t c {moves : Free Waiting} : Keeps (user_fault t c). P
 Instance keeps_begin_step e : Keeps (begin_step e). Proof. keeping begin_step. Qed.
 Instance keeps_save_registers l : Keeps (save_registers l). Proof. keeping save_registers. Qed.
 Instance keeps_enter e : Keeps (enter e). Proof. keeping enter. Qed.
-Instance keeps_handle c {moves : Free Waiting} : Keeps (handle c). Proof. keeping handle. Qed.
+Instance keeps_handle c {calls_ : Calls} : Keeps (handle c). Proof. keeping handle. Qed.
 Instance keeps_change_context_in_use {moves : Free Waiting} : Keeps change_context_in_use. Proof. keeping change_context_in_use. Qed.
 Instance keeps_choose_thread {moves : Free Waiting} : Keeps choose_thread. Proof. keeping choose_thread. Qed.
 Instance keeps_leave : Keeps leave. Proof. keeping leave. Qed.
 Lemma finish_good outcome {moves : Free Waiting} : good outcome -> good (finish outcome). Proof. intros ok. unfold finish. keep. Qed.
 
 (** After every step from a state in which the invariant holds it holds again. *)
-Theorem step_keeps {moves : Free Waiting} (st : State) (e : Event) : invariant st -> invariant (fst (fst (step st e))).
+Theorem step_keeps {calls_ : Calls} (st : State) (e : Event) : invariant st -> invariant (fst (fst (step st e))).
 Proof.
-  intros ok. assert (start : good st) by exact ok.
+  pose proof calls_waiting as moves. intros ok. assert (start : good st) by exact ok.
   assert (kept : good (step st e)) by (unfold step; apply finish_good; keep). exact (proj1 (proj1 kept)).
 Qed.
 
@@ -995,7 +1131,7 @@ Proof.
   generalize (insert_roots plan (put_root_objects plan (nothing_yet (boot_machine plan)))). intros st start. keep.
 Qed.
 
-Theorem reachable_keeps_but {moves : Free Waiting} (st : State) : reachable step plan st -> invariant st.
+Theorem reachable_keeps_but {calls_ : Calls} (st : State) : reachable step plan st -> invariant st.
 Proof. induction 1 as [|st e _ IH]; [exact boot_keeps | exact (step_keeps st e IH)]. Qed.
 End Kept.
 Lemma reachable_keeps invariant fine_context fine_capability : kept_quietly invariant fine_context fine_capability ->

@@ -99,14 +99,16 @@ Proof.
   destruct (transfer 0 _ through from to true st) as ((bits & count) & after). apply fit_long_words, q_thread. exact done.
 Qed.
 Lemma q_reply o r st : fit st -> fit (put_reply o r st). Proof. apply (@keeps_put_reply _ _ _ _ quietly o r). intros x. discriminate. Qed.
-Lemma q_unplace t st : fit st -> fit (unplace t st). Proof. exact (@keeps_unplace _ _ _ _ quietly t st). Qed.
-Lemma q_give c t st : fit st -> fit (give_context c t st). Proof. exact (@keeps_give_context _ _ _ _ quietly c t st). Qed.
+Lemma q_unplace t st : fit st -> fit (unplace t st). Proof. exact (@keeps_unplace _ _ _ _ quietly t eq_refl st). Qed.
+Lemma q_give c t st : fit st -> fit (give_context c t st). Proof. exact (@keeps_give_context _ _ _ _ quietly c t eq_refl st). Qed.
 Lemma q_wake t st : fit st -> fit (wake t st). Proof. exact (@keeps_wake _ _ _ _ quietly t eq_refl st). Qed.
 Lemma q_wake_ahead t st : fit st -> fit (wake_ahead t st). Proof. exact (@keeps_wake_ahead _ _ _ _ quietly t eq_refl st). Qed.
 Lemma q_endpoint o f st : fit st -> fit (change_endpoint o f st). Proof. apply (@keeps_change_endpoint _ _ _ _ quietly o f). intros x. discriminate. Qed.
+Lemma q_unanswered t st : fit st -> fit (end_unanswered t st). Proof. exact (@keeps_end_unanswered _ _ _ _ quietly t eq_refl st). Qed.
 Ltac quiet := repeat (cbv beta iota zeta; match goal with
   | H : fit ?a |- fit ?a => exact H
   | |- fit (change_thread _ _ _) => apply q_thread
+  | |- fit (end_unanswered _ _) => apply q_unanswered
   | |- fit (change_context _ _ _) => apply q_context; [reflexivity|]
   | |- fit (change_endpoint _ _ _) => apply q_endpoint
   | |- fit (put_reply _ _ _) => apply q_reply
@@ -150,7 +152,7 @@ Proof.
   assert (seen st1) as later.
   { apply (@keeps_change_thread _ _ _ _ (seen_quietly p start)); [intros x; split; discriminate|].
     apply (@keeps_put_reply _ _ _ _ (seen_quietly p start)); [intros x; discriminate|].
-    exact (@keeps_return_context _ _ _ _ (seen_quietly p start) r c start (seen_refl p start ok)). }
+    exact (@keeps_return_context _ _ _ _ (seen_quietly p start) r c eq_refl start (seen_refl p start ok)). }
   clearbody st1. set (st2 := match fault (thread c st1) with Some f => _ | None => _ end).
   assert (fit st2) as ok2; [|clearbody st2; quiet]. unfold st2. destruct (fault (thread c st1)) as [f|].
   - exact (@keeps_answer_fault _ _ _ _ quietly c f _ eq_refl st1 (seen_fit _ _ _ later)).
@@ -238,7 +240,7 @@ Proof.
   - pose proof (fun g gr c l => fit_meet p start is_closed nobodys sender t e badge r rg g gr c l _ later1 (fun _ => who sender (or_introl eq_refl))) as met.
     cbn [snd]. destruct is_call; [apply met|]. apply q_wake_. unfold set_empty_result. apply q_thread, met.
 Qed.
-Lemma fit_take t n st : fit st -> fit (take_flags t n st). Proof. exact (@keeps_take_flags _ _ _ _ quietly t n st). Qed.
+Lemma fit_take t n st : fit st -> fit (take_flags t n st). Proof. exact (@keeps_take_flags _ _ _ _ quietly t n eq_refl st). Qed.
 Lemma fit_ahead t st : fit st -> fit (if is_some (context_of t st) && negb (member t (ready st)) then wake_ahead t st else st).
 Proof. intros ok. destruct (_ && _); [exact (@keeps_wake_ahead _ _ _ _ quietly t eq_refl st ok) | exact ok]. Qed.
 Lemma fit_receive t e r requires rg blocking : fit start -> (forall u, In u (senders (endpoint e start)) -> agree p start u t) ->
@@ -266,8 +268,8 @@ Proof.
     - assert (forall s, fit s -> fit (match r with Some r => put_reply r {| caller := None; receiver := Some t; along := None |} s | None => s end)) as named_
         by (intros s oks; destruct r; [apply (@keeps_put_reply _ _ _ _ quietly); [intros x; discriminate | exact oks] | exact oks]).
       apply named_. apply (@keeps_change_endpoint _ _ _ _ quietly); [intros x; discriminate|]. apply q_thread.
-        exact (@keeps_unplace _ _ _ _ quietly t after done).
-    - destruct (bound_notification _); [exact (@keeps_return_lent_context _ _ _ _ quietly _ _ _ ok3) | exact ok3]. }
+        exact (@keeps_unplace _ _ _ _ quietly t eq_refl after done).
+    - destruct (bound_notification _); [exact (@keeps_return_lent_context _ _ _ _ quietly _ _ eq_refl _ ok3) | exact ok3]. }
   destruct (bound_notification (thread t st1)) as [n|]; [|exact usual]. destruct (is_signalled t st1); [apply fit_ahead, fit_take; exact ok1 | exact usual].
 Qed.
 End Receiving.

@@ -182,8 +182,8 @@ Proof.
   constructor; try (intros; exact I).
   - intros a b same_slots same_references same_objects same_ready same_sleeping. change (waiting ex a -> waiting ex b). apply of_same; try assumption.
     intros t. rewrite same_ready, same_sleeping. intros listed. left. exact listed.
-  - intros t st. apply of_same; try reflexivity. intros u. rewrite !in_app_iff. change (ready (unplace t st)) with (without t (ready st)).
-    change (sleeping (unplace t st)) with (without t (sleeping st)). rewrite !in_without. tauto.
+  - intros t st. change (waiting ex st -> waiting ex (unplace t st)). apply of_same; try reflexivity. intros u. rewrite !in_app_iff.
+    change (ready (unplace t st)) with (without t (ready st)). change (sleeping (unplace t st)) with (without t (sleeping st)). rewrite !in_without. tauto.
   - intros insert t st usual. destruct (place_by_same insert t st) as (same_slots & same_references & same_objects).
     apply of_same; try assumption. intros u listed. destruct (placed_in insert t st u usual listed) as [before|(-> & runs)]; [left; exact before | right].
     apply running_is. exact runs.

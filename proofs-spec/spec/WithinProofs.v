@@ -633,8 +633,8 @@ Lemma q_resume_if b t st : fit st -> fit (resume_if b t st). Proof. exact (@keep
 Lemma q_stop t st : fit st -> fit (stop_for_writing t st). Proof. exact (@keeps_stop_for_writing _ _ _ _ quietly t eq_refl st). Qed.
 Lemma q_copy l from to st : fit st -> fit (copy_registers l from to st). Proof. exact (@keeps_copy_registers _ _ _ _ quietly l from to st). Qed.
 Lemma q_priority t n st : fit st -> fit (set_priority t n st). Proof. exact (@keeps_set_priority _ _ _ _ quietly t n eq_refl st). Qed.
-Lemma q_bind c t st : fit st -> fit (bind_context c t st). Proof. exact (@keeps_bind_context _ _ _ _ quietly c t st). Qed.
-Lemma q_unbind_thread c st : fit st -> fit (unbind_thread_of_context c st). Proof. exact (@keeps_unbind_thread _ _ _ _ quietly c st). Qed.
+Lemma q_bind c t st : fit st -> fit (bind_context c t st). Proof. exact (@keeps_bind_context _ _ _ _ quietly c t eq_refl st). Qed.
+Lemma q_unbind_thread c st : fit st -> fit (unbind_thread_of_context c st). Proof. exact (@keeps_unbind_thread _ _ _ _ quietly c eq_refl st). Qed.
 Lemma q_unbind_of c st : fit st -> fit (unbind_notification_of_context c st). Proof. exact (@keeps_unbind_of_context _ _ _ _ quietly c eq_refl st). Qed.
 Lemma q_unbind t n st : fit st -> fit (unbind_notification t n st). Proof. exact (@keeps_unbind_notification _ _ _ _ quietly t n eq_refl st). Qed.
 Lemma q_cancel e b st : fit st -> fit (state_of (cancel_badged_sends e b st)). Proof. exact (@keeps_cancel_badged_sends _ _ _ _ quietly e b eq_refl st). Qed.

@@ -4,7 +4,7 @@
     A small machine whose boot state is well formed, and events after it that meet the premises of the claims: computed, not argued. And
     the indices can be wrong: a removal that forgets the children breaks the tree. *)
 From Coq Require Import Lia.
-From Spec Require Import MemoryProofs InterruptProofs SignalProofs ContainerProofs MappingProofs LinkProofs StandProofs FreshProofs.
+From Spec Require Import MemoryProofs InterruptProofs SignalProofs ContainerProofs MappingProofs LinkProofs StuckProofs FreshProofs.
 Open Scope N_scope.
 
 Definition small_machine : Machine := {|
@@ -230,6 +230,51 @@ Proof.
   pose proof (proj2 (stands_ 0x1000 (InReceivers 0x10000))) as stands_there. vm_compute in stands_there. exact (stands_there eq_refl).
 Qed.
 
+(** The root task runs on its context. A thread that loses its own without the context's knowledge would break the claims, and so would a context that says that
+    it went along with a call of which nothing is known. *)
+Example root_task_has_a_context :
+  (sched_context (thread 0x1000 (boot small_plan)), context_thread (context 0x5000 (boot small_plan)), ready (boot small_plan))
+  = (Some 0x5000, Some 0x1000, [0x1000]).
+Proof. vm_compute. reflexivity. Qed.
+Definition lose_context : State -> State := change_thread 0x1000 (fun t => t <| sched_context := None |>).
+Example lost_context_is_refuted : ~ contexts_stay_linked (with_mistake lose_context).
+Proof.
+  intros claim. pose proof (claim small_plan _ small_roots_are_apart (mistaken_reached lose_context wrong_call)) as [had _ _ _].
+  pose proof (proj2 (had 0x1000 0x5000)) as back. vm_compute in back. discriminate (back eq_refl).
+Qed.
+Definition go_along : State -> State := change_context 0x5000 (fun c => c <| calls := [0x10000] |>).
+Example unknown_call_is_refuted : ~ contexts_stay_linked (with_mistake go_along).
+Proof.
+  intros claim. pose proof (claim small_plan _ small_roots_are_apart (mistaken_reached go_along wrong_call)) as [_ along_ _ _].
+  pose proof (proj2 (along_ 0x10000 0x5000)) as back. vm_compute in back. discriminate (back (or_introl eq_refl)).
+Qed.
+Example lost_context_is_queued : ~ who_can_run_is_queued (with_mistake lose_context).
+Proof.
+  intros claim. assert (In 0x1000 (ready (mistaken lose_context wrong_call) ++ sleeping (mistaken lose_context wrong_call))) as listed
+    by (vm_compute; left; reflexivity).
+  destruct (proj1 (claim small_plan _ 0x1000 small_roots_are_apart (mistaken_reached lose_context wrong_call)) listed) as (_ & c & has & _).
+  vm_compute in has. discriminate.
+Qed.
+Definition yield_to_nobody : State -> State := change_thread 0x1000 (fun t => t <| yielded_to := Some 0x5000 |>).
+Example yield_to_nobody_is_refuted : ~ yields_stay_linked (with_mistake yield_to_nobody).
+Proof.
+  intros claim. pose proof (proj1 (claim small_plan _ 0x1000 0x5000 small_roots_are_apart (mistaken_reached yield_to_nobody wrong_call))) as back.
+  vm_compute in back. discriminate (back eq_refl).
+Qed.
+Example vanished_context_is_refuted : ~ no_link_dangles (with_mistake (remove_object 0x5000)).
+Proof.
+  intros claim. pose proof (claim small_plan _ small_roots_are_apart (mistaken_reached (remove_object 0x5000) wrong_call)) as [_ live _ _ _].
+  destruct (live 0x5000) as (x & found).
+  - right. left. exists 0x1000. left. vm_compute. reflexivity.
+  - vm_compute in found. discriminate.
+Qed.
+Definition forget_ready (st : State) : State := st <| ready := [] |>.
+Example forgotten_queue_is_refuted : ~ who_can_run_is_queued (with_mistake forget_ready).
+Proof.
+  intros claim. refine (proj2 (claim small_plan _ 0x1000 small_roots_are_apart (mistaken_reached forget_ready wrong_call)) _).
+  split; [vm_compute; reflexivity|]. exists 0x5000. split; vm_compute; reflexivity.
+Qed.
+
 (** A thread sleeps that is ready. *)
 Definition sleep_walk (st : State) : State := st <| sleeping := ready st |>.
 Example sleep_walk_is_refuted : ~ threads_queue_once (with_mistake sleep_walk).
@@ -424,6 +469,14 @@ Qed.
 (** No other event moves capabilities. *)
 Example idle_timer_moves_nothing : slots (fst (fst (step before_revocation time_passes))) = slots before_revocation.
 Proof. apply only_system_calls_move_capabilities_proved. discriminate. Qed.
+
+(** Nor does any get stuck; a step that says so would break the claim. *)
+Definition stuck_step : Stepping := fun st e => let '(next, result, done) := step st e in (next, result, Stuck :: done).
+Example stuck_step_is_refuted : ~ other_events_never_get_stuck stuck_step.
+Proof.
+  intros claim. refine (claim small_plan (boot small_plan) time_passes small_roots_are_apart (at_boot _ _) _ _); [discriminate|].
+  unfold stuck_step. destruct (step (boot small_plan) time_passes) as ((next & result) & done). left. reflexivity.
+Qed.
 
 (** The Retype above makes an endpoint in which nobody waits, in memory that it clears; a kernel that leaves somebody in it would break the claim. *)
 Definition retyping : Invocation := {|

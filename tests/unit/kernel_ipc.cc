@@ -216,7 +216,7 @@ TEST_CASE("sending to a reply object answers once", "[ipc]") {
     CHECK(w.client->context.x[0] == 99);
 }
 
-TEST_CASE("a call that nobody can answer ends its caller", "[ipc]") {
+TEST_CASE("a call that nobody can answer is over when it is received", "[ipc]") {
     Pair w;
     SECTION("the receiver has no reply object") {
         w.run(w.server);
@@ -231,8 +231,15 @@ TEST_CASE("a call that nobody can answer ends its caller", "[ipc]") {
         w.run(w.client);
         w.syscall(Syscall::Call, plain, {.label = 3});
     }
+    SECTION("the caller waits before the receiver comes") {
+        w.run(w.client);
+        w.syscall(Syscall::Call, w.endpoint, {.label = 3});
+        w.run(w.server);
+        w.syscall(Syscall::Wait, w.endpoint);
+    }
     CHECK(w.answer(w.server).label == 3);
-    CHECK(w.client->state == ThreadState::Inactive);
+    CHECK(w.answer(w.client) == failure(Error::CallCancelled));
+    CHECK(w.client->state == ThreadState::Running);
     CHECK(w.object<Reply>(w.reply).tcb == nullptr);
 }
 

@@ -1,0 +1,88 @@
+(* SPDX-License-Identifier: BSD-2-Clause *)
+(** * The claims about integrity say something
+
+    When the root task has stopped itself nothing is reached from where the next step begins, so all that it has stays: computed, and by the claims.
+    Steps that change it all the same are refuted. *)
+From Coq Require Import Lia.
+From Spec Require Import IntegrityProofs PolicyWitness Witness.
+Open Scope N_scope.
+
+Definition stop_itself : Event := call_event (Method.label Method.TCBSuspend) 1 [].
+Definition at_rest : State := after [stop_itself].
+Example nobody_runs : (snd (fst (step (boot small_plan) stop_itself)), current at_rest, current_context at_rest) = (Succeeds, None, None).
+Proof. vm_compute. reflexivity. Qed.
+
+(** Only the place that capabilities change places through is reached then, and nothing is in it. *)
+Definition only_nowhere (x : Thing) : Prop := x = ASlot nowhere.
+Lemma nowhere_leads_on st : slots st !! nowhere = None -> objects st !! (nowhere - 128) = None -> closed_under st only_nowhere.
+Proof.
+  intros no_slot no_thread x y leads is_nowhere. unfold only_nowhere in is_nowhere. subst x.
+  inversion leads as [slot c z there op|slot child listed| | | | | |t x z there listed| | | |]; subst.
+  - unfold capability_at in there. rewrite no_slot in there. discriminate.
+  - unfold children_of in listed. rewrite no_slot in listed. destruct listed.
+  - assert (t = nowhere - 128) as -> by (match goal with H : slot_of t timeout_slot = nowhere |- _ => revert H end;
+      change (slot_of t timeout_slot) with (t + 32 * 4); change nowhere with 0x200000000000000; lia).
+    rewrite no_thread in there. discriminate.
+Qed.
+Lemma idle_begins (one_step : Stepping) st : current st = None -> current_context st = None -> current (next_of one_step st time_passes) = None ->
+  begins_within one_step only_nowhere st time_passes.
+Proof.
+  intros no_thread no_context no_next. split; [|intros t is_next; congruence].
+  intros x [t y is_cur _|c uses|irq arrives|]; [congruence | congruence | discriminate arrives | reflexivity].
+Qed.
+Lemma rest_has_no_channel st : slots st !! nowhere = None -> objects st !! (nowhere - 128) = None -> has_no_channel root_policy root only_nowhere st.
+Proof.
+  intros no_slot no_thread. split; [exact (nowhere_leads_on st no_slot no_thread)|]. intros x whose. split; [discriminate|].
+  intros same. injection same as ->. rewrite nowhere_is_nobodys in whose. discriminate.
+Qed.
+Lemma rest_runs (one_step : Stepping) st : current st = None -> current_context st = None -> current (next_of one_step st time_passes) = None ->
+  runs_within one_step only_nowhere st (next_of one_step st time_passes).
+Proof. intros no_thread no_context no_next. apply and_then_one; [apply not_yet | exact (idle_begins one_step st no_thread no_context no_next)]. Qed.
+Example the_root_task_keeps_its_thread : objects (next_of step at_rest time_passes) !! 0x1000 = objects at_rest !! 0x1000.
+Proof.
+  refine (proj1 (proj2 (run_noninterfered_proved small_plan root_policy root only_nowhere at_rest _ small_roots_are_apart (reached_after _) _ _) 0x1000 _)).
+  - apply rest_has_no_channel; vm_compute; reflexivity.
+  - apply rest_runs; vm_compute; reflexivity.
+  - vm_compute. reflexivity.
+Qed.
+Example it_has_one : is_some (objects at_rest !! 0x1000) = true.
+Proof. vm_compute. reflexivity. Qed.
+
+(** A step that promotes somebody else's thread each time. *)
+Definition promote : State -> State := change_thread 0x1000 (fun t => t <| priority := priority t + 1 |>).
+Definition wrong_rest : State := mistaken promote stop_itself.
+Lemma promotion_shows : objects (next_of (with_mistake promote) wrong_rest time_passes) !! 0x1000 <> objects wrong_rest !! 0x1000.
+Proof.
+  intros same. assert (priority (thread 0x1000 (next_of (with_mistake promote) wrong_rest time_passes)) = priority (thread 0x1000 wrong_rest)) as less
+    by (unfold thread; rewrite same; reflexivity).
+  vm_compute in less. discriminate less.
+Qed.
+Lemma wrong_rest_begins : begins_within (with_mistake promote) only_nowhere wrong_rest time_passes.
+Proof. apply idle_begins; vm_compute; reflexivity. Qed.
+Lemma wrong_rest_leads_on : closed_under wrong_rest only_nowhere.
+Proof. apply nowhere_leads_on; vm_compute; reflexivity. Qed.
+Example promotion_is_refuted : ~ steps_stay_within (with_mistake promote).
+Proof.
+  intros claim.
+  destruct (claim small_plan only_nowhere wrong_rest time_passes small_roots_are_apart (mistaken_reached promote stop_itself)) as (_ & [same _ _ _]).
+  - exact wrong_rest_leads_on.
+  - exact wrong_rest_begins.
+  - exact (promotion_shows (same 0x1000 ltac:(discriminate))).
+Qed.
+Example unreached_promotion_is_refuted : ~ changes_are_reached (with_mistake promote).
+Proof.
+  intros claim. destruct (claim small_plan wrong_rest time_passes small_roots_are_apart (mistaken_reached promote stop_itself)) as [same _ _ _].
+  refine (promotion_shows (same 0x1000 _)). intros reached.
+  assert (forall x, touchable (with_mistake promote) wrong_rest time_passes x -> only_nowhere x) as only_.
+  { induction 1 as [x starts|t is_next|x y _ IH leads]; [exact (proj1 wrong_rest_begins x starts) | exact (proj2 wrong_rest_begins t is_next)|].
+    exact (wrong_rest_leads_on x y leads IH). }
+  specialize (only_ _ reached). discriminate only_.
+Qed.
+Example interference_is_refuted : ~ run_noninterfered (with_mistake promote).
+Proof.
+  intros claim. destruct (claim small_plan root_policy root only_nowhere wrong_rest (next_of (with_mistake promote) wrong_rest time_passes)
+    small_roots_are_apart (mistaken_reached promote stop_itself)) as (_ & same).
+  - apply rest_has_no_channel; vm_compute; reflexivity.
+  - apply rest_runs; vm_compute; reflexivity.
+  - exact (promotion_shows (proj1 (same 0x1000 (root_owns 0x1000 eq_refl)))).
+Qed.
