@@ -5,7 +5,7 @@
 // arguments: out=FILE, which gets a line `NAME COUNT` for each of image, kernel, user and component: the number of instructions before its first;
 // image=WORD, kernel=WORD: the first instruction of each, which stands at the beginning of a page (the kernel is where the shim jumps to);
 // component=ADDRESS: where components begin, component-word=WORD: with this instruction.
-#include "plugin.hpp"
+#include "platform/common/plugin.hpp"
 
 #include <array>
 #include <cstdio>

@@ -5,7 +5,7 @@
 // operation 0 is announced: there are no more.
 //
 // argument: out=FILE, which gets a line `N WINDOW NAME=COUNT...` for each window.
-#include "plugin.hpp"
+#include "platform/common/plugin.hpp"
 
 #include <array>
 #include <cstdio>
@@ -18,7 +18,6 @@
 
 namespace {
 
-constexpr int reads_and_writes = 3;
 constexpr unsigned line_bits = 6;
 constexpr unsigned page_bits = 12;
 constexpr unsigned windows = 2;   // of an operation: there, and back
@@ -147,7 +146,7 @@ void translated(uint64_t, PluginBlock* block) {
         Instruction& known = instructions[{place, word}];
         known = {word, in_kernel, class_of(word), place};
         qemu_plugin_register_vcpu_insn_exec_cb(instruction, executed, reads_nothing, &known);
-        qemu_plugin_register_vcpu_mem_cb(instruction, accessed, reads_nothing, reads_and_writes, nullptr);
+        qemu_plugin_register_vcpu_mem_cb(instruction, accessed, reads_nothing, loads_and_stores, nullptr);
     }
 }
 

@@ -5,7 +5,7 @@
 // arguments: out=FILE; vectors=ADDRESS of the kernel's exception vectors; iar=ADDRESS: where GICv2 tells the interrupt that is taken (physical);
 // ready=ADDRESS: where the loader starts threads; addresses=ADDRESS: its array of the objects' places; threads=INDEX+…, contexts=INDEX+… and
 // others=INDEX+…: which of them are TCBs, scheduling contexts, and have names; for=NANOSECONDS.
-#include "qemu.hpp"
+#include "platform/common/plugin.hpp"
 
 #include "arch/seam.hpp"
 #include "object/sched_context.hpp"
@@ -88,11 +88,8 @@ void finish() {
 }
 
 uint64_t value_of(PluginRegister* which) {
-    static Bytes* const bytes = g_byte_array_new();
-    g_byte_array_set_size(bytes, 0);
     uint64_t value = 0;
-    if (qemu_plugin_read_register(which, bytes) != sizeof value) stop("a register has no 64 bits (another version of QEMU?)");
-    std::memcpy(&value, bytes->data, sizeof value);
+    if (!read_register(which, value)) stop("a register has no 64 bits (another version of QEMU?)");
     return value;
 }
 

@@ -3,7 +3,7 @@
 // so that nothing is lost when the machine is killed.
 //
 // arguments: out=FILE, start=ADDRESS, bytes=N (the kernel's code), from=ADDRESS (of the instruction at whose first execution the boot is over)
-#include "../../platform/bench/plugin.hpp"
+#include "platform/common/plugin.hpp"
 
 #include <cstdio>
 #include <cstdlib>

@@ -3,8 +3,8 @@
 // interrupt controller, and what it writes there. The machine stands still while the replayer looks at its memory.
 //
 // arguments: records=FIFO, answers=FIFO, hooks=EVENT:ADDRESS:REGISTER+… (EVENT by its number; REGISTER: the first of those that are told)
-// QEMU's header is not packaged: the few names of its interface, version 4, stand here as docs/devel/tcg-plugins describes them.
 #include "message.hpp"
+#include "platform/common/plugin.hpp"
 
 #include <cerrno>
 #include <cstdio>
@@ -17,54 +17,10 @@
 #include <unistd.h>
 #include <vector>
 
-extern "C" {
-struct PluginBlock;
-struct PluginInstruction;
-struct PluginRegister;
-struct PluginAddress;
-struct PluginValue {
-    int size;   // 0 to 4: 2 to the power of it bytes
-    uint64_t low alignas(8);
-    uint64_t high;
-};
-struct RegisterDescription {
-    PluginRegister* handle;
-    const char* name;
-    const char* feature;
-};
-// GLib's GByteArray and GArray.
-struct Bytes {
-    uint8_t* data;
-    unsigned length;
-};
-Bytes* g_byte_array_new();
-Bytes* g_byte_array_set_size(Bytes*, unsigned);
-Bytes* qemu_plugin_get_registers();
-int qemu_plugin_read_register(PluginRegister*, Bytes*);
-std::size_t qemu_plugin_tb_n_insns(const PluginBlock*);
-PluginInstruction* qemu_plugin_tb_get_insn(const PluginBlock*, std::size_t);
-uint64_t qemu_plugin_insn_vaddr(const PluginInstruction*);
-void qemu_plugin_register_vcpu_init_cb(uint64_t, void (*)(uint64_t, unsigned));
-void qemu_plugin_register_vcpu_tb_trans_cb(uint64_t, void (*)(uint64_t, PluginBlock*));
-void qemu_plugin_register_vcpu_insn_exec_cb(PluginInstruction*, void (*)(unsigned, void*), int, void*);
-void qemu_plugin_register_vcpu_mem_cb(PluginInstruction*, void (*)(unsigned, uint32_t, uint64_t, void*), int, int, void*);
-bool qemu_plugin_mem_is_store(uint32_t);
-PluginValue qemu_plugin_mem_get_value(uint32_t);
-PluginAddress* qemu_plugin_get_hwaddr(uint32_t, uint64_t);
-uint64_t qemu_plugin_hwaddr_phys_addr(const PluginAddress*);
-
-[[gnu::visibility("default")]] extern int qemu_plugin_version;
-int qemu_plugin_version = 4;
-[[gnu::visibility("default")]] int qemu_plugin_install(uint64_t, const void*, int, char**);
-}
-
 namespace {
 
 using caprock::image::Event;
 using caprock::image::Record;
-
-constexpr int reads_registers = 1;
-constexpr int reads_and_writes = 3;
 
 // What is told when an instruction is about to be executed.
 struct Hook {
@@ -93,11 +49,8 @@ void tell(const Record& record) {
 }
 
 uint64_t value_of(PluginRegister* which) {
-    static Bytes* const bytes = g_byte_array_new();
-    g_byte_array_set_size(bytes, 0);
     uint64_t value = 0;
-    if (qemu_plugin_read_register(which, bytes) != sizeof value) stop("a register has no 64 bits");
-    std::memcpy(&value, bytes->data, sizeof value);
+    if (!read_register(which, value)) stop("a register has no 64 bits (another version of QEMU?)");
     return value;
 }
 
@@ -175,7 +128,7 @@ void translated(uint64_t, PluginBlock* block) {
         if (address < caprock::image::image_base) return;
         auto hook = hooks.find(address);
         if (hook != hooks.end()) qemu_plugin_register_vcpu_insn_exec_cb(instruction, reached, reads_registers, &hook->second);
-        qemu_plugin_register_vcpu_mem_cb(instruction, used, 0, reads_and_writes, nullptr);
+        qemu_plugin_register_vcpu_mem_cb(instruction, used, reads_nothing, loads_and_stores, nullptr);
     }
 }
 

@@ -10,7 +10,7 @@ import pytest
 from audit import calls, inventory, pages, places, stack
 from audit.code import AuditError, Instruction, parse, read_operands
 from audit.image import Image, Segment, Source
-from conftest import SCRIPT
+from small_kernel import SCRIPT
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("CAPROCK_BUILD", ROOT / "build"))

@@ -2,7 +2,7 @@
 // QEMU plugin that counts how often instructions of the kernel are executed: whether random operations come to the ways that they shall compare.
 //
 // arguments: place=ADDRESS, any number of times; out=FILE, which holds a 64-bit count for each of them in their order, also when the machine is ended.
-#include "platform/bench/plugin.hpp"
+#include "platform/common/plugin.hpp"
 
 #include <cstdio>
 #include <cstdlib>
