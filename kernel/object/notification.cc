@@ -43,7 +43,7 @@ void signal(Core& core, Notification& notification, Badge badge) {
         Tcb& waiter = *notification.queue.head;
         remove_waiter(notification, waiter);
         wake(core, notification, waiter, badge);
-    } else if (bound != nullptr && bound->state == ThreadState::BlockedOnReceive) {
+    } else if (notification.state == Notification::State::Idle && bound != nullptr && bound->state == ThreadState::BlockedOnReceive) {
         leave_endpoint(*bound);
         wake(core, notification, *bound, badge);
     } else {

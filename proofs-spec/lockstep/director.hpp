@@ -131,6 +131,7 @@ private:
     bool replace(fuzz::Operation& operation, const Tcb& current);
     bool strip(fuzz::Operation& operation);
     bool use_signal(fuzz::Operation& operation);
+    bool bind_notification(fuzz::Operation& operation);
     bool retype_again(fuzz::Operation& operation);
     bool retype_at_border(fuzz::Operation& operation);
     bool retype_device(fuzz::Operation& operation);

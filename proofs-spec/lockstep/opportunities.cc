@@ -311,6 +311,31 @@ bool Director::use_signal(Operation& operation) {
     }
 }
 
+// A thread that receives from an endpoint is bound to a notification that was active before, which is signalled again.
+bool Director::bind_notification(Operation& operation) {
+    auto is_active = [](const Notification& notification) { return notification.state == Notification::State::Active; };
+    auto receives = [](const Tcb* thread) { return thread != nullptr && thread->state == ThreadState::BlockedOnReceive; };
+    auto is_late = [&](const Cap& cap) { return is_active(cap.as_object<Notification>()) && receives(cap.as_object<Notification>().bound_tcb); };
+    auto is_free = [&](const Cap& cap) {
+        const Notification& notification = cap.as_object<Notification>();
+        return notification.bound_tcb == nullptr && notification.queue.empty();
+    };
+    auto is_receiver = [&](const Cap& cap) { return receives(&cap.as_object<Tcb>()) && cap.as_object<Tcb>().bound_notification == nullptr; };
+    if (std::optional<uint64_t> late = holder_of(CapType::Notification, is_late)) {
+        write_short_message(operation, Syscall::Send, *late);
+        return true;
+    }
+    std::optional<uint64_t> free = holder_of(CapType::Notification, is_free);
+    std::optional<uint64_t> receiver = holder_of(CapType::TCB, is_receiver);
+    if (!free || !receiver) return false;
+    if (is_active(space_[*free].cap.as_object<Notification>())) {
+        invoke(operation, Method::TCBBindNotification, *receiver, {}, {*free});
+    } else {
+        write_short_message(operation, Syscall::Send, *free);
+    }
+    return true;
+}
+
 // Memory that was used already, or cleared in part only: of one untyped large and small objects.
 bool Director::retype_again(Operation& operation) {
     using abi::ObjectType;
@@ -561,8 +586,9 @@ bool Director::opportunity(Operation& operation, const Slot* space, const Tcb& c
 
 bool Director::find_opportunity(Operation& operation, const Tcb& current) {
     if (choices_.one_in(8) && send_and_receive(operation)) return true;
-    switch (choices_.below(27)) {
+    switch (choices_.below(28)) {
         case 24: return map_table(operation);
+        case 26: return bind_notification(operation);
         case 23: return schedule_domains(operation);
         case 19: return retype_device(operation);
         case 20: return unbind(operation);

@@ -110,6 +110,27 @@ TEST(bound, "a bound notification ends a receive on an endpoint, and comes first
     CHECK_EQUAL(message.info.label(), 5);
 }
 
+TEST(bound_active, "a signal to a notification that is active ends no receive: the bound thread takes the whole word with its next one") {
+    const Cap<Notification> notification = create<Notification>();
+    const Cap<Endpoint> endpoint = create<Endpoint>();
+    const Cap<Reply> reply = create<Reply>();
+    sys::Message first;
+    sys::Message second;
+    auto receiving_twice = [&] {
+        sys::recv(endpoint.address(), reply.address(), first);
+        sys::recv(endpoint.address(), reply.address(), second);
+    };
+    const Thread& thread = spawn(receiving_twice);
+    sys::signal(mint(notification, 1).address());
+    CHECK_OK(thread.tcb.bind_notification(notification));
+    sys::signal(mint(notification, 2).address());
+    CHECK(!thread.done());
+    CHECK_EQUAL(sys::nb_send(endpoint.address(), sys::ShortMessage{abi::MessageInfo::make(0, 0, 0, 5), 0, {}}), Error::NoError);
+    CHECK(thread.done());
+    CHECK_EQUAL(first.info.label(), 5);
+    check_notified(second, 3);
+}
+
 TEST(bound_nb, "a receive that does not block takes a bound signal too") {
     const Cap<Notification> notification = create<Notification>();
     const Cap<Endpoint> endpoint = create<Endpoint>();

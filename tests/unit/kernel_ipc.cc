@@ -957,6 +957,17 @@ TEST_CASE("a bound notification ends a receive", "[ipc]") {
         w.syscall(Syscall::Wait, notification);
         CHECK(w.server->state == ThreadState::BlockedOnNotification);
     }
+    SECTION("but not if it was active before it was bound") {
+        w.must(w.server.tcb, Method::TCBUnbindNotification);
+        w.run(w.server);
+        w.syscall(Syscall::Recv, w.endpoint, {}, w.reply);
+        w.run(w.client);
+        w.syscall(Syscall::Send, w.mint(notification, 2));
+        w.must(w.server.tcb, Method::TCBBindNotification, {}, {notification});
+        w.syscall(Syscall::Send, badged);
+        CHECK(w.server->state == ThreadState::BlockedOnReceive);
+        CHECK(w.object<Notification>(notification).word == 7);
+    }
     SECTION("unbound, it does not") {
         w.run(w.server);
         w.syscall(Syscall::Recv, w.endpoint, {}, w.reply);
