@@ -80,5 +80,5 @@ def _derive(case: Case):
 CONTRACTS = (
     Contract("capability derive", "caprock::derive", "Capabilities.v: derivation_error, derived", _derive),
     Contract("rights", "caprock::masked_of_any", "Capabilities.v: mask_rights", _masked),
-    Contract("capability pack", "caprock::with_data", "Capabilities.v: with_badge, with_guard, mutated", _with_data),
+    Contract("capability pack and unpack", "caprock::with_data", "Capabilities.v: with_badge, with_guard, mutated", _with_data),
 )

@@ -8,14 +8,16 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import capabilities, lookups, pages, slots, validation
+from . import capabilities, invocations, lookups, pages, queues, refills, slots, validation
 from .execution import Code
 from .instructions import FORMS, decode
 from .places import Layouts
 from .proving import Contract, Proof, prove
 
-CONTRACTS: tuple[Contract, ...] = (*capabilities.CONTRACTS, *slots.CONTRACTS, *lookups.CONTRACTS, *pages.CONTRACTS)
-MEANINGS = ("capability pack", "capability derive", "capability removal", "rights", "lookup step", "page-table entry")
+CONTRACTS: tuple[Contract, ...] = tuple(
+    contract for module in (capabilities, slots, lookups, pages, invocations, refills, queues) for contract in module.CONTRACTS)
+MEANINGS = ("capability pack and unpack", "capability derive", "capability removal", "rights", "lookup step", "page-table entry", "alignment",
+            "queue insertion", "queue removal", "refill arithmetic")
 """What must be proved of the machine code: each by one contract at least."""
 SEED = 1
 _OF_EACH_INSTRUCTION, _OF_EACH_FORM = 2, 20

@@ -13,6 +13,8 @@ MOST_VALUES = 64
 """Addresses that a computed branch or an index into a table may have on one way; the kernel's tables are not larger."""
 _EFFORT = 200_000_000
 """What z3 may spend on one question, in its own units, which do not depend on the machine."""
+_FIRST_EFFORT = 500_000
+"""The same without a look at the whole question first, which most do not need."""
 
 
 class Stuck(Exception):
@@ -47,13 +49,18 @@ class Judge:
     def __init__(self, code: Code):
         self._code = code
         self._facts: list[z3.BoolRef] = []
-        self._levels: list[tuple[int, set[int]]] = []
+        self._levels: list[tuple[int, set[int], int]] = []
+        self._made = 0
         self._decided: dict[int, tuple[z3.BoolRef, bool]] = {}
+        self._open: dict[int, tuple[z3.BoolRef, int]] = {}
+        self._stamps: list[int] = [0]
         self._regions: list[tuple[z3.BoolRef, z3.BitVecRef, int, int]] = []
         self.questions = 0
 
     def add(self, *facts: z3.BoolRef) -> None:
         self._facts += map(z3.simplify, facts)
+        self._made += 1
+        self._stamps.append(self._made)
 
     def add_region(self, when: z3.BoolRef, address: z3.BitVecRef, size: int) -> None:
         """Memory that overlaps no other region that was added, if both are there. The assumptions must say the same."""
@@ -71,23 +78,25 @@ class Judge:
         return next((region for region in self._regions if region[1].eq(base) and inside(region[2], region[3])), None)
 
     def push(self) -> None:
-        self._levels.append((len(self._facts), set(self._decided)))
+        self._levels.append((len(self._facts), set(self._decided), len(self._stamps)))
 
     def pop(self) -> None:
-        count, decided = self._levels.pop()
-        del self._facts[count:]
+        count, decided, stamps = self._levels.pop()
+        del self._facts[count:], self._stamps[stamps:]
         self._decided = {key: entry for key, entry in self._decided.items() if key in decided}
 
     def model_of(self, condition: z3.BoolRef) -> z3.ModelRef | None:
         """An example of a condition, or None if it cannot be. Each question gets a solver of its own: z3 is much slower with one that is asked more."""
         self.questions += 1
-        solver = z3.SolverFor("QF_UFBV")
-        solver.set("rlimit", _EFFORT)
-        solver.add(*self._facts, z3.simplify(condition))
-        answer = solver.check()
-        if answer == z3.unknown:
-            raise Stuck(f"z3 gives up: {solver.reason_unknown()}")
-        return solver.model() if answer == z3.sat else None
+        condition = z3.simplify(condition)
+        for make, effort in ((z3.SimpleSolver, _FIRST_EFFORT), (lambda: z3.SolverFor("QF_UFBV"), _EFFORT)):
+            solver = make()
+            solver.set("rlimit", effort)
+            solver.add(*self._facts, condition)
+            answer = solver.check()
+            if answer != z3.unknown:
+                return solver.model() if answer == z3.sat else None
+        raise Stuck(f"z3 gives up: {solver.reason_unknown()}")
 
     def can_be(self, condition: z3.BoolRef) -> bool:
         condition = z3.simplify(condition)
@@ -101,9 +110,12 @@ class Judge:
         if z3.is_true(condition) or z3.is_false(condition):
             return z3.is_true(condition)
         key = condition.get_id()
+        if key in self._open and self._open[key][1] == self._stamps[-1]:
+            return None
         if key not in self._decided:
             found = self._ask(condition)
             if found is None:
+                self._open[key] = condition, self._stamps[-1]  # it is as open as long as nothing more is known
                 return None
             self._decided[key] = condition, found  # what follows from some facts follows from more
         return self._decided[key][1]

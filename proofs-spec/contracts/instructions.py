@@ -418,3 +418,9 @@ def _(machine, a):
 @form("DSB, DMB, ISB", "11010101000000110011iiiiooo11111")
 def _(machine, a):
     _demand(a.o in (4, 5, 6), "another barrier")  # what is in memory, seen by the one core that there is, does not depend on it
+
+
+@form("TLBI (of all cores)", "110101010000100010000011ooottttt")
+def _(machine, a):
+    _demand(a.o in (1, 2, 3, 5, 7), "another invalidation")
+    machine.invalidate(a.o, machine.read(a.t, WORD))

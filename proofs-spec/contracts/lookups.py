@@ -29,7 +29,7 @@ def _lookup(case: Case):
         slot = spec.slot_of(root["cnode"], spec.bits_of(address, 0, root["radix"]))
         yield "all else that a thread has is as it was", z3.And(*(
             end.registers[number] == case.machine.registers[number] for number in range(31) if number not in _CHANGED))
-        if end.pc == case.code("system_call"):
+        if case.is_at(end, "system_call"):
             yield "it is left to the general path only if the walk does not end in the first CNode", z3.Not(reached)
         else:
             yield "the walk reaches a slot in the first CNode", reached

@@ -3,7 +3,6 @@
 
 Which addresses are the same is asked of a `Judge`, which knows what is assumed and which way was taken."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -47,7 +46,32 @@ def split(address: z3.BitVecRef) -> tuple[z3.BitVecRef, int]:
         return z3.BitVecVal(0, WORD), address.as_long()
     if address.decl().kind() == z3.Z3_OP_BADD and z3.is_bv_value(address.arg(0)):
         return z3.simplify(address - address.arg(0)), address.arg(0).as_long()
+    if address.decl().kind() == z3.Z3_OP_CONCAT and z3.is_bv_value(address.arg(address.num_args() - 1)):
+        low = address.arg(address.num_args() - 1)
+        return z3.Concat(*address.children()[:-1], z3.BitVecVal(0, low.size())), low.as_long()
     return address, 0
+
+
+def bounds(term: z3.BitVecRef) -> tuple[int, int]:
+    """Numbers between which a term is whatever its variables are, as far as a look at it tells."""
+    size, kind = term.size(), term.decl().kind()
+    if z3.is_bv_value(term):
+        return term.as_long(), term.as_long()
+    if kind == z3.Z3_OP_CONCAT:
+        low = high = 0
+        for part in term.children():
+            least, most = bounds(part)
+            low, high = low << part.size() | least, high << part.size() | most
+        return low, high
+    if kind == z3.Z3_OP_ITE:
+        (least, most), (other_least, other_most) = bounds(term.arg(1)), bounds(term.arg(2))
+        return min(least, other_least), max(most, other_most)
+    if kind == z3.Z3_OP_BADD:
+        parts = [bounds(part) for part in term.children()]
+        low, high = sum(least for least, _ in parts), sum(most for _, most in parts)
+        if low >> size == high >> size:
+            return low % (1 << size), high % (1 << size)
+    return 0, (1 << size) - 1
 
 
 class Memory:
@@ -56,15 +80,28 @@ class Memory:
     def __init__(self, judge: Judge):
         self.judge = judge
         self.writes: list[tuple[z3.BitVecRef, z3.BitVecRef]] = []
+        self.given: dict[str, z3.BitVecRef] = {}
 
     def copy(self) -> "Memory":
         other = Memory(self.judge)
-        other.writes = list(self.writes)
+        other.writes, other.given = list(self.writes), self.given
         return other
+
+    def initial(self, address: z3.BitVecRef) -> z3.BitVecRef:
+        """What a word was at the beginning: the value that it was given there, if its address is written like that."""
+        address = z3.simplify(address)
+        return self.given.get(address.sexpr(), INITIAL(address))
+
+    def give(self, address: z3.BitVecRef, value: z3.BitVecRef) -> None:
+        """Says what a word is at the beginning. The assumptions must say the same."""
+        self.given[z3.simplify(address).sexpr()] = value
 
     def word(self, address: z3.BitVecRef) -> z3.BitVecRef:
         """The word at an address, which is a multiple of 8."""
         address = z3.simplify(address)
+        number = self.judge.constant_word(known(address)) if known(address) is not None else None
+        if number is not None:
+            return z3.BitVecVal(number, WORD)
         perhaps = []
         for place in range(len(self.writes) - 1, -1, -1):
             same = self._same(address, self.writes[place][0])
@@ -72,8 +109,7 @@ class Memory:
                 return self._choose(perhaps, self.writes[place][1])
             if same is None:
                 perhaps.append((address == self.writes[place][0], self.writes[place][1]))
-        number = self.judge.constant_word(known(address)) if known(address) is not None else None
-        return self._choose(perhaps, INITIAL(address) if number is None else z3.BitVecVal(number, WORD))
+        return self._choose(perhaps, self.initial(address))
 
     def set_word(self, address: z3.BitVecRef, value: z3.BitVecRef) -> None:
         """Writes a word. A word that was written before is replaced if none of those written since can be it."""
@@ -92,11 +128,15 @@ class Memory:
     def load(self, address: z3.BitVecRef, size: int) -> z3.BitVecRef:
         """`size` bytes from an address, which must be a multiple of it. Of a table that cannot change each entry is looked at that may be meant."""
         address = z3.simplify(address)
-        if known(address) is None and self.judge.constant_word(split(address)[1] & -WORD_BYTES) is not None:
+        if known(address) is None and self._is_in_table(address):
             entries = [(address == value, self.load(z3.BitVecVal(value, WORD), size)) for value in self.judge.values_of(address)]
             return self._choose(entries[1:], entries[0][1])
         start, shift = self._place(address, size)
         return z3.simplify(z3.Extract(8 * size - 1, 0, z3.LShR(self.word(start), shift)))
+
+    def _is_in_table(self, address: z3.BitVecRef) -> bool:
+        """Whether an address looks like that of an entry of a table that cannot change: it is such a place and an index, or lies between two."""
+        return any(all(self.judge.constant_word(place & -WORD_BYTES) is not None for place in places) for places in ((split(address)[1],), bounds(address)))
 
     def store(self, address: z3.BitVecRef, value: z3.BitVecRef) -> None:
         """Bytes to an address, which must be a multiple of their number."""
@@ -131,7 +171,8 @@ class Memory:
         (base, offset), (other_base, other_offset) = split(one), split(other)
         if base.eq(other_base):
             return offset == other_offset
-        if self.judge.are_apart(one, other):
+        (least, most), (other_least, other_most) = bounds(one), bounds(other)
+        if most < other_least or other_most < least or self.judge.are_apart(one, other):
             return False
         return self.judge.decide(one == other)
 
@@ -144,7 +185,8 @@ class Memory:
 
 @dataclass
 class Machine:
-    """The state before the instruction at `pc`. Flags are N, Z, C and V; `systems` are system registers by their encodings."""
+    """The state before the instruction at `pc`. Flags are N, Z, C and V; `systems` are system registers by their encodings, `invalidations` what the TLBs
+    were told to forget so far, in order."""
 
     memory: Memory
     registers: list[z3.BitVecRef] = field(default_factory=lambda: [z3.BitVec(f"x{number}", WORD) for number in range(31)])
@@ -152,9 +194,10 @@ class Machine:
     flags: tuple[z3.BoolRef, ...] = field(default_factory=lambda: tuple(z3.Bool(f"flag_{name}") for name in "nzcv"))
     systems: dict[int, z3.BitVecRef] = field(default_factory=dict)
     pc: int = 0
+    invalidations: list["Invalidation"] = field(default_factory=list)
 
     def copy(self) -> "Machine":
-        return Machine(self.memory.copy(), list(self.registers), self.stack_pointer, self.flags, dict(self.systems), self.pc)
+        return Machine(self.memory.copy(), list(self.registers), self.stack_pointer, self.flags, dict(self.systems), self.pc, list(self.invalidations))
 
     def read(self, number: int, bits: int) -> z3.BitVecRef:
         """The lowest bits of a register; number 31 is zero."""
@@ -202,12 +245,18 @@ class Machine:
     def set_system(self, encoding: int, value: z3.BitVecRef) -> None:
         self.systems[encoding] = value
 
+    def invalidate(self, operation: int, operand: z3.BitVecRef) -> None:
+        self.invalidations.append(Invalidation(operation, operand, self.memory.copy()))
+
     @staticmethod
     def _whole(value: z3.BitVecRef) -> z3.BitVecRef:
         return z3.simplify(z3.ZeroExt(WORD - value.size(), value) if value.size() < WORD else value)
 
 
-def field_of(word_at: Callable[[z3.BitVecRef], z3.BitVecRef], address: z3.BitVecRef, size: int) -> z3.BitVecRef:
-    """`size` bytes from an address as a word, of a memory that gives words by their addresses. The address must be a word's and a constant below 8."""
-    offset = split(z3.simplify(address))[1] % WORD_BYTES
-    return z3.LShR(word_at(z3.simplify(address - offset)), 8 * offset) & (1 << 8 * size) - 1
+@dataclass(frozen=True)
+class Invalidation:
+    """A TLBI for all cores: which of them (op2 of its encoding), what it names, and the memory when it came."""
+
+    operation: int
+    operand: z3.BitVecRef
+    memory: Memory

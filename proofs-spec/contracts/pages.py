@@ -3,17 +3,9 @@
 
 import z3
 
+from . import representation as kernel
 from . import specification as spec
-from .proving import STACK_BYTES, Case, Contract
-
-_DIRECT_MAP = 0xFFFF_8000_0000_0000
-"""The kernel address of physical memory at 0 (docs/architecture.md, memory map)."""
-_IMAGE = 0xFFFF_FFFF_8000_0000
-_MOST_MEMORY = 1 << 46
-_TABLE_BYTES = 4096
-_LAST_LEVEL = 3
-_ADDRESS_BITS = 0x0000_FFFF_FFFF_F000
-"""Of an entry: the next table or page (Arm manual, VMSAv8-64 descriptors with 4 KiB granules)."""
+from .proving import Case, Contract
 
 
 def _bit(value: z3.BitVecRef, place: int) -> z3.BitVecRef:
@@ -36,29 +28,32 @@ def _attributes(case: Case):
     return claims
 
 
-def _entry_of(case: Case, root: z3.BitVecRef, address: z3.BitVecRef, levels: int):
+def entry_of(case: Case, root: z3.BitVecRef, address: z3.BitVecRef, levels: int):
     """Spaces.v walk_tables through so many tables: whether there is a table of each level on the way, and the place of the entry in the last."""
     table, found = root, z3.BoolVal(True)
     for level in range(levels):
-        entry = case.word(table + 8 * spec.entry_index(level, address))
-        found = z3.And(found, entry & 3 == 3)
-        table = (entry & _ADDRESS_BITS) + _DIRECT_MAP
-    return found, table + 8 * spec.entry_index(levels, address)
+        entry = case.word(table + (spec.entry_index(level, address) << 3))
+        found = z3.And(found, kernel.leads_to_table(entry))
+        table = kernel.object_of_entry(entry)
+    return found, z3.simplify(table + (spec.entry_index(levels, address) << 3))
+
+
+def assume_tables(case: Case, root: z3.BitVecRef, address: z3.BitVecRef) -> None:
+    """Tables are in the direct map, of less than 64 TiB, so an entry says nothing of larger addresses."""
+    for level in range(kernel.LAST_LEVEL):
+        _, place = entry_of(case, root, address, level)
+        case.set_word(place, z3.Concat(z3.BitVec(f"upper {level}", 16), z3.BitVecVal(0, 2), z3.BitVec(f"address {level}", 34), z3.BitVec(f"lower {level}", 12)))
 
 
 def _find_entry(case: Case):
-    root, address, level = case.register(0, "root"), case.register(1, "address"), case.register(2, "level")
-    case.assume(root & (_TABLE_BYTES - 1) == 0, z3.ULE(level & 0xFFFF_FFFF, _LAST_LEVEL))
+    root, address, level = case.set_register(0, kernel.pointer("root", 12), "root"), case.register(1, "address"), case.register(2, "level")
     level = level & 0xFFFF_FFFF
-    # Tables are in the direct map, of less than 64 TiB; the stack is in the kernel's image, above it.
-    case.assume(z3.UGE(case.machine.stack_pointer, _IMAGE + STACK_BYTES), z3.UGE(root, _DIRECT_MAP), z3.ULT(root, _DIRECT_MAP + _MOST_MEMORY))
-    for number in range(1, _LAST_LEVEL + 1):
-        _, place = _entry_of(case, root, address, number)
-        case.assume(z3.ULT(place, _DIRECT_MAP + _MOST_MEMORY))
+    case.assume(z3.ULE(level, kernel.LAST_LEVEL))
+    assume_tables(case, root, address)
 
     def claims(end):
-        for number in range(_LAST_LEVEL + 1):
-            found, place = _entry_of(case, root, address, number)
+        for number in range(kernel.LAST_LEVEL + 1):
+            found, place = entry_of(case, root, address, number)
             expected = z3.If(found, place, spec.word(0))
             yield f"it finds the entry of level {number}, if there are tables down to it", z3.Implies(level == number, end.registers[0] == expected)
     return claims

@@ -14,11 +14,12 @@ _CLONE = re.compile(r"\.(isra|constprop|part|cold)\b")
 
 @dataclass(frozen=True)
 class Place:
-    """A function of the image: where it starts, and the addresses of its instructions."""
+    """A function of the image: where it starts, the addresses of its instructions, and whether it was compiled."""
 
     name: str
     start: int
     addresses: tuple[int, ...]
+    is_compiled: bool = True
 
 
 def find(image, name: str) -> Place:
@@ -28,7 +29,15 @@ def find(image, name: str) -> Place:
         raise Stuck(f"{name}: the image has {len(found) or 'no'} functions of this name (the contract must name the one that means this)")
     if found[0].others and all(_CLONE.search(other) for other in found[0].others):
         raise Stuck(f"{name}: the compiler made a copy with other parameters ({found[0].others[0]}), so where they are is not known")
-    return Place(name, found[0].address, tuple(instruction.address for instruction in image.code(found[0])))
+    return Place(name, found[0].address, tuple(instruction.address for instruction in image.code(found[0])), not found[0].is_assembly)
+
+
+def starts(image, name: str) -> set[int]:
+    """Where all functions of a name start, whatever their parameters are."""
+    found = {function.address for function in image.functions if function.name == name}
+    if not found:
+        raise Stuck(f"{name}: the image has no functions of this name")
+    return found
 
 
 class Layouts:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 import z3
 
 from .execution import Code, Judge, Run, Stuck, new_machine
-from .machine import INITIAL, STACK_ALIGNMENT, Machine
-from .places import Layouts, Place, find
+from .machine import INITIAL, STACK_ALIGNMENT, Machine, bounds
+from .places import Layouts, Place, find, starts
+from .representation import image_pointer
 
 RETURN = 0xFFFF_FFFF_FFFF_FFF0
 """Where a function returns to: an address outside of the image. What the caller is makes no difference to a function that only returns there."""
@@ -27,7 +28,7 @@ Claims = Iterator[tuple[str, z3.BoolRef]]
 class Contract:
     """What is to be proved of a function of the image: what it means, the definitions of the specification that the proof compares with, and `state`, which
     makes assumptions about the beginning and gives what claims about an end. `rounds`: how often at most an instruction is executed on one way.
-    `ends`: labels at which a piece of assembly ends; nothing if it is a function, which returns."""
+    `ends`: functions and labels at which a way ends, too; a piece of assembly has only them, a function returns."""
 
     meaning: str
     function: str
@@ -48,6 +49,7 @@ class Case:
         self._judge = judge
         self._regions: list[tuple[z3.BoolRef, z3.BitVecRef, int]] = []
         self._writable: list[z3.BitVecRef] = []
+        self._areas: list[tuple[z3.BitVecRef, z3.BitVecRef]] = []
         self.inputs: dict[str, z3.ExprRef] = {}
         self.object(machine.stack_pointer - STACK_BYTES, STACK_BYTES, STACK_ALIGNMENT)
 
@@ -61,20 +63,44 @@ class Case:
 
     def word(self, address: z3.BitVecRef) -> z3.BitVecRef:
         """A word of the memory at the beginning."""
-        return INITIAL(address)
+        return self.machine.memory.initial(address)
 
-    def code(self, name: str) -> int:
-        """The address of a piece of the image's code."""
-        return find(self._image, name).start
+    def set_register(self, number: int, value: z3.BitVecRef, name: str) -> z3.BitVecRef:
+        """Says what a register is at the beginning. Parts of the value that are constants save questions to z3."""
+        self.machine.registers[number] = z3.simplify(value)
+        return self.named(name, self.machine.registers[number])
+
+    def set_word(self, address: z3.BitVecRef, value: z3.BitVecRef) -> z3.BitVecRef:
+        """The same of a word of the memory."""
+        value = z3.simplify(value)
+        self.assume(INITIAL(address) == value)
+        self.machine.memory.give(address, value)
+        return value
+
+    def is_at(self, end: Machine, name: str) -> bool:
+        """Whether a way ended where a function begins, or one of those of that name."""
+        return end.pc in starts(self._image, name)
+
+    def symbol(self, name: str) -> z3.BitVecRef:
+        """The address of a variable of the kernel."""
+        return z3.BitVecVal(self._image.symbol(name), 64)
 
     def assume(self, *facts: z3.BoolRef) -> None:
         self._judge.add(*facts)
+
+    def can_be(self, condition: z3.BoolRef) -> bool:
+        """Whether a condition can hold, on the way that was taken if there is one."""
+        return self._judge.can_be(condition)
 
     def object(self, address: z3.BitVecRef, size: int, alignment: int = 8, when: z3.BoolRef | None = None) -> z3.BitVecRef:
         """Something of a size is at an address, apart from all others and from the stack; `when`: if that holds (a pointer that may be null)."""
         when = z3.BoolVal(True) if when is None else when
         self.assume(z3.Implies(when, z3.And(address & (alignment - 1) == 0, z3.ULE(address, address + (size - 1)))))
+        least, most = bounds(z3.simplify(address))
         for condition, start, other_size in self._regions:
+            other_least, other_most = bounds(z3.simplify(start))
+            if most + size <= other_least or other_most + other_size <= least:
+                continue
             apart = z3.Or(z3.ULT(address + (size - 1), start), z3.ULT(start + (other_size - 1), address))
             self.assume(z3.Implies(z3.And(when, condition), apart))
         self._regions.append((when, address, size))
@@ -85,13 +111,23 @@ class Case:
         """Words that may be others at the end."""
         self._writable += addresses
 
-    def keeps_the_rest(self, machine: Machine) -> z3.BoolRef:
+    def writes_area(self, start: z3.BitVecRef, size: z3.BitVecRef) -> None:
+        """The same of all words of a piece of memory."""
+        self._areas.append((start, size))
+
+    def keeps_all(self, machine: Machine) -> z3.BoolRef:
+        """No word is another than at the beginning."""
+        return self.keeps_the_rest(machine, [])
+
+    def keeps_the_rest(self, machine: Machine, allowed: list[z3.BitVecRef] | None = None) -> z3.BoolRef:
         """No word but those that may be written is another than at the beginning; what is below SP belongs to the function."""
         stack = self.machine.stack_pointer
+        writable, areas = (self._writable, self._areas) if allowed is None else (allowed, [])
         facts = []
         for address, value in machine.memory.writes:
             in_stack = z3.ULT(address - (stack - STACK_BYTES), STACK_BYTES)
-            facts.append(z3.Or(in_stack, value == INITIAL(address), *(address == allowed for allowed in self._writable)))
+            facts.append(z3.Or(in_stack, value == self.word(address), *(address == place for place in writable),
+                               *(z3.ULT(address - start, size) for start, size in areas)))
         return z3.And(*facts)
 
 
@@ -114,39 +150,42 @@ class Proof:
 
 
 def prove(contract: Contract, image, layouts: Layouts, changed: dict[int, int] | None = None) -> Proof:
-    """Proves a contract of an image. `changed`: instructions that are other ones, by their addresses."""
+    """Proves a contract of an image. `changed`: instructions that are other ones, by their addresses; of those the first failure is looked for."""
     start = time.monotonic()
     proof = Proof(contract)
     try:
         proof.place = find(image, contract.function)
-        _explore(contract, image, Code(image, changed), layouts, proof)
+        _explore(contract, image, Code(image, changed), layouts, proof, changed is not None)
     except Stuck as error:
         proof.failures.append(f"{contract}: {error}")
     proof.seconds = time.monotonic() - start
     return proof
 
 
-def _explore(contract: Contract, image, code: Code, layouts: Layouts, proof: Proof) -> None:
+def _explore(contract: Contract, image, code: Code, layouts: Layouts, proof: Proof, is_first_enough: bool) -> None:
     judge = Judge(code)
-    machine = new_machine(judge, proof.place.start)
-    machine.registers[30] = z3.BitVecVal(RETURN, 64)
-    begun = machine.copy()
+    begun = new_machine(judge, proof.place.start)
+    begun.registers[30] = z3.BitVecVal(RETURN, 64)
+    if proof.place.is_compiled:
+        begun.stack_pointer = image_pointer("sp", STACK_ALIGNMENT.bit_length() - 1)
     case = Case(begun, judge, layouts, image)
     claims = contract.state(case)
     if judge.model_of(z3.BoolVal(True)) is None:
         raise Stuck("what is assumed cannot be, so nothing would be proved")
 
     def at_end(end: Machine) -> None:
-        for text, claim in (*(() if contract.ends else _convention(begun, end)), *claims(end), ("no other memory is written", case.keeps_the_rest(end))):
+        for text, claim in (*(_convention(begun, end) if end.pc == RETURN else ()), *claims(end), ("no other memory is written", case.keeps_the_rest(end))):
             model = judge.model_of(z3.Not(claim))
             if model is not None:
                 proof.failures.append(f"{contract}: not proved: {text}; counterexample: {_show(case, model)}")
+                if is_first_enough:
+                    raise Stuck("the rest is not looked at")
                 return
 
-    ends = {find(image, name).start for name in contract.ends} or {RETURN}
+    ends = {RETURN}.union(*(starts(image, name) for name in contract.ends))
     run = Run(code, judge, lambda pc: pc in ends, at_end, contract.rounds)
     try:
-        run.follow(machine)
+        run.follow(begun.copy())
     finally:
         proof.instructions, proof.paths, proof.questions = run.executed, run.paths, judge.questions
 

@@ -68,6 +68,9 @@ class _Window:
         for place, byte in enumerate(z3.simplify(value).as_long().to_bytes(size, "little")):
             self.content[start + place] = byte
 
+    def copy(self) -> "_Window":
+        return self
+
     def demand_aligned(self, address, size: int) -> None:
         if z3.simplify(address).as_long() % size:
             raise Fault("not aligned")

@@ -5,9 +5,10 @@ bound is a failure that says where."""
 import pytest
 import z3
 
-from contracts import places
+from contracts import places, representation
 from contracts.execution import Stuck
 from contracts.instructions import Unmodelled, bit_mask, decode
+from contracts.machine import bounds
 from contracts.proving import Contract, prove
 
 
@@ -178,6 +179,59 @@ def test_what_is_saved_on_the_stack_comes_back(assemble):
     code = ("stp x19, x30, [sp, #-32]!", "str x20, [sp, #16]", "mov x19, x0", "mov x20, #2", "bl 1f", "add x0, x19, x0", "ldr x20, [sp, #16]",
             "ldp x19, x30, [sp], #32", "ret", "1: mul x0, x0, x20", "ret")
     assert proved(assemble("\n".join(code)), result(lambda case: 3 * x(case, 0)), rounds=2).failures == []
+
+
+def test_what_is_said_of_registers_and_words_is_so(assemble):
+    def before(case):
+        case.object(case.set_register(0, representation.pointer("place", 4), "place"), 16)
+        case.set_word(x(case, 0) + 8, z3.BitVecVal(5, 64))
+
+    load = "ldr x0, [x0, x1]\nret"
+    assert proved(assemble(load), result(lambda case: z3.BitVecVal(5, 64)), lambda case: (before(case), case.assume(x(case, 1) == 8))).failures == []
+    aligned = lambda case: (before(case), case.assume(z3.Or(x(case, 1) == 0, x(case, 1) == 8)))  # noqa: E731
+    assert "counterexample" in proved(assemble(load), result(lambda case: z3.BitVecVal(5, 64)), aligned).failures[0]
+
+
+def test_a_way_may_end_where_a_function_begins(assemble):
+    image = assemble("cbz x0, other\nret\n.global other\n.type other, %function\nother: dc zva, x0\n.size other, 4")
+
+    def state(case):
+        def claims(end):
+            if case.is_at(end, "other"):
+                yield "it goes on there with nothing", end.registers[0] == 0
+            else:
+                yield "it returns with something", end.registers[0] != 0
+        return claims
+
+    proof = prove(Contract("test", "subject", "none", state, ends=("other",)), image, None)
+    assert proof.failures == [] and proof.paths == 2
+    assert "the image has no functions of this name" in prove(Contract("test", "subject", "none", state, ends=("absent",)), image, None).failures[0]
+
+
+def test_what_the_tlbs_forget_is_known_with_the_memory_then(assemble):
+    def before(case):
+        case.object(x(case, 0), 8)
+        case.writes(x(case, 0))
+
+    def forgotten(case, end):
+        assert [told.operation for told in end.invalidations] == [representation.INVALIDATE_LAST_LEVEL]
+        return z3.And(end.invalidations[0].operand == x(case, 1), end.invalidations[0].memory.word(x(case, 0)) == 0)
+
+    code = ("str xzr, [x0]", "tlbi vale1is, x1", "str x2, [x0]", "ret")
+    assert proved(assemble("\n".join(code)), forgotten, before).failures == []
+    assert "counterexample" in proved(assemble("\n".join((code[1], code[0], *code[2:]))), forgotten, before).failures[0]
+
+
+@pytest.mark.parametrize("term, expected", [
+    (z3.BitVecVal(7, 64), (7, 7)),
+    (representation.pointer("p", 12), (0xFFFF_8000_0000_0000, 0xFFFF_BFFF_FFFF_F000)),
+    (representation.pointer("p", 12) + 0xF80, (0xFFFF_8000_0000_0F80, 0xFFFF_BFFF_FFFF_FF80)),
+    (z3.Concat(z3.BitVecVal(0, 60), z3.BitVec("n", 4)) + (1 << 64) - 4, (0, (1 << 64) - 1)),
+    (z3.If(z3.Bool("b"), z3.BitVecVal(3, 64), z3.BitVecVal(9, 64)), (3, 9)),
+    (z3.BitVec("x", 8), (0, 255)),
+])
+def test_bounds_hold_whatever_is_unknown(term, expected):
+    assert bounds(z3.simplify(term)) == expected
 
 
 def test_assumptions_that_contradict_each_other_prove_nothing(assemble):
