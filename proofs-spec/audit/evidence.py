@@ -13,6 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from . import clauses
+from .clauses import Branches
 from .code import BYTES, AuditError
 from .image import Image
 
@@ -41,12 +43,14 @@ class Counted:
 
 @dataclass
 class HostRun:
-    """What the lockstep did: events, the table operation × result, by file and line the functions of the core, and how often each line was executed."""
+    """What the lockstep did: events, the table operation × result, by file and line the functions of the core, how often each line was executed, and the
+    branches of the specification's definitions."""
 
     events: int
     table: Table
     functions: dict[tuple[str, int], Counted]
     lines: dict[tuple[str, int], int]
+    clauses: Branches = field(default_factory=dict)
 
     def reached(self, file: str, line: int, following: int) -> bool:
         """Whether the function at a line was called. One that is always put into others has no counter of its own: then its lines up to the next function
@@ -98,14 +102,15 @@ def _run_tool(command: list[str], folder: Path) -> str:
     return done.stdout
 
 
-def run_host(build: Path, oracle: str, events: int, seed: int, jobs: int) -> HostRun:
-    """Runs the lockstep with counters. An AuditError if kernel and specification differ."""
+def run_host(build: Path, names: set[str], events: int, seed: int, jobs: int) -> HostRun:
+    """Runs the lockstep with counters on both sides; `names` are the definitions that count. An AuditError if kernel and specification differ."""
     program = compile_counted(build, jobs)
+    oracle = clauses.compile_counted(build / "proofs-spec")
     share = -(-events // jobs)
-    commands = [[str(program), "--oracle", oracle, "--seed", str(seed + number * share), "--ops", str(share), "--table",
+    commands = [[str(program), "--oracle", str(oracle), "--seed", str(seed + number * share), "--ops", str(share), "--table",
                  "--trace", str(build / f"{_COUNTED}.{number}.trace")] for number in range(jobs)]
     with ThreadPoolExecutor(jobs) as pool:
-        outputs = list(pool.map(_run_lockstep, commands))
+        outputs = list(pool.map(_run_lockstep, commands, [clauses.counters(oracle, number) for number in range(jobs)]))
     cells = _cells()
     table: Table = defaultdict(lambda: defaultdict(int))
     for text in outputs:
@@ -113,11 +118,12 @@ def run_host(build: Path, oracle: str, events: int, seed: int, jobs: int) -> Hos
             for result, count in results.items():
                 table[operation][result] += count
     counts = [int(found) for text in outputs for found in re.findall(r"^lockstep: (\d+) events", text, re.MULTILINE)]
-    return HostRun(sum(counts), {name: dict(results) for name, results in table.items()}, *read_counters(build))
+    return HostRun(sum(counts), {name: dict(results) for name, results in table.items()}, *read_counters(build),
+                   clauses.read(oracle, names))
 
 
-def _run_lockstep(command: list[str]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+def _run_lockstep(command: list[str], environment: dict[str, str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, env=environment)
     if done.returncode == 1:
         raise AuditError(f"lockstep: kernel and specification differ: {done.stdout.strip().splitlines()[0]} (`./caprock lockstep` shows where)")
     if done.returncode != 0:

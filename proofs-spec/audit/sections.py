@@ -61,7 +61,8 @@ class Job:
 
     @cached_property
     def host(self) -> evidence.HostRun:
-        return evidence.run_host(self.build, self.oracle(), self.events, SEED, self.jobs)
+        self.oracle()
+        return evidence.run_host(self.build, operations.step_definitions(self.root / "proofs-spec"), self.events, SEED, self.jobs)
 
     @cached_property
     def hello(self) -> evidence.ImageRun:

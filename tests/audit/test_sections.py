@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from audit import assumptions, authority, binary_proofs, calls, evidence, identity, inventory, operations, places, proofs, sections
+from audit import assumptions, authority, binary_proofs, calls, clauses, evidence, identity, inventory, operations, places, proofs, sections
 from audit.code import AuditError
 from audit.evidence import Counted, HostRun, ImageRun
 from audit.image import Image, Source
@@ -188,6 +188,28 @@ def test_counters_are_read():
     assert (counted.calls, counted.taken, len(counted.branches), lines["kernel/cap/slot.cc", 4]) == (4, 1, 2, 4)
 
 
+@pytest.mark.skipif(shutil.which("ocamloptp") is None, reason="ocaml is missing (./caprock setup proofs)")
+def test_the_specifications_branches_are_counted(tmp_path, monkeypatch):
+    (tmp_path / "core.ml").write_text("let sign x = if x > 0 then 1 else if x < 0 then -1 else 0\nlet twice0 x = if x then 2 else 0\n"
+                                      "let other x = if x then 1 else 0\n")
+    (tmp_path / "main.ml").write_text("let () = ignore (Core.sign (int_of_string Sys.argv.(1)) + Core.twice0 true)\n")
+    monkeypatch.setattr(specification, "ORACLE", ("core.ml", "main.ml"))
+    monkeypatch.setattr(clauses, "CORE", "core.ml")
+    program = clauses.compile_counted(tmp_path)
+    for number, argument in enumerate(("5", "0", "7")):
+        subprocess.run([program, argument], env=clauses.counters(program, number), check=True)
+    found = clauses.read(program, {"sign", "twice"})
+    assert found == {"sign": (4, 5), "twice": (2, 3)} and clauses.total(found) == (6, 8)
+
+
+@pytest.mark.skipif(shutil.which("ocamloptp") is None, reason="ocaml is missing (./caprock setup proofs)")
+def test_a_specification_without_counters_is_found(tmp_path, monkeypatch):
+    (tmp_path / "core.ml").write_text("let sign x = if x > 0 then 1 else 0\n")
+    monkeypatch.setattr(specification, "ORACLE", ("core.ml",))
+    with pytest.raises(AuditError, match="no definition of the specification was counted"):
+        clauses.read(clauses.compile_counted(tmp_path), {"sign"})
+
+
 def test_the_plugins_notes_are_read(tmp_path):
     (tmp_path / "executed").write_bytes(b"\0\1\0\1")
     assert evidence.read_executed(tmp_path / "executed", 0x1000) == {0x1004, 0x100C}
@@ -348,14 +370,16 @@ def covered(taken, branches):
 
 
 def test_coverage_below_its_limit_is_found():
-    assert operations.coverage_problems(HostRun(1, full_table(), covered(9, 10), {})) == []
-    found = operations.coverage_problems(HostRun(1, full_table(), covered(8, 10), {}))
+    assert operations.coverage_problems(HostRun(1, full_table(), covered(9, 10), {}, {"signal": (9, 10)})) == []
+    found = operations.coverage_problems(HostRun(1, full_table(), covered(8, 10), {}, {"signal": (9, 10)}))
     assert found == ["the lockstep reaches 80.0 % of the core's branches, and 90 % must be"]
+    found = operations.coverage_problems(HostRun(1, full_table(), covered(9, 10), {}, {"signal": (9, 10), "send": (7, 10)}))
+    assert found == ["the lockstep reaches 80.0 % of the specification's branches, and 90 % must be"]
 
 
 def test_results_that_were_not_reached_are_found():
     table_of_one = {"CNode::Mint": full_table()["CNode::Mint"]}
-    found = operations.coverage_problems(HostRun(1, table_of_one, covered(10, 10), {}))
+    found = operations.coverage_problems(HostRun(1, table_of_one, covered(10, 10), {}, {"signal": (1, 1)}))
     assert len(found) == 1 and "of the promised results" in found[0]
 
 
