@@ -24,7 +24,7 @@ constexpr Word far_away = 100'000'000;
 constexpr Word condition_flags = 0xf000'0000;
 constexpr unsigned condition_shift = 28;
 constexpr Word extra_slots = 5;          // two frames, two for what is there for a moment only, and memory of a device
-constexpr Word crowd_slots = 1 + 2 * crowd_size;
+constexpr Word crowd_slots = 1 + 2 * largest_crowd;
 
 test::Message message_of(const fuzz::Request& request) {
     test::Message message{static_cast<Word>(request.method), {}, {}};
@@ -136,8 +136,11 @@ void Driver::supervise() {
         case 15: make_crowd(); break;
         case 16: leave_unwanted(); break;
         case 17:
-        case 18: make_refused(); break;
+        case 18: choices_.one_in(3) ? make_refused_late() : make_refused(); break;
         case 27: make_swept(); break;
+        case 28:
+            if (choices_.one_in(20)) make_wide();
+            break;
         case 19: look_for_parents(); break;
         case 20:
         case 21:

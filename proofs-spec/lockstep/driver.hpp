@@ -15,8 +15,9 @@ namespace caprock::lockstep {
 /// The first of the interrupts whose handlers the component gets.
 inline constexpr Word first_line = 41;
 
-/// Threads beside the component's own that come and go together.
+/// Threads beside the component's own that come and go together: mostly, and at most.
 inline constexpr unsigned crowd_size = 8;
+inline constexpr unsigned largest_crowd = 17;
 
 /// Slots of the supervisor for objects that come and go.
 inline constexpr Word nest_slots = 5;
@@ -77,6 +78,7 @@ private:
 
     void make_nest();
     void make_chain();
+    void make_wide();
     void delete_itself();
     void break_budget();
     void change_budget();
@@ -85,8 +87,10 @@ private:
     void pass(Word micros);
     void pass_until(Word instant);
     void make_crowd();
-    void raise_crowd(Word space, Word guard);
+    void raise_crowd(Word space, Word guard, unsigned size = crowd_size);
     bool start_of_crowd(unsigned member, Word fault_handler);
+    Word context_of_crowd(unsigned member) const { return crowd_ + 1 + largest_crowd + member; }
+    void make_refused_late();
     void perform(abi::Syscall number, Word cap, const test::Message& message = {}, Word reply = 0, Word destination = 0, Word flags = 0);
     void make_refused();
     void make_swept();

@@ -350,7 +350,7 @@ std::string Lockstep::compare(const std::string& event) {
     std::string found = difference(our_lines_, lines_, [&] { return identities(); });
     found += compare_memory(effects);
     found += difference(our_effects_, effects) + compare_controllers();
-    if (found.empty()) found = processor_.difference(lines_);
+    if (found.empty()) found = processor_.difference(lines_, event.starts_with("timer "));
     if (preempted_ != outcome.preempted()) found += "  the specification's result is " + outcome.result + "\n";
     if (!found.empty()) return found;
     ++tally_.results[operation_][outcome.result];

@@ -60,6 +60,15 @@ void Driver::make_nest() {
     call({cnode, Method::CNodeDelete, {memory, World::full_depth}, {}});
 }
 
+// A CNode of more slots than fit in memory beside much else: it goes with a capability somewhere in it.
+void Driver::make_wide() {
+    constexpr Word radix = 16;
+    Word wide = nest_;
+    call({own_memory_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::CNode), radix, 0, 0, wide, 1}, {cnode}});
+    call({wide, Method::CNodeCopy, {choices_.below(Word{1} << radix), radix, control_, World::full_depth, all_rights}, {cnode}});
+    call({cnode, Method::CNodeDelete, {wide, World::full_depth}, {}});
+}
+
 // A CNode in a CNode in a CNode, each named by the one around it alone: the outermost of the capabilities is deleted in its slot. They lie next to each
 // other in memory, in any order, and the innermost may lead back.
 void Driver::make_chain() {
@@ -268,19 +277,18 @@ void Driver::pass_until(Word instant) {
 }
 
 // Further threads, with capabilities to be looked for in a CNode. Those of the last crowd go.
-void Driver::raise_crowd(Word space, Word guard) {
+void Driver::raise_crowd(Word space, Word guard, unsigned size) {
     using abi::ObjectType;
-    constexpr Word crowd_bits = 15;
+    constexpr Word crowd_bits = 16;
     Word threads = crowd_ + 1;
-    Word contexts = threads + crowd_size;
     auto make = [&](ObjectType type, Word bits, Word first, Word count, Word untyped) {
         call({untyped, Method::UntypedRetype, {static_cast<Word>(type), bits, 0, 0, first, count}, {cnode}});
     };
     if (world_.slot(crowd_).empty()) make(ObjectType::Untyped, crowd_bits, crowd_, 1, own_memory_);
     call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
-    make(ObjectType::TCB, 0, threads, crowd_size, crowd_);
-    make(ObjectType::SchedContext, 8, contexts, crowd_size, crowd_);
-    for (unsigned i = 0; i < crowd_size; ++i) {
+    make(ObjectType::TCB, 0, threads, size, crowd_);
+    make(ObjectType::SchedContext, 8, context_of_crowd(0), size, crowd_);
+    for (unsigned i = 0; i < size; ++i) {
         call({threads + i, Method::TCBConfigure, {guard, 0, 0}, {space, universe_->vspace(0), 0}});
     }
 }
@@ -294,7 +302,7 @@ bool Driver::runs(unsigned member) const {
 bool Driver::start_of_crowd(unsigned member, Word fault_handler) {
     constexpr Word budget_us = 5'000;
     Word thread = crowd_ + 1 + member;
-    Word context = thread + crowd_size;
+    Word context = context_of_crowd(member);
     Word tcb = static_cast<Word>(InitSlot::TCB);
     call({world_.sched_control(), Method::SchedControlConfigureFlags, {budget_us, budget_us, 0, 0xb0 + member, 0}, {context}});
     call({thread, Method::TCBSetSchedParams, {fuzz::thread_max_priority, fuzz::thread_max_priority}, {tcb, context, fault_handler}});
@@ -315,7 +323,6 @@ void Driver::perform(Syscall number, Word cap, const test::Message& message, Wor
 void Driver::make_refused() {
     constexpr unsigned server = crowd_size - 2;
     constexpr unsigned client = crowd_size - 1;
-    Word contexts = crowd_ + 1 + crowd_size;
     Word crowded = nest_;
     Word served = nest_ + 1;
     Word reply = nest_ + 2;
@@ -330,7 +337,7 @@ void Driver::make_refused() {
     }
     if (start(server)) perform(Syscall::Recv, served, {}, reply);
     if (!take_over()) return;
-    call({contexts + server, Method::SchedContextUnbind, {}, {}});
+    call({context_of_crowd(server), Method::SchedContextUnbind, {}, {}});
     bool answers = choices_.one_in(2);
     if (start(client)) {
         if (answers) perform(Syscall::Call, served);
@@ -339,6 +346,29 @@ void Driver::make_refused() {
         for (unsigned i = 0; i < most_times && runs(receiver); ++i) {
             perform(answers ? Syscall::ReplyRecv : Syscall::NBSendRecv, crowded, {}, answers ? reply : reply + 1, served, abi::syscall_flag_require_donation);
         }
+    }
+    if (!take_over()) return;
+    call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
+}
+
+// A crowd sends to one endpoint, as many as are refused at once. Then one receives there that takes only who brings time, and has just deleted its own.
+void Driver::make_refused_late() {
+    constexpr unsigned server = largest_crowd - 1;
+    Word crowded = nest_;
+    Word reply = nest_ + 1;
+    raise_crowd(cnode, 0, largest_crowd);
+    call({crowd_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::Endpoint), 0, 0, 0, crowded, 1}, {cnode}});
+    call({crowd_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::Reply), 0, 0, 0, reply, 1}, {cnode}});
+    unsigned senders = choices_.one_in(2) ? server : static_cast<unsigned>(choices_.below(server));
+    for (unsigned i = 0; i < senders; ++i) {
+        if (start_of_crowd(i, 0)) perform(Syscall::Send, crowded);
+        if (!take_over()) return;
+    }
+    if (start_of_crowd(server, 0)) {
+        test::Message last{static_cast<Word>(Method::CNodeDelete), {context_of_crowd(server), World::full_depth}, {}};
+        world_.prepare(Syscall::NBSendRecv, crowded, last, reply, cnode, abi::syscall_flag_require_donation);
+        // In the specification they are refused in units, in the kernel at once: see questions.md.
+        lockstep_->system_call();
     }
     if (!take_over()) return;
     call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
@@ -378,9 +408,9 @@ void Driver::make_swept() {
         if (choices_.one_in(3)) sweep();
         if (!take_over()) return;
         give_priority(sweeper, 0);
-        // Whose send was cancelled would run before the sweeper does.
+        // Whose send was cancelled would run before the sweeper does. Some others go away, perhaps the one to whom the sweep has come.
         for (unsigned j = 0; j <= i; ++j) {
-            if (world_.object<Tcb>(threads + j).state == ThreadState::Running) call({threads + j, Method::TCBSuspend, {}, {}});
+            if (world_.object<Tcb>(threads + j).state == ThreadState::Running || choices_.one_in(8)) call({threads + j, Method::TCBSuspend, {}, {}});
         }
     }
     call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
@@ -389,15 +419,16 @@ void Driver::make_swept() {
 // Further threads with little time: most of them sleep.
 void Driver::make_crowd() {
     constexpr unsigned most_turns = 4 * crowd_size;
+    constexpr Word most_sleep_us = 4'200;
     Word tcb = static_cast<Word>(InitSlot::TCB);
     Word threads = crowd_ + 1;
-    Word contexts = threads + crowd_size;
     raise_crowd(universe_->space(), abi::CNodeCapData::make(World::full_depth - fuzz::space_bits, 0).raw);
     for (unsigned i = 0; i < crowd_size; ++i) {
         Word budget = 10 + choices_.below(40);
         Word period = budget + 100 + choices_.below(4'000);
-        call({world_.sched_control(), Method::SchedControlConfigureFlags, {budget, period, choices_.below(3), 0xa0 + i, choices_.below(2)}, {contexts + i}});
-        call({threads + i, Method::TCBSetSchedParams, {fuzz::thread_max_priority, 1 + choices_.below(fuzz::thread_max_priority)}, {tcb, contexts + i, 0}});
+        Word context = context_of_crowd(i);
+        call({world_.sched_control(), Method::SchedControlConfigureFlags, {budget, period, choices_.below(3), 0xa0 + i, choices_.below(2)}, {context}});
+        call({threads + i, Method::TCBSetSchedParams, {fuzz::thread_max_priority, 1 + choices_.below(fuzz::thread_max_priority)}, {tcb, context, 0}});
         call({threads + i, Method::TCBWriteRegisters, {1, 1, fuzz::code_address}, {}});
     }
     let_go();
@@ -408,13 +439,22 @@ void Driver::make_crowd() {
         return false;
     };
     for (unsigned i = 0; i < most_turns && is_of_crowd(); ++i) pass(50);
+    // The timer comes late: all who sleep are due, and it wakes some of them.
+    if (manner_.time_passes && choices_.one_in(2)) {
+        hardware.time += most_sleep_us * arch::timer_frequency() / 1'000'000;
+        lockstep_->timer();
+    }
     if (!take_over()) return;
     for (unsigned i = 0; i < crowd_size; ++i) {
         switch (choices_.below(8)) {
             case 0: call({threads + i, Method::TCBSuspend, {}, {}}); break;
             case 1: call({threads + i, Method::TCBSetPriority, {choices_.below(fuzz::thread_max_priority)}, {tcb}}); break;
-            case 2: call({contexts + i, Method::SchedContextUnbind, {}, {}}); break;
-            case 3: call({world_.sched_control(), Method::SchedControlConfigureFlags, {20, 20 + choices_.below(5'000), 0, 0xb0, 0}, {contexts + i}}); break;
+            case 2: call({context_of_crowd(i), Method::SchedContextUnbind, {}, {}}); break;
+            case 3: {
+                Word period = 20 + choices_.below(5'000);
+                call({world_.sched_control(), Method::SchedControlConfigureFlags, {20, period, 0, 0xb0, 0}, {context_of_crowd(i)}});
+                break;
+            }
             default: break;
         }
     }

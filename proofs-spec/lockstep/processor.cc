@@ -63,12 +63,13 @@ FirstRefill first_refill(const Lines& state, std::string_view context) {
     return {number(refills[0].substr(0, colon)), number(refills[0].substr(colon + 1))};
 }
 
-// When the kernel has to do something next: a turn or a budget ends, a thread gets budget. It may keep a distance to refills that are due.
+// When the kernel has to do something next: a turn or a budget ends, a thread gets budget. It may keep a distance to refills that are due, and must when the
+// timer has just woken others: a crowd of threads would hold the processor up.
 struct Instants {
     uint64_t first;
     uint64_t last;
 };
-Instants next_instants(const Lines& state) {
+Instants next_instants(const Lines& state, uint64_t last_release) {
     std::string_view core = value_of(state, "core");
     std::string_view turn = field(core, "turn_end");
     uint64_t charged = number(field(core, "charged_until"));
@@ -81,20 +82,32 @@ Instants next_instants(const Lines& state) {
     }
     std::string_view machine = value_of(state, "machine");
     uint64_t distance = number(field(machine, "smallest_budget_us")) * number(field(machine, "timer_frequency")) / micros_in_second;
-    return {std::min(ends, wakes), std::min(ends, wakes == never ? never : std::max(wakes, charged + distance))};
+    auto with_distance = [&](uint64_t from) { return std::min(ends, wakes == never ? never : std::max(wakes, from + distance)); };
+    return {last_release == 0 ? std::min(ends, wakes) : with_distance(last_release), with_distance(charged)};
 }
 
 }  // namespace
 
-std::string Processor::difference(const Lines& state) {
+std::string Processor::timer(const Lines& state, bool at_timer) {
+    std::string_view core = value_of(state, "core");
+    std::vector<std::string_view> sleeping = parts(field(core, "sleeping"));
+    std::set<std::string, std::less<>> now(sleeping.begin(), sleeping.end());
+    bool woke = std::any_of(sleeping_.begin(), sleeping_.end(), [&](const std::string& thread) { return !now.contains(thread); });
+    if (at_timer && woke) last_release_ = number(field(core, "charged_until"));
+    sleeping_ = std::move(now);
+    Instants next = next_instants(state, last_release_);
+    bool kept = hardware.deadline == earlier_deadline_;
+    earlier_deadline_ = hardware.deadline;
+    if (hardware.deadline > next.last && next.last < never) return said("has its timer set to", hex(hardware.deadline), hex(next.last));
+    if (hardware.deadline < next.first && !kept) return said("has its timer set to", hex(hardware.deadline), hex(next.first));
+    return "";
+}
+
+std::string Processor::difference(const Lines& state, bool at_timer) {
     std::string_view thread = field(value_of(state, "core"), "current");
     std::string text = said("is in the address space", hardware.root == PhysAddr(0) ? "none" : hex(hardware.root.raw) + " with ASID " + hex(hardware.asid.raw),
                             thread == "-" ? "none" : space_of(state, thread));
-    Instants next = next_instants(state);
-    bool kept = hardware.deadline == earlier_deadline_;
-    if (hardware.deadline > next.last && next.last < never) text += said("has its timer set to", hex(hardware.deadline), hex(next.last));
-    if (hardware.deadline < next.first && !kept) text += said("has its timer set to", hex(hardware.deadline), hex(next.first));
-    earlier_deadline_ = hardware.deadline;
+    text += timer(state, at_timer);
     if (thread == "-") return text + said("has the floating-point unit", hardware.fpu_enabled ? "open" : "closed", "closed");
     std::string_view line = object(state, thread);
     abi::ThreadFlags flags{number(field(line, "flags"))};

@@ -19,7 +19,7 @@ LEFT_OUT_FUNCTIONS = {
 }
 
 # Functions of which the first two arguments mean the same in any order: as with the operands of +, that they change places is no mistake.
-SYMMETRIC = {"swap_slots", "earlier", "later"}
+SYMMETRIC = {"swap_slots", "earlier", "later", "shorter"}
 
 _TOKEN = re.compile(r"""
     (?P<skipped>//[^\n]*|/\*.*?\*/|^[ ]*\#(?:\\\n|[^\n])*|\[\[[^\]]*\]\]|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')
