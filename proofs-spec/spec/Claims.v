@@ -63,15 +63,13 @@ Definition leaves_time_alone (e : Event) : Prop := books (chosen e) = false /\ e
 (** When a system call returns an error in a state that can be reached, the kernel has done nothing to the machine, and its state is the
     former one but for the clock and the registers of the caller, in which the error is told. *)
 Definition errors_change_nothing : Prop :=
-  forall p st e error next done,
-    reachable p st -> leaves_time_alone e -> one_step st e = (next, Fails error, done) ->
+  forall p st e error next done, reachable p st -> leaves_time_alone e -> one_step st e = (next, Fails error, done) ->
     done = [] /\ now next = N.max (now st) (time e) /\ exists t, current st = Some t /\ same_but_registers_of t st next.
 
 (** The one exception is time, which the kernel may look at in any step: then the error leaves the state like that, and what follows is
     what comes at the end of every step, the charge and the choice of the next thread. This holds of every state. *)
 Definition errors_only_book : Prop :=
-  forall st e error next done,
-    one_step st e = (next, Fails error, done) ->
+  forall st e error next done, one_step st e = (next, Fails error, done) ->
     exists t told, current st = Some t /\ same_but_registers_of t st told /\ now told = N.max (now st) (time e) /\ effects told = []
       /\ (next, Fails error, done) = finish (Fails error, told).
 
@@ -89,8 +87,7 @@ Record tree_is_right (st : State) : Prop := {
 }.
 Definition weight (o : N) (e : Entry) : N := bit (is_number (referent (capability e)) o).
 Definition count_of (o : N) (table : Table Entry) : N := sum_over (weight o) table.
-Definition counts_are_right (st : State) : Prop :=
-  forall o, or_default 0 (references st !! o) = count_of o (slots st).
+Definition counts_are_right (st : State) : Prop := forall o, or_default 0 (references st !! o) = count_of o (slots st).
 
 Definition indices_are_right (st : State) : Prop := tree_is_right st /\ counts_are_right st.
 Definition indices_hold : Prop := forall p st, reachable p st -> indices_are_right st.
@@ -127,15 +124,12 @@ Definition refills_are_right (c : SchedContext) : Prop :=
       if budget c =? period c then rest = [] /\ amount first <= budget c
       else total (refills c) + unreturned c = budget c
   end.
-Definition refills_sum_to_budget : Prop :=
-  forall p st o c, reachable p st -> objects st !! o = Some (SchedContextObject c) -> refills_are_right c.
+Definition refills_sum_to_budget : Prop := forall p st o c, reachable p st -> objects st !! o = Some (SchedContextObject c) -> refills_are_right c.
 
 (** They are never more than the context has room for, and those behind the first are in the order of their times. *)
 Definition not_after (a b : Refill) : Prop := usable_at a <= usable_at b.
-Definition refills_in_order (c : SchedContext) : Prop :=
-  StronglySorted not_after (tl (refills c)) /\ N.of_nat (length (refills c)) <= extra_refills c + 2.
-Definition refills_stay_in_order : Prop :=
-  forall p st o c, reachable p st -> objects st !! o = Some (SchedContextObject c) -> refills_in_order c.
+Definition refills_in_order (c : SchedContext) : Prop := StronglySorted not_after (tl (refills c)) /\ N.of_nat (length (refills c)) <= extra_refills c + 2.
+Definition refills_stay_in_order : Prop := forall p st o c, reachable p st -> objects st !! o = Some (SchedContextObject c) -> refills_in_order c.
 
 (** ** S1, T1a: the queues of those that can run
 
@@ -200,8 +194,7 @@ Definition yields_stay_linked : Prop :=
     A thread is ready or waits for a refill if and only if it runs and has a context that is configured. *)
 Definition can_run (t : N) (st : State) : Prop :=
   run_state (thread t st) = Running /\ exists c, sched_context (thread t st) = Some c /\ configured (context c st) = true.
-Definition who_can_run_is_queued : Prop :=
-  forall p st t, roots_are_apart p -> reachable p st -> (In t (ready st ++ sleeping st) <-> can_run t st).
+Definition who_can_run_is_queued : Prop := forall p st t, roots_are_apart p -> reachable p st -> (In t (ready st ++ sleeping st) <-> can_run t st).
 
 (** ** S1: no link dangles
 
@@ -274,8 +267,7 @@ Definition memory_of (c : Capability) : option (N * N * bool) :=
   | _ => None
   end.
 Definition memory_comes_from_boot : Prop :=
-  forall p st slot c base bits device,
-    reachable p st -> capability_at slot st = Some c -> memory_of c = Some (base, bits, device) ->
+  forall p st slot c base bits device, reachable p st -> capability_at slot st = Some c -> memory_of c = Some (base, bits, device) ->
     exists root base0 bits0, boot_capability p root /\ memory_of root = Some (base0, bits0, device)
       /\ base0 <= base /\ base + N.shiftl 1 bits <= base0 + N.shiftl 1 bits0.
 
@@ -322,6 +314,54 @@ Record memory_is_right (st : State) : Prop := {
 }.
 Definition memory_stays_apart : Prop := forall p st, roots_are_sound p -> reachable p st -> memory_is_right st.
 
+(** ** S1: address spaces
+
+    An ASID pool stands among the pools under its number. An ASID that names a VSpace names one that is there, and all capabilities to it tell that ASID. The
+    tables to which a walk comes from there are page tables that are there, and hang where all capabilities to them say: so each hangs in one place. A table
+    that is not mapped, or a VSpace without an ASID, is empty and has one capability. What hangs below no ASID is left out: no translation comes there. *)
+Definition address_end : N := N.shiftl 1 48.
+Definition comes_to (asid level address o : N) (st : State) : Prop :=
+  exists v, vspace_of_asid asid st = Some v /\ address < address_end /\ table_of_level v level address st = inl o.
+Definition start_of_entry (level address : N) : N := N.shiftl (N.shiftr address (entry_bits level)) (entry_bits level).
+Definition is_spare (c : Capability) (o : N) : Prop := c = VSpaceCap o None \/ c = PageTableCap o None.
+Record spaces_are_right (st : State) : Prop := {
+  pools_are_known : forall i o, pools st !! i = Some o <-> exists p, objects st !! o = Some (ASIDPoolObject p) /\ pool_index p = i;
+  asids_name_spaces : forall asid v, vspace_of_asid asid st = Some v ->
+    (exists t, objects st !! v = Some (VSpaceObject t)) /\ forall slot a, capability_at slot st = Some (VSpaceCap v a) -> a = Some asid;
+  tables_hang_where_they_say : forall asid level address o, comes_to asid (level + 1) address o st ->
+    level < 3 /\ (exists t, objects st !! o = Some (PageTableObject t)) /\ forall slot q, capability_at slot st = Some (PageTableCap o q) ->
+      q = Some {| place_asid := asid; place_address := start_of_entry level address; place_level := level + 1 |};
+  spare_tables_are_empty : forall slot c o, is_spare c o -> capability_at slot st = Some c ->
+    (forall i, table_entries o st !! i = None) /\ forall other d, capability_at other st = Some d -> object_of d = Some o -> other = slot
+}.
+Definition spaces_stay_right : Prop := forall p st, roots_are_sound p -> reachable p st -> spaces_are_right st.
+
+(** ** S5, T5a: each page is a frame's
+
+    What an address is mapped to, under an ASID, is a frame to which there is a capability that says that it is mapped there, with each right that it has. *)
+Definition rights_within (a b : Rights) : Prop :=
+  (can_write a = true -> can_write b = true) /\ (can_read a = true -> can_read b = true) /\ can_grant a = false /\ can_grant_reply a = false.
+Definition shows (asid address : N) (page : PageEntry) (level : N) (st : State) : Prop :=
+  exists v, vspace_of_asid asid st = Some v /\ address < address_end /\ translate v address st = (Some page, level).
+Definition pages_have_frames : Prop :=
+  forall p st asid address base bits device r a level, roots_are_sound p -> reachable p st -> shows asid address (Page base bits device r a) level st ->
+    exists slot r' q, capability_at slot st = Some (FrameCap base bits device r' (Some q)) /\ rights_within r r'
+      /\ place_asid q = asid /\ place_level q = level /\ start_of_entry level (place_address q) = start_of_entry level address.
+
+(** So no page shows memory of an object, of whatever kind, nor any that an untyped has still to give (T5b). *)
+Definition pages_show_no_objects : Prop :=
+  forall p st asid address base bits device r a level, roots_are_sound p -> reachable p st -> shows asid address (Page base bits device r a) level st ->
+    (forall o x, objects st !! o = Some x -> apart (o, size_of x) (base, N.shiftl 1 bits))
+    /\ forall slot free, free_memory slot st = Some free -> apart (base, N.shiftl 1 bits) free.
+
+(** ** S5, T5c: where a page was shown the same is shown after a step, or the step has invalidated it, or all of the ASID, in the TLBs. *)
+Definition is_flushed (asid level address : N) (done : list Effect) : Prop :=
+  In (InvalidateSpace asid) done \/ exists a, In (InvalidatePage asid a) done /\ start_of_entry level (a mod address_end) = start_of_entry level address.
+Definition stale_pages_are_flushed : Prop :=
+  forall p st e next result done asid address base bits device r a level, roots_are_sound p -> reachable p st ->
+    one_step st e = (next, result, done) -> shows asid address (Page base bits device r a) level st ->
+    (exists bits' device', shows asid address (Page base bits' device' r a) level next) \/ is_flushed asid level address done.
+
 (** What a capability says of itself stays within bounds: an untyped has not used more than it has, and guard and radix of a CNode can be resolved. *)
 Definition in_bounds (c : Capability) : Prop :=
   match c with
@@ -329,8 +369,7 @@ Definition in_bounds (c : Capability) : Prop :=
   | CNodeCap _ radix guard size => radix + size <= 64 /\ guard <= N.ones size
   | _ => True
   end.
-Definition capabilities_are_in_bounds : Prop :=
-  forall p st slot c, root_radix p <= 64 -> reachable p st -> capability_at slot st = Some c -> in_bounds c.
+Definition capabilities_are_in_bounds : Prop := forall p st slot c, root_radix p <= 64 -> reachable p st -> capability_at slot st = Some c -> in_bounds c.
 
 (** S1, T1b: an interrupt is known if and only if it has a handler. *)
 Definition interrupts_are_handled (st : State) : Prop :=
@@ -339,8 +378,7 @@ Definition interrupts_stay_handled : Prop := forall p st, roots_are_sound p -> r
 
 (** And only system calls move capabilities: whatever the state, after an interrupt, the timer or an exception of the thread that runs each slot
     holds what it held. *)
-Definition only_system_calls_move_capabilities : Prop :=
-  forall st e, cause e <> SystemCall -> slots (fst (fst (one_step st e))) = slots st.
+Definition only_system_calls_move_capabilities : Prop := forall st e, cause e <> SystemCall -> slots (fst (fst (one_step st e))) = slots st.
 
 (** ** S2, T2b: revocation is complete
 
@@ -356,8 +394,7 @@ Definition invokes (st : State) (m : Method.t) (call : Invocation) : Prop :=
 
 (** When a Revoke of a slot succeeds, be it at the last restart of many, no capability is left that was derived from the one in the slot. *)
 Definition revocation_is_complete : Prop :=
-  forall p st e call slot next done,
-    reachable p st -> cause e = SystemCall -> invokes (enter e st) Method.CNodeRevoke call ->
+  forall p st e call slot next done, reachable p st -> cause e = SystemCall -> invokes (enter e st) Method.CNodeRevoke call ->
     slot_under (Some (invoked call)) (word 0 call) (word 1 call) (enter e st) = inl slot -> one_step st e = (next, Succeeds, done) ->
     forall c, ~ is_child next c slot.
 
@@ -371,6 +408,14 @@ Definition revoked_memory_is_free : Prop :=
     /\ forall other c x, capability_at other next = Some c -> extent next c = Some x ->
          apart x (base, N.shiftl 1 bits) \/ other = slot \/ descends next slot other.
 
+(** And nothing of it is mapped under any ASID (of T5a). *)
+Definition revoked_memory_is_unmapped : Prop :=
+  forall p st e call slot next done base bits device used asid address base' bits' device' r a level,
+    roots_are_sound p -> reachable p st -> cause e = SystemCall -> invokes (enter e st) Method.CNodeRevoke call ->
+    slot_under (Some (invoked call)) (word 0 call) (word 1 call) (enter e st) = inl slot -> one_step st e = (next, Succeeds, done) ->
+    capability_at slot next = Some (UntypedCap base bits device used) -> shows asid address (Page base' bits' device' r a) level next ->
+    apart (base', N.shiftl 1 bits') (base, N.shiftl 1 bits).
+
 (** ** S2, T2d: what is made holds its first value only
 
     An object that comes by a Retype or by MakePool holds what a new one of its type holds, and its memory was cleared; so was that of each new frame of
@@ -381,8 +426,7 @@ Definition first_value (x : Object) (bits : N) : Prop :=
 Definition is_fresh (o : N) (x : Object) (done : list Effect) : Prop :=
   exists bits, first_value x bits /\ In (ClearMemory o (N.shiftl 1 bits) false) done.
 Definition made_objects_are_fresh : Prop :=
-  forall p st e call next result done,
-    reachable p st -> leaves_time_alone e -> cause e = SystemCall ->
+  forall p st e call next result done, reachable p st -> leaves_time_alone e -> cause e = SystemCall ->
     invokes (enter e st) Method.UntypedRetype call \/ invokes (enter e st) Method.ASIDControlMakePool call -> one_step st e = (next, result, done) ->
     (forall o x, objects st !! o = None -> objects next !! o = Some x -> is_fresh o x done)
     /\ forall slot base bits r p, slots st !! slot = None -> capability_at slot next = Some (FrameCap base bits false r p) ->

@@ -275,11 +275,13 @@ Proof.
 Qed.
 
 (** ** More may be frozen *)
-Lemma quietly_more (f g : Link -> bool) P : (forall k, f k = true -> g k = true) -> f Handling = false -> g Handling = false -> f Yielding = false ->
-  g Yielding = false -> kept_quietly_but f P (fun _ => True) (fun _ => True) -> kept_quietly_but g P (fun _ => True) (fun _ => True).
+Definition leaves_rest (f : Link -> bool) : Prop := f Handling = false /\ f Yielding = false /\ f Placing = false /\ f Telling = false.
+Lemma quietly_more (f g : Link -> bool) P : (forall k, f k = true -> g k = true) -> leaves_rest f -> leaves_rest g ->
+  kept_quietly_but f P (fun _ => True) (fun _ => True) -> kept_quietly_but g P (fun _ => True) (fun _ => True).
 Proof.
-  intros more no_f no_g yields_f yields_g quiet. constructor; try (intros; exact I).
-  - intros a b s r o d l. pose proof (looks_at_objects quiet a b s r o d l) as looks. unfold provided in *. rewrite no_f in looks. rewrite no_g. exact looks.
+  intros more (no_f & yields_f & places_f & tells_f) (no_g & yields_g & places_g & tells_g) quiet. constructor; try (intros; exact I).
+  - intros a b s r o d l. pose proof (looks_at_objects quiet a b s r o d l) as looks. unfold provided in *. rewrite no_f, places_f, tells_f in looks.
+    rewrite no_g, places_g, tells_g. exact looks.
   - intros t st. pose proof (after_unplace quiet t st) as leaves. unfold provided, holds_contexts in *. pose proof (more Waiting) as waits_.
     pose proof (more Lending) as lends_.
     destruct (f Waiting), (g Waiting), (f Lending), (g Lending); cbn [andb] in *; try (specialize (waits_ eq_refl)); try (specialize (lends_ eq_refl));
@@ -287,10 +289,11 @@ Proof.
       try exact leaves; intros [].
   - exact (after_place quiet).
   - exact (after_sleeping_anew quiet).
-  - intros o x y st there kind change fine. apply (after_put_object quiet o x y st there kind); [|exact fine]. revert change. clear - more yields_f yields_g.
-    unfold object_change.
-    destruct y, x; try exact id; unfold thread_change, endpoint_change, notification_change, reply_change, context_change, table_change, as_well,
-      holds_contexts; rewrite ?yields_f, ?yields_g; clear yields_f yields_g;
+  - intros o x y st there kind change fine. apply (after_put_object quiet o x y st there kind); [|exact fine]. revert change.
+    clear - more yields_f yields_g places_f places_g. unfold object_change.
+    destruct y, x; rewrite ?places_f, ?places_g; try exact id;
+      unfold thread_change, endpoint_change, notification_change, reply_change, context_change, table_change, as_well, holds_contexts;
+      rewrite ?yields_f, ?yields_g; clear yields_f yields_g places_f places_g;
       pose proof (more Binding) as m1; pose proof (more Loan) as m2; pose proof (more Waiting) as m3; pose proof (more Lending) as m4;
         pose proof (more Mapping) as m5;
       clear more; intros change; repeat match goal with |- _ /\ _ => split | H : _ /\ _ |- _ => destruct H end;
@@ -304,14 +307,15 @@ Qed.
 Lemma all_quietly frozen P Q R : kept_quietly_but frozen P (fun _ => True) (fun _ => True) -> kept_quietly_but frozen Q (fun _ => True) (fun _ => True) ->
   kept_quietly_but frozen R (fun _ => True) (fun _ => True) -> kept_quietly_but frozen (fun st => P st /\ Q st /\ R st) (fun _ => True) (fun _ => True).
 Proof. intros p q r. exact (both_quietly frozen _ _ p (both_quietly frozen _ _ q r)). Qed.
-Definition but_whole (k : Link) : bool := match k with Handling | Mapping | Yielding => false | _ => true end.
+Definition but_whole (k : Link) : bool := match k with Handling | Mapping | Yielding | Placing | Telling => false | _ => true end.
 Definition parts (st : State) : Prop := linked st /\ waiting nobody st /\ bonded none st.
 Lemma parts_whole st : parts st -> whole st. Proof. intros (link & wait & ok). constructor; assumption. Qed.
 Lemma whole_parts st : whole st -> parts st. Proof. intros [link wait ok]. exact (conj link (conj wait ok)). Qed.
 Lemma parts_quietly : kept_quietly_but but_whole parts (fun _ => True) (fun _ => True).
 Proof.
   apply all_quietly; [apply (quietly_more but_waiting) | apply (quietly_more but_binding) | apply (quietly_more but_lending)];
-    try reflexivity; try (intros []; first [reflexivity | discriminate]); [exact linked_quietly | exact (waiting_quietly nobody) | exact (bonded_quietly none)].
+    try exact (conj eq_refl (conj eq_refl (conj eq_refl eq_refl))); try (intros []; first [reflexivity | discriminate]);
+    [exact linked_quietly | exact (waiting_quietly nobody) | exact (bonded_quietly none)].
 Qed.
 Lemma parts_kept : kept_but but_whole parts (fun _ => True) (fun _ => True).
 Proof.
@@ -838,14 +842,14 @@ Proof.
   unfold boot. cbv zeta. fold first_. clearbody first_.
   set (copied := copy_to_thread p InitSlot.IPCBuffer buffer_slot (copy_to_thread p InitSlot.VSpace vspace_slot (copy_to_thread p InitSlot.CNode cspace_slot
     first_))).
-  assert (forall frozen inv, kept_quietly_but frozen inv (fun _ => True) (fun _ => True) -> kept_but frozen inv (fun _ => True) (fun _ => True)
-    -> inv first_ -> inv copied) as copies.
-  { intros frozen inv quiet primitives start. pose proof (fun i k => @keeps_copy_to_thread _ _ _ _ quiet primitives p i k) as each.
+  assert (forall frozen inv, frozen Placing = false -> kept_quietly_but frozen inv (fun _ => True) (fun _ => True) ->
+    kept_but frozen inv (fun _ => True) (fun _ => True) -> inv first_ -> inv copied) as copies.
+  { intros frozen inv placing quiet primitives start. pose proof (fun i k => @copy_to_thread_freely _ _ _ _ quiet primitives p i k placing) as each.
     exact (each InitSlot.IPCBuffer buffer_slot _ (each InitSlot.VSpace vspace_slot _ (each InitSlot.CNode cspace_slot first_ start))). }
-  pose proof (copies _ _ linked_quietly linked_kept link) as link1. destruct (copies _ _ (still_quietly nobody first_) (still_kept nobody first_)
-    (still_start nobody first_ wait))
-    as (wait1 & states). destruct (copies _ _ (steady_quietly none first_) (steady_kept none first_) (steady_start none first_ ok)) as (ok1 & same).
-  pose proof (context_stays _ _ _ (copies _ _ (stay_quietly first_) (stay_kept first_) (stay_start nobody first_ wait)) there) as there1.
+  pose proof (copies _ _ eq_refl linked_quietly linked_kept link) as link1.
+  destruct (copies _ _ eq_refl (still_quietly nobody first_) (still_kept nobody first_) (still_start nobody first_ wait))
+    as (wait1 & states). destruct (copies _ _ eq_refl (steady_quietly none first_) (steady_kept none first_) (steady_start none first_ ok)) as (ok1 & same).
+  pose proof (context_stays _ _ _ (copies _ _ eq_refl (stay_quietly first_) (stay_kept first_) (stay_start nobody first_ wait)) there) as there1.
   rewrite <- (same_state _ _ states) in runs. rewrite <- (same_had _ _ same) in free. rewrite <- (proj1 (same_used _ _ same (root_context p))) in no.
   clearbody copied. clear - link1 wait1 ok1 runs free no there1.
   set (f := root_context_at_boot p copied). destruct (after_context (root_context p) f copied) as (_ & threads & _).

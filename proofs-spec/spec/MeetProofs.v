@@ -12,7 +12,7 @@ Lemma both_quietly frozen P Q : kept_quietly_but frozen P (fun _ => True) (fun _
 Proof.
   intros p q. constructor; try (intros; exact I).
   - intros a b s r o d l. pose proof (looks_at_objects p a b s r o d l) as in_p. pose proof (looks_at_objects q a b s r o d l) as in_q. revert in_p in_q.
-    unfold provided. destruct (frozen Handling); tauto.
+    unfold provided. destruct (frozen Handling), (frozen Placing), (frozen Telling); tauto.
   - intros t st. pose proof (after_unplace p t st) as in_p. pose proof (after_unplace q t st) as in_q. revert in_p in_q.
     unfold provided. destruct (holds_contexts frozen); tauto.
   - intros insert t st usual (in_p & in_q). split; [exact (after_place p insert t st usual in_p) | exact (after_place q insert t st usual in_q)].

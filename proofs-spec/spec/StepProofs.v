@@ -23,8 +23,10 @@ Definition same_kind (a b : Object) : Prop :=
 Definition fine_object (fine_context : SchedContext -> Prop) (x : Object) : Prop :=
   match x with SchedContextObject c => fine_context c | _ => True end.
 
-(** Of the links between objects some may be frozen: then what changes them is not among the changes that are kept one by one. *)
-Inductive Link := Binding | Loan | Waiting | Ending | Handling | Mapping | Lending | Yielding.
+(** Of the links between objects some may be frozen: then what changes them is not among the changes that are kept one by one. With [Placing] nothing is
+    that moves capabilities, or says of them where their objects are, or changes page tables and ASID pools; but for what a message brings.
+    With [Telling] effects are only ever added: what begins and ends a step, where there are none, is left out. *)
+Inductive Link := Binding | Loan | Waiting | Ending | Handling | Mapping | Placing | Telling | Lending | Yielding.
 
 (** What a thread runs on, the stacks of calls, and whether a context is configured, are frozen only together with who waits. *)
 Definition holds_contexts (frozen : Link -> bool) : bool := frozen Waiting && frozen Lending.
@@ -52,7 +54,8 @@ Definition object_change (frozen : Link -> bool) (x y : Object) : Prop :=
   | SchedContextObject a, SchedContextObject b => context_change frozen a b
   | EndpointObject a, EndpointObject b => endpoint_change frozen a b
   | ReplyObject a, ReplyObject b => reply_change frozen a b
-  | VSpaceObject a, VSpaceObject b | PageTableObject a, PageTableObject b => table_change frozen a b
+  | VSpaceObject a, VSpaceObject b | PageTableObject a, PageTableObject b => if frozen Placing then b = a else table_change frozen a b
+  | ASIDPoolObject a, ASIDPoolObject b => if frozen Placing then b = a else True
   | _, _ => True
   end.
 Definition same_known (a b : State) : Prop := forall irq, is_some (interrupts b !! irq) = is_some (interrupts a !! irq).
@@ -64,7 +67,8 @@ Record kept_quietly_but (frozen : Link -> bool) (invariant : State -> Prop) (fin
     (fine_capability : Capability -> Prop) : Prop := {
   looks_at_objects :
     forall a b, slots b = slots a -> references b = references a -> objects b = objects a -> ready b = ready a -> sleeping b = sleeping a ->
-      provided (frozen Handling) (same_known a b) (invariant a -> invariant b);
+      provided (frozen Handling) (same_known a b) (provided (frozen Placing) (pools b = pools a)
+        (provided (frozen Telling) (incl (effects a) (effects b)) (invariant a -> invariant b)));
   after_unplace : forall t st, provided (holds_contexts frozen) False (invariant st -> invariant (unplace t st));
   after_place : forall insert t st, In insert [insert_behind; insert_ahead] -> invariant st -> invariant (place_by insert t st);
   after_sleeping_anew :
@@ -98,6 +102,9 @@ Definition comes_with (c : Capability) (at_ size : N) (object : option Object) :
      | Some x => object_of c = Some at_ /\ fits_object c x /\ size_of x = size
      | None => exists bits device, memory_of c = Some (at_, bits, device) /\ size = N.shiftl 1 bits
      end.
+Definition arrives (slot source : N) (c : Capability) (st : State) : Prop :=
+  exists from address to old, occupied_slot_of_address from address st = inl (source, old) /\ derivation_error source old st = None
+    /\ c = derived old /\ receive_slot to st = Some slot.
 Definition is_new (x : Object) : Prop :=
   match x with
   | ThreadObject t => t = new_thread
@@ -110,15 +117,20 @@ Definition is_new (x : Object) : Prop :=
   end.
 Record kept_but (frozen : Link -> bool) (invariant : State -> Prop) (fine_context : SchedContext -> Prop) (fine_capability : Capability -> Prop)
     : Prop := {
-  after_insert_child : forall slot p o c st, derivable c p st -> fine_capability c -> invariant st -> invariant (insert_child slot p o c st);
+  after_insert_child :
+    forall slot p o c st, derivable c p st -> fine_capability c ->
+      provided (frozen Placing) (arrives slot p c st) (invariant st -> invariant (insert_child slot p o c st));
   after_insert_sibling :
-    forall slot source o c st, derivable c source st -> fine_capability c -> invariant st -> invariant (insert_sibling slot source o c st);
+    forall slot source o c st, derivable c source st -> fine_capability c ->
+      provided (frozen Placing) (arrives slot source c st) (invariant st -> invariant (insert_sibling slot source o c st));
   after_carve :
     forall untyped at_ size x slot c st, comes_with c at_ size x -> match x with Some x => fine_object fine_context x /\ is_new x | None => True end ->
-      fine_capability c -> invariant st -> invariant (carve untyped at_ size x slot c st);
+      fine_capability c ->
+      provided (frozen Placing) (x = None /\ arrives slot untyped c st) (invariant st -> invariant (carve untyped at_ size x slot c st));
   after_discard : forall slot st, frozen Ending = false -> invariant st -> invariant (discard slot st);
-  after_move_capability : forall from to st, invariant st -> invariant (move_capability from to st);
-  after_change_capability : forall slot c st, fine_capability c -> invariant st -> invariant (change_capability slot c st);
+  after_move_capability : forall from to st, provided (frozen Placing) False (invariant st -> invariant (move_capability from to st));
+  after_change_capability :
+    forall slot c st, fine_capability c -> provided (frozen Placing) False (invariant st -> invariant (change_capability slot c st));
   after_make_zombie :
     forall slot st, frozen Ending = false ->
       (forall e o, slots st !! slot = Some e -> container_of (capability e) st = Some o -> fine_capability (ZombieCap o)) ->
@@ -150,16 +162,20 @@ Arguments fine_yield {_ _ _ _} _.
 
 (** What is frozen is kept where all of it is done: by a unit of deletion, and by some methods. *)
 Definition needs (frozen : Link -> bool) (l : list Link) (P : Prop) : Prop := forallb (fun k => negb (frozen k)) l = true \/ P.
-Definition all_links : list Link := [Binding; Loan; Waiting; Ending; Handling].
+Definition all_links : list Link := [Binding; Loan; Waiting; Ending; Handling; Placing].
 Definition links_of (m : Method.t) : list Link :=
   match m with
   | Method.TCBBindNotification | Method.TCBUnbindNotification => [Binding]
-  | Method.IRQControlGet => [Handling]
-  | Method.FrameMap => [Mapping]
+  | Method.IRQControlGet => [Handling; Placing]
+  | Method.FrameMap => [Mapping; Placing]
+  | Method.UntypedRetype | Method.CNodeCopy | Method.CNodeMint | Method.CNodeMove | Method.CNodeMutate | Method.CNodeRotate | Method.TCBConfigure
+  | Method.TCBSetSpace | Method.TCBSetIPCBuffer | Method.TCBSetTimeoutEndpoint | Method.PageTableMap | Method.PageTableUnmap | Method.FrameUnmap
+  | Method.ASIDControlMakePool | Method.ASIDPoolAssign | Method.IRQControlIssueSGISignal | Method.IRQHandlerSetNotification => [Placing]
+  | Method.TCBSetSchedParams => [Waiting; Placing]
   | Method.SchedContextBind | Method.SchedContextUnbind | Method.SchedContextUnbindObject => [Loan; Lending]
   | Method.SchedControlConfigureFlags => [Lending]
   | Method.TCBSuspend | Method.TCBResume | Method.TCBReadRegisters | Method.TCBWriteRegisters | Method.TCBCopyRegisters | Method.TCBSetPriority
-  | Method.TCBSetSchedParams | Method.CNodeCancelBadgedSends => [Waiting]
+  | Method.CNodeCancelBadgedSends => [Waiting]
   | _ => []
   end.
 Definition fits (method : Method.t) (c : Capability) : Prop := CapType.number (Method.invoked method) = CapType.number (cap_type c).
@@ -176,12 +192,19 @@ Arguments given_delete_unit {_ _} _.
 Arguments given_method {_ _} _.
 
 Lemma free_all (frozen : Link -> bool) : forallb (fun k => negb (frozen k)) all_links = true ->
-  frozen Binding = false /\ frozen Loan = false /\ frozen Waiting = false /\ frozen Ending = false /\ frozen Handling = false.
-Proof. cbn. destruct (frozen Binding), (frozen Loan), (frozen Waiting), (frozen Ending), (frozen Handling); try discriminate. repeat split. Qed.
+  (frozen Binding = false /\ frozen Loan = false /\ frozen Waiting = false /\ frozen Ending = false) /\ frozen Handling = false /\ frozen Placing = false.
+Proof.
+  cbn. destruct (frozen Binding), (frozen Loan), (frozen Waiting), (frozen Ending), (frozen Handling), (frozen Placing); try discriminate.
+  repeat split.
+Qed.
 Lemma free_one (frozen : Link -> bool) k : forallb (fun k => negb (frozen k)) [k] = true -> frozen k = false.
 Proof. cbn. destruct (frozen k); [discriminate | reflexivity]. Qed.
 Lemma free_two (frozen : Link -> bool) j k : forallb (fun k => negb (frozen k)) [j; k] = true -> frozen j = false /\ frozen k = false.
-Proof. cbn. destruct (frozen j), (frozen k); try discriminate. repeat split. Qed.
+Proof. cbn. destruct (frozen j), (frozen k); try discriminate. split; reflexivity. Qed.
+Lemma use_provided (b : bool) (P Q : Prop) : (b = true -> P) -> provided b P Q -> Q.
+Proof. unfold provided. destruct b; [intros p q; exact (q (p eq_refl)) | intros _ q; exact q]. Qed.
+Lemma give_provided (b : bool) (P Q : Prop) : Q -> provided b P Q.
+Proof. unfold provided. destruct b; [intros q _; exact q | exact id]. Qed.
 
 (** Nothing frozen is the usual case. *)
 Definition nothing (_ : Link) : bool := false.
@@ -199,6 +222,9 @@ Hypothesis quiet : kept_quietly_but frozen invariant fine_context fine_capabilit
 Hypothesis primitives : kept_but frozen invariant fine_context fine_capability.
 Hypothesis given : operations frozen invariant.
 Class Free (k : Link) : Prop := is_free : frozen k = false.
+Definition if_free (k : Link) (P : Prop) : Prop := if frozen k then True else P.
+Lemma freely {k : Link} {P : Prop} {free : Free k} : if_free k P -> P.
+Proof. unfold if_free. rewrite (is_free : frozen k = false). exact id. Qed.
 Class Calls : Prop := calls_freely : frozen Waiting || frozen Yielding = false.
 Instance calls_waiting {calls : Calls} : Free Waiting. Proof. exact (proj1 (orb_false_elim _ _ calls)). Qed.
 Instance calls_yielding {calls : Calls} : Free Yielding. Proof. exact (proj2 (orb_false_elim _ _ calls)). Qed.
@@ -228,10 +254,11 @@ Instance good_decision : Good Decision := fun d => match d with Perform work => 
 
 Lemma good_of_same (a b : State) :
   slots b = slots a -> references b = references a -> objects b = objects a -> ready b = ready a -> sleeping b = sleeping a ->
-  (frozen Handling = true -> same_known a b) -> good a -> good b.
+  (frozen Handling = true -> same_known a b) -> (frozen Placing = true -> pools b = pools a) ->
+  (frozen Telling = true -> incl (effects a) (effects b)) -> good a -> good b.
 Proof.
-  intros same1 same2 same3 same4 same5 known. pose proof (looks_at_objects quiet a b same1 same2 same3 same4 same5) as looks. revert looks known.
-  unfold provided. destruct (frozen Handling); [intros looks known; exact (looks (known eq_refl)) | intros looks _; exact looks].
+  intros same1 same2 same3 same4 same5 known same_pools more.
+  exact (use_provided _ _ _ more (use_provided _ _ _ same_pools (use_provided _ _ _ known (looks_at_objects quiet a b same1 same2 same3 same4 same5)))).
 Qed.
 Lemma known_same (a b : State) : interrupts b = interrupts a -> frozen Handling = true -> same_known a b.
 Proof. intros same _ irq. rewrite same. reflexivity. Qed.
@@ -416,9 +443,11 @@ Ltac keep_step find :=
   | |- good (reports _) => unfold reports; cbv beta
   | |- good (set_field _ _ ?s) =>
       let ok := fresh "ok" in
-      (cut (good s); [generalize s; intros ? ok; refine (good_of_same _ _ _ _ _ _ _ _ ok);
+      (cut (good s); [generalize s; intros ? ok; refine (good_of_same _ _ _ _ _ _ _ _ _ _ ok);
          [reflexivity | reflexivity | reflexivity | reflexivity | reflexivity
-         | first [exact (known_same _ _ eq_refl) | intros handling; exfalso; unfold is_free in *; congruence]] |])
+         | first [exact (known_same _ _ eq_refl) | intros handling; exfalso; unfold is_free in *; congruence]
+         | first [intros _; reflexivity | intros fixed; exfalso; unfold is_free in *; congruence]
+         | first [intros _; apply incl_refl | intros fixed; exfalso; unfold is_free in *; congruence]] |])
   | |- good (put_reply ?o (without_context (reply ?o ?s)) ?s) => apply (loses_context o s)
   | |- good (?f ?s) => apply (keeps (f := f) s)
   | |- Keeps _ => intros ? ?; cbv beta
@@ -427,6 +456,8 @@ Ltac find_value := repeat keep_step ltac:(fail).
 Ltac keep := repeat keep_step find_value.
 Ltac head f := lazymatch f with ?g _ => head g | _ => f end.
 Ltac keeping f := intros ? ?; unfold f; keep.
+Ltac unless_telling := unfold if_free; destruct (frozen Telling) eqn:telling; [exact I | change (Free Telling) in telling].
+Ltac unless_placing := unfold if_free; destruct (frozen Placing) eqn:placing; [exact I | change (Free Placing) in placing].
 Hint Extern 0 (Keeps (fun _ => _)) => (intros ? ?; cbv beta; solve [keep]) : typeclass_instances.
 
 (** ** Loops *)
@@ -620,11 +651,13 @@ Ltac know_what_is_free :=
 Hint Extern 0 (Allowed _ _) => (know_what_is_free; allow) : typeclass_instances.
 
 Instance keeps_emit e : Keeps (emit e).
-Proof. intros st ok. exact (good_of_same st (emit e st) eq_refl eq_refl eq_refl eq_refl eq_refl (known_same _ _ eq_refl) ok). Qed.
+Proof. intros st ok. exact (good_of_same st (emit e st) eq_refl eq_refl eq_refl eq_refl eq_refl (known_same _ _ eq_refl) (fun _ => eq_refl)
+  (fun _ => incl_tl e (incl_refl _)) ok). Qed.
 Ltac change_object f o :=
   let st := fresh "st" in let ok := fresh "ok" in let found := fresh "found" in
   intros st ok; unfold f; destruct (objects st !! o) as [[]|] eqn:found; try exact (keeps_emit Stuck st ok);
-  refine (after_put_object quiet o _ _ st found _ _ _ ok); first [exact I | match goal with A : Allowed _ _ |- _ => exact (A _) end].
+  refine (after_put_object quiet o _ _ st found _ _ _ ok); cbn [object_change]; try rewrite (is_free : frozen Placing = false);
+  first [exact I | match goal with A : Allowed _ _ |- _ => exact (A _) end].
 Instance keeps_change_thread o f : Allowed thread_change f -> Keeps (change_thread o f). Proof. intros fine. change_object change_thread o. Qed.
 Instance keeps_change_endpoint o f : Allowed endpoint_change f -> Keeps (change_endpoint o f). Proof. intros fine. change_object change_endpoint o. Qed.
 Instance keeps_change_notification o f : Allowed notification_change f -> Keeps (change_notification o f).
@@ -641,14 +674,18 @@ Proof.
   intros (fine & same) fixed st ok. unfold change_context. destruct (objects st !! o) as [[]|] eqn:found; try exact (keeps_emit Stuck st ok).
   exact (after_put_object quiet o (SchedContextObject (f context)) _ st found (same _) (fixed _) (fine _ (contexts_are_fine quiet o _ st ok found)) ok).
 Qed.
-Instance keeps_change_table o f : Allowed table_change f -> Keeps (change_table o f). Proof. intros fine. change_object change_table o. Qed.
+Lemma keeps_change_table o f : Allowed table_change f -> if_free Placing (Keeps (change_table o f)).
+Proof. intros fine. unless_placing. change_object change_table o. Qed.
+Instance change_table_freely o f {placing : Free Placing} : Allowed table_change f -> Keeps (change_table o f).
+Proof. intros fine. exact (freely (keeps_change_table o f fine)). Qed.
 Instance allowed_next i t : Allowed table_change (set i (NextTable t)).
 Proof. intros x _ j base bits device r a. rewrite find_set. destruct (j =? i); [discriminate | exact id]. Qed.
 Instance allowed_removal i : Allowed table_change (remove i).
 Proof. intros x _ j base bits device r a. rewrite find_remove. destruct (j =? i); [discriminate | exact id]. Qed.
 Instance allowed_emptying : Allowed table_change (fun _ => empty).
 Proof. intros x _ j base bits device r a. rewrite find_empty. discriminate. Qed.
-Instance keeps_change_pool o f : Keeps (change_pool o f). Proof. change_object change_pool o. Qed.
+Lemma keeps_change_pool o f : if_free Placing (Keeps (change_pool o f)). Proof. unless_placing. change_object change_pool o. Qed.
+Instance change_pool_freely o f {placing : Free Placing} : Keeps (change_pool o f). Proof. exact (freely (keeps_change_pool o f)). Qed.
 Instance keeps_capability_at slot : Keeps (capability_at slot).
 Proof. intros st ok. destruct (capability_at slot st) as [c|] eqn:found; [exact (capabilities_are_fine quiet slot c st ok found) | exact I]. Qed.
 Instance keeps_occupied_slot t a : Keeps (occupied_slot_of_address t a).
@@ -660,31 +697,46 @@ Proof.
   apply good_some, good_both; [exact I|]. apply (capabilities_are_fine quiet slot _ st ok). unfold capability_at. rewrite found. reflexivity.
 Qed.
 Instance keeps_discard slot {ends : Free Ending} : Keeps (discard slot). Proof. intros st. exact (after_discard primitives slot st ends). Qed.
-Instance keeps_move_capability from to : Keeps (move_capability from to). Proof. exact (after_move_capability primitives from to). Qed.
-Instance keeps_change_capability slot c : Nice c -> Keeps (change_capability slot c).
-Proof. intros fine st. exact (after_change_capability primitives slot c st fine). Qed.
-Instance keeps_exchange a b : Keeps (exchange_capabilities a b). Proof. keeping exchange_capabilities. Qed.
-Lemma keeps_carve untyped at_ size x slot c :
+Lemma not_placing (P : Prop) {placing : Free Placing} : frozen Placing = true -> P. Proof. red in placing. congruence. Qed.
+Instance keeps_move_capability from to {placing : Free Placing} : Keeps (move_capability from to).
+Proof. intros st. exact (use_provided _ _ _ (not_placing _) (after_move_capability primitives from to st)). Qed.
+Instance keeps_change_capability slot c {placing : Free Placing} : Nice c -> Keeps (change_capability slot c).
+Proof. intros fine st. exact (use_provided _ _ _ (not_placing _) (after_change_capability primitives slot c st fine)). Qed.
+Lemma keeps_exchange a b : if_free Placing (Keeps (exchange_capabilities a b)). Proof. unless_placing. keeping exchange_capabilities. Qed.
+Instance exchange_freely a b {placing : Free Placing} : Keeps (exchange_capabilities a b). Proof. exact (freely (keeps_exchange a b)). Qed.
+Lemma keeps_carve untyped at_ size x slot c {placing : Free Placing} :
   comes_with c at_ size x -> match x with Some x => FineObject x /\ is_new x | None => True end -> Nice c -> Keeps (carve untyped at_ size x slot c).
-Proof. intros with_it fine fine_c st. exact (after_carve primitives untyped at_ size x slot c st with_it fine fine_c). Qed.
-Instance keeps_insert_derived slot s o c : Nice c -> Keeps (insert_derived slot s o c).
 Proof.
-  intros fine st ok. unfold insert_derived. destruct (slots st !! s) as [e|] eqn:found; [|keep].
+  intros with_it fine fine_c st. exact (use_provided _ _ _ (not_placing _) (after_carve primitives untyped at_ size x slot c st with_it fine fine_c)).
+Qed.
+Lemma insert_derived_good slot s o c st : (frozen Placing = true -> arrives slot s c st) -> good c -> good st -> good (insert_derived slot s o c st).
+Proof.
+  intros arrived fine ok. unfold insert_derived. destruct (slots st !! s) as [e|] eqn:found; [|keep].
   assert (capability_at s st = Some (capability e)) as there by (unfold capability_at; rewrite found; reflexivity).
   pose proof (capabilities_are_fine quiet s _ st ok there) as fine_source.
   destruct (is_untyped (capability e)) eqn:untyped.
-  - destruct (capability e) as [base bits device used| | | | | | | | | | | | | | | | | |]; try discriminate untyped.
-    refine (keeps_carve s base _ None slot _ _ I fine_source st ok). split; [reflexivity|]. exists bits, device. split; reflexivity.
+  - destruct (capability e) as [base bits device used| | | | | | | | | | | | | | | | | |] eqn:is_it; try discriminate untyped.
+    refine (use_provided _ _ _ _ (after_carve primitives s base _ None slot _ st _ I fine_source) ok);
+      [|split; [reflexivity|]; exists bits, device; split; reflexivity].
+    intros placing. split; [reflexivity|]. destruct (arrived placing) as (from & address & to & old & found_ & may & is_c & goes).
+    exists from, address, to, old. repeat split; try assumption. pose proof found_ as at_s. unfold occupied_slot_of_address in at_s.
+    destruct (walk_from_thread from address st) as [s' left_|]; [|discriminate]. destruct (capability_at s' st) as [d|] eqn:at_s'; [|discriminate].
+    injection at_s as -> ->. assert (old = UntypedCap base bits device used) as -> by congruence. reflexivity.
   - assert (good (if is_zombie c || negb (is_claimed c st) || negb (stands_alike (capability e) c) then emit Stuck st
                   else if original e then insert_child slot s o c st else insert_sibling slot s o c st)) as kept.
     { destruct (is_zombie c) eqn:no_zombie; [exact (keeps_emit Stuck st ok)|]. cbn [orb].
       destruct (is_claimed c st) eqn:claimed; cbn [negb orb]; [|exact (keeps_emit Stuck st ok)].
       destruct (stands_alike (capability e) c) eqn:alike; cbn [negb]; [|exact (keeps_emit Stuck st ok)].
       assert (derivable c s st) as from by (split; [exact no_zombie | exists (capability e); repeat split; assumption]).
-      destruct (original e);
-        [exact (after_insert_child primitives slot s o c st from fine ok) | exact (after_insert_sibling primitives slot s o c st from fine ok)]. }
+      destruct (original e).
+      - exact (use_provided _ _ _ arrived (after_insert_child primitives slot s o c st from fine) ok).
+      - exact (use_provided _ _ _ arrived (after_insert_sibling primitives slot s o c st from fine) ok). }
     destruct (capability e); try exact kept. discriminate untyped.
 Qed.
+Lemma keeps_insert_derived slot s o c : Nice c -> if_free Placing (Keeps (insert_derived slot s o c)).
+Proof. intros fine. unless_placing. intros st. exact (insert_derived_good slot s o c st (not_placing _) fine). Qed.
+Instance insert_derived_freely slot s o c {placing : Free Placing} : Nice c -> Keeps (insert_derived slot s o c).
+Proof. intros fine. exact (freely (keeps_insert_derived slot s o c fine)). Qed.
 Instance keeps_write_memory a v : Keeps (write_memory a v). Proof. keeping write_memory. Qed.
 
 (** ** Time *)
@@ -724,7 +776,16 @@ Qed.
 (** ** Messages *)
 Instance keeps_transfer position l through from to free : Keeps (transfer position l through from to free).
 Proof.
-  revert position free. induction l as [|address rest IH]; intros position free st ok; simpl; keep.
+  revert position free. induction l as [|address rest IH]; intros position free st ok; cbn [transfer]; [keep|].
+  destruct (receive_buffer to st) as [buffer|]; [|keep]. pose proof (keeps_occupied_slot from address st ok) as fine.
+  destruct (occupied_slot_of_address from address st) as [(source_ & c)|report] eqn:found; [|keep].
+  apply inl_good, both_good in fine. destruct fine as (_ & fine). cbv zeta.
+  match goal with |- good (match ?x with _ => _ end) => destruct x; [solve [keep]|] end.
+  destruct free; [|keep]. destruct (derivation_error source_ c st) as [error|] eqn:may; [keep|].
+  destruct (receive_slot to st) as [slot|] eqn:goes; [|keep].
+  assert (good (insert_derived slot source_ false (derived c) st)) as arrived.
+  { apply insert_derived_good; [|exact (good_derived c fine) | exact ok]. intros _. exists from, address, to, c. repeat split; assumption. }
+  keep.
 Qed.
 Instance keeps_write_words a l : Keeps (write_words a l).
 Proof. revert a. induction l as [|v rest IH]; intros a st ok; simpl; keep. Qed.
@@ -806,13 +867,20 @@ Instance keeps_answer_fault t f m {moves : Free Waiting} : Keeps (answer_fault t
 Instance keeps_answer t r g {moves : Free Waiting} : Keeps (answer t r g). Proof. keeping answer. Qed.
 
 (** ** Spaces and deletion *)
-Instance keeps_set_page_entry t i e : Allowed table_change (set i e) -> Keeps (set_page_entry t i e). Proof. intros fine. keeping set_page_entry. Qed.
-Instance keeps_clear_page_entry t i : Keeps (clear_page_entry t i). Proof. keeping clear_page_entry. Qed.
-Instance keeps_unmap p level one e : Keeps (unmap p level one e). Proof. keeping unmap. Qed.
-Instance keeps_unmap_frame b n p : Keeps (unmap_frame b n p). Proof. keeping unmap_frame. Qed.
-Instance keeps_unmap_table t p : Keeps (unmap_table t p). Proof. keeping unmap_table. Qed.
-Instance keeps_release_asid v a : Keeps (release_asid v a). Proof. keeping release_asid. Qed.
-Instance keeps_release_pool p : Keeps (release_pool p). Proof. keeping release_pool. Qed.
+Lemma keeps_set_page_entry t i e : Allowed table_change (set i e) -> if_free Placing (Keeps (set_page_entry t i e)).
+Proof. intros fine. unless_placing. keeping set_page_entry. Qed.
+Instance set_page_entry_freely t i e {placing : Free Placing} : Allowed table_change (set i e) -> Keeps (set_page_entry t i e).
+Proof. intros fine. exact (freely (keeps_set_page_entry t i e fine)). Qed.
+Instance keeps_clear_page_entry t i {placing : Free Placing} : Keeps (clear_page_entry t i). Proof. keeping clear_page_entry. Qed.
+Instance keeps_unmap p level one e {placing : Free Placing} : Keeps (unmap p level one e). Proof. keeping unmap. Qed.
+Lemma keeps_unmap_frame b n p : if_free Placing (Keeps (unmap_frame b n p)). Proof. unless_placing. keeping unmap_frame. Qed.
+Instance unmap_frame_freely b n p {placing : Free Placing} : Keeps (unmap_frame b n p). Proof. exact (freely (keeps_unmap_frame b n p)). Qed.
+Lemma keeps_unmap_table t p : if_free Placing (Keeps (unmap_table t p)). Proof. unless_placing. keeping unmap_table. Qed.
+Instance unmap_table_freely t p {placing : Free Placing} : Keeps (unmap_table t p). Proof. exact (freely (keeps_unmap_table t p)). Qed.
+Lemma keeps_release_asid v a : if_free Placing (Keeps (release_asid v a)). Proof. unless_placing. keeping release_asid. Qed.
+Instance release_asid_freely v a {placing : Free Placing} : Keeps (release_asid v a). Proof. exact (freely (keeps_release_asid v a)). Qed.
+Lemma keeps_release_pool p : if_free Placing (Keeps (release_pool p)). Proof. unless_placing. keeping release_pool. Qed.
+Instance release_pool_freely p {placing : Free Placing} : Keeps (release_pool p). Proof. exact (freely (keeps_release_pool p)). Qed.
 Instance keeps_allow n : Keeps (allow n). Proof. keeping allow. Qed.
 Instance keeps_in_units {A : Type} remains (work : A -> State -> A * State) (a : A) :
   (forall a, Keeps (work a)) -> Keeps (in_units remains work a).
@@ -829,8 +897,11 @@ Instance keeps_end_thread t {moves : Free Waiting} {bound : Free Binding} : Keep
 Instance keeps_end_notification n {bound : Free Binding} {lent : Free Loan} : Keeps (end_notification n). Proof. keeping end_notification. Qed.
 Instance keeps_end_context c {lent : Free Loan} {lends : Lends} : Keeps (end_context c). Proof. keeping end_context. Qed.
 Instance keeps_end_interrupt i {handles : Free Handling} : Keeps (end_interrupt i). Proof. keeping end_interrupt. Qed.
-Instance keeps_let_go c {moves : Free Waiting} {bound : Free Binding} {lent : Free Loan} {handles : Free Handling} : Keeps (let_go c).
-Proof. keeping let_go. Qed.
+Lemma keeps_let_go c {moves : Free Waiting} {bound : Free Binding} {lent : Free Loan} {handles : Free Handling} : if_free Placing (Keeps (let_go c)).
+Proof. unless_placing. keeping let_go. Qed.
+Instance let_go_freely c {moves : Free Waiting} {bound : Free Binding} {lent : Free Loan} {handles : Free Handling} {placing : Free Placing} :
+  Keeps (let_go c).
+Proof. exact (freely (keeps_let_go c)). Qed.
 Instance keeps_make_zombie s {ends : Free Ending} : Keeps (make_zombie s).
 Proof.
   intros st ok. apply (after_make_zombie primitives); [exact ends | | exact ok]. intros e o found container.
@@ -839,16 +910,20 @@ Proof.
 Qed.
 Instance keeps_become_zombie s c {moves : Free Waiting} {bound : Free Binding} {ends : Free Ending} : Keeps (become_zombie s c).
 Proof. keeping become_zombie. Qed.
-Instance keeps_rotate_zombies a s i : Keeps (rotate_zombies a s i). Proof. keeping rotate_zombies. Qed.
-Instance keeps_meet_inner a s o i {ends : Free Ending} : Keeps (meet_inner a s o i). Proof. keeping meet_inner. Qed.
-Instance keeps_delete_plain s c {moves : Free Waiting} {bound : Free Binding} {lent : Free Loan} {ends : Free Ending} {handles : Free Handling} :
+Lemma keeps_rotate_zombies a s i : if_free Placing (Keeps (rotate_zombies a s i)). Proof. unless_placing. keeping rotate_zombies. Qed.
+Instance rotate_zombies_freely a s i {placing : Free Placing} : Keeps (rotate_zombies a s i). Proof. exact (freely (keeps_rotate_zombies a s i)). Qed.
+Instance keeps_meet_inner a s o i {ends : Free Ending} {placing : Free Placing} : Keeps (meet_inner a s o i). Proof. keeping meet_inner. Qed.
+Instance keeps_delete_plain s c {moves : Free Waiting} {bound : Free Binding} {lent : Free Loan} {ends : Free Ending} {handles : Free Handling}
+    {placing : Free Placing} :
   Keeps (delete_plain s c).
 Proof. keeping delete_plain. Qed.
-Instance keeps_delete_one s c {moves : Free Waiting} {bound : Free Binding} {lent : Free Loan} {ends : Free Ending} {handles : Free Handling} :
+Instance keeps_delete_one s c {moves : Free Waiting} {bound : Free Binding} {lent : Free Loan} {ends : Free Ending} {handles : Free Handling}
+    {placing : Free Placing} :
   Keeps (delete_one s c).
 Proof. keeping delete_one. Qed.
-Instance keeps_to_first_slot a f : Keeps (to_first_slot a f). Proof. keeping to_first_slot. Qed.
-Instance keeps_empty_zombie a o {moves : Free Waiting} {bound : Free Binding} {lent : Free Loan} {ends : Free Ending} {handles : Free Handling} :
+Instance keeps_to_first_slot a f {placing : Free Placing} : Keeps (to_first_slot a f). Proof. keeping to_first_slot. Qed.
+Instance keeps_empty_zombie a o {moves : Free Waiting} {bound : Free Binding} {lent : Free Loan} {ends : Free Ending} {handles : Free Handling}
+    {placing : Free Placing} :
   Keeps (empty_zombie a o).
 Proof.
   keeping empty_zombie.
@@ -856,17 +931,21 @@ Qed.
 Instance keeps_delete_unit a : Keeps (delete_unit a).
 Proof.
   destruct (given_delete_unit given) as [free|all_of_it]; [|intros st ok; exact (conj I (all_of_it a st ok))].
-  apply free_all in free. destruct free as (bound & lent & moves & ends & handles).
+  apply free_all in free. destruct free as ((bound & lent & moves & ends) & handles & placing).
   change (Free Binding) in bound. change (Free Loan) in lent. change (Free Waiting) in moves. change (Free Ending) in ends.
-  change (Free Handling) in handles. keeping delete_unit.
+  change (Free Handling) in handles. change (Free Placing) in placing. keeping delete_unit.
 Qed.
 Instance keeps_delete slot : Keeps (delete slot). Proof. exact (keeps_in_units is_occupied delete_unit slot keeps_delete_unit). Qed.
 Instance keeps_revoke slot : Keeps (revoke slot).
 Proof.
   apply keeps_in_units. intros anchor st. exact (keeps_delete_unit (next_deletion slot anchor st) st).
 Qed.
-Instance keeps_insert_copy slot s c : Nice c -> Keeps (insert_copy slot s c). Proof. intros fine. red in fine. keeping insert_copy. Qed.
-Instance keeps_replace_slot slot by_ : Nice by_ -> Keeps (replace_slot slot by_). Proof. intros fine. red in fine. keeping replace_slot. Qed.
+Lemma keeps_insert_copy slot s c : Nice c -> if_free Placing (Keeps (insert_copy slot s c)).
+Proof. intros fine. unless_placing. red in fine. keeping insert_copy. Qed.
+Instance insert_copy_freely slot s c {placing : Free Placing} : Nice c -> Keeps (insert_copy slot s c).
+Proof. intros fine. exact (freely (keeps_insert_copy slot s c fine)). Qed.
+Instance keeps_replace_slot slot by_ {placing : Free Placing} : Nice by_ -> Keeps (replace_slot slot by_). Proof. intros fine. red in fine.
+  keeping replace_slot. Qed.
 Instance keeps_cancel_unit e b u {moves : Free Waiting} : Keeps (cancel_unit e b u). Proof. keeping cancel_unit. Qed.
 Instance keeps_cancel_badged_sends e b {moves : Free Waiting} : Keeps (cancel_badged_sends e b).
 Proof.
@@ -879,18 +958,23 @@ Lemma new_object_is_fine type n x : new_object type n = Some x -> FineObject x /
 Proof. destruct type; intros made; try discriminate; injection made as <-; (split; [exact _|]); first [reflexivity | eexists; reflexivity]. Qed.
 Lemma new_comes_with type at_ n device : comes_with (new_capability type at_ n device) at_ (N.shiftl 1 (object_bits type n)) (new_object type n).
 Proof. destruct type; (split; [reflexivity|]); first [repeat split; first [reflexivity | apply N.eqb_refl] | do 2 eexists; split; reflexivity]. Qed.
-Instance keeps_carve_pool u base p slot : Nice (ASIDPoolCap base) ->
+Lemma keeps_carve_pool u base p slot : Nice (ASIDPoolCap base) ->
+  if_free Placing (Keeps (carve u base (N.shiftl 1 page_bits) (Some (ASIDPoolObject p)) slot (ASIDPoolCap base))).
+Proof. intros fine. unless_placing. apply keeps_carve; [exact placing | repeat split | split; exact I | exact fine]. Qed.
+Instance carve_pool_freely u base p slot {placing : Free Placing} : Nice (ASIDPoolCap base) ->
   Keeps (carve u base (N.shiftl 1 page_bits) (Some (ASIDPoolObject p)) slot (ASIDPoolCap base)).
-Proof. intros fine. apply keeps_carve; [repeat split | split; exact I | exact fine]. Qed.
-Instance keeps_make_object type at_ n d slot u : Nice (new_capability type at_ n d) -> Keeps (make_object type at_ n d slot u).
+Proof. intros fine. exact (freely (keeps_carve_pool u base p slot fine)). Qed.
+Lemma keeps_make_object type at_ n d slot u : Nice (new_capability type at_ n d) -> if_free Placing (Keeps (make_object type at_ n d slot u)).
 Proof.
-  intros fine st ok. unfold make_object. cbv zeta.
+  intros fine. unless_placing. intros st ok. unfold make_object. cbv zeta.
   assert (match new_object type n with Some x => FineObject x /\ is_new x | None => True end) as fine_x
     by (destruct (new_object type n) as [x|] eqn:made; [exact (new_object_is_fine type n x made) | exact I]).
   apply (keeps_carve u at_ _ (new_object type n) slot _ (new_comes_with type at_ n d) fine_x fine).
   destruct (needs_memory type || (is_frame type && negb d)); [exact (keeps_emit _ st ok) | exact ok].
 Qed.
-Lemma keeps_make_objects count type at_ n d slot offset base bits used u t :
+Instance make_object_freely type at_ n d slot u {placing : Free Placing} : Nice (new_capability type at_ n d) -> Keeps (make_object type at_ n d slot u).
+Proof. intros fine. exact (freely (keeps_make_object type at_ n d slot u fine)). Qed.
+Lemma keeps_make_objects count type at_ n d slot offset base bits used u t {placing : Free Placing} :
   good (UntypedCap base bits d used) -> base <= at_ -> at_ + N.of_nat count * N.shiftl 1 (object_bits type n) <= base + N.shiftl 1 bits ->
   d && needs_memory type = false -> size_fits type n -> Keeps (make_objects count type at_ n d slot offset u t).
 Proof.
@@ -911,7 +995,7 @@ Proof.
   unfold align_up. rewrite N.shiftl_mul_pow2, N.shiftr_div_pow2, N.ones_equiv. assert (2 ^ bits <> 0) as some by (apply N.pow_nonzero; lia).
   pose proof (N.div_mod (n + N.pred (2 ^ bits)) (2 ^ bits) some). pose proof (N.mod_lt (n + N.pred (2 ^ bits)) (2 ^ bits) some). lia.
 Qed.
-Instance keeps_untyped_retype a b c d e f r call : Nice call -> Keeps (untyped_retype a b c d e f r call).
+Instance keeps_untyped_retype a b c d e f r call {placing : Free Placing} : Nice call -> Keeps (untyped_retype a b c d e f r call).
 Proof.
   intros fine st ok. apply good_invoked in fine. unfold untyped_retype.
   destruct (invoked call) as [base bits device used| | | | | | | | | | | | | | | | | |]; try exact I.
@@ -930,20 +1014,22 @@ Qed.
 Instance keeps_cnode_revoke i d call : Keeps (cnode_revoke i d call). Proof. keeping cnode_revoke. Qed.
 Instance keeps_cnode_delete i d call : Keeps (cnode_delete i d call). Proof. keeping cnode_delete. Qed.
 Instance keeps_cnode_cancel i d call {moves : Free Waiting} : Keeps (cnode_cancel_badged_sends i d call). Proof. keeping cnode_cancel_badged_sends. Qed.
-Instance keeps_derive_into a b c d e r m o call : Making m -> Keeps (derive_into a b c d e r m o call). Proof. intros fine. keeping derive_into. Qed.
-Instance keeps_move_into a b c d r m call : Making m -> Keeps (move_into a b c d r m call). Proof. intros fine. keeping move_into. Qed.
-Instance keeps_cnode_rotate a b c d e f g h p r call : Keeps (cnode_rotate a b c d e f g h p r call). Proof. keeping cnode_rotate. Qed.
+Instance keeps_derive_into a b c d e r m o call {placing : Free Placing} : Making m -> Keeps (derive_into a b c d e r m o call). Proof. intros fine.
+  keeping derive_into. Qed.
+Instance keeps_move_into a b c d r m call {placing : Free Placing} : Making m -> Keeps (move_into a b c d r m call). Proof. intros fine. keeping move_into. Qed.
+Instance keeps_cnode_rotate a b c d e f g h p r call {placing : Free Placing} : Keeps (cnode_rotate a b c d e f g h p r call). Proof. keeping cnode_rotate. Qed.
 Instance keeps_suspend_if b t {moves : Free Waiting} : Keeps (suspend_if b t). Proof. keeping suspend_if. Qed.
 Instance keeps_resume t {moves : Free Waiting} : Keeps (resume t). Proof. keeping resume. Qed.
 Instance keeps_resume_if b t {moves : Free Waiting} : Keeps (resume_if b t). Proof. keeping resume_if. Qed.
 Instance keeps_stop_for_writing t {moves : Free Waiting} : Keeps (stop_for_writing t). Proof. keeping stop_for_writing. Qed.
 Instance keeps_copy_registers l from to : Keeps (copy_registers l from to). Proof. keeping copy_registers. Qed.
-Instance keeps_replace_in t slot by_ : Nice by_ -> Keeps (replace_in t slot by_). Proof. intros fine. red in fine. keeping replace_in. Qed.
+Instance keeps_replace_in t slot by_ {placing : Free Placing} : Nice by_ -> Keeps (replace_in t slot by_). Proof. intros fine. red in fine.
+  keeping replace_in. Qed.
 Lemma good_replacement a : good a -> good (replacement a). Proof. intros ok. unfold replacement. keep. Qed.
 Lemma good_guarded d a : good a -> good (guarded d a). Proof. intros ok. unfold guarded. keep. Qed.
 Hint Extern 0 (Nice (replacement _)) => (red; apply good_replacement; solve [keep]) : typeclass_instances.
 Hint Extern 0 (Nice (guarded _ _)) => (red; apply good_guarded; solve [keep]) : typeclass_instances.
-Instance keeps_set_buffer t a f : Nice f -> Keeps (set_buffer t a f).
+Instance keeps_set_buffer t a f {placing : Free Placing} : Nice f -> Keeps (set_buffer t a f).
 Proof. intros fine. red in fine. intros st ok. unfold set_buffer. destruct (a =? 0); keep. Qed.
 Instance keeps_set_priority t p {moves : Free Waiting} : Keeps (set_priority t p).
 Proof.
@@ -954,15 +1040,17 @@ Proof.
 Qed.
 Instance keeps_bind_context c t {lent : Lends} : Keeps (bind_context c t). Proof. keeping bind_context. Qed.
 Instance keeps_change_flags t c s : Keeps (change_flags t c s). Proof. keeping change_flags. Qed.
-Instance keeps_tcb_configure a b c x y z call : Nice x -> Nice y -> Nice z -> Keeps (tcb_configure a b c x y z call).
+Instance keeps_tcb_configure a b c x y z call {placing : Free Placing} : Nice x -> Nice y -> Nice z -> Keeps (tcb_configure a b c x y z call).
 Proof. intros fine_x fine_y fine_z. red in fine_x, fine_y, fine_z. keeping tcb_configure. Qed.
-Instance keeps_tcb_set_space a b x y z call : Nice x -> Nice y -> Nice z -> Keeps (tcb_set_space a b x y z call).
+Instance keeps_tcb_set_space a b x y z call {placing : Free Placing} : Nice x -> Nice y -> Nice z -> Keeps (tcb_set_space a b x y z call).
 Proof. intros fine_x fine_y fine_z. red in fine_x, fine_y, fine_z. keeping tcb_set_space. Qed.
-Instance keeps_tcb_set_sched_params a b x y z call {moves : Free Waiting} : Nice x -> Nice y -> Nice z -> Keeps (tcb_set_sched_params a b x y z call).
+Instance keeps_tcb_set_sched_params a b x y z call {moves : Free Waiting} {placing : Free Placing} :
+  Nice x -> Nice y -> Nice z -> Keeps (tcb_set_sched_params a b x y z call).
 Proof. intros fine_x fine_y fine_z. red in fine_x, fine_y, fine_z. keeping tcb_set_sched_params. Qed.
 Instance keeps_change_interrupt i f : Keeps (change_interrupt i f).
 Proof.
-  intros st ok. refine (good_of_same st (change_interrupt i f st) eq_refl eq_refl eq_refl eq_refl eq_refl _ ok). intros _ irq.
+  intros st ok. refine (good_of_same st (change_interrupt i f st) eq_refl eq_refl eq_refl eq_refl eq_refl _ (fun _ => eq_refl)
+    (fun _ => incl_refl _) ok). intros _ irq.
   change (interrupts (change_interrupt i f st)) with (update i f (interrupts st)). rewrite find_update.
   destruct (irq =? i); [destruct (interrupts st !! irq)|]; reflexivity.
 Qed.
@@ -975,12 +1063,14 @@ Instance keeps_frame_maintain op a b call : Keeps (frame_maintain op a b call). 
 Instance keeps_vspace_maintain op a b call : Keeps (vspace_maintain op a b call). Proof. keeping vspace_maintain. Qed.
 
 (** IRQControl makes handlers and senders. *)
-Lemma keeps_irq_control_get a b c d r call {handles : Free Handling} : good call -> invoked call = IRQControlCap -> Keeps (irq_control_get a b c d r call).
+Lemma keeps_irq_control_get a b c d r call {handles : Free Handling} {placing : Free Placing} :
+  good call -> invoked call = IRQControlCap -> Keeps (irq_control_get a b c d r call).
 Proof.
   intros fine is_control. pose proof (good_invoked call fine) as control. rewrite is_control in control.
   pose proof (fine_yield primitives _ _ (interrupt_claimed a) control : good (IRQHandlerCap a)). keeping irq_control_get.
 Qed.
-Lemma keeps_irq_control_issue a b c d r call : good call -> invoked call = IRQControlCap -> Keeps (irq_control_issue_sgisignal a b c d r call).
+Lemma keeps_irq_control_issue a b c d r call {placing : Free Placing} : good call -> invoked call = IRQControlCap ->
+  Keeps (irq_control_issue_sgisignal a b c d r call).
 Proof.
   intros fine is_control. pose proof (good_invoked call fine) as control. rewrite is_control in control.
   pose proof (fine_yield primitives _ _ (sender_made a b) control : good (SGISignalCap a b)). keeping irq_control_issue_sgisignal.
@@ -1000,15 +1090,16 @@ Proof.
   assert (is_yield_to method = true -> Free Yielding) as yields_freely by (intros is_it; rewrite is_it, andb_true_r in yields; exact yields).
   clear yields. destruct (given_method given method) as [free|all_of_it]; [|exact (all_of_it call st type in_place_ ok)].
   apply good_decides; [|exact ok]. destruct method; cbn [links_of] in free;
-    try (apply free_one in free; match type of free with frozen ?k = false => change (Free k) in free end);
-    try (apply free_two in free; destruct free as (free & lent); match type of free with frozen ?k = false => change (Free k) in free end;
-         match type of lent with frozen ?k = false => change (Free k) in lent end);
+    first [ apply free_two in free; let one := fresh "one" in let two := fresh "two" in destruct free as (one & two);
+            match type of one with frozen ?k = false => change (Free k) in one end;
+            match type of two with frozen ?k = false => change (Free k) in two end
+          | apply free_one in free; match type of free with frozen ?k = false => change (Free k) in free end | clear free ];
     try specialize (yields_freely eq_refl); unfold decode_method;
     match goal with
     | |- good (irq_control_get _ _ _ _ _ _ _) =>
-        apply keeps_irq_control_get; [exact free | exact fine | destruct (invoked call); try discriminate type; reflexivity | exact ok]
+        apply keeps_irq_control_get; [assumption | assumption | exact fine | destruct (invoked call); try discriminate type; reflexivity | exact ok]
     | |- good (irq_control_issue_sgisignal _ _ _ _ _ _ _) =>
-        apply keeps_irq_control_issue; [exact fine | destruct (invoked call); try discriminate type; reflexivity | exact ok]
+        apply keeps_irq_control_issue; [assumption | exact fine | destruct (invoked call); try discriminate type; reflexivity | exact ok]
     | |- good (?f st) => apply (keeps (f := f) st ok)
     | |- good (?f st) => let h := head f in unfold h; keep
     end.
@@ -1105,34 +1196,41 @@ Instance keeps_wake_sleepers : Keeps wake_sleepers. Proof. keeping wake_sleepers
 Instance keeps_timer_expires {moves : Free Waiting} : Keeps timer_expires. Proof. keeping timer_expires. Qed.
 Instance keeps_debug_event t r a n {moves : Free Waiting} : Keeps (debug_event t r a n). Proof. keeping debug_event. Qed.
 Instance keeps_user_fault t c {moves : Free Waiting} : Keeps (user_fault t c). Proof. keeping user_fault. Qed.
-Instance keeps_begin_step e : Keeps (begin_step e). Proof. keeping begin_step. Qed.
+Instance keeps_begin_step e {telling : Free Telling} : Keeps (begin_step e). Proof. keeping begin_step. Qed.
 Instance keeps_save_registers l : Keeps (save_registers l). Proof. keeping save_registers. Qed.
-Instance keeps_enter e : Keeps (enter e). Proof. keeping enter. Qed.
+Lemma keeps_enter e : if_free Telling (Keeps (enter e)). Proof. unless_telling. keeping enter. Qed.
+Instance enter_freely e {telling : Free Telling} : Keeps (enter e). Proof. exact (freely (keeps_enter e)). Qed.
 Instance keeps_handle c {calls_ : Calls} : Keeps (handle c). Proof. keeping handle. Qed.
 Instance keeps_change_context_in_use {moves : Free Waiting} : Keeps change_context_in_use. Proof. keeping change_context_in_use. Qed.
 Instance keeps_choose_thread {moves : Free Waiting} : Keeps choose_thread. Proof. keeping choose_thread. Qed.
-Instance keeps_leave : Keeps leave. Proof. keeping leave. Qed.
-Lemma finish_good outcome {moves : Free Waiting} : good outcome -> good (finish outcome). Proof. intros ok. unfold finish. keep. Qed.
+Lemma keeps_leave : if_free Telling (Keeps leave). Proof. unless_telling. keeping leave. Qed.
+Instance leave_freely {telling : Free Telling} : Keeps leave. Proof. exact (freely keeps_leave). Qed.
+Lemma finish_good outcome {moves : Free Waiting} : if_free Telling (good outcome -> good (finish outcome)).
+Proof. unless_telling. intros ok. unfold finish. keep. Qed.
 
 (** After every step from a state in which the invariant holds it holds again. *)
-Theorem step_keeps {calls_ : Calls} (st : State) (e : Event) : invariant st -> invariant (fst (fst (step st e))).
+Theorem step_keeps {calls_ : Calls} (st : State) (e : Event) : if_free Telling (invariant st -> invariant (fst (fst (step st e)))).
 Proof.
-  pose proof calls_waiting as moves. intros ok. assert (start : good st) by exact ok.
-  assert (kept : good (step st e)) by (unfold step; apply finish_good; keep). exact (proj1 (proj1 kept)).
+  pose proof calls_waiting as moves. unless_telling. intros ok. assert (start : good st) by exact ok.
+  assert (kept : good (step st e)) by (unfold step; apply (freely (finish_good _)); keep). exact (proj1 (proj1 kept)).
 Qed.
 
 (** ** Boot *)
 Variable plan : BootPlan.
-Hypothesis at_the_start : invariant (insert_roots plan (put_root_objects plan (nothing_yet (boot_machine plan)))).
-Instance keeps_copy_to_thread p i place : Keeps (copy_to_thread p i place). Proof. keeping copy_to_thread. Qed.
-Lemma boot_keeps {moves : Free Waiting} : good (boot plan).
+Lemma keeps_copy_to_thread p i place : if_free Placing (Keeps (copy_to_thread p i place)). Proof. unless_placing. keeping copy_to_thread. Qed.
+Instance copy_to_thread_freely p i place {placing : Free Placing} : Keeps (copy_to_thread p i place).
+Proof. exact (freely (keeps_copy_to_thread p i place)). Qed.
+Hypothesis at_the_start :
+  if frozen Placing then invariant (boot plan) else invariant (insert_roots plan (put_root_objects plan (nothing_yet (boot_machine plan)))).
+Lemma boot_keeps {moves : Free Waiting} {telling : Free Telling} : good (boot plan).
 Proof.
-  unfold boot. pose proof (at_the_start : good _) as start. revert start.
+  revert at_the_start. destruct (frozen Placing) eqn:placing; [exact id|]. change (Free Placing) in placing. intros start.
+  change (good (insert_roots plan (put_root_objects plan (nothing_yet (boot_machine plan))))) in start. unfold boot. revert start.
   generalize (insert_roots plan (put_root_objects plan (nothing_yet (boot_machine plan)))). intros st start. keep.
 Qed.
 
-Theorem reachable_keeps_but {calls_ : Calls} (st : State) : reachable step plan st -> invariant st.
-Proof. induction 1 as [|st e _ IH]; [exact boot_keeps | exact (step_keeps st e IH)]. Qed.
+Theorem reachable_keeps_but {calls_ : Calls} (st : State) : if_free Telling (reachable step plan st -> invariant st).
+Proof. unless_telling. induction 1 as [|st e _ IH]; [exact boot_keeps | exact (freely (step_keeps st e) IH)]. Qed.
 End Kept.
 Lemma reachable_keeps invariant fine_context fine_capability : kept_quietly invariant fine_context fine_capability ->
   kept invariant fine_context fine_capability -> forall p, invariant (insert_roots p (put_root_objects p (nothing_yet (boot_machine p)))) ->
@@ -1165,8 +1263,8 @@ Proof.
   intros quiet child sibling put removed gone moved replaced fine.
   assert (forall st, invariant st -> invariant (emit Stuck st)) as stuck by (intros st; apply (looks_at_objects quiet); reflexivity).
   constructor; try assumption.
-  - intros slot p o c st _. apply child.
-  - intros slot source_ o c st _. apply sibling.
+  - intros slot p o c st _. exact (child slot p o c st).
+  - intros slot source_ o c st _. exact (sibling slot source_ o c st).
   - intros u at_ size x slot c st _ fine_x fine_c ok. unfold carve, capability_at. destruct (slots st !! u) as [e|] eqn:there; [|exact (stuck st ok)].
     destruct (capability e) as [base bits device used| | | | | | | | | | | | | | | | | |] eqn:is_untyped_; try exact (stuck st ok). cbv zeta.
     destruct (_ && _) eqn:can; [|exact (stuck st ok)]. rewrite !andb_true_iff, !N.leb_le in can. destruct can as (((above & below) & _) & _).

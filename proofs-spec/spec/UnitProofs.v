@@ -44,24 +44,13 @@ Proof.
 Qed.
 
 (** ** The pieces put together *)
-Section Pieces.
+Section Plainly.
 Variable inv : State -> Prop.
 Hypothesis moved : forall from to st, inv st -> inv (move_capability from to st).
 Hypothesis zombie_discarded : forall s o st, inv st -> capability_at s st = Some (ZombieCap o) -> inv (discard s st).
 Hypothesis become_kept : forall s c st, inv st -> capability_at s st = Some c -> inv (become_zombie s c st).
-Hypothesis gone : forall s c st, inv st -> capability_at s st = Some c -> container_of c st = None -> (waiting_on c st = [] \/ is_last c st = false) ->
-  inv (discard s (let_go c st)).
-Hypothesis restarted : forall s c t st, inv st -> capability_at s st = Some c -> In t (waiting_on c st) -> inv (restart t st).
-Hypothesis asid_released : forall v a st, inv st -> inv (release_asid v a st).
+Hypothesis plain_kept : forall s c st, inv st -> capability_at s st = Some c -> container_of c st = None -> inv (delete_plain s c st).
 
-Lemma plain_kept s c st : inv st -> capability_at s st = Some c -> container_of c st = None -> inv (delete_plain s c st).
-Proof.
-  intros ok there none. unfold delete_plain.
-  destruct (is_last c st) eqn:last; [|exact (gone s c st ok there none (or_intror last))].
-  destruct (waiting_on c st) as [|t l] eqn:waits_; [|apply (restarted s c t st ok there); rewrite waits_; left; reflexivity].
-  pose proof (gone s c st ok there none (or_introl waits_)) as away. destruct c; try exact away.
-  destruct (first_assigned pool st) as [(index & v)|]; [apply asid_released; exact ok | exact away].
-Qed.
 Lemma one_kept s c st : inv st -> capability_at s st = Some c -> container_of c st = None -> inv (delete_one s c st).
 Proof.
   intros ok there none. pose proof (plain_kept s c st ok there none) as plain. unfold delete_one. destruct c; try exact plain.
@@ -94,7 +83,7 @@ Proof.
     + rewrite N.eqb_refl. reflexivity.
     + destruct (N.eqb_spec anchor s) as [same|]; [congruence | exact there].
 Qed.
-Theorem unit_kept_by anchor st : inv st -> inv (snd (delete_unit anchor st)).
+Theorem unit_kept_plainly anchor st : inv st -> inv (snd (delete_unit anchor st)).
 Proof.
   intros ok. unfold delete_unit. destruct (capability_at anchor st) as [c|] eqn:there; [|exact ok].
   assert (inv (snd match container_of c st with
@@ -104,6 +93,29 @@ Proof.
   { destruct (container_of c st) as [o|] eqn:container; [exact (become_kept anchor c st ok there) | exact (one_kept anchor c st ok there container)]. }
   destruct c; try exact usual. exact (empty_kept anchor container st ok there).
 Qed.
+End Plainly.
+
+(** What is no container goes when nobody waits on it any more, and a pool when none of its ASIDs is left. *)
+Section Pieces.
+Variable inv : State -> Prop.
+Hypothesis moved : forall from to st, inv st -> inv (move_capability from to st).
+Hypothesis zombie_discarded : forall s o st, inv st -> capability_at s st = Some (ZombieCap o) -> inv (discard s st).
+Hypothesis become_kept : forall s c st, inv st -> capability_at s st = Some c -> inv (become_zombie s c st).
+Hypothesis gone : forall s c st, inv st -> capability_at s st = Some c -> container_of c st = None -> (waiting_on c st = [] \/ is_last c st = false) ->
+  inv (discard s (let_go c st)).
+Hypothesis restarted : forall s c t st, inv st -> capability_at s st = Some c -> In t (waiting_on c st) -> inv (restart t st).
+Hypothesis asid_released : forall v a st, inv st -> inv (release_asid v a st).
+
+Lemma plain_kept s c st : inv st -> capability_at s st = Some c -> container_of c st = None -> inv (delete_plain s c st).
+Proof.
+  intros ok there none. unfold delete_plain.
+  destruct (is_last c st) eqn:last; [|exact (gone s c st ok there none (or_intror last))].
+  destruct (waiting_on c st) as [|t l] eqn:waits_; [|apply (restarted s c t st ok there); rewrite waits_; left; reflexivity].
+  pose proof (gone s c st ok there none (or_introl waits_)) as away. destruct c; try exact away.
+  destruct (first_assigned pool st) as [(index & v)|]; [apply asid_released; exact ok | exact away].
+Qed.
+Theorem unit_kept_by anchor st : inv st -> inv (snd (delete_unit anchor st)).
+Proof. exact (unit_kept_plainly inv moved zombie_discarded become_kept plain_kept anchor st). Qed.
 End Pieces.
 
 (** An object that is [unlinked] can go. *)

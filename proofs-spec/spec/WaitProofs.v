@@ -42,21 +42,22 @@ Proof.
     (forall s o, capability_at s after = Some (ZombieCap o) -> exists s', capability_at s' st = Some (ZombieCap o)) -> inv st -> inv after) as only_slots.
   { intros st after same alive fewer. apply changes; try assumption; try (left; rewrite same; reflexivity); rewrite same; reflexivity. }
   constructor; try (intros; exact I); try (rewrite no_ending; discriminate).
-  - intros slot p o c st from _ ok. apply (only_slots st); [apply insert_child_same | exact (after_insert_child live_ slot p o c st from I (alive_ st ok))
+  - intros slot p o c st from _. apply give_provided. intros ok.
+    apply (only_slots st); [apply insert_child_same | exact (after_insert_child live_ slot p o c st from I (alive_ st ok))
     | | exact ok].
     intros s z. destruct (is_empty slot st && negb (is_empty p st)) eqn:can.
     + rewrite capability_at_in, (in_insert_child slot p o c st s can). destruct (s =? slot).
       * intros same. injection same as ->. destruct from as (no_zombie & _). discriminate.
       * rewrite <- capability_at_in. intros zombie. exists s. exact zombie.
     + unfold insert_child. rewrite can. intros zombie. exists s. exact zombie.
-  - intros slot source_ o c st from _ ok.
+  - intros slot source_ o c st from _. apply give_provided. intros ok.
     apply (only_slots st); [apply insert_sibling_same | exact (after_insert_sibling live_ slot source_ o c st from I (alive_ st ok)) | | exact ok].
     intros s z. destruct (is_empty slot st) eqn:vacant; [|unfold insert_sibling; rewrite vacant; intros zombie; exists s; exact zombie].
     destruct (slots st !! source_) as [e|] eqn:there; [|unfold insert_sibling; rewrite vacant, there; intros zombie; exists s; exact zombie].
     rewrite capability_at_in, (in_insert_sibling slot source_ o c st e s (proj1 (is_empty_spec slot st) vacant) there). destruct (s =? slot).
     + intros same. injection same as ->. destruct from as (no_zombie & _). discriminate.
     + rewrite <- capability_at_in. intros zombie. exists s. exact zombie.
-  - intros u at_ size x slot c st with_it fine_x _ ok.
+  - intros u at_ size x slot c st with_it fine_x _. apply give_provided. intros ok.
     assert (all_live (carve u at_ size x slot c st)) as alive by (apply (after_carve live_); [exact with_it | exact fine_x | exact I | exact (alive_ st ok)]).
     pose proof (carve_same u at_ size x slot c st) as same. destruct (carve_cases u at_ size x slot c st) as [stuck|cut].
     { rewrite stuck in *. apply (only_slots st); [apply emit_same | exact alive | intros s o zombie; exists s; exact zombie | exact ok]. }
@@ -66,10 +67,11 @@ Proof.
     + intros s o. rewrite capability_at_in, caps. destruct (s =? slot).
       * intros is_c. injection is_c as ->. destruct with_it as (no_zombie & _). discriminate.
       * destruct (s =? u); [discriminate|]. rewrite <- capability_at_in. intros zombie. exists s. exact zombie.
-  - intros from to st ok.
+  - intros from to st. apply give_provided. intros ok.
     apply (only_slots st); [apply move_capability_same | exact (after_move_capability live_ from to st (alive_ st ok)) | intros s o;
       apply in_move | exact ok].
-  - intros slot c st _ ok. apply (only_slots st); [| exact (after_change_capability live_ slot c st I (alive_ st ok)) | | exact ok].
+  - intros slot c st _. apply give_provided. intros ok. apply (only_slots st); [| exact (after_change_capability live_ slot c st I (alive_ st ok)) |
+      | exact ok].
     + unfold change_capability. destruct (slots st !! slot) as [e|]; [|apply emit_same]. destruct (_ && _); [apply replace_capability_same | apply emit_same].
     + intros s o zombie. destruct (in_change slot c st s) as [same|(old & at_s & now_ & alike)]; [exists s; rewrite <- same; exact zombie|].
       rewrite zombie in now_. injection now_ as <-. destruct (alike_spec _ _ o alike eq_refl) as (named & type).

@@ -4,7 +4,7 @@
     A small machine whose boot state is well formed, and events after it that meet the premises of the claims: computed, not argued. And
     the indices can be wrong: a removal that forgets the children breaks the tree. *)
 From Coq Require Import Lia.
-From Spec Require Import MemoryProofs InterruptProofs SignalProofs ContainerProofs MappingProofs LinkProofs StuckProofs FreshProofs.
+From Spec Require Import MemoryProofs InterruptProofs SignalProofs ContainerProofs MappingProofs LinkProofs StuckProofs FreshProofs FlushProofs.
 Open Scope N_scope.
 
 Definition small_machine : Machine := {|
@@ -152,6 +152,88 @@ Proof.
   vm_compute in listed.
   repeat (destruct listed as [listed|listed]; [injection listed as <- <-; try discriminate memory; injection memory as <- <-; exact (above eq_refl)|]).
   exact listed.
+Qed.
+
+(** Its frame capability says where, and its tables' capabilities where they hang; and the page of before is no frame's, and a pool is forgotten. *)
+Example places_are_told :
+  map (fun i => capability_at (slot_of 0x2000 i) (after map_a_frame)) [40; 42; 43]
+  = [Some (PageTableCap 0x10000 (Some {| place_asid := 1; place_address := 0; place_level := 1 |}));
+     Some (PageTableCap 0x12000 (Some {| place_asid := 1; place_address := 0x400000; place_level := 3 |}));
+     Some (FrameCap 0x13000 12 false memory_rights (Some {| place_asid := 1; place_address := 0x400000; place_level := 3 |}))].
+Proof. vm_compute. reflexivity. Qed.
+Example a_walk_comes_to_a_table : comes_to 1 3 0x400000 0x12000 (after map_a_frame).
+Proof. exists 0x3000. repeat split; vm_compute; reflexivity. Qed.
+Example a_page_is_shown : shows 1 0x400000 (Page 0x13000 12 false memory_rights 0) 3 (after map_a_frame).
+Proof. exists 0x3000. repeat split; vm_compute; reflexivity. Qed.
+Lemma no_frame_for_nobody st slot r q :
+  forallb (fun entry => match capability (snd entry) with FrameCap base _ _ _ _ => negb (base =? 0) | _ => true end) (entries (slots st)) = true ->
+  capability_at slot st <> Some (FrameCap 0 12 false r q).
+Proof.
+  intros none found. unfold capability_at in found. destruct (slots st !! slot) as [e|] eqn:there; [|discriminate]. injection found as is_frame.
+  apply (proj2 (in_entries slot e _)) in there. pose proof (proj1 (forallb_forall _ _) none _ there) as wrong. cbn [snd] in wrong.
+  rewrite is_frame in wrong. discriminate.
+Qed.
+Example nobodys_page_has_no_frame : ~ pages_have_frames (with_mistake map_nobodys).
+Proof.
+  intros claim. destruct (claim small_plan _ 1 0 0 12 false memory_rights 0 0 small_roots_are_sound (mistaken_reached map_nobodys wrong_call))
+    as (slot & r & q & found & _).
+  - exists 0x3000. repeat split; vm_compute; reflexivity.
+  - apply (no_frame_for_nobody _ _ _ _) in found; [exact found | vm_compute; reflexivity].
+Qed.
+
+(** It unmaps the frame, which invalidates the page; and a kernel that forgets the page without saying so. *)
+Definition unmap_the_frame : Event := {|
+  cause := SystemCall; time := 9; saved := words_of_call (Method.label Method.FrameUnmap) 43 [] 0; readable := []; preempt_after := None;
+  chosen := nothing_chosen |}.
+Example unmapping_flushes :
+  let '(next, result, done) := step (after map_a_frame) unmap_the_frame in
+  (translate 0x3000 0x400000 next, result, done) = (None, 3, Succeeds, [InvalidatePage 1 0x400000]).
+Proof. vm_compute. reflexivity. Qed.
+Definition forget_the_page : State -> State := clear_page_entry 0x12000 0.
+Definition forgetful_step : Stepping := fun st e => if is_some (preempt_after e) then with_mistake forget_the_page st e else step st e.
+Lemma forgetful_reaches events st :
+  forallb (fun e => negb (is_some (preempt_after e))) events = true -> reachable forgetful_step small_plan st ->
+  reachable forgetful_step small_plan (fold_left (fun st e => fst (fst (step st e))) events st).
+Proof.
+  revert st. induction events as [|e rest IH]; intros st calm reached; [exact reached|]. cbn [forallb] in calm. apply andb_prop in calm.
+  destruct calm as (calm & others). cbn [fold_left]. apply (IH _ others).
+  assert (forgetful_step st e = step st e) as same by (unfold forgetful_step; destruct (preempt_after e); [discriminate | reflexivity]).
+  rewrite <- same. apply after_event. exact reached.
+Qed.
+Definition restless_call : Event := {|
+  cause := cause wrong_call; time := 12; saved := saved wrong_call; readable := []; preempt_after := Some 7; chosen := nothing_chosen |}.
+Example forgotten_page_is_refuted : ~ stale_pages_are_flushed forgetful_step.
+Proof.
+  intros claim. pose proof (forgetful_reaches map_a_frame (boot small_plan) eq_refl (at_boot _ _)) as reached.
+  destruct (forgetful_step (after map_a_frame) restless_call) as ((next & result) & done) eqn:stepped.
+  assert (snd (forgetful_step (after map_a_frame) restless_call) = [] /\ translate 0x3000 0x400000 (fst (fst (forgetful_step (after map_a_frame)
+    restless_call))) = (None, 3)
+    /\ vspace_of_asid 1 (fst (fst (forgetful_step (after map_a_frame) restless_call))) = Some 0x3000) as (silent & unmapped & names) by (vm_compute;
+      repeat split).
+  rewrite stepped in silent, unmapped, names. cbn [fst snd] in silent, unmapped, names.
+  destruct (claim small_plan (after map_a_frame) restless_call next result done 1 0x400000 0x13000 12 false memory_rights 0 3 small_roots_are_sound reached
+    stepped
+              a_page_is_shown) as [(bits & device & v & named & _ & found)|[space|(a & page & _)]].
+  - rewrite names in named. injection named as <-. rewrite unmapped in found. discriminate.
+  - rewrite silent in space. exact space.
+  - rewrite silent in page. exact page.
+Qed.
+Definition map_own : State -> State := set_page_entry 0x3000 0 (Page 0x1000 12 false memory_rights 0).
+Example own_page_is_refuted : ~ pages_show_no_objects (with_mistake map_own).
+Proof.
+  intros claim. destruct (claim small_plan _ 1 0 0x1000 12 false memory_rights 0 0 small_roots_are_sound (mistaken_reached map_own wrong_call)) as (far & _).
+  - exists 0x3000. repeat split; vm_compute; reflexivity.
+  - assert (objects (mistaken map_own wrong_call) !! 0x1000 = Some (ThreadObject (thread 0x1000 (mistaken map_own wrong_call)))) as there
+      by (vm_compute; reflexivity).
+    specialize (far _ _ there). vm_compute in far. destruct far as [far|far]; exact (far eq_refl).
+Qed.
+Definition forget_pools : State -> State := fun st => st <| pools := empty |>.
+Example forgotten_pool_is_refuted : ~ spaces_stay_right (with_mistake forget_pools).
+Proof.
+  intros claim. destruct (claim small_plan _ small_roots_are_sound (mistaken_reached forget_pools wrong_call)) as [known _ _ _].
+  assert (pools (mistaken forget_pools wrong_call) !! 0 = Some 0x4000) as found.
+  - apply known. eexists. split; vm_compute; reflexivity.
+  - vm_compute in found. discriminate.
 Qed.
 
 (** The root task names a slot of its CNode; and the CNode is gone. *)
@@ -464,6 +546,31 @@ Proof.
   - assert (objects (leave (enter (restless revoke_untyped) before_reset)) !! 0x10000 = Some (EndpointObject {| senders := []; receivers := [] |})) as there
       by (vm_compute; reflexivity).
     specialize (empty_ _ _ there). vm_compute in empty_. destruct empty_ as [far|far]; exact (far eq_refl).
+Qed.
+
+(** What was mapped of it is not any more; of a kernel that does nothing it still would be. *)
+Definition before_unmapping : State := after map_a_frame.
+Example reset_after_mapping_is_invoked :
+  invokes (enter (restless revoke_untyped) before_unmapping) Method.CNodeRevoke revocation_of_untyped.
+Proof.
+  exists 0x1000, Syscall.Call, (slot_of 0x2000 2), (CNodeCap 0x2000 6 0 58), (cap_arguments revocation_of_untyped).
+  repeat split; vm_compute; reflexivity.
+Qed.
+Example reset_unmaps :
+  let '(next, result, _) := step before_unmapping (restless revoke_untyped) in (result, translate 0x3000 0x400000 next) = (Succeeds, (None, 0)).
+Proof. vm_compute. reflexivity. Qed.
+Example idle_unmapping_is_refuted : ~ revoked_memory_is_unmapped idle_step.
+Proof.
+  intros claim. pose proof (idle_reaches map_a_frame (boot small_plan) eq_refl (at_boot _ _)) as reached.
+  assert (apart (0x13000, N.shiftl 1 12) (0x10000, N.shiftl 1 16)) as far.
+  - apply (claim small_plan before_unmapping (restless revoke_untyped) revocation_of_untyped (slot_of 0x2000 18)
+             (leave (enter (restless revoke_untyped) before_unmapping)) [] 0x10000 16 false 0x4000 1 0x400000 0x13000 12 false memory_rights 0 3
+             small_roots_are_sound reached eq_refl reset_after_mapping_is_invoked).
+    + vm_compute. reflexivity.
+    + unfold idle_step. reflexivity.
+    + vm_compute. reflexivity.
+    + exists 0x3000. repeat split; vm_compute; reflexivity.
+  - vm_compute in far. destruct far as [far|far]; exact (far eq_refl).
 Qed.
 
 (** No other event moves capabilities. *)

@@ -482,7 +482,7 @@ Qed.
 Theorem reachable_yields p st : roots_are_apart p -> reachable step p st -> yielding st.
 Proof.
   intros apart reached. induction reached as [|st e reached IH].
-  - exact (@boot_keeps _ _ _ _ yielding_quietly yielding_kept p (yielding_at_start p apart) eq_refl).
+  - exact (@boot_keeps _ _ _ _ yielding_quietly yielding_kept p (yielding_at_start p apart) eq_refl eq_refl).
   - apply step_yields; [exact (reachable_parts p st apart reached) | exact IH|]. intros t is_cur.
     destruct (states_are_settled_proved p st reached) as [first _ no _]. split; [|exact (no t is_cur)]. rewrite first in is_cur. unfold first_ready in is_cur.
     apply List.find_some in is_cur. exact (proj1 is_cur).
