@@ -287,8 +287,8 @@ void begin_domain_turn(Core& core, unsigned entry) {
     core.domain = turn.domain;
     core.ready = &core.queues[turn.domain.raw];
     core.domain_end = turn.length == never ? never : core.charged_until + turn.length.raw;
-    // The candidate was one of the former domain's.
-    if (core.candidate != nullptr) enqueue_back(core, *core.candidate);
+    // The candidate was one of the former domain's, and may be one of this, too: it keeps its place among its equals.
+    if (core.candidate != nullptr) current_runs(core) ? enqueue_back(core, *core.candidate) : enqueue_front(core, *core.candidate);
     core.candidate = nullptr;
     core.reschedule = true;
 }

@@ -254,11 +254,12 @@ void Lockstep::write_readable_words() {
     }
 }
 
-// A CancelBadgedSends that was preempted goes on where it stopped: who came to wait with its badge before that place since then is passed over.
+// A CancelBadgedSends that was preempted goes on where it stopped: who came to wait with its badge before that place since then is passed over. The place is
+// behind all others if who stood there last has gone.
 std::vector<Word> Lockstep::overtaken() {
     std::vector<Word> passed;
     const Tcb* caller = world_.current();
-    if (caller == nullptr || caller->sweep.next == nullptr) return passed;
+    if (caller == nullptr || caller->sweep.endpoint == nullptr) return passed;
     const std::vector<Word>& waited = swept_[physical(caller)];
     for (const Tcb* sender = caller->sweep.endpoint->queue.head; sender != nullptr && sender != caller->sweep.next; sender = PrioQueue<Tcb>::after(*sender)) {
         bool has_badge = sender->badge == caller->sweep.badge;

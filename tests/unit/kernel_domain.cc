@@ -434,3 +434,38 @@ TEST_CASE("round robin and timeouts within a turn go on as ever", "[domain]") {
     CHECK(w.current() == first);
     CHECK(hardware.deadline == hardware.time + ticks_in_ms);
 }
+
+TEST_CASE("a thread to which its context returns as a turn ends stands ahead of its equals", "[domain]") {
+    Domains w;
+    constexpr unsigned priority = 254;
+    constexpr Budget slice{.budget_us = 2000, .period_us = 2000};
+    Word endpoint = w.make(ObjectType::Endpoint);
+    Word reply = w.make(ObjectType::Reply);
+    Word starter = w.make_context({});
+    Thread server = w.make_thread(priority);
+    Thread client = w.make_thread(priority, slice);
+    Thread answerer = w.make_thread(priority, slice);
+    Thread other = w.make_thread(priority, slice);
+    w.resume(server);
+    w.must(starter, Method::SchedContextBind, {}, {server.tcb});
+    w.run(server);
+    w.syscall(Syscall::Recv, endpoint, {}, reply);
+    w.must(starter, Method::SchedContextUnbind);
+    w.resume(client);
+    w.run(client);
+    w.syscall(Syscall::Call, endpoint);
+    w.must(server.tcb, Method::TCBSuspend);
+    w.resume(answerer);
+    w.run(answerer);
+    w.resume(other);
+    // Two turns of one domain.
+    for (Word entry : {Word{0}, Word{1}}) REQUIRE_OK(w.configure_entry(entry, 0, 2'000));
+    REQUIRE_OK(w.set_start(0));
+    w.let_go();
+    REQUIRE(w.current() == answerer.object);
+    hardware.time += 3 * ticks_in_ms;
+    w.syscall(Syscall::Call, reply);
+    CHECK(w.current() == client.object);
+    REQUIRE(w.core().queues[0].rings[priority].head == other.object);
+    CHECK(other->ready.next == answerer.object);
+}
