@@ -105,7 +105,7 @@ void switch_to_idle(Core& core) {
     core.current_context = &core.idle;
 }
 
-bool current_runs(const Core& core) {
+[[gnu::always_inline]] inline bool current_runs(const Core& core) {
     return core.current != nullptr && schedulable(*core.current) && !core.current->ready.linked();
 }
 
