@@ -197,7 +197,7 @@ def _stepping(parser: Parser) -> None:
     parser.add_argument("--whole", action="store_true", help="no operation is preempted")
     parser.add_argument("--go-on", action="store_true", help="note differences and go on from the kernel's state; print the first of each operation")
     way = parser.add_mutually_exclusive_group()
-    way.add_argument("--exhaustive", action="store_true", help="every move in every state, breadth first from six small systems on")
+    way.add_argument("--exhaustive", action="store_true", help="every move in every state, breadth first from seven small systems on")
     way.add_argument("--mutants", type=_number(1, 10**5), metavar="N",
                      help="make N mistakes in the kernel's core, drawn by the seed, and see whether each is found")
     parser.add_argument("-j", dest="jobs", type=_number(1, 64), default=1, metavar="N", help="processes (1..64, default: 1)")

@@ -158,10 +158,11 @@ void Lockstep::debug(abi::BreakpointType reason, Word address) {
     const Tcb& thread = *world_.current();
     operation_ = "debug exception";
     if (reason == abi::BreakpointType::SingleStep) world_.current()->context.spsr &= ~host::single_step;
-    if (reason == abi::BreakpointType::Instruction) address = thread.context.pc;
+    // The address that the processor tells of an instruction means nothing: it is the thread's next one.
+    Word place = reason == abi::BreakpointType::Instruction ? thread.context.pc : address;
     bool numbered = reason == abi::BreakpointType::Instruction || reason == abi::BreakpointType::Data;
-    Word number = numbered ? hit_point(thread.debug, reason == abi::BreakpointType::Data, address) : 0;
-    std::string arguments = std::string(" ") + names[static_cast<Word>(reason)] + " " + hex(numbered ? address : 0) + " " + hex(number);
+    Word number = numbered ? hit_point(thread.debug, reason == abi::BreakpointType::Data, place) : 0;
+    std::string arguments = std::string(" ") + names[static_cast<Word>(reason)] + " " + hex(numbered ? place : 0) + " " + hex(number);
     happen("debug", arguments, [&] { handle_debug_exception(world_.core(), reason, address); });
 }
 
@@ -315,7 +316,7 @@ void Lockstep::happen(std::string_view kind, std::string_view arguments, const s
     if (preempted_ && caller->sweep.next != nullptr) {
         std::vector<Word>& waiting = swept_[physical(caller)];
         waiting.clear();
-        for (const Tcb* sender = caller->sweep.endpoint->queue.head; sender != nullptr; sender = PrioQueue<Tcb>::after(*sender)) {
+        for (const Tcb* sender = caller->sweep.next; sender != nullptr; sender = PrioQueue<Tcb>::after(*sender)) {
             if (sender->badge == caller->sweep.badge) waiting.push_back(physical(sender));
         }
     }

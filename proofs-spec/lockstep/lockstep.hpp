@@ -121,7 +121,7 @@ private:
     std::string event_;
     std::string operation_;
     std::vector<Buffer> buffers_;
-    std::map<Word, std::vector<Word>> swept_;   // by callers of preempted CancelBadgedSends: who waited there then
+    std::map<Word, std::vector<Word>> swept_;   // by callers of preempted CancelBadgedSends: who waited there then, from its place on
     Controller ours_;
     Controller theirs_;
     Controller theirs_before_;
