@@ -1408,9 +1408,9 @@ def test_what_policies_are_is_short_too():
 
 
 def test_what_is_claimed_of_integrity_is_short_too():
-    """What leads to what, and what is claimed of it. It defines nothing of a step, and is counted apart."""
+    """What leads to what, which field changes by which rule, and what is claimed of it. It defines nothing of a step, and is counted apart."""
     lines = (FOLDER / "spec" / "IntegrityClaims.v").read_text().splitlines()
-    assert len(lines) <= 200 and max(map(len, lines)) <= 160
+    assert len(lines) <= 350 and max(map(len, lines)) <= 160
 
 
 def test_claims_are_those_that_were_agreed():

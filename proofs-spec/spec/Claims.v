@@ -108,8 +108,7 @@ Definition no_capability_dangles : Prop := forall p st, roots_are_apart p -> rea
 (** The slot that an address names, under a capability or in a thread's CSpace, is one of a CNode that is there. *)
 Definition is_slot_of_cnode (slot : N) (st : State) : Prop :=
   exists cnode radix index, objects st !! cnode = Some (CNodeObject radix) /\ index < N.shiftl 1 radix /\ slot = slot_of cnode index.
-Definition addresses_name_slots : Prop :=
-  forall p st, roots_are_apart p -> reachable p st ->
+Definition addresses_name_slots : Prop := forall p st, roots_are_apart p -> reachable p st ->
     (forall place address depth slot, slot_under (capability_at place st) address depth st = inl slot -> is_slot_of_cnode slot st)
     /\ forall t address slot, slot_of_address t address st = inl slot -> is_slot_of_cnode slot st.
 
@@ -120,9 +119,7 @@ Definition total (l : list Refill) : N := fold_right (fun r sum => amount r + su
 Definition refills_are_right (c : SchedContext) : Prop :=
   match refills c with
   | [] => True
-  | first :: rest =>
-      if budget c =? period c then rest = [] /\ amount first <= budget c
-      else total (refills c) + unreturned c = budget c
+  | first :: rest => if budget c =? period c then rest = [] /\ amount first <= budget c else total (refills c) + unreturned c = budget c
   end.
 Definition refills_sum_to_budget : Prop := forall p st o c, reachable p st -> objects st !! o = Some (SchedContextObject c) -> refills_are_right c.
 
@@ -131,17 +128,14 @@ Definition not_after (a b : Refill) : Prop := usable_at a <= usable_at b.
 Definition refills_in_order (c : SchedContext) : Prop := StronglySorted not_after (tl (refills c)) /\ N.of_nat (length (refills c)) <= extra_refills c + 2.
 Definition refills_stay_in_order : Prop := forall p st o c, reachable p st -> objects st !! o = Some (SchedContextObject c) -> refills_in_order c.
 
-(** ** S1, T1a: the queues of those that can run
-
-    No thread stands in them twice, nor in both. *)
+(** ** S1, T1a: in the queues of those that can run no thread stands twice, nor in both *)
 Definition queues_are_right (st : State) : Prop := NoDup (ready st ++ sleeping st).
 Definition threads_queue_once : Prop := forall p st, reachable p st -> queues_are_right st.
 
 (** ** S1, T1a and T1b: who waits stands where it says
 
     The queues and the reply objects in which a thread can stand, and in which of them its state says that it stands. *)
-Inductive Post :=
-  InSenders (endpoint : N) | InReceivers (endpoint : N) | InWaiters (notification : N) | AsCaller (reply : N) | AsReceiver (reply : N).
+Inductive Post := InSenders (endpoint : N) | InReceivers (endpoint : N) | InWaiters (notification : N) | AsCaller (reply : N) | AsReceiver (reply : N).
 Definition stands (t : N) (p : Post) (st : State) : Prop :=
   match p with
   | InSenders e => In t (senders (endpoint e st))
@@ -166,9 +160,7 @@ Record waits_are_right (st : State) : Prop := {
 }.
 Definition threads_wait_where_they_say : Prop := forall p st, roots_are_apart p -> reachable p st -> waits_are_right st.
 
-(** ** S1, T1b: links are symmetric
-
-    A thread and its bound notification name each other, and so do a notification and the scheduling context that it lends. *)
+(** ** S1, T1b: a thread and its bound notification name each other, and so do a notification and the scheduling context that it lends *)
 Record links_are_symmetric (st : State) : Prop := {
   both_bound : forall t n, bound_notification (thread t st) = Some n <-> bound_thread (notification n st) = Some t;
   both_lent : forall n c, lent_context (notification n st) = Some c <-> context_notification (context c st) = Some n
@@ -189,16 +181,31 @@ Definition contexts_stay_linked : Prop := forall p st, roots_are_apart p -> reac
 Definition yields_stay_linked : Prop :=
   forall p st t c, roots_are_apart p -> reachable p st -> (yielded_to (thread t st) = Some c <-> yielder (context c st) = Some t).
 
-(** ** S1, T1a: who can run is queued
-
-    A thread is ready or waits for a refill if and only if it runs and has a context that is configured. *)
+(** ** S1, T1a: a thread is ready or waits for a refill if and only if it runs and has a context that is configured *)
 Definition can_run (t : N) (st : State) : Prop :=
   run_state (thread t st) = Running /\ exists c, sched_context (thread t st) = Some c /\ configured (context c st) = true.
 Definition who_can_run_is_queued : Prop := forall p st t, roots_are_apart p -> reachable p st -> (In t (ready st ++ sleeping st) <-> can_run t st).
 
-(** ** S1: no link dangles
+(** ** S6, T6c: the highest priority runs
 
-    Who stands in a queue, and what threads, notifications, scheduling contexts and reply objects name, is there. *)
+    Of those that are ready in the domain whose turn it is one runs, if there is any, and none of them has a higher priority. Who is ready can run, and who can
+    run and is not ready waits for a refill. *)
+Definition may_run_now (t : N) (st : State) : Prop := In t (ready st) /\ thread_domain (thread t st) = current_domain st.
+Definition highest_priority_runs : Prop := forall p st, roots_are_apart p -> reachable p st ->
+  match current st with
+  | Some t => may_run_now t st /\ forall other, may_run_now other st -> priority (thread other st) <= priority (thread t st)
+  | None => forall other, ~ may_run_now other st
+  end.
+
+(** ** S6, T6d: chains of calls do not cycle
+
+    Those whose calls a context went along with all wait for their answers; each stands in one such chain, once. *)
+Definition chain (c : N) (st : State) : list (option N) := map (fun r => caller (reply r st)) (calls (context c st)).
+Definition chains_never_cycle : Prop := forall p st c, roots_are_apart p -> reachable p st ->
+  NoDup (chain c st) /\ forall x, In x (chain c st) ->
+    (exists t r grant, x = Some t /\ run_state (thread t st) = BlockedOnReply r grant) /\ forall other, In x (chain other st) -> other = c.
+
+(** ** S1: no link dangles: who stands in a queue, and what threads, notifications, scheduling contexts and reply objects name, is there *)
 Record links_live (st : State) : Prop := {
   threads_live : forall t,
     In t (ready st ++ sleeping st) \/ current st = Some t \/ (exists p, stands t p st) \/ (exists n, bound_thread (notification n st) = Some t)

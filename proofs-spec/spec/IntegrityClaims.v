@@ -131,3 +131,165 @@ Definition run_noninterfered : Prop :=
     /\ forall x, owner_of p x = Some subject ->
          objects next !! x = objects st !! x /\ stays (slots st !! x) (slots next !! x) /\ (~ lends st reached x -> slots next !! x = slots st !! x).
 End Steps.
+
+(** ** By which rule, which fields
+
+    What is reached changes only by rules, of which each says what kind of object it changes, which field, to what, and, where that can be told from the state
+    and the event, whose. In every step time is used and charged, and with that a timeout may be sent; all else has its reason. *)
+Inductive ChangeRule :=
+| ByBudget | BySchedule | BySending | ByFault
+| ByReceiving | ByFlags | BySignal | ByDonation | ByStepping | ByGrant | ByInvocation.
+
+(** The thread that runs can name a capability. What it can signal, and what an interrupt signals; and the context that it uses. *)
+Definition caller_names (st : State) (c : Capability) : Prop :=
+  exists t address slot, current st = Some t /\ occupied_slot_of_address t address st = inl (slot, c).
+Definition signals (st : State) (e : Event) (n badge : N) : Prop :=
+  match cause e with
+  | InterruptArrives irq => exists r, capability_at (irq_slot irq) st = Some (NotificationCap n badge r)
+  | SystemCall => exists r, can_write r = true /\ caller_names st (NotificationCap n badge r)
+  | _ => False
+  end.
+Definition uses (st : State) (c : N) : Prop := current_context st = Some c \/ exists t, current st = Some t /\ context_of t st = Some c.
+Definition is_timeout (f : Fault) : Prop := fault_label f = FaultLabel.Timeout.
+Definition begins_to_receive (s : RunState) : bool := match s with BlockedOnReceive _ _ _ _ | BlockedOnNotification _ => true | _ => false end.
+Definition without_reply (s : RunState) : RunState := match s with BlockedOnReceive e _ q g => BlockedOnReceive e None q g | _ => s end.
+
+Section Rows.
+Variable st : State.
+Variable e : Event.
+Inductive changes_thread (t : N) (x : Thread) : ChangeRule -> Thread -> Prop :=
+| gets_words r : changes_thread t x BySending (x <| registers := r |>)
+| runs_again : changes_thread t x BySending (x <| run_state := Running |>)
+| stops : changes_thread t x BySending (x <| run_state := Inactive |>)
+| begins_to_send p b g gr c l : current st = Some t \/ is_some (fault x) = true ->
+    changes_thread t x BySending (x <| run_state := BlockedOnSend p b g gr c l |>)
+| awaits_answer r g : changes_thread t x BySending (x <| run_state := BlockedOnReply r g |>)
+| faults_now f : current st = Some t \/ is_timeout f -> changes_thread t x ByFault (x <| fault := Some f |>)
+| fault_is_over : changes_thread t x ByFault (x <| fault := None |>)
+| yield_is_over : changes_thread t x BySchedule (x <| yielded_to := None |>)
+| awaits_message s : current st = Some t -> begins_to_receive s = true -> changes_thread t x ByReceiving (x <| run_state := s |>)
+| loses_reply : changes_thread t x ByReceiving (x <| run_state := without_reply (run_state x) |>)
+| gets_context c : changes_thread t x ByDonation (x <| sched_context := c |>)
+| steps_by n : changes_thread t x ByStepping (x <| step_count := n |>).
+Inductive changes_endpoint (x : Endpoint) : ChangeRule -> Endpoint -> Prop :=
+| sender_comes t l : (forall u, In u l -> u = t \/ In u (senders x)) -> changes_endpoint x BySending (x <| senders := l |>)
+| receivers_go l : incl l (receivers x) -> changes_endpoint x BySending (x <| receivers := l |>)
+| receiver_comes l : (forall u, In u l -> current st = Some u \/ In u (receivers x)) -> changes_endpoint x ByReceiving (x <| receivers := l |>).
+Inductive changes_notification (n : N) (x : Notification) : ChangeRule -> Notification -> Prop :=
+| is_signalled_with badge : signals st e n badge ->
+    changes_notification n x BySignal (x <| word_of_flags := Some (N.lor (or_default 0 (word_of_flags x)) badge) |>)
+| flags_are_taken : changes_notification n x ByFlags (x <| word_of_flags := None |>)
+| waiters_go l : incl l (waiters x) -> changes_notification n x ByFlags (x <| waiters := l |>)
+| waiter_comes l : (forall u, In u l -> current st = Some u \/ In u (waiters x)) -> changes_notification n x ByReceiving (x <| waiters := l |>).
+Inductive changes_reply (x : Reply) : ChangeRule -> Reply -> Prop :=
+| is_freed : changes_reply x BySending unused_reply
+| is_called t c : changes_reply x BySending {| caller := Some t; receiver := None; along := c |}
+| is_named t : current st = Some t -> changes_reply x ByReceiving {| caller := None; receiver := Some t; along := None |}
+| loses_context : changes_reply x ByDonation (without_context x).
+Inductive changes_context (c : N) (x : SchedContext) : ChangeRule -> SchedContext -> Prop :=
+| is_charged used smallest : uses st c -> changes_context c x ByBudget (charge used smallest x)
+| is_used used : uses st c -> changes_context c x ByBudget (x <| consumed := consumed x + used |>)
+| begins_to_be_used time : changes_context c x BySchedule (begin_use time x)
+| is_reported : changes_context c x BySchedule (x <| consumed := 0 |>)
+| yielder_returns : changes_context c x BySchedule (x <| yielder := None |>)
+| is_held_by t : changes_context c x ByDonation (x <| context_thread := t |>)
+| goes_along l : changes_context c x ByDonation (x <| calls := l |>).
+Inductive changes (o : N) : ChangeRule -> option Object -> option Object -> Prop :=
+| thread_changes x y rule : changes_thread o x rule y -> changes o rule (Some (ThreadObject x)) (Some (ThreadObject y))
+| endpoint_changes x y rule : changes_endpoint x rule y -> changes o rule (Some (EndpointObject x)) (Some (EndpointObject y))
+| notification_changes x y rule : changes_notification o x rule y -> changes o rule (Some (NotificationObject x)) (Some (NotificationObject y))
+| reply_changes x y rule : changes_reply x rule y -> changes o rule (Some (ReplyObject x)) (Some (ReplyObject y))
+| context_changes x y rule : changes_context o x rule y -> changes o rule (Some (SchedContextObject x)) (Some (SchedContextObject y))
+| invocation_changes x y : changes o ByInvocation x y.
+
+(** A capability comes into an empty slot with a message, and is noted where it was derived; an untyped that is passed on is used up. *)
+Inductive changes_slot : ChangeRule -> option Entry -> option Entry -> Prop :=
+| comes_with_message x : children x = [] -> changes_slot ByGrant None (Some x)
+| lists_derived x l : changes_slot ByGrant (Some x) (Some (x <| children := l |>))
+| is_spent x base bits device used used' : capability x = UntypedCap base bits device used ->
+    changes_slot ByGrant (Some x) (Some (x <| capability := UntypedCap base bits device used' |>))
+| slot_of_invocation x y : changes_slot ByInvocation x y.
+
+(** Changes one after the other, by rules that are allowed. *)
+Inductive by_rules (allowed : ChangeRule -> Prop) (o : N) (x : option Object) : option Object -> Prop :=
+| as_it_was : by_rules allowed o x x
+| and_by rule y z : by_rules allowed o x y -> allowed rule -> changes o rule y z -> by_rules allowed o x z.
+Inductive slot_by_rules (allowed : ChangeRule -> Prop) (x : option Entry) : option Entry -> Prop :=
+| slot_as_it_was : slot_by_rules allowed x x
+| and_slot_by rule y z : slot_by_rules allowed x y -> allowed rule -> changes_slot rule y z -> slot_by_rules allowed x z.
+End Rows.
+
+(** The capability through which a system call sends, if it does: that of ReplyRecv is to a reply object. Its address is looked up when senders that cannot be
+    received from were refused. *)
+Definition system_call_of (t : N) (st : State) : option Syscall.t := Syscall.of_number (N.land (register 7 (thread t st)) syscall_number_mask).
+Definition named_by (t a : N) (st : State) : option Capability := match occupied_slot_of_address t a st with inl (_, c) => Some c | inr _ => None end.
+Definition answered_by (t a : N) (st : State) : option Capability :=
+  match named_by t a st with Some (ReplyCap r rights) => Some (ReplyCap r rights) | _ => None end.
+Definition once_done (f : State -> option Capability) (p : Progress) : option Capability := match p with Done st => f st | Preempted _ => None end.
+Definition passed_on (t : N) (with_reply : bool) (st : State) : option Capability :=
+  once_done (fun st => named_by t (register 8 (thread t st)) st) (refuse_early t with_reply (fun st => snd (pass_on t st)) st).
+Definition sent_through (t : N) (s : Syscall.t) (st : State) : option Capability :=
+  match s with
+  | Syscall.Call | Syscall.Send | Syscall.NBSend => named_by t (register 0 (thread t st)) st
+  | Syscall.ReplyRecv => once_done (fun st => answered_by t (register 6 (thread t st)) st) (refuse_early t true (reply_phase t) st)
+  | Syscall.NBSendRecv => passed_on t true st
+  | Syscall.NBSendWait => passed_on t false st
+  | _ => None
+  end.
+
+(** The rules of a step: those of every step; of an interrupt, of a fault or of a system call, which can fault too; of one that receives; and of what a system
+    call sends through. *)
+Definition every_step : list ChangeRule := [ByBudget; BySchedule; BySending; ByFault].
+Definition receives_then (s : Syscall.t) : bool :=
+  match s with
+  | Syscall.Recv | Syscall.NBRecv | Syscall.Wait | Syscall.NBWait | Syscall.ReplyRecv | Syscall.NBSendRecv | Syscall.NBSendWait => true
+  | _ => false
+  end.
+Definition rules_through (c : Capability) : list ChangeRule :=
+  match c with
+  | EndpointCap _ _ _ => [ByDonation; ByGrant]
+  | NotificationCap _ _ _ => [BySignal; ByFlags; ByDonation]
+  | ReplyCap _ _ => [ByDonation; ByGrant; ByStepping]
+  | SGISignalCap _ _ => []
+  | _ => [ByInvocation]
+  end.
+Definition rules_of_call (t : N) (s : Syscall.t) (st : State) : list ChangeRule :=
+  (if receives_then s then [ByReceiving; ByFlags; ByGrant] else []) ++ match sent_through t s st with Some c => rules_through c | None => [] end.
+Definition rules_of (st : State) (e : Event) : list ChangeRule :=
+  every_step ++
+  match cause e, current st with
+  | InterruptArrives _, _ => [BySignal; ByFlags; ByDonation]
+  | TimerExpires, _ | _, None => []
+  | MemoryFault _ _ _, Some _ | ExceptionTaken _ _, Some _ => [ByDonation]
+  | DebugEvent _ _ _, Some _ => [ByDonation; ByStepping]
+  | SystemCall, Some t =>
+      ByDonation :: match system_call_of t (enter e st) with Some s => rules_of_call t s (enter e st) | None => [] end
+  end.
+
+(** What stays in every step but an invocation: all objects are there as before, and of each but for what is named here all fields. *)
+Definition steady (x y : option Object) : Prop :=
+  match x, y with
+  | None, None => True
+  | Some (ThreadObject a), Some (ThreadObject b) =>
+      b = a <| registers := registers b |> <| run_state := run_state b |> <| fault := fault b |> <| sched_context := sched_context b |>
+            <| yielded_to := yielded_to b |> <| step_count := step_count b |>
+  | Some (EndpointObject _), Some (EndpointObject _) | Some (ReplyObject _), Some (ReplyObject _) => True
+  | Some (NotificationObject a), Some (NotificationObject b) => b = a <| word_of_flags := word_of_flags b |> <| waiters := waiters b |>
+  | Some (SchedContextObject a), Some (SchedContextObject b) =>
+      b = a <| refills := refills b |> <| unreturned := unreturned b |> <| consumed := consumed b |> <| context_thread := context_thread b |>
+            <| calls := calls b |> <| yielder := yielder b |>
+  | Some a, Some b => b = a
+  | _, _ => False
+  end.
+
+Section Fields.
+Variable one_step : Stepping.
+(** Each step changes each object and each slot by its rules; and what is sent through the thread that runs can name. *)
+Definition fields_change_by_rule : Prop :=
+  forall st e,
+    (forall o, by_rules st e (fun r => In r (rules_of st e)) o (objects st !! o) (objects (next_of one_step st e) !! o))
+    /\ (forall slot, slot_by_rules (fun r => In r (rules_of st e)) (slots st !! slot) (slots (next_of one_step st e) !! slot))
+    /\ forall t s c, cause e = SystemCall -> current st = Some t -> sent_through t s (enter e st) = Some c -> caller_names st c.
+Definition only_invocations_control : Prop :=
+  forall st e o, ~ In ByInvocation (rules_of st e) -> steady (objects st !! o) (objects (next_of one_step st e) !! o).
+End Fields.

@@ -4,7 +4,7 @@
     When the root task has stopped itself nothing is reached from where the next step begins, so all that it has stays: computed, and by the claims.
     Steps that change it all the same are refuted. *)
 From Coq Require Import Lia.
-From Spec Require Import IntegrityProofs PolicyWitness Witness.
+From Spec Require Import IntegrityProofs FieldProofs PolicyWitness Witness.
 Open Scope N_scope.
 
 Definition stop_itself : Event := call_event (Method.label Method.TCBSuspend) 1 [].
@@ -86,3 +86,42 @@ Proof.
   - apply rest_runs; vm_compute; reflexivity.
   - exact (promotion_shows (proj1 (same 0x1000 (root_owns 0x1000 eq_refl)))).
 Qed.
+
+(** ** By which rule, which fields
+
+    A Yield is no invocation: it charges the context of its thread, and no rule by which it changes anything reaches a priority. *)
+Definition yields_time : Event := {|
+  cause := SystemCall; time := 9; saved := [(7, Syscall.number Syscall.Yield); (pc, 0x104)]; readable := []; preempt_after := None; chosen := nothing_chosen |}.
+Example a_yield_has_few_rules : rules_of (boot small_plan) yields_time = [ByBudget; BySchedule; BySending; ByFault; ByDonation].
+Proof. vm_compute. reflexivity. Qed.
+Lemma a_yield_is_no_invocation : ~ In ByInvocation (rules_of (boot small_plan) yields_time).
+Proof. rewrite a_yield_has_few_rules. simpl. intros listed. repeat (destruct listed as [listed|listed]; [discriminate listed|]). exact listed. Qed.
+Example its_context_is_charged :
+  (consumed (context 0x5000 (boot small_plan)), consumed (context 0x5000 (next_of step (boot small_plan) yields_time))) = (0, 9).
+Proof. vm_compute. reflexivity. Qed.
+Example all_else_of_it_stays : steady (objects (boot small_plan) !! 0x5000) (objects (next_of step (boot small_plan) yields_time) !! 0x5000).
+Proof. exact (only_invocations_control_proved _ _ _ a_yield_is_no_invocation). Qed.
+
+(** An invocation has its rule, and the capability that it is sent through can be named. *)
+Example an_invocation_is_one : rules_of (boot small_plan) stop_itself = [ByBudget; BySchedule; BySending; ByFault; ByDonation; ByInvocation].
+Proof. vm_compute. reflexivity. Qed.
+Example its_thread_is_named : caller_names (boot small_plan) (TCBCap 0x1000).
+Proof.
+  apply (proj2 (proj2 (fields_change_by_rule_proved (boot small_plan) stop_itself)) 0x1000 Syscall.Call); vm_compute; reflexivity.
+Qed.
+
+(** Who promotes somebody at each step changes a field that no rule does. *)
+Lemma steady_priority o a b : steady (objects a !! o) (objects b !! o) -> priority (thread o b) = priority (thread o a).
+Proof.
+  unfold thread. destruct (objects a !! o) as [[]|], (objects b !! o) as [[]|]; cbn [steady]; try contradiction; try discriminate; try reflexivity.
+  intros ->. reflexivity.
+Qed.
+Lemma promotion_is_unsteady :
+  ~ steady (objects (boot small_plan) !! 0x1000) (objects (next_of (with_mistake promote) (boot small_plan) yields_time) !! 0x1000).
+Proof. intros same. apply steady_priority in same. vm_compute in same. discriminate same. Qed.
+Example promotion_by_no_rule_is_refuted : ~ fields_change_by_rule (with_mistake promote).
+Proof.
+  intros claim. exact (promotion_is_unsteady (by_rules_steady _ _ _ _ _ _ (proj1 (claim (boot small_plan) yields_time) 0x1000) a_yield_is_no_invocation)).
+Qed.
+Example promotion_without_invocation_is_refuted : ~ only_invocations_control (with_mistake promote).
+Proof. intros claim. exact (promotion_is_unsteady (claim (boot small_plan) yields_time 0x1000 a_yield_is_no_invocation)). Qed.

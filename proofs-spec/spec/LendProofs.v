@@ -275,11 +275,12 @@ Proof.
 Qed.
 
 (** ** More may be frozen *)
-Definition leaves_rest (f : Link -> bool) : Prop := f Handling = false /\ f Yielding = false /\ f Placing = false /\ f Telling = false.
+Definition leaves_rest (f : Link -> bool) : Prop :=
+  f Handling = false /\ f Yielding = false /\ f Placing = false /\ f Telling = false /\ f Ranking = false.
 Lemma quietly_more (f g : Link -> bool) P : (forall k, f k = true -> g k = true) -> leaves_rest f -> leaves_rest g ->
   kept_quietly_but f P (fun _ => True) (fun _ => True) -> kept_quietly_but g P (fun _ => True) (fun _ => True).
 Proof.
-  intros more (no_f & yields_f & places_f & tells_f) (no_g & yields_g & places_g & tells_g) quiet. constructor; try (intros; exact I).
+  intros more (no_f & yields_f & places_f & tells_f & ranks_f) (no_g & yields_g & places_g & tells_g & ranks_g) quiet. constructor; try (intros; exact I).
   - intros a b s r o d l. pose proof (looks_at_objects quiet a b s r o d l) as looks. unfold provided in *. rewrite no_f, places_f, tells_f in looks.
     rewrite no_g, places_g, tells_g. exact looks.
   - intros t st. pose proof (after_unplace quiet t st) as leaves. unfold provided, holds_contexts in *. pose proof (more Waiting) as waits_.
@@ -290,10 +291,10 @@ Proof.
   - exact (after_place quiet).
   - exact (after_sleeping_anew quiet).
   - intros o x y st there kind change fine. apply (after_put_object quiet o x y st there kind); [|exact fine]. revert change.
-    clear - more yields_f yields_g places_f places_g. unfold object_change.
+    clear - more yields_f yields_g places_f places_g ranks_f ranks_g. unfold object_change.
     destruct y, x; rewrite ?places_f, ?places_g; try exact id;
       unfold thread_change, endpoint_change, notification_change, reply_change, context_change, table_change, as_well, holds_contexts;
-      rewrite ?yields_f, ?yields_g; clear yields_f yields_g places_f places_g;
+      rewrite ?yields_f, ?yields_g, ?ranks_f, ?ranks_g; clear yields_f yields_g places_f places_g ranks_f ranks_g;
       pose proof (more Binding) as m1; pose proof (more Loan) as m2; pose proof (more Waiting) as m3; pose proof (more Lending) as m4;
         pose proof (more Mapping) as m5;
       clear more; intros change; repeat match goal with |- _ /\ _ => split | H : _ /\ _ |- _ => destruct H end;
@@ -307,14 +308,14 @@ Qed.
 Lemma all_quietly frozen P Q R : kept_quietly_but frozen P (fun _ => True) (fun _ => True) -> kept_quietly_but frozen Q (fun _ => True) (fun _ => True) ->
   kept_quietly_but frozen R (fun _ => True) (fun _ => True) -> kept_quietly_but frozen (fun st => P st /\ Q st /\ R st) (fun _ => True) (fun _ => True).
 Proof. intros p q r. exact (both_quietly frozen _ _ p (both_quietly frozen _ _ q r)). Qed.
-Definition but_whole (k : Link) : bool := match k with Handling | Mapping | Yielding | Placing | Telling => false | _ => true end.
+Definition but_whole (k : Link) : bool := match k with Handling | Mapping | Yielding | Placing | Telling | Ranking => false | _ => true end.
 Definition parts (st : State) : Prop := linked st /\ waiting nobody st /\ bonded none st.
 Lemma parts_whole st : parts st -> whole st. Proof. intros (link & wait & ok). constructor; assumption. Qed.
 Lemma whole_parts st : whole st -> parts st. Proof. intros [link wait ok]. exact (conj link (conj wait ok)). Qed.
 Lemma parts_quietly : kept_quietly_but but_whole parts (fun _ => True) (fun _ => True).
 Proof.
   apply all_quietly; [apply (quietly_more but_waiting) | apply (quietly_more but_binding) | apply (quietly_more but_lending)];
-    try exact (conj eq_refl (conj eq_refl (conj eq_refl eq_refl))); try (intros []; first [reflexivity | discriminate]);
+    try exact (conj eq_refl (conj eq_refl (conj eq_refl (conj eq_refl eq_refl)))); try (intros []; first [reflexivity | discriminate]);
     [exact linked_quietly | exact (waiting_quietly nobody) | exact (bonded_quietly none)].
 Qed.
 Lemma parts_kept : kept_but but_whole parts (fun _ => True) (fun _ => True).
@@ -493,14 +494,20 @@ Proof.
     exact (bound_bonds c t st ok (thread_is_there _ t st (b_live none st ok) at_a) (holds_no_zombie _ t st wait at_a) free
       (context_is_there _ c bits st (b_live none st ok) there)).
 Qed.
-Lemma params_bonds mcp p authority sc fault_ep call st : fits Method.TCBSetSchedParams (invoked call) -> capability_at (invoked_slot call)
-  st = Some (invoked call) ->
-  in_place sc st -> parts st ->
-  match tcb_set_sched_params mcp p authority sc fault_ep call st with Perform work => parts (state_after (work st)) | Refuse _ _ => True end.
+(** What TCB.SetSchedParams does before it replaces a capability. *)
+Definition with_params (t mcp p : N) (c : option N) (st : State) : State :=
+  let st := set_priority t p (change_thread t (fun x => x <| controlled_priority := mcp |>) st) in
+  match c, context_of t st with
+  | Some _, Some _ | None, None => st
+  | Some c, None => bind_context c t st
+  | None, Some old => unbind_thread_of_context old st
+  end.
+Lemma params_taken mcp p sc call st c : fits Method.TCBSetSchedParams (invoked call) -> capability_at (invoked_slot call) st = Some (invoked call) ->
+  in_place sc st -> parts st -> match c with Some k => exists bits, argument sc = Some (SchedContextCap k bits) | None => True end ->
+  parts (with_params (invoked_thread call) mcp p c st).
 Proof.
-  intros type there placed (link & wait & ok). unfold tcb_set_sched_params, thread_argument, in_progress, invoked_thread. cbv zeta.
-  destruct (invoked call) as [| | | | |t| | | | | | | | | | | | |]; try discriminate type.
-  destruct (argument authority) as [[]|]; try exact I. destruct (_ <=? _); [|exact I]. destruct (_ <=? _); [|exact I].
+  intros type there placed (link & wait & ok) given_. unfold invoked_thread. destruct (invoked call) as [| | | | |t| | | | | | | | | | | | |];
+    try discriminate type.
   set (first_ := change_thread t (fun x => x <| controlled_priority := mcp |>) st).
   assert (parts (set_priority t p first_)) as after.
   { split; [|split].
@@ -511,23 +518,32 @@ Proof.
   assert (slots (set_priority t p first_) = slots st) as same_slots.
   { exact (eq_trans (proj1 (@keeps_set_priority _ _ _ _ (tables_are_kept_quietly (slots first_) (references first_)) t p eq_refl first_ (conj eq_refl eq_refl)))
       (proj1 (thread_frame t _ st))). }
-  unfold first_ in after, same_slots. clear first_.
+  unfold with_params. cbv zeta. unfold first_ in after, same_slots. clear first_. revert after same_slots.
+  generalize (set_priority t p (change_thread t (fun x => x <| controlled_priority := mcp |>) st)). intros one (link1 & wait1 & ok1) same_slots.
+  destruct c as [k|].
+  - destruct given_ as (bits & given_). destruct (context_of t one) eqn:free; [exact (conj link1 (conj wait1 ok1))|].
+    pose proof (placed _ given_) as at_a. rewrite <- (capability_same _ st one same_slots) in at_a. rewrite <- (capability_same _ st one same_slots) in there.
+    split; [exact (@keeps_bind_context _ _ _ _ linked_quietly k t eq_refl one link1)|].
+    split; [exact (@keeps_bind_context _ _ _ _ (waiting_quietly nobody) k t eq_refl one wait1)|].
+    exact (bound_bonds k t one ok1 (thread_is_there _ t one (b_live none one ok1) there) (holds_no_zombie _ t one wait1 there) free
+      (context_is_there _ k _ one (b_live none one ok1) at_a)).
+  - destruct (context_of t one) as [old|]; [|exact (conj link1 (conj wait1 ok1))].
+    split; [exact (@keeps_unbind_thread _ _ _ _ linked_quietly old eq_refl one link1)|].
+    split; [exact (@keeps_unbind_thread _ _ _ _ (waiting_quietly nobody) old eq_refl one wait1) | exact (proj1 (thread_unbound old one ok1))].
+Qed.
+Lemma params_bonds mcp p authority sc fault_ep call st : fits Method.TCBSetSchedParams (invoked call) ->
+  capability_at (invoked_slot call) st = Some (invoked call) -> in_place sc st -> parts st ->
+  match tcb_set_sched_params mcp p authority sc fault_ep call st with Perform work => parts (state_after (work st)) | Refuse _ _ => True end.
+Proof.
+  intros type there placed ok. pose proof (fun c => params_taken mcp p sc call st c type there placed ok) as before.
+  unfold tcb_set_sched_params, thread_argument, in_progress. cbv zeta. destruct (argument authority) as [[]|]; try exact I.
+  destruct (_ <=? _); [|exact I]. destruct (_ <=? _); [|exact I].
   assert (forall q, parts (state_of q) -> parts (state_after match q with Done st => Returns [] st | Preempted st => Stops st end)) as progress by (intros [];
     exact id).
   destruct (argument sc) as [[]|] eqn:given_; try exact I.
-  - destruct (_ && _); [|exact I]. destruct (is_fault_endpoint _); [|exact I]. cbn beta iota. revert after same_slots. 
-    generalize (set_priority t p (change_thread t (fun x => x <| controlled_priority := mcp |>) st)). intros one after same_slots.
-    apply progress, replaced_parts. destruct after as (link1 & wait1 & ok1). destruct (context_of t one) eqn:free; [exact (conj link1 (conj wait1 ok1))|].
-    pose proof (placed _ given_) as at_a. rewrite <- (capability_same _ st one same_slots) in at_a. rewrite <- (capability_same _ st one same_slots) in there.
-    split; [exact (@keeps_bind_context _ _ _ _ linked_quietly context t eq_refl one link1)|].
-    split; [exact (@keeps_bind_context _ _ _ _ (waiting_quietly nobody) context t eq_refl one wait1)|].
-    exact (bound_bonds context t one ok1 (thread_is_there _ t one (b_live none one ok1) there) (holds_no_zombie _ t one wait1 there) free
-      (context_is_there _ context _ one (b_live none one ok1) at_a)).
-  - destruct (negb _); [|exact I]. destruct (is_fault_endpoint _); [|exact I]. cbn beta iota. revert after. 
-    generalize (set_priority t p (change_thread t (fun x => x <| controlled_priority := mcp |>) st)). intros one after.
-    apply progress, replaced_parts. destruct after as (link1 & wait1 & ok1). destruct (context_of t one) as [old|]; [|exact (conj link1 (conj wait1 ok1))].
-    split; [exact (@keeps_unbind_thread _ _ _ _ linked_quietly old eq_refl one link1)|].
-    split; [exact (@keeps_unbind_thread _ _ _ _ (waiting_quietly nobody) old eq_refl one wait1) | exact (proj1 (thread_unbound old one ok1))].
+  - destruct (_ && _); [|exact I]. destruct (is_fault_endpoint _); [|exact I]. cbn beta iota.
+    apply progress, replaced_parts. exact (before (Some context) (ex_intro _ _ eq_refl)).
+  - destruct (negb _); [|exact I]. destruct (is_fault_endpoint _); [|exact I]. cbn beta iota. apply progress, replaced_parts. exact (before None I).
 Qed.
 Lemma parts_methods : operations but_whole parts.
 Proof.

@@ -25,8 +25,8 @@ Definition fine_object (fine_context : SchedContext -> Prop) (x : Object) : Prop
 
 (** Of the links between objects some may be frozen: then what changes them is not among the changes that are kept one by one. With [Placing] nothing is
     that moves capabilities, or says of them where their objects are, or changes page tables and ASID pools; but for what a message brings.
-    With [Telling] effects are only ever added: what begins and ends a step, where there are none, is left out. *)
-Inductive Link := Binding | Loan | Waiting | Ending | Handling | Mapping | Placing | Telling | Lending | Yielding.
+    With [Telling] effects are only ever added: what begins and ends a step, where there are none, is left out. [Ranking] is of priorities. *)
+Inductive Link := Binding | Loan | Waiting | Ending | Handling | Mapping | Placing | Telling | Lending | Yielding | Ranking.
 
 (** What a thread runs on, the stacks of calls, and whether a context is configured, are frozen only together with who waits. *)
 Definition holds_contexts (frozen : Link -> bool) : bool := frozen Waiting && frozen Lending.
@@ -34,8 +34,9 @@ Definition as_well (b : bool) (P Q : Prop) : Prop := if b then P /\ Q else Q.
 Definition same_uses (x y : SchedContext) : Prop :=
   context_thread y = context_thread x /\ calls y = calls x /\ configured y = configured x.
 Definition thread_change (frozen : Link -> bool) (x y : Thread) : Prop :=
-  as_well (frozen Yielding) (yielded_to y = yielded_to x) ((frozen Binding = true -> bound_notification y = bound_notification x)
-  /\ (frozen Waiting = true -> as_well (holds_contexts frozen) (sched_context y = sched_context x) (run_state y = run_state x))).
+  as_well (frozen Ranking) (priority y = priority x) (as_well (frozen Yielding) (yielded_to y = yielded_to x)
+    ((frozen Binding = true -> bound_notification y = bound_notification x)
+    /\ (frozen Waiting = true -> as_well (holds_contexts frozen) (sched_context y = sched_context x) (run_state y = run_state x)))).
 Definition notification_change (frozen : Link -> bool) (x y : Notification) : Prop :=
   (frozen Binding = true -> bound_thread y = bound_thread x) /\ (frozen Loan = true -> lent_context y = lent_context x)
   /\ (frozen Waiting = true -> waiters y = waiters x).
@@ -171,10 +172,11 @@ Definition links_of (m : Method.t) : list Link :=
   | Method.UntypedRetype | Method.CNodeCopy | Method.CNodeMint | Method.CNodeMove | Method.CNodeMutate | Method.CNodeRotate | Method.TCBConfigure
   | Method.TCBSetSpace | Method.TCBSetIPCBuffer | Method.TCBSetTimeoutEndpoint | Method.PageTableMap | Method.PageTableUnmap | Method.FrameUnmap
   | Method.ASIDControlMakePool | Method.ASIDPoolAssign | Method.IRQControlIssueSGISignal | Method.IRQHandlerSetNotification => [Placing]
-  | Method.TCBSetSchedParams => [Waiting; Placing]
+  | Method.TCBSetSchedParams => [Waiting; Placing; Ranking]
+  | Method.TCBSetPriority => [Waiting; Ranking]
   | Method.SchedContextBind | Method.SchedContextUnbind | Method.SchedContextUnbindObject => [Loan; Lending]
   | Method.SchedControlConfigureFlags => [Lending]
-  | Method.TCBSuspend | Method.TCBResume | Method.TCBReadRegisters | Method.TCBWriteRegisters | Method.TCBCopyRegisters | Method.TCBSetPriority
+  | Method.TCBSuspend | Method.TCBResume | Method.TCBReadRegisters | Method.TCBWriteRegisters | Method.TCBCopyRegisters
   | Method.CNodeCancelBadgedSends => [Waiting]
   | _ => []
   end.
@@ -201,6 +203,9 @@ Lemma free_one (frozen : Link -> bool) k : forallb (fun k => negb (frozen k)) [k
 Proof. cbn. destruct (frozen k); [discriminate | reflexivity]. Qed.
 Lemma free_two (frozen : Link -> bool) j k : forallb (fun k => negb (frozen k)) [j; k] = true -> frozen j = false /\ frozen k = false.
 Proof. cbn. destruct (frozen j), (frozen k); try discriminate. split; reflexivity. Qed.
+Lemma free_three (frozen : Link -> bool) i j k : forallb (fun k => negb (frozen k)) [i; j; k] = true ->
+  frozen i = false /\ frozen j = false /\ frozen k = false.
+Proof. cbn. destruct (frozen i), (frozen j), (frozen k); try discriminate. repeat split. Qed.
 Lemma use_provided (b : bool) (P Q : Prop) : (b = true -> P) -> provided b P Q -> Q.
 Proof. unfold provided. destruct b; [intros p q; exact (q (p eq_refl)) | intros _ q; exact q]. Qed.
 Lemma give_provided (b : bool) (P Q : Prop) : Q -> provided b P Q.
@@ -457,6 +462,7 @@ Ltac keep := repeat keep_step find_value.
 Ltac head f := lazymatch f with ?g _ => head g | _ => f end.
 Ltac keeping f := intros ? ?; unfold f; keep.
 Ltac unless_telling := unfold if_free; destruct (frozen Telling) eqn:telling; [exact I | change (Free Telling) in telling].
+Ltac unless_ranking := unfold if_free; destruct (frozen Ranking) eqn:ranking; [exact I | change (Free Ranking) in ranking].
 Ltac unless_placing := unfold if_free; destruct (frozen Placing) eqn:placing; [exact I | change (Free Placing) in placing].
 Hint Extern 0 (Keeps (fun _ => _)) => (intros ? ?; cbv beta; solve [keep]) : typeclass_instances.
 
@@ -531,6 +537,8 @@ Proof. rewrite (registers_only l x). reflexivity. Qed.
 Lemma uses_of_registers l x : sched_context (with_registers l x) = sched_context x.
 Proof. rewrite (registers_only l x). reflexivity. Qed.
 Lemma yield_of_registers l x : yielded_to (with_registers l x) = yielded_to x.
+Proof. rewrite (registers_only l x). reflexivity. Qed.
+Lemma rank_of_registers l x : priority (with_registers l x) = priority x.
 Proof. rewrite (registers_only l x). reflexivity. Qed.
 Lemma loan_of_give_back smallest r c : context_notification (give_back smallest r c) = context_notification c.
 Proof. unfold give_back. cbv zeta. destruct (refills _); [reflexivity|]. destruct (_ <=? _); [|destruct (_ <? _); [|destruct (_ =? _)]]; reflexivity. Qed.
@@ -624,6 +632,8 @@ Ltac same_step :=
   | |- sched_context (with_registers ?l ?x) = _ => rewrite (uses_of_registers l x)
   | |- yielded_to (set_field ?f ?v ?x) = _ => change (yielded_to (set_field f v x)) with (yielded_to x)
   | |- yielded_to (with_registers ?l ?x) = _ => rewrite (yield_of_registers l x)
+  | |- priority (set_field ?f ?v ?x) = _ => change (priority (set_field f v x)) with (priority x)
+  | |- priority (with_registers ?l ?x) = _ => rewrite (rank_of_registers l x)
   | |- yielder (charge ?a ?b ?x) = _ => rewrite (yield_of_charge a b x)
   | |- yielder (begin_use ?a ?x) = _ => rewrite (yield_of_begin_use a x)
   | |- yielder (set_field ?f ?v ?x) = _ => change (yielder (set_field f v x)) with (yielder x)
@@ -1031,20 +1041,22 @@ Hint Extern 0 (Nice (replacement _)) => (red; apply good_replacement; solve [kee
 Hint Extern 0 (Nice (guarded _ _)) => (red; apply good_guarded; solve [keep]) : typeclass_instances.
 Instance keeps_set_buffer t a f {placing : Free Placing} : Nice f -> Keeps (set_buffer t a f).
 Proof. intros fine. red in fine. intros st ok. unfold set_buffer. destruct (a =? 0); keep. Qed.
-Instance keeps_set_priority t p {moves : Free Waiting} : Keeps (set_priority t p).
+Lemma keeps_set_priority t p {moves : Free Waiting} : if_free Ranking (Keeps (set_priority t p)).
 Proof.
-  intros st ok. unfold set_priority. cbv zeta. assert (good (change_thread t (fun x => x <| priority := p |>) st)) as changed by keep.
+  unless_ranking. intros st ok. unfold set_priority. cbv zeta. assert (good (change_thread t (fun x => x <| priority := p |>) st)) as changed by keep.
   revert changed. generalize (change_thread t (fun x => x <| priority := p |>) st). intros after fine.
   destruct (run_state (thread t after)); [keep | | keep | keep | keep | keep].
   destruct (member t (sleeping after)) eqn:sleeps; [exact (after_sleeping_anew quiet t after sleeps fine) | keep].
 Qed.
+Instance set_priority_freely t p {moves : Free Waiting} {ranks : Free Ranking} : Keeps (set_priority t p).
+Proof. exact (freely (keeps_set_priority t p)). Qed.
 Instance keeps_bind_context c t {lent : Lends} : Keeps (bind_context c t). Proof. keeping bind_context. Qed.
 Instance keeps_change_flags t c s : Keeps (change_flags t c s). Proof. keeping change_flags. Qed.
 Instance keeps_tcb_configure a b c x y z call {placing : Free Placing} : Nice x -> Nice y -> Nice z -> Keeps (tcb_configure a b c x y z call).
 Proof. intros fine_x fine_y fine_z. red in fine_x, fine_y, fine_z. keeping tcb_configure. Qed.
 Instance keeps_tcb_set_space a b x y z call {placing : Free Placing} : Nice x -> Nice y -> Nice z -> Keeps (tcb_set_space a b x y z call).
 Proof. intros fine_x fine_y fine_z. red in fine_x, fine_y, fine_z. keeping tcb_set_space. Qed.
-Instance keeps_tcb_set_sched_params a b x y z call {moves : Free Waiting} {placing : Free Placing} :
+Instance keeps_tcb_set_sched_params a b x y z call {moves : Free Waiting} {placing : Free Placing} {ranks : Free Ranking} :
   Nice x -> Nice y -> Nice z -> Keeps (tcb_set_sched_params a b x y z call).
 Proof. intros fine_x fine_y fine_z. red in fine_x, fine_y, fine_z. keeping tcb_set_sched_params. Qed.
 Instance keeps_change_interrupt i f : Keeps (change_interrupt i f).
@@ -1090,7 +1102,10 @@ Proof.
   assert (is_yield_to method = true -> Free Yielding) as yields_freely by (intros is_it; rewrite is_it, andb_true_r in yields; exact yields).
   clear yields. destruct (given_method given method) as [free|all_of_it]; [|exact (all_of_it call st type in_place_ ok)].
   apply good_decides; [|exact ok]. destruct method; cbn [links_of] in free;
-    first [ apply free_two in free; let one := fresh "one" in let two := fresh "two" in destruct free as (one & two);
+    first [ apply free_three in free; let one := fresh "one" in let two := fresh "two" in let three := fresh "three" in destruct free as (one & two & three);
+            match type of one with frozen ?k = false => change (Free k) in one end; match type of two with frozen ?k = false => change (Free k) in two end;
+            match type of three with frozen ?k = false => change (Free k) in three end
+          | apply free_two in free; let one := fresh "one" in let two := fresh "two" in destruct free as (one & two);
             match type of one with frozen ?k = false => change (Free k) in one end;
             match type of two with frozen ?k = false => change (Free k) in two end
           | apply free_one in free; match type of free with frozen ?k = false => change (Free k) in free end | clear free ];

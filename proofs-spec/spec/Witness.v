@@ -4,7 +4,7 @@
     A small machine whose boot state is well formed, and events after it that meet the premises of the claims: computed, not argued. And
     the indices can be wrong: a removal that forgets the children breaks the tree. *)
 From Coq Require Import Lia.
-From Spec Require Import MemoryProofs InterruptProofs SignalProofs ContainerProofs MappingProofs LinkProofs StuckProofs FreshProofs FlushProofs.
+From Spec Require Import MemoryProofs InterruptProofs SignalProofs ContainerProofs MappingProofs LinkProofs OrderProofs StuckProofs FreshProofs FlushProofs.
 Open Scope N_scope.
 
 Definition small_machine : Machine := {|
@@ -355,6 +355,63 @@ Example forgotten_queue_is_refuted : ~ who_can_run_is_queued (with_mistake forge
 Proof.
   intros claim. refine (proj2 (claim small_plan _ 0x1000 small_roots_are_apart (mistaken_reached forget_ready wrong_call)) _).
   split; [vm_compute; reflexivity|]. exists 0x5000. split; vm_compute; reflexivity.
+Qed.
+
+(** The root task makes a second thread, which is ready, too, but of lower priority, and so does not run. A kernel that lets it run would break the claim. *)
+Definition retype (type size slot : N) : Event := call_event (Method.label Method.UntypedRetype) 18 [type; size; 0; 0; slot; 1].
+Definition second_thread : list Event := [
+  retype (ObjectType.number ObjectType.TCB) 0 40; retype (ObjectType.number ObjectType.SchedContext) 8 41;
+  call_passing 41 (Method.label Method.SchedControlConfigureFlags) 17 [1000; 1000; 0; 0; 0];
+  call_passing 40 (Method.label Method.SchedContextBind) 41 []; call_passing 40 (Method.label Method.TCBResume) 40 []].
+Example two_are_ready : let st := after second_thread in
+  (broken_invariants st, map (fun t => (t, priority (thread t st))) (ready st), current st) = ([], [(0x1000, 255); (0x10000, 0)], Some 0x1000).
+Proof. vm_compute. reflexivity. Qed.
+Definition lowest_runs (st : State) : State := st <| current := hd_error (rev (ready st)) |>.
+Definition after_mistakes (mistake : State -> State) (events : list Event) : State :=
+  fold_left (fun st e => mistake (fst (fst (step st e)))) events (boot small_plan).
+Lemma mistakes_reach mistake events : reachable (with_mistake mistake) small_plan (after_mistakes mistake events).
+Proof.
+  unfold after_mistakes. assert (forall st, reachable (with_mistake mistake) small_plan st ->
+    reachable (with_mistake mistake) small_plan (fold_left (fun st e => mistake (fst (fst (step st e)))) events st)) as onwards; [|apply onwards, at_boot].
+  induction events as [|e rest IH]; intros st reached; [exact reached|]. cbn [fold_left]. apply IH. rewrite <- mistaken_state. apply after_event. exact reached.
+Qed.
+Lemma outranked st t other : current st = Some t -> In other (ready st) -> thread_domain (thread other st) = current_domain st ->
+  priority (thread t st) < priority (thread other st) ->
+  ~ match current st with
+    | Some t => may_run_now t st /\ forall other, may_run_now other st -> priority (thread other st) <= priority (thread t st)
+    | None => forall other, ~ may_run_now other st
+    end.
+Proof. intros -> listed here lower (_ & highest). specialize (highest other (conj listed here)). lia. Qed.
+Example lowest_priority_is_refuted : ~ highest_priority_runs (with_mistake lowest_runs).
+Proof.
+  intros claim. refine (outranked (after_mistakes lowest_runs second_thread) 0x10000 0x1000 _ _ _ _
+    (claim small_plan _ small_roots_are_apart (mistakes_reach lowest_runs second_thread)));
+    [vm_compute; reflexivity | vm_compute; left; reflexivity | vm_compute; reflexivity | vm_compute; reflexivity].
+Qed.
+
+(** The second thread gets the root task's priority and spaces, receives from an endpoint and loses its context; and the root task calls it. So the root task's
+    context goes along, with which the second thread runs, and the root task is in its chain. One that says that it went along with a call twice would break
+    the claim. *)
+Definition calls_with (number : Syscall.t) (registers : list (N * N)) : Event := {|
+  cause := SystemCall; time := 9; saved := (7, Syscall.number number) :: (pc, 0x104) :: registers; readable := []; preempt_after := None;
+  chosen := nothing_chosen |}.
+Definition share_spaces : Event := {|
+  cause := SystemCall; time := 9; saved := words_of_call (Method.label Method.TCBSetSpace) 40 [0; 0] 3;
+  readable := [(0x6000 + ipc_buffer_caps_or_badges + 8, 2); (0x6000 + ipc_buffer_caps_or_badges + 16, 3)]; preempt_after := None;
+  chosen := nothing_chosen |}.
+Definition call_the_second : list Event := second_thread ++ [
+  retype (ObjectType.number ObjectType.Endpoint) 0 42; retype (ObjectType.number ObjectType.Reply) 0 43; share_spaces;
+  call_passing 1 (Method.label Method.TCBSetPriority) 40 [255]; calls_with Syscall.Yield []; calls_with Syscall.Recv [(0, 42); (6, 43)];
+  call_passing 41 (Method.label Method.SchedContextUnbind) 41 []; calls_with Syscall.Call [(0, 42); (1, 0)]].
+Example a_context_goes_along : let st := after call_the_second in
+  (broken_invariants st, chain 0x5000 st, current st, sched_context (thread 0x1000 st), sched_context (thread 0x10000 st))
+  = ([], [Some 0x1000], Some 0x10000, None, Some 0x5000).
+Proof. vm_compute. reflexivity. Qed.
+Definition go_along_twice : State -> State := change_context 0x5000 (fun c => c <| calls := calls c ++ calls c |>).
+Example going_along_twice_is_refuted : ~ chains_never_cycle (with_mistake go_along_twice).
+Proof.
+  intros claim. destruct (claim small_plan _ 0x5000 small_roots_are_apart (mistakes_reach go_along_twice call_the_second)) as (once & _).
+  vm_compute in once. apply NoDup_cons_iff in once. apply (proj1 once). left. reflexivity.
 Qed.
 
 (** A thread sleeps that is ready. *)
