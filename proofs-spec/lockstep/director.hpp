@@ -110,6 +110,7 @@ private:
     bool answer_and_wait(fuzz::Operation& operation, const Tcb& current);
     void invoke(fuzz::Operation& operation, abi::Method method, uint64_t cap, std::initializer_list<uint64_t> words, std::initializer_list<uint64_t> caps);
     bool answer(fuzz::Operation& operation, const Tcb& current);
+    void give_source(fuzz::Operation& operation, const Tcb& caller);
     bool answer_fault(fuzz::Operation& operation);
     bool inspect(fuzz::Operation& operation);
     bool send(fuzz::Operation& operation);

@@ -57,12 +57,27 @@ void Director::write_message(Operation& operation, Syscall number, uint64_t targ
     operation.x[6] = holder(mask_of(CapType::Reply)).value_or(0);
     operation.x[7] = static_cast<uint64_t>(number) | (choices_.one_in(6) ? abi::syscall_flag_require_donation : 0);
     operation.x[8] = holder(mask_of(CapType::Endpoint) | mask_of(CapType::Notification)).value_or(0);
-    std::optional<uint64_t> cnode = holder(mask_of(CapType::CNode));
+    std::optional<uint64_t> cnode = choices_.one_in(2) ? own_cnode() : holder(mask_of(CapType::CNode));
     std::optional<Place> place = cnode ? place_in(*cnode, WordKind::Target, Method::None) : std::nullopt;
     if (!place) return;
     operation.receive_cnode = *cnode;
     operation.receive_index = place->index;
     operation.receive_depth = place->depth;
+}
+
+// The answer brings the caller the endpoint from which the second phase receives, to where that looks for it.
+void Director::give_source(Operation& operation, const Tcb& caller) {
+    const abi::IPCBuffer* buffer = readable_buffer(caller);
+    std::optional<uint64_t> endpoint = holder_of(CapType::Endpoint, [](const Cap& cap) { return as<EndpointCap>(cap).can_receive(); });
+    if (buffer == nullptr || !endpoint) return;
+    uint64_t cnode = buffer->receive_cnode % space_slots;
+    uint64_t slot = buffer->receive_index % space_slots;
+    std::optional<Container> container = container_of(space_[cnode].cap);
+    if (!container || container->slots != space_ || !space_[slot].empty()) return;
+    operation.x[0] = slot;
+    operation.caps[0] = *endpoint;
+    abi::MessageInfo info{operation.x[1]};
+    operation.x[1] = abi::MessageInfo::make(info.length(), 1, 0, info.label()).raw;
 }
 
 bool Director::answer(Operation& operation, const Tcb& current) {
@@ -86,6 +101,7 @@ bool Director::answer(Operation& operation, const Tcb& current) {
             write_message(operation, Syscall::ReplyRecv, target);
             operation.x[6] = *reply;
             if (choices_.one_in(2)) operation.x[7] |= abi::syscall_flag_require_donation;
+            if (choices_.one_in(2)) give_source(operation, *space_[*reply].cap.as_object<Reply>().tcb);
             return true;
         case 3:
             write_message(operation, choices_.one_in(2) ? Syscall::NBSendRecv : Syscall::NBSendWait, target);

@@ -60,6 +60,7 @@ bool Director::answer_and_wait(Operation& operation, const Tcb& current) {
     operation.x[6] = choices_.one_in(32) ? *reply | space_slots : *reply;
     bool refused = as<ReplyCap>(answers).can_grant() && !answers.as_object<Reply>().tcb->receiving.has(ReceiveOptions::grant);
     if (refused && choices_.one_in(3)) add_capabilities(operation);
+    if (choices_.one_in(8)) give_source(operation, *answers.as_object<Reply>().tcb);
     return true;
 }
 
