@@ -130,7 +130,7 @@ void Driver::supervise() {
         case 7:
         case 8: make_servers(); break;
         case 11: choices_.one_in(2) ? make_nest() : make_chain(); break;
-        case 12: delete_itself(); break;
+        case 12: choices_.one_in(3) ? revoke_itself() : delete_itself(); break;
         case 13: break_budget(); break;
         case 14: spread_priorities(); break;
         case 15: make_crowd(); break;

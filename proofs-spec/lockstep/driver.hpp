@@ -80,6 +80,7 @@ private:
     void make_chain();
     void make_wide();
     void delete_itself();
+    void revoke_itself();
     void break_budget();
     void change_budget();
     void make_family();

@@ -143,6 +143,36 @@ void Driver::delete_itself() {
     call({cnode, Method::CNodeDelete, {memory, World::full_depth}, {}});
 }
 
+// A thread revokes the memory that it was made of: it goes, with its scheduling context, and then the address space in which it ran.
+void Driver::revoke_itself() {
+    constexpr Word memory_bits = 15;
+    Word memory = nest_;
+    Word space = memory + 1;
+    Word thread = memory + 2;
+    Word context = memory + 3;
+    Word tcb = static_cast<Word>(InitSlot::TCB);
+    auto make = [&](abi::ObjectType type, Word bits, Word slot, Word untyped) {
+        call({untyped, Method::UntypedRetype, {static_cast<Word>(type), bits, 0, 0, slot, 1}, {cnode}});
+    };
+    make(abi::ObjectType::Untyped, memory_bits, memory, own_memory_);
+    make(abi::ObjectType::VSpace, 0, space, memory);
+    make(abi::ObjectType::TCB, 0, thread, memory);
+    make(abi::ObjectType::SchedContext, 8, context, memory);
+    if (world_.slot(context).empty()) return;
+    call({static_cast<Word>(InitSlot::ASIDPool), Method::ASIDPoolAssign, {}, {space}});
+    call({world_.sched_control(), Method::SchedControlConfigureFlags, {10'000, 10'000, 0, 0xc0, 0}, {context}});
+    call({thread, Method::TCBConfigure, {0, 0, 0}, {cnode, space, 0}});
+    call({thread, Method::TCBSetSchedParams, {fuzz::thread_max_priority, fuzz::thread_max_priority}, {tcb, context, 0}});
+    call({thread, Method::TCBWriteRegisters, {1, 1, fuzz::code_address}, {}});
+    const Tcb* object = &world_.object<Tcb>(thread);
+    let_go();
+    test::Message message{static_cast<Word>(Method::CNodeRevoke), {memory, World::full_depth}, {}};
+    if (world_.current() == object) call_to_end(Syscall::Call, cnode, message);
+    if (!take_over()) return;
+    call({cnode, Method::CNodeRevoke, {memory, World::full_depth}, {}});
+    call({cnode, Method::CNodeDelete, {memory, World::full_depth}, {}});
+}
+
 // A thread runs in short turns with breaks, so that its budget comes back in pieces; then nobody uses it until all of them are due.
 void Driver::break_budget() {
     constexpr Word budget_us = 1'000;
@@ -486,7 +516,11 @@ void Driver::leave_unwanted() {
         call({cnode, Method::CNodeRevoke, {object, World::full_depth}, {}});
         if (irq >= first_line && irq != abi::irq_serror) lockstep_->interrupt(irq);
     }
+    // The notification leaves a context behind that was bound to it.
+    call({own_memory_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::SchedContext), 8, 0, 0, nest_, 1}, {cnode}});
+    if (world_.slot(object).cap.is(CapType::Notification)) call({nest_, Method::SchedContextBind, {}, {object}});
     call({cnode, Method::CNodeDelete, {object, World::full_depth}, {}});
+    call({cnode, Method::CNodeDelete, {nest_, World::full_depth}, {}});
     call({cnode, Method::CNodeDelete, {handler, World::full_depth}, {}});
 }
 
