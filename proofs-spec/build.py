@@ -28,8 +28,9 @@ EXTRACTION = "Extract"
 PROOFS = ("Claims", "LoopProofs", "TableFacts", "TreeProofs", "StepProofs", "QueueProofs", "RefillProofs", "ErrorProofs", "OriginProofs",
           "LiveProofs", "MemoryProofs", "UnitProofs", "InterruptProofs", "SignalProofs", "ContainerProofs", "MappingProofs", "SpaceProofs",
           "PlaceProofs", "FlushProofs", "LinkProofs", "WaitProofs", "MeetProofs", "StandProofs", "BondProofs", "LendProofs", "OrderProofs",
-          "YieldProofs", "DangleProofs", "StuckProofs", "FreshProofs", "Witness", "PolicyClaims", "PolicyProofs", "WithinProofs", "ConfinementProofs",
-          "TransferProofs", "PolicyWitness", "IntegrityClaims", "IntegrityProofs", "FieldProofs", "IntegrityWitness")
+          "ReturnProofs", "YieldProofs", "DangleProofs", "StuckProofs", "FirmProofs", "NeverProofs", "FreshProofs", "Witness", "PolicyClaims",
+          "PolicyProofs", "WithinProofs", "ConfinementProofs", "TransferProofs", "PolicyWitness", "IntegrityClaims", "IntegrityProofs", "FieldProofs",
+          "IntegrityWitness")
 # Where claims are stated, and the copy of each that changes only on purpose.
 CLAIMS = {"Claims": "claims.golden", "PolicyClaims": "policy_claims.golden", "IntegrityClaims": "integrity_claims.golden"}
 ORACLE = ("number.ml", "oracle_core.mli", "oracle_core.ml", "names.ml", "text.ml", "policies.ml", "differences.ml", "digest.ml",

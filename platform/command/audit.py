@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from . import BUILD, ROOT, confined, from_host, lockstep, outside, systems
-from .errors import Finding
+from .errors import Finding, in_one_line
 
 _PROOFS = ROOT / "proofs-spec"
 _TARGETS = ("proofs-spec/lockstep/caprock-lockstep", "proofs-spec/image/caprock-replay", "proofs-spec/image/caprock-image.so",
@@ -43,7 +43,7 @@ def make_job(options):
         jobs=sections.processes(), events=options.events or sections.EVENTS,
         trace=lambda what, gic, tests, more: _trace(what, gic, tests, more, offline),
         memory=lambda folder: _memory(folder, offline),
-        tree=lambda path: systems.in_one_line(machines.device_tree, setting, path, offline),
+        tree=lambda path: in_one_line(machines.device_tree, setting, path, offline),
         confine=lambda: _confine(options, setting, offline))
 
 
@@ -85,7 +85,7 @@ def _memory(folder: Path, offline: bool | None) -> tuple[bytes, int]:
     setting = machines.Setting("virt", memory=f"{_MEMORY_SIZE >> 20}M").checked()
     shared = ("-object", f"memory-backend-file,id=shared,size={_MEMORY_SIZE},mem-path={path},share=on", "-machine", "memory-backend=shared")
     with systems.built(ROOT / "systems" / "hello.cdl", setting, offline=offline) as ready:
-        outcome = systems.in_one_line(machines.run, setting, timeout=_RUN_SECONDS, image=ready.image, payload=ready.payload, output=None, extra=shared)
+        outcome = in_one_line(machines.run, setting, timeout=_RUN_SECONDS, image=ready.image, payload=ready.payload, output=None, extra=shared)
     if outcome.status != 0:
         raise Finding(f"systems/hello.cdl did not run to its end: {outcome.reason}")
     with path.open("rb") as file:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import BUILD, systems
-from .errors import Finding
+from .errors import Finding, in_one_line
 
 _PLUGINS = BUILD / "platform" / "bench"
 _COUNTER = ("-global", "cortex-a72-arm-cpu.cntfrq=1000000000")
@@ -35,7 +35,7 @@ class Bench:
             if plugin:
                 values = "".join(f",{name}={value}" for name, value in arguments(ready).items())
                 extra += ("-plugin", f"file={_PLUGINS / plugin},out={out}{values}")
-            outcome = systems.in_one_line(machines.run, self.setting, timeout=self.timeout, image=ready.image, payload=ready.payload,
+            outcome = in_one_line(machines.run, self.setting, timeout=self.timeout, image=ready.image, payload=ready.payload,
                                           deterministic=not self.wall, extra=extra, offline=self.offline, output=None)
             if outcome.status != 0:
                 sys.stderr.write(outcome.log)

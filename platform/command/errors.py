@@ -19,3 +19,15 @@ class Usage(Finding):
 def say(text: str) -> None:
     """Tells the user what the command does, on standard error: standard output belongs to the system that runs."""
     print(f"caprock: {text}", file=sys.stderr, flush=True)
+
+
+def in_one_line(function, *arguments, **options):
+    """Calls one of the boot helpers; its errors, which are one line each, become findings."""
+    import fetch
+    import images
+    import machines
+
+    try:
+        return function(*arguments, **options)
+    except (fetch.FetchError, images.ImageError, machines.MachineError) as error:
+        raise Finding(str(error)) from error

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from . import BUILD
-from .errors import Finding, say
+from .errors import Finding, in_one_line, say
 
 TARGET = "proofs-spec/reader/caprock-state"
 CORE, TABLES, FREQUENCY = "TPIDR_EL1", "TTBR1_EL1", "CNTFRQ_EL0"
@@ -43,8 +43,6 @@ def run(setting, ready, look: Callable, *, timeout: float, output, offline: bool
     import guest
     import machines
     from capdl import planned
-
-    from .systems import in_one_line
 
     with tempfile.TemporaryDirectory(prefix="caprock-") as scratch:
         size = guest.memory_bytes(setting.memory)

@@ -6,8 +6,8 @@ import re
 import tempfile
 from pathlib import Path
 
-from . import BUILD, from_host, systems
-from .errors import Finding, Usage, say
+from . import from_host, systems
+from .errors import Finding, Usage, in_one_line, say
 
 # What goes on counting on the console: `[NAME] WORDS N`.
 _COUNTED = re.compile(r"\[([\w-]+)\] (\D*?) ?(\d+)")
@@ -76,7 +76,7 @@ def campaign(options, setting, ready) -> tuple[list[str], str]:
             stop = killing.Kills(*arguments, kills=options.kills)
         extra = (*stop.arguments, "-object", f"memory-backend-file,id=shared,size={size},mem-path={path},share=on", "-machine", "memory-backend=shared")
         try:
-            outcome = systems.in_one_line(machines.run, setting, timeout=options.timeout, image=ready.image, payload=ready.payload,
+            outcome = in_one_line(machines.run, setting, timeout=options.timeout, image=ready.image, payload=ready.payload,
                                           offline=options.no_install or None, output=console, extra=extra, beside=stop.poll, deterministic=True)
         except guest.GuestError as error:
             raise Finding(str(error)) from error

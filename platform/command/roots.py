@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from . import BUILD, systems
-from .errors import Finding, say
+from .errors import Finding, in_one_line, say
 
 
 def run(options) -> int:
@@ -22,7 +22,7 @@ def run(options) -> int:
             payload.write_bytes(rootimage.make(options.root, options.archive, options.cnode_bits or 0))
         except rootimage.RootImageError as error:
             raise Finding(str(error)) from error
-        outcome = systems.in_one_line(machines.run, setting, timeout=options.timeout, payload=payload, offline=options.no_install or None,
+        outcome = in_one_line(machines.run, setting, timeout=options.timeout, payload=payload, offline=options.no_install or None,
                                       image=BUILD / "platform" / ("Image-debug" if options.debug else "Image"))
     sys.stdout.flush()
     if outcome.status != 0:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import BUILD, ROOT, building, from_host, outside, setup
-from .errors import Finding, Usage, say
+from .errors import Finding, Usage, in_one_line, say
 from .requirements import NEEDED_TIERS
 
 KERNEL_ENTRY = "start_core"
@@ -303,15 +303,3 @@ def _debug(options, ready: Built, port: int) -> int:
 def _capdl(*arguments: str) -> int:
     """Runs the description tool, which reports its findings itself."""
     return subprocess.run(["/usr/bin/python3", "-P", "-m", "capdl", *arguments], env=building.python_environment(), check=False).returncode
-
-
-def in_one_line(function, *arguments, **options):
-    """Calls one of the boot helpers; its errors, which are one line each, become findings."""
-    import fetch
-    import images
-    import machines
-
-    try:
-        return function(*arguments, **options)
-    except (fetch.FetchError, images.ImageError, machines.MachineError) as error:
-        raise Finding(str(error)) from error

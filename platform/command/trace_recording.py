@@ -8,8 +8,8 @@ from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
 
-from . import BUILD, systems
-from .errors import Finding
+from . import BUILD
+from .errors import Finding, in_one_line
 
 TARGET = "platform/trace/caprock-trace.so"
 _VECTORS = "exception_vectors"
@@ -44,7 +44,7 @@ def record(setting, ready, *, timeout: float, duration: int | None, offline: boo
                      "others": "+".join(str(index) for kind in _NAMED[2:] for index in indices[kind])}
         arguments |= {"for": duration} if duration is not None else {}
         plugin = f"file={BUILD / TARGET}," + ",".join(f"{name}={value}" for name, value in arguments.items() if value != "")
-        outcome = systems.in_one_line(
+        outcome = in_one_line(
             machines.run, setting, timeout=timeout, image=ready.image, payload=ready.payload, deterministic=True, offline=offline, output=None,
             extra=("-global", "cortex-a72-arm-cpu.cntfrq=1000000000", "-plugin", plugin),
             beside=lambda: (0, "the time asked for is over") if out.exists() else None)

@@ -68,8 +68,7 @@ Definition errors_change_nothing : Prop :=
 
 (** The one exception is time, which the kernel may look at in any step: then the error leaves the state like that, and what follows is
     what comes at the end of every step, the charge and the choice of the next thread. This holds of every state. *)
-Definition errors_only_book : Prop :=
-  forall st e error next done, one_step st e = (next, Fails error, done) ->
+Definition errors_only_book : Prop := forall st e error next done, one_step st e = (next, Fails error, done) ->
     exists t told, current st = Some t /\ same_but_registers_of t st told /\ now told = N.max (now st) (time e) /\ effects told = []
       /\ (next, Fails error, done) = finish (Fails error, told).
 
@@ -132,9 +131,7 @@ Definition refills_stay_in_order : Prop := forall p st o c, reachable p st -> ob
 Definition queues_are_right (st : State) : Prop := NoDup (ready st ++ sleeping st).
 Definition threads_queue_once : Prop := forall p st, reachable p st -> queues_are_right st.
 
-(** ** S1, T1a and T1b: who waits stands where it says
-
-    The queues and the reply objects in which a thread can stand, and in which of them its state says that it stands. *)
+(** ** S1, T1a and T1b: in which queues and reply objects a thread can stand, and in which of them its state says that it stands *)
 Inductive Post := InSenders (endpoint : N) | InReceivers (endpoint : N) | InWaiters (notification : N) | AsCaller (reply : N) | AsReceiver (reply : N).
 Definition stands (t : N) (p : Post) (st : State) : Prop :=
   match p with
@@ -197,13 +194,20 @@ Definition highest_priority_runs : Prop := forall p st, roots_are_apart p -> rea
   | None => forall other, ~ may_run_now other st
   end.
 
-(** ** S6, T6d: chains of calls do not cycle
+(** ** S6, T6d: chains of calls
 
     Those whose calls a context went along with all wait for their answers; each stands in one such chain, once. *)
 Definition chain (c : N) (st : State) : list (option N) := map (fun r => caller (reply r st)) (calls (context c st)).
-Definition chains_never_cycle : Prop := forall p st c, roots_are_apart p -> reachable p st ->
-  NoDup (chain c st) /\ forall x, In x (chain c st) ->
+Definition chains_never_cycle : Prop := forall p st c, roots_are_apart p -> reachable p st -> NoDup (chain c st) /\ forall x, In x (chain c st) ->
     (exists t r grant, x = Some t /\ run_state (thread t st) = BlockedOnReply r grant) /\ forall other, In x (chain other st) -> other = c.
+
+(** An answer brings the context back, if the caller has none: one that is sent by a system call which does not receive behind it. *)
+Definition answers (t r : N) (st : State) : Prop := exists s slot rights, Syscall.of_number (N.land (register 7 (thread t st)) syscall_number_mask) = Some s
+    /\ In s [Syscall.Call; Syscall.Send; Syscall.NBSend] /\ occupied_slot_of_address t (register 0 (thread t st)) st = inl (slot, ReplyCap r rights).
+Definition answers_return_contexts : Prop :=
+  forall p st e t r c rest other, roots_are_apart p -> reachable p st -> cause e = SystemCall -> current st = Some t -> answers t r (enter e st) ->
+    caller (reply r st) = Some other -> sched_context (thread other st) = None -> calls (context c st) = r :: rest ->
+    let next := fst (fst (one_step st e)) in sched_context (thread other next) = Some c /\ calls (context c next) = rest.
 
 (** ** S1: no link dangles: who stands in a queue, and what threads, notifications, scheduling contexts and reply objects name, is there *)
 Record links_live (st : State) : Prop := {
@@ -227,12 +231,6 @@ Record links_live (st : State) : Prop := {
 }.
 Definition no_link_dangles : Prop := forall p st, roots_are_apart p -> reachable p st -> links_live st.
 
-(** ** T0: no state contradicts itself
-
-    The effect that would show it never comes at an interrupt, the timer or an exception of the thread that runs. *)
-Definition other_events_never_get_stuck : Prop :=
-  forall p st e, roots_are_apart p -> reachable p st -> cause e <> SystemCall -> ~ In Stuck (snd (one_step st e)).
-
 (** ** S2, T2a: capabilities come from capabilities
 
     What can be made of a capability by one operation: [yields c made]. Rights only get fewer, a badge is given once, and what is made of an
@@ -243,8 +241,7 @@ Inductive yields : Capability -> Capability -> Prop :=
 | fewer_rights c mask : yields c (mask_rights mask c)
 | badge_given c badge made : with_badge badge c = Some made -> yields c made
 | other_guard c data made : with_guard data c = Some made -> yields c made
-| other_use base bits device used used' :
-    used' <= N.shiftl 1 bits -> yields (UntypedCap base bits device used) (UntypedCap base bits device used')
+| other_use base bits device used used' : used' <= N.shiftl 1 bits -> yields (UntypedCap base bits device used) (UntypedCap base bits device used')
 | other_place_of_frame base bits device r p p' : yields (FrameCap base bits device r p) (FrameCap base bits device r p')
 | other_place_of_table table p p' : yields (PageTableCap table p) (PageTableCap table p')
 | other_asid vspace a a' : yields (VSpaceCap vspace a) (VSpaceCap vspace a')
@@ -383,6 +380,15 @@ Definition interrupts_are_handled (st : State) : Prop :=
   forall irq, (exists i, interrupts st !! irq = Some i) <-> exists slot, capability_at slot st = Some (IRQHandlerCap irq).
 Definition interrupts_stay_handled : Prop := forall p st, roots_are_sound p -> reachable p st -> interrupts_are_handled st.
 
+(** T0: no state contradicts itself: the effect that would show it never comes. For system calls the root task's slots and the interrupts must lie below the
+    kernel's own slots; left open are the two methods that set a buffer, as they change the thread again behind a deletion. *)
+Record boot_fits (p : BootPlan) : Prop := { fits_sound : roots_are_sound p; fits_interrupts : irq_slot (last_interrupt (boot_machine p)) < nowhere;
+  fits_slots : forall slot c, In (slot, c) (root_capabilities p ++ dynamic_capabilities p) -> slot < irq_slot 0 }.
+Definition names_buffer_method (e : Event) (st : State) : Prop := exists t m, current (enter e st) = Some t
+  /\ Method.of_label (MessageInfo.label (register 1 (thread t (enter e st)))) = Some m /\ In m [Method.TCBConfigure; Method.TCBSetIPCBuffer].
+Definition never_stuck : Prop := forall p st e, roots_are_apart p -> reachable p st ->
+  (cause e = SystemCall -> boot_fits p /\ ~ names_buffer_method e st) -> ~ In Stuck (snd (one_step st e)).
+
 (** And only system calls move capabilities: whatever the state, after an interrupt, the timer or an exception of the thread that runs each slot
     holds what it held. *)
 Definition only_system_calls_move_capabilities : Prop := forall st e, cause e <> SystemCall -> slots (fst (fst (one_step st e))) = slots st.
@@ -416,8 +422,7 @@ Definition revoked_memory_is_free : Prop :=
          apart x (base, N.shiftl 1 bits) \/ other = slot \/ descends next slot other.
 
 (** And nothing of it is mapped under any ASID (of T5a). *)
-Definition revoked_memory_is_unmapped : Prop :=
-  forall p st e call slot next done base bits device used asid address base' bits' device' r a level,
+Definition revoked_memory_is_unmapped : Prop := forall p st e call slot next done base bits device used asid address base' bits' device' r a level,
     roots_are_sound p -> reachable p st -> cause e = SystemCall -> invokes (enter e st) Method.CNodeRevoke call ->
     slot_under (Some (invoked call)) (word 0 call) (word 1 call) (enter e st) = inl slot -> one_step st e = (next, Succeeds, done) ->
     capability_at slot next = Some (UntypedCap base bits device used) -> shows asid address (Page base' bits' device' r a) level next ->
@@ -427,13 +432,10 @@ Definition revoked_memory_is_unmapped : Prop :=
 
     An object that comes by a Retype or by MakePool holds what a new one of its type holds, and its memory was cleared; so was that of each new frame of
     memory. *)
-Definition first_value (x : Object) (bits : N) : Prop :=
-  (exists type n, new_object type n = Some x /\ bits = object_bits type n)
+Definition first_value (x : Object) (bits : N) : Prop := (exists type n, new_object type n = Some x /\ bits = object_bits type n)
   \/ (exists index, x = ASIDPoolObject {| pool_index := index; assigned := empty |} /\ bits = page_bits).
-Definition is_fresh (o : N) (x : Object) (done : list Effect) : Prop :=
-  exists bits, first_value x bits /\ In (ClearMemory o (N.shiftl 1 bits) false) done.
-Definition made_objects_are_fresh : Prop :=
-  forall p st e call next result done, reachable p st -> leaves_time_alone e -> cause e = SystemCall ->
+Definition is_fresh (o : N) (x : Object) (done : list Effect) : Prop := exists bits, first_value x bits /\ In (ClearMemory o (N.shiftl 1 bits) false) done.
+Definition made_objects_are_fresh : Prop := forall p st e call next result done, reachable p st -> leaves_time_alone e -> cause e = SystemCall ->
     invokes (enter e st) Method.UntypedRetype call \/ invokes (enter e st) Method.ASIDControlMakePool call -> one_step st e = (next, result, done) ->
     (forall o x, objects st !! o = None -> objects next !! o = Some x -> is_fresh o x done)
     /\ forall slot base bits r p, slots st !! slot = None -> capability_at slot next = Some (FrameCap base bits false r p) ->

@@ -7,6 +7,25 @@ From Coq Require Import Lia.
 From Spec Require Export QueueProofs IntegrityClaims.
 Open Scope N_scope.
 
+(** ** What is named in a state is named in those with the same slots *)
+Lemma walk_same levels o radix guard size address left a b : (forall slot, capability_at slot a = capability_at slot b) ->
+  walk levels o radix guard size address left a = walk levels o radix guard size address left b.
+Proof.
+  intros same. revert o radix guard size left. induction levels as [|levels IH]; intros o radix guard size left; cbn [walk]; cbv zeta; rewrite same;
+    [reflexivity|].
+  destruct (_ || _); [reflexivity|]. destruct (_ <? _); [reflexivity|]. destruct (_ =? _); [reflexivity|].
+  destruct (capability_at _ b) as [[]|]; try reflexivity. apply IH.
+Qed.
+Lemma occupied_same t address a b : (forall slot, capability_at slot a = capability_at slot b) ->
+  occupied_slot_of_address t address a = occupied_slot_of_address t address b.
+Proof.
+  intros same. unfold occupied_slot_of_address, walk_from_thread, walk_from. rewrite same.
+  destruct (capability_at (slot_of t cspace_slot) b) as [[]|]; try reflexivity. rewrite (walk_same _ _ _ _ _ _ _ a b same).
+  destruct (walk _ _ _ _ _ _ _ b); [rewrite same|]; reflexivity.
+Qed.
+Lemma capability_of_slot slot a b : slots a !! slot = slots b !! slot -> capability_at slot a = capability_at slot b.
+Proof. unfold capability_at. intros ->. reflexivity. Qed.
+
 Section Rules.
 Variable start : State.
 Variable e : Event.
@@ -60,10 +79,27 @@ Qed.
 Lemma ruled_registers o l x : ruled o (Some (ThreadObject x)) -> ruled o (Some (ThreadObject (with_registers l x))).
 Proof. rewrite (registers_only l x). exact (thread_by o BySending x _ by_sending (gets_words start o x _)). Qed.
 
-(** The thread that runs; one that sends, as it runs or faults. *)
+(** The thread that runs; and what it can name. *)
 Class Caller (t : N) : Prop := is_caller : current start = Some t.
+Class Named (c : Capability) : Prop := is_named_by_caller : caller_names start c.
 Ltac thread_row :=
   lazymatch goal with
+  | |- ruled ?o (Some (ThreadObject (set_field priority ?p ?y))) => refine (thread_by o ByControl y _ _ (gets_priority start o y p is_named_by_caller) _)
+  | |- ruled ?o (Some (ThreadObject (set_field controlled_priority ?p ?y))) =>
+      refine (thread_by o ByControl y _ _ (gets_controlled_priority start o y p is_named_by_caller) _)
+  | |- ruled ?o (Some (ThreadObject (set_field affinity ?p ?y))) => refine (thread_by o ByControl y _ _ (gets_affinity start o y p is_named_by_caller) _)
+  | |- ruled ?o (Some (ThreadObject (set_field buffer_address ?p ?y))) => refine (thread_by o ByControl y _ _ (gets_buffer start o y p is_named_by_caller) _)
+  | |- ruled ?o (Some (ThreadObject (set_field breakpoints ?p ?y))) => refine (thread_by o ByControl y _ _ (gets_breakpoints start o y p is_named_by_caller) _)
+  | |- ruled ?o (Some (ThreadObject (set_field thread_domain ?p ?y))) => refine (thread_by o ByDomain y _ _ (gets_domain start o y p is_named_by_caller) _)
+  | |- ruled ?o (Some (ThreadObject (set_field flags ?p ?y))) =>
+      match goal with
+      | A : Allows ByControl |- _ => refine (thread_by o ByControl y _ _ (gets_flags start o y p is_named_by_caller) _)
+      | A : Allows ByAccess |- _ => refine (thread_by o ByAccess y _ _ (gets_access start o y p is_named_by_caller) _)
+      end
+  | |- ruled ?o (Some (ThreadObject (set_field bound_notification (Some ?n) ?y))) =>
+      refine (thread_by o ByBinding y _ _ (is_bound_to start o y n is_named_by_caller) _)
+  | |- ruled ?o (Some (ThreadObject (set_field bound_notification None ?y))) => refine (thread_by o ByUnbinding y _ _ (is_unbound start o y) _)
+  | |- ruled ?o (Some (ThreadObject (set_field yielded_to (Some ?c) ?y))) => refine (thread_by o ByYielding y _ _ (yields_to start o y c is_caller) _)
   | H : ruled ?o (Some (ThreadObject ?x)) |- ruled ?o (Some (ThreadObject ?x)) => exact H
   | |- ruled ?o (Some (ThreadObject (with_registers ?l ?y))) => refine (ruled_registers o l y _)
   | |- ruled ?o (Some (ThreadObject (set_field registers ?r ?y))) => refine (thread_by o BySending y _ _ (gets_words start o y r) _)
@@ -76,7 +112,11 @@ Ltac thread_row :=
   | |- ruled ?o (Some (ThreadObject (set_field fault None ?y))) => refine (thread_by o ByFault y _ _ (fault_is_over start o y) _)
   | |- ruled ?o (Some (ThreadObject (set_field yielded_to None ?y))) => refine (thread_by o BySchedule y _ _ (yield_is_over start o y) _)
   | |- ruled ?o (Some (ThreadObject (set_field sched_context ?c ?y))) => refine (thread_by o ByDonation y _ _ (gets_context start o y c) _)
-  | |- ruled ?o (Some (ThreadObject (set_field step_count ?n ?y))) => refine (thread_by o ByStepping y _ _ (steps_by start o y n) _)
+  | |- ruled ?o (Some (ThreadObject (set_field step_count ?n ?y))) =>
+      match goal with
+      | A : Allows ByStepping |- _ => refine (thread_by o ByStepping y _ _ (steps_by start o y n) _)
+      | A : Allows ByControl |- _ => refine (thread_by o ByControl y _ _ (is_stepped start o y n is_named_by_caller) _)
+      end
   | |- ruled _ (Some (ThreadObject (match ?x with _ => _ end))) => destruct x
   end.
 Ltac rule_thread := intros ? ?; cbv beta; unfold write_registers, to_restart, with_error_result, with_result, with_empty_result, begin_receive, begin_call,
@@ -95,6 +135,12 @@ Instance good_pair {A B : Type} `{Good A} `{Good B} : Good (A * B) := fun p => g
 Instance good_progress : Good Progress := fun p => good (state_of p).
 Instance good_outcome : Good Outcome := fun o => match o with Returns _ st | Stops st | Continues st => good st end.
 Instance good_loop {A B : Type} `{Good A} `{Good B} : Good (Turn_of_loop A B) := fun t => match t with Again a => good a | Finished b => good b end.
+Instance good_capability : Good Capability := caller_names start.
+Instance good_optional : Good (option Capability) := fun o => match o with Some c => caller_names start c | None => True end.
+Instance good_argument : Good Argument := fun a => good (argument a).
+Instance good_arguments : Good (list Argument) := Forall good.
+Instance good_invocation : Good Invocation :=
+  fun call => current start = Some (invoker call) /\ good (invoked call) /\ good (cap_arguments call).
 Class Keeps {T : Type} `{Good T} (f : State -> T) : Prop := keeps : forall st, good st -> good (f st).
 Instance good_decision : Good Decision := fun d => match d with Perform work => Keeps work | Refuse _ _ => True end.
 
@@ -115,6 +161,13 @@ Lemma continues_good st : good (Continues st) -> good st. Proof. exact id. Qed.
 Lemma again_good {A B : Type} `{Good A} `{Good B} (a : A) : good (Again a : Turn_of_loop A B) -> good a. Proof. exact id. Qed.
 Lemma finished_good {A B : Type} `{Good A} `{Good B} (b : B) : good (Finished b : Turn_of_loop A B) -> good b. Proof. exact id. Qed.
 Lemma both_good {A B : Type} `{Good A} `{Good B} (a : A) (b : B) : good (a, b) -> good a /\ good b. Proof. exact id. Qed.
+Lemma named_good (c : Capability) : good (Some c) -> good c. Proof. exact id. Qed.
+Lemma good_invoked (call : Invocation) : good call -> good (invoked call). Proof. intros ok. exact (proj1 (proj2 ok)). Qed.
+Lemma good_invoker (call : Invocation) : good call -> Caller (invoker call). Proof. exact (@proj1 _ _). Qed.
+Lemma good_cap i (call : Invocation) : good call -> good (argument (cap i call)).
+Proof.
+  intros (_ & _ & each). unfold cap. revert i. induction each as [|a l ok _ IH]; intros [|i]; simpl; try exact I; [exact ok | apply IH].
+Qed.
 
 Ltac carries_state T :=
   lazymatch T with
@@ -135,9 +188,16 @@ Ltac open_hypotheses :=
   | H : good (Continues _) |- _ => apply continues_good in H
   | H : good (Again _) |- _ => apply again_good in H
   | H : good (Finished _) |- _ => apply finished_good in H
+  | H : @good _ good_optional (Some _) |- _ => apply named_good in H
   end.
 Ltac open_up x ok := destruct x; open_hypotheses.
 Class LosesContext : Prop := loses_its_context : forall o st, good st -> good (put_reply o (without_context (reply o st)) st).
+Ltac find_named :=
+  lazymatch goal with
+  | H : good ?call |- good (invoked ?call) => exact (good_invoked call H)
+  | H : good ?call |- good (argument (cap ?i ?call)) => exact (good_cap i call H)
+  | H : good ?a |- good (argument ?a) => exact H
+  end.
 Ltac keep_step :=
   match goal with
   | |- True => exact I
@@ -172,7 +232,7 @@ Ltac keep_step :=
   | |- good (match ?x with _ => _ end) =>
       tryif (let T := type of x in carries_state T)
       then (let ok := fresh "ok" in assert (ok : good x); [|open_up x ok])
-      else destruct x
+      else first [let ok := fresh "ok" in assert (ok : good x) by find_named; open_up x ok | destruct x]
   | H : good ?p |- @good State _ (state_of ?p) => exact H
   | |- good (and_then ?p _) => let ok := fresh "ok" in assert (ok : good p); [|unfold and_then; open_up p ok]
   | |- good (slot_in _ _ _ _ _ _) => unfold slot_in; cbv beta
@@ -223,6 +283,14 @@ Ltac context_row :=
   | |- ruled ?o (Some (SchedContextObject (set_field consumed 0 ?y))) => refine (context_by o BySchedule y _ _ (is_reported start o y) _)
   | |- ruled ?o (Some (SchedContextObject (set_field yielder None ?y))) => refine (context_by o BySchedule y _ _ (yielder_returns start o y) _)
   | |- ruled ?o (Some (SchedContextObject (set_field context_thread ?t ?y))) => refine (context_by o ByDonation y _ _ (is_held_by start o y t) _)
+  | |- ruled ?o (Some (SchedContextObject (set_field yielder (Some ?t) ?y))) => refine (context_by o ByYielding y _ _ (is_yielded_to start o y t is_caller) _)
+  | |- ruled ?o (Some (SchedContextObject (set_field context_notification (Some ?n) ?y))) => refine (context_by o ByBinding y _ _ (is_lent_by start o y n) _)
+  | |- ruled ?o (Some (SchedContextObject (set_field context_notification None ?y))) => refine (context_by o ByUnbinding y _ _ (is_lent_no_more start o y) _)
+  | |- ruled ?o (Some (SchedContextObject (configure_context ?core ?b ?p ?x ?g ?f ?s ?y))) =>
+      match goal with
+      | A : good (SchedContextCap o ?bits), B : good (SchedControlCap core) |- _ =>
+          refine (context_by o ByConfiguration y _ _ (is_configured start o y core b p x g f s bits A B) _)
+      end
   | |- ruled ?o (Some (SchedContextObject (set_field calls ?l ?y))) => refine (context_by o ByDonation y _ _ (goes_along start o y l) _)
   end.
 Hint Extern 0 (RuledContext _ _) => (solve [intros ? ?; cbv beta; repeat context_row]) : typeclass_instances.
@@ -573,7 +641,7 @@ Instance keeps_user_fault t c {runs : Caller t} {donates : Allows ByDonation} {s
 Proof. keeping user_fault. Qed.
 Instance keeps_save_registers l : Keeps (save_registers l). Proof. keeping save_registers. Qed.
 
-(** ** System calls *)
+(** ** Work in units *)
 Instance keeps_allow n : Keeps (allow n). Proof. keeping allow. Qed.
 Instance keeps_in_units {A : Type} remains (work : A -> State -> A * State) (a : A) : (forall a, Keeps (work a)) -> Keeps (in_units remains work a).
 Proof.
@@ -582,6 +650,244 @@ Proof.
   { apply good_repeat; [|exact (conj (conj I I) ok)]. intros ((a' & units) & st') (_ & ok'). unfold unit_turn. keep. }
   destruct (repeat_after _ _ _) as [((? & ?) & st')|p]; [exact (proj2 result) | exact result].
 Qed.
+
+(** ** Slots that are arranged anew *)
+Lemma arranged_good {arranges : Allows ByArrangement} a b : same_but_slots a b -> good a -> good b.
+Proof.
+  intros same. apply framed_slots; [exact same|]. intros slot. exact (slot_by ByArrangement _ _ _ _ (is_arranged _ _)).
+Qed.
+Lemma change_capability_same slot c st : same_but_slots st (change_capability slot c st).
+Proof.
+  unfold change_capability. destruct (slots st !! slot); [destruct (_ && _)|]; [apply replace_capability_same | apply emit_same | apply emit_same].
+Qed.
+Lemma make_zombie_same slot st : same_but_slots st (make_zombie slot st).
+Proof.
+  unfold make_zombie. destruct (slots st !! slot); [destruct (container_of _ st)|]; [apply replace_capability_same | apply emit_same | apply emit_same].
+Qed.
+Lemma carve_nothing_same u at_ size slot c st : same_but_slots st (carve u at_ size None slot c st).
+Proof.
+  unfold carve. destruct (slots st !! u); [|apply emit_same]. destruct (capability_at u st) as [[]|]; try apply emit_same. cbv zeta.
+  destruct (_ && _); [|apply emit_same]. cbn [put_if_some]. eapply same_slots_trans; [apply replace_capability_same | apply insert_child_same].
+Qed.
+Lemma insert_derived_same slot s o c st : same_but_slots st (insert_derived slot s o c st).
+Proof.
+  unfold insert_derived. destruct (slots st !! s) as [x|]; [|apply emit_same].
+  destruct (capability x); try (destruct (_ || _); [apply emit_same|]; destruct (original x); [apply insert_child_same | apply insert_sibling_same]).
+  apply carve_nothing_same.
+Qed.
+Instance arranges_change slot c {arranges : Allows ByArrangement} : Keeps (change_capability slot c).
+Proof. intros st. apply arranged_good, change_capability_same. Qed.
+Instance arranges_move from to {arranges : Allows ByArrangement} : Keeps (move_capability from to).
+Proof. intros st. apply arranged_good, move_capability_same. Qed.
+Instance arranges_removal slot {arranges : Allows ByArrangement} : Keeps (remove_capability slot).
+Proof. intros st. apply arranged_good, remove_capability_same. Qed.
+Instance arranges_zombie slot {arranges : Allows ByArrangement} : Keeps (make_zombie slot).
+Proof. intros st. apply arranged_good, make_zombie_same. Qed.
+Instance arranges_derived slot s o c {arranges : Allows ByArrangement} : Keeps (insert_derived slot s o c).
+Proof. intros st. apply arranged_good, insert_derived_same. Qed.
+Instance keeps_exchange a b {arranges : Allows ByArrangement} : Keeps (exchange_capabilities a b). Proof. keeping exchange_capabilities. Qed.
+Definition comes_new (x : option Object) : Prop :=
+  match x with
+  | Some x => (exists type n, new_object type n = Some x) \/ exists i, x = ASIDPoolObject {| pool_index := i; assigned := empty |}
+  | None => True
+  end.
+Lemma keeps_carve u at_ size x slot c {arranges : Allows ByArrangement} {creates : Allows ByCreation} : comes_new x -> Keeps (carve u at_ size x slot c).
+Proof.
+  intros made st ok. unfold carve. destruct (slots st !! u) as [y|]; [|keep]. destruct (capability_at u st) as [[]|]; try solve [keep]. cbv zeta.
+  destruct (_ && _) eqn:can; [|keep]. apply andb_prop in can. destruct can as (_ & vacant).
+  assert (good (replace_capability u y (UntypedCap base size_bits is_device (at_ + size - base)) st)) as ok1
+    by (refine (arranged_good _ _ _ ok); apply replace_capability_same).
+  assert (objects (replace_capability u y (UntypedCap base size_bits is_device (at_ + size - base)) st) = objects st) as same.
+  { pose proof (replace_capability_same u y (UntypedCap base size_bits is_device (at_ + size - base)) st) as same. unfold same_but_slots in same.
+    rewrite same. reflexivity. }
+  revert ok1 same. generalize (replace_capability u y (UntypedCap base size_bits is_device (at_ + size - base)) st). intros st1 ok1 same.
+  refine (arranged_good _ _ (insert_child_same _ _ _ _ _) _). destruct x as [x|]; [|exact ok1]. cbn [put_if_some].
+  assert (objects st1 !! at_ = None) as none by (rewrite same; destruct (objects st !! at_); [discriminate vacant | reflexivity]).
+  destruct ok1 as [f1 f2 f3]. constructor; [|exact f2 | exact f3]. intros o. change (objects (put_object at_ x st1)) with (set at_ x (objects st1)).
+  rewrite find_set. destruct (N.eqb_spec o at_) as [->|]; [|apply f1]. pose proof (f1 at_) as before. rewrite none in before.
+  refine (and_by _ _ _ _ _ ByCreation _ _ before creates _). destruct made as [(type & n & made)|(i & ->)];
+    [exact (is_made _ _ _ type n x made) | apply pool_is_made].
+Qed.
+
+(** ** Spaces *)
+Class RuledTable (f : Table PageEntry -> Table PageEntry) : Prop := ruled_table : forall x, exists rule, allowed rule /\ changes_table x rule (f x).
+Instance mapped_entry i p {maps : Allows ByMapping} : RuledTable (set i p). Proof. intros x. exists ByMapping. split; [exact maps | constructor]. Qed.
+Instance unmapped_entry i {unmaps : Allows ByUnmapping} : RuledTable (remove i). Proof. intros x. exists ByUnmapping. split; [exact unmaps | constructor]. Qed.
+Instance emptied_table {unmaps : Allows ByUnmapping} : RuledTable (fun _ => empty). Proof. intros x. exists ByUnmapping.
+  split; [exact unmaps | constructor]. Qed.
+Instance keeps_change_table o f {row : RuledTable f} : Keeps (change_table o f).
+Proof.
+  change_object change_table o; destruct (row table) as (rule & ok_rule & row_); intros before;
+    refine (and_by _ _ _ _ _ rule _ _ before ok_rule _); [apply vspace_changes | apply page_table_changes]; exact row_.
+Qed.
+Instance keeps_set_page_entry t i p {maps : Allows ByMapping} : Keeps (set_page_entry t i p). Proof. keeping set_page_entry. Qed.
+Instance keeps_clear_page_entry t i {unmaps : Allows ByUnmapping} : Keeps (clear_page_entry t i). Proof. keeping clear_page_entry. Qed.
+Instance keeps_unmap p level one x {unmaps : Allows ByUnmapping} : Keeps (unmap p level one x). Proof. keeping unmap. Qed.
+Instance keeps_unmap_frame b n p {unmaps : Allows ByUnmapping} : Keeps (unmap_frame b n p). Proof. keeping unmap_frame. Qed.
+Instance keeps_unmap_table t p {unmaps : Allows ByUnmapping} : Keeps (unmap_table t p). Proof. keeping unmap_table. Qed.
+Instance pool_releases o i {releases_ : Allows ByRelease} :
+  Keeps (change_pool o (fun x => {| pool_index := pool_index x; assigned := remove i (assigned x) |})).
+Proof.
+  change_object change_pool o. intros before. exact (and_by _ _ _ _ _ ByRelease _ _ before releases_ (pool_changes _ _ _ _ _ _ (releases _ _))).
+Qed.
+Instance pool_assigns o i v {assigns_ : Allows ByAssignment} :
+  Keeps (change_pool o (fun x => {| pool_index := pool_index x; assigned := set i v (assigned x) |})).
+Proof.
+  change_object change_pool o. intros before. exact (and_by _ _ _ _ _ ByAssignment _ _ before assigns_ (pool_changes _ _ _ _ _ _ (assigns _ _ _))).
+Qed.
+Instance keeps_release_asid v a {releases_ : Allows ByRelease} : Keeps (release_asid v a). Proof. keeping release_asid. Qed.
+Instance keeps_release_pool p : Keeps (release_pool p). Proof. keeping release_pool. Qed.
+
+(** ** Deletion *)
+Class Deletes : Prop := {
+  deletes_objects : Allows ByDeletion; deletes_slots : Allows ByArrangement; deletes_bindings : Allows ByUnbinding; deletes_mappings : Allows ByUnmapping;
+  deletes_asids : Allows ByRelease; deletes_loans : Allows ByDonation; deletes_waiters : Allows ByFlags; deletes_receivers : Allows ByReceiving;
+  deletes_in_time : ItsUse
+}.
+Existing Instance deletes_objects. Existing Instance deletes_slots. Existing Instance deletes_bindings. Existing Instance deletes_mappings.
+Existing Instance deletes_asids. Existing Instance deletes_loans. Existing Instance deletes_waiters. Existing Instance deletes_receivers.
+Existing Instance deletes_in_time.
+Instance bound_thread_goes o {unbinds : Allows ByUnbinding} : RuledNotification o (fun x => x <| bound_thread := None |>).
+Proof. intros x. exact (notification_by o ByUnbinding x _ unbinds (loses_thread start e o x)). Qed.
+Instance loan_goes o {unbinds : Allows ByUnbinding} : RuledNotification o (fun x => x <| lent_context := None |>).
+Proof. intros x. exact (notification_by o ByUnbinding x _ unbinds (lends_no_more start e o x)). Qed.
+Instance keeps_remove_object o {ends : Allows ByDeletion} : Keeps (remove_object o).
+Proof.
+  intros st [f1 f2 f3]. constructor; [|exact f2 | exact f3]. intros p. change (objects (remove_object o st)) with (remove o (objects st)). rewrite find_remove.
+  destruct (N.eqb_spec p o) as [->|]; [|apply f1]. pose proof (f1 o) as before. destruct (objects st !! o) as [x|]; [|exact before].
+  exact (and_by _ _ _ _ _ ByDeletion _ _ before ends (is_ended _ _ _ x)).
+Qed.
+Instance keeps_discard slot {d : Deletes} : Keeps (discard slot). Proof. keeping discard. Qed.
+Instance keeps_unbind_notification t n {unbinds : Allows ByUnbinding} : Keeps (unbind_notification t n). Proof. keeping unbind_notification. Qed.
+Instance keeps_unbind_thread c {donates : Allows ByDonation} {its : ItsUse} : Keeps (unbind_thread_of_context c). Proof. keeping unbind_thread_of_context. Qed.
+Instance keeps_unbind_of_context c {unbinds : Allows ByUnbinding} : Keeps (unbind_notification_of_context c). Proof. keeping unbind_notification_of_context.
+  Qed.
+Instance keeps_end_thread t {d : Deletes} : Keeps (end_thread t). Proof. keeping end_thread. Qed.
+Instance keeps_end_notification n {d : Deletes} : Keeps (end_notification n). Proof. keeping end_notification. Qed.
+Instance keeps_end_context c {d : Deletes} : Keeps (end_context c). Proof. keeping end_context. Qed.
+Instance keeps_end_interrupt i : Keeps (end_interrupt i). Proof. keeping end_interrupt. Qed.
+Instance keeps_let_go c {d : Deletes} : Keeps (let_go c). Proof. keeping let_go. Qed.
+Instance keeps_become_zombie s c {d : Deletes} : Keeps (become_zombie s c). Proof. keeping become_zombie. Qed.
+Instance keeps_rotate_zombies a s i {d : Deletes} : Keeps (rotate_zombies a s i). Proof. keeping rotate_zombies. Qed.
+Instance keeps_meet_inner a s o i {d : Deletes} : Keeps (meet_inner a s o i). Proof. keeping meet_inner. Qed.
+Instance keeps_delete_plain s c {d : Deletes} : Keeps (delete_plain s c). Proof. keeping delete_plain. Qed.
+Instance keeps_delete_one s c {d : Deletes} : Keeps (delete_one s c). Proof. keeping delete_one. Qed.
+Instance keeps_to_first_slot a f {d : Deletes} : Keeps (to_first_slot a f). Proof. keeping to_first_slot. Qed.
+Instance keeps_empty_zombie a o {d : Deletes} : Keeps (empty_zombie a o). Proof. keeping empty_zombie. Qed.
+Instance keeps_delete_unit a {d : Deletes} : Keeps (delete_unit a). Proof. keeping delete_unit. Qed.
+Instance keeps_delete slot {d : Deletes} : Keeps (delete slot). Proof. exact (keeps_in_units is_occupied delete_unit slot (fun a => keeps_delete_unit a)). Qed.
+Instance keeps_revoke slot {d : Deletes} : Keeps (revoke slot).
+Proof. apply keeps_in_units. intros anchor st. exact (keeps_delete_unit (next_deletion slot anchor st) st). Qed.
+Instance keeps_insert_copy slot s c {arranges : Allows ByArrangement} : Keeps (insert_copy slot s c). Proof. keeping insert_copy. Qed.
+Instance keeps_replace_slot slot by_ {d : Deletes} : Keeps (replace_slot slot by_). Proof. keeping replace_slot. Qed.
+Instance keeps_cancel_unit p b u {d : Deletes} : Keeps (cancel_unit p b u). Proof. keeping cancel_unit. Qed.
+Instance keeps_cancel_badged_sends p b {d : Deletes} : Keeps (cancel_badged_sends p b).
+Proof. pose proof (keeps_in_units (has_sender_with_badge p b) (cancel_unit p b) tt (fun u => keeps_cancel_unit p b u)). keeping cancel_badged_sends. Qed.
+
+(** ** Methods *)
+Ltac find_it := match goal with H : good ?c |- Named ?c => exact H | H : good ?call |- Caller (invoker ?call) => exact (good_invoker call H) end.
+Hint Extern 1 (Named _) => find_it : typeclass_instances.
+Hint Extern 1 (Caller (invoker _)) => find_it : typeclass_instances.
+Instance keeps_set_word_argument i v t : Keeps (set_word_argument i v t). Proof. keeping set_word_argument. Qed.
+Lemma new_object_is_new type n : comes_new (new_object type n).
+Proof. destruct (new_object type n) as [x|] eqn:made; [|exact I]. left. exists type, n. exact made. Qed.
+Instance keeps_make_object type at_ n d slot u {arranges : Allows ByArrangement} {creates : Allows ByCreation} : Keeps (make_object type at_ n d slot u).
+Proof.
+  intros st ok. unfold make_object. cbv zeta. apply keeps_carve; [exact arranges | exact creates | apply new_object_is_new|].
+  destruct (needs_memory type || (is_frame type && negb d)); [exact (keeps_emit _ st ok) | exact ok].
+Qed.
+Instance keeps_make_objects count type at_ n d slot offset u t {arranges : Allows ByArrangement} {creates : Allows ByCreation} :
+  Keeps (make_objects count type at_ n d slot offset u t).
+Proof.
+  revert at_ slot offset. induction count as [|rest IH]; intros at_ slot offset st ok; cbn [make_objects]; [exact ok|]. destruct (must_stop st); [keep|].
+  cbv zeta. apply IH. keep.
+Qed.
+Instance keeps_carve_pool u at_ size i slot c {arranges : Allows ByArrangement} {creates : Allows ByCreation} :
+  Keeps (carve u at_ size (Some (ASIDPoolObject {| pool_index := i; assigned := empty |})) slot c).
+Proof. refine (keeps_carve u at_ size _ slot c _). right. exists i. reflexivity. Qed.
+Instance keeps_suspend_if b t {d : Deletes} : Keeps (suspend_if b t). Proof. keeping suspend_if. Qed.
+Instance keeps_resume t {d : Deletes} : Keeps (resume t). Proof. keeping resume. Qed.
+Instance keeps_resume_if b t {d : Deletes} : Keeps (resume_if b t). Proof. keeping resume_if. Qed.
+Instance keeps_stop_for_writing t {d : Deletes} : Keeps (stop_for_writing t). Proof. keeping stop_for_writing. Qed.
+Instance keeps_copy_registers l from to : Keeps (copy_registers l from to). Proof. keeping copy_registers. Qed.
+Instance keeps_replace_in t slot by_ {d : Deletes} : Keeps (replace_in t slot by_). Proof. keeping replace_in. Qed.
+Instance keeps_set_buffer t a f {d : Deletes} {controls : Allows ByControl} {its : Named (TCBCap t)} : Keeps (set_buffer t a f).
+Proof. keeping set_buffer. Qed.
+Lemma moved_in precedes t l x : In x (insert_by precedes t (without t l)) -> x = t \/ In x l.
+Proof. intros listed. destruct (in_insert _ _ _ _ listed) as [same|other]; [left; exact same | right; exact (without_incl t l x other)]. Qed.
+Instance sender_moved o t s : RuledEndpoint o (fun x => x <| senders := insert_behind t (without t (senders x)) s |>).
+Proof. intros x. refine (endpoint_by o BySending x _ by_sending (sender_comes start x t _ _)). intros u. apply moved_in. Qed.
+Instance receiver_moved o t s {controls : Allows ByControl} {its : Named (TCBCap t)} :
+  RuledEndpoint o (fun x => x <| receivers := insert_behind t (without t (receivers x)) s |>).
+Proof. intros x. refine (endpoint_by o ByControl x _ controls (receiver_moves start x t _ its _)). intros u. apply moved_in. Qed.
+Instance waiter_moved o t s {controls : Allows ByControl} {its : Named (TCBCap t)} :
+  RuledNotification o (fun x => x <| waiters := insert_behind t (without t (waiters x)) s |>).
+Proof. intros x. refine (notification_by o ByControl x _ controls (waiter_moves start e o x t _ its _)). intros u. apply moved_in. Qed.
+Instance bound_thread_comes o t {binds : Allows ByBinding} {its : Named (TCBCap t)} : RuledNotification o (fun x => x <| bound_thread := Some t |>).
+Proof. intros x. exact (notification_by o ByBinding x _ binds (gets_thread start e o x t its)). Qed.
+Instance loan_comes o c {binds : Allows ByBinding} : RuledNotification o (fun x => x <| lent_context := Some c |>).
+Proof. intros x. exact (notification_by o ByBinding x _ binds (lends_from start e o x c)). Qed.
+Instance keeps_set_priority t p {controls : Allows ByControl} {its : Named (TCBCap t)} : Keeps (set_priority t p). Proof. keeping set_priority. Qed.
+Instance keeps_bind_context c t {donates : Allows ByDonation} : Keeps (bind_context c t). Proof. keeping bind_context. Qed.
+Instance keeps_change_flags t c s {controls : Allows ByControl} {its : Named (TCBCap t)} : Keeps (change_flags t c s). Proof. keeping change_flags. Qed.
+Instance keeps_change_access t c s {gives : Allows ByAccess} {its : Named (TCBCap t)} : Keeps (change_flags t c s). Proof. keeping change_flags. Qed.
+Instance keeps_maintain t piece first end_ : (forall x, Keeps (piece x)) -> Keeps (maintain t piece first end_).
+Proof. intros each st ok. unfold maintain. keep. Qed.
+Instance keeps_piece_of_space op v end_ x : Keeps (piece_of_space op v end_ x). Proof. keeping piece_of_space. Qed.
+Instance keeps_frame_maintain op a b call : Keeps (frame_maintain op a b call). Proof. keeping frame_maintain. Qed.
+Instance keeps_vspace_maintain op a b call : Keeps (vspace_maintain op a b call). Proof. keeping vspace_maintain. Qed.
+Instance keeps_deactivate i : Keeps (deactivate i). Proof. keeping deactivate. Qed.
+Instance keeps_derive_into a b c d x r m o call {d_ : Deletes} : Keeps (derive_into a b c d x r m o call). Proof. keeping derive_into. Qed.
+Instance keeps_move_into a b c d r m call {d_ : Deletes} : Keeps (move_into a b c d r m call). Proof. keeping move_into. Qed.
+
+(** All of them: what is allowed through a capability is enough for each method of it. *)
+Definition allowed_through (c : Capability) : Prop := forall r, In r (rules_through c) -> allowed r.
+Ltac allow_rule all r := try (assert (Allows r) by (apply all; unfold rules_through, deletion_rules; simpl; tauto)).
+Lemma decode_good {its : ItsUse} m call st :
+  fits m (invoked call) -> allowed_through (invoked call) -> good call -> good st -> good (decode_method m call st).
+Proof.
+  intros type all ok ok_st. pose proof (good_invoked call ok) as named. pose proof (good_invoker call ok) as runs. unfold allowed_through in all.
+  assert (match invoked call with TCBCap _ => Named (TCBCap (invoked_thread call)) | _ => True end) as the_thread.
+  { unfold invoked_thread. revert named. destruct (invoked call); intros named; try exact I. exact named. }
+  revert type all the_thread. destruct (invoked call) as [base bits device used'|p badge r|n badge r|r rights|o radix guard size|t|c bits|core|v asid|tbl place_
+    |base bits device r place_| |p| |irq|irq target| | |z] eqn:is_it; intros type all the_thread;
+    allow_rule all ByControl; allow_rule all ByAccess; allow_rule all ByDomain; allow_rule all ByBinding; allow_rule all ByUnbinding;
+    allow_rule all ByConfiguration; allow_rule all ByYielding; allow_rule all ByMapping; allow_rule all ByUnmapping; allow_rule all ByAssignment;
+    allow_rule all ByCreation; allow_rule all ByArrangement; allow_rule all ByDonation; allow_rule all ByGrant;
+    try (assert Deletes by (constructor; try exact its; apply all; unfold rules_through, deletion_rules; simpl; tauto));
+    clear all; destruct m; try discriminate type; unfold decode_method; match goal with |- good (?f ?s) => let h := head f in unfold h; keep end.
+Qed.
+Lemma method_is_fit l c m : method_for l c = Some m -> fits m c.
+Proof.
+  unfold method_for. destruct (Method.of_label l) as [method|]; [|discriminate].
+  destruct (_ =? _) eqn:same; [|discriminate]. destruct (Method.implemented method); [|discriminate].
+  intros is_m. injection is_m as <-. apply N.eqb_eq. exact same.
+Qed.
+Lemma arguments_named l t st arguments {runs : Caller t} : (forall slot, slots st !! slot = slots start !! slot) ->
+  cap_arguments_at l t st = inl arguments -> good arguments.
+Proof.
+  intros same. revert arguments. induction l as [|address rest IH]; intros arguments; cbn [cap_arguments_at]; [intros is_; injection is_ as <-; constructor|].
+  pose proof (occupied_same t address st start (fun slot => capability_of_slot slot st start (same slot))) as same_place.
+  unfold slot_of_address in *. destruct (walk_from_thread t address st) as [slot left|report] eqn:walked; [|discriminate].
+  destruct (cap_arguments_at rest t st) as [others|]; [|discriminate]. intros is_. injection is_ as <-. constructor; [|exact (IH others eq_refl)].
+  unfold good, good_argument, good, good_optional. cbn [argument]. destruct (capability_at slot st) as [c|] eqn:there; [|exact I].
+  exists t, address, slot. split; [exact runs|]. rewrite <- same_place. unfold occupied_slot_of_address. rewrite walked, there. reflexivity.
+Qed.
+Lemma invoke_good t slot c st {runs : Caller t} {its : ItsUse} : (forall slot, slots st !! slot = slots start !! slot) ->
+  caller_names start c -> allowed_through c -> good st -> good (invoke t slot c st).
+Proof.
+  intros same named all ok. unfold invoke. cbv zeta.
+  destruct (cap_arguments_at _ t st) as [arguments|(address & report)] eqn:listed; [|exact (good_both _ _ I ok)].
+  pose proof (arguments_named _ t st arguments same listed) as fine. unfold decide.
+  destruct (method_for (label (message_of_call t st)) c) as [m|] eqn:is_m; [|exact (good_both _ _ I ok)].
+  destruct (Nat.leb _ _ && _); [|exact (good_both _ _ I ok)].
+  match goal with |- context [decode_method m ?call st] => assert (good (decode_method m call st)) as decided end.
+  { apply decode_good; [exact (method_is_fit _ c m is_m) | exact all | exact (conj runs (conj named fine)) | exact ok]. }
+  destruct (decode_method m _ st) as [error details|work]; [exact (good_both _ _ I ok)|]. pose proof (decided st ok : good (work st)) as done_.
+  destruct (work st) as [results next|next|next]; exact (good_both _ _ I done_).
+Qed.
+
+(** ** System calls *)
 Instance keeps_cap_fault t a p r {runs : Caller t} {donates : Allows ByDonation} : Keeps (cap_fault t a p r). Proof. keeping cap_fault. Qed.
 Instance keeps_unknown_system_call t {runs : Caller t} {donates : Allows ByDonation} : Keeps (unknown_system_call t). Proof. keeping unknown_system_call. Qed.
 Instance keeps_put_result t x l : Keeps (put_result t x l). Proof. keeping put_result. Qed.
@@ -606,35 +912,35 @@ Proof.
   destruct (_ && _); [|exact ok]. exact (keeps_refuse_waiting p reply_ st ok).
 Qed.
 
-(** What a system call sends through is a capability that is no invocation's. *)
-Definition through (c : Capability) : Prop :=
-  match c with
-  | EndpointCap _ _ _ => allowed ByDonation /\ allowed ByGrant
-  | NotificationCap n badge r => (can_write r = true -> signals start e n badge) /\ allowed BySignal /\ allowed ByFlags /\ allowed ByDonation
-  | ReplyCap _ _ => allowed ByDonation /\ allowed ByGrant /\ allowed ByStepping
-  | SGISignalCap _ _ => True
-  | _ => False
-  end.
-Definition sends_through (t a : N) (st : State) : Prop :=
-  match occupied_slot_of_address t a st with inl (_, c) => through c | inr _ => True end.
-Lemma phase_good t a m st {runs : Caller t} : sends_through t a st -> good st -> good (send_phase t a m st).
+(** What a system call sends through the thread can name, as slots are what they were. *)
+Definition unmoved (st : State) : Prop := forall slot, slots st !! slot = slots start !! slot.
+Definition all_through (sent : option Capability) : Prop := match sent with Some c => allowed_through c | None => True end.
+Lemma named_is_named t a st c {runs : Caller t} : unmoved st -> named_by t a st = Some c -> caller_names start c.
 Proof.
-  intros names ok. unfold send_phase, sends_through in *. destruct (occupied_slot_of_address t a st) as [(slot & c)|report]; [|keep].
-  destruct c as [|p badge r|n badge r|r rights| | | | | | | | | | | |irq target| | |]; try contradiction; cbn [through] in names.
-  - destruct names as (donates & grants). change (Allows ByDonation) in donates. change (Allows ByGrant) in grants. keep.
-  - destruct names as (its & signals_ & flags_ & donates). change (Allows ByDonation) in donates. change (Allows BySignal) in signals_.
-    change (Allows ByFlags) in flags_. destruct (can_write r); [|keep]. specialize (its eq_refl). change (Signals n badge) in its. keep.
-  - destruct names as (donates & grants & steps). change (Allows ByDonation) in donates. change (Allows ByGrant) in grants.
-    change (Allows ByStepping) in steps. keep.
+  intros same. unfold named_by. rewrite (occupied_same t a st start (fun slot => capability_of_slot slot st start (same slot))).
+  destruct (occupied_slot_of_address t a start) as [(slot & d)|] eqn:found; [|discriminate]. intros is_c. injection is_c as <-. exists t, a, slot.
+  split; [exact runs | exact found].
+Qed.
+Lemma phase_good t a m st {runs : Caller t} {its : ItsUse} : cause e = SystemCall -> unmoved st -> all_through (named_by t a st) -> good st ->
+  good (send_phase t a m st).
+Proof.
+  intros why same all ok. pose proof (fun c => named_is_named t a st c same) as names. unfold send_phase, named_by in *.
+  destruct (occupied_slot_of_address t a st) as [(slot & c)|report]; [|keep]. specialize (names c eq_refl). cbn [all_through] in all.
+  pose proof (invoke_good t slot c st same names all ok) as invoked_. unfold allowed_through in all.
+  destruct c as [|p badge r|n badge r|r rights| | | | | | | | | | | |irq target| | |]; try exact invoked_.
+  - assert (Allows ByDonation) by (apply all; simpl; tauto). assert (Allows ByGrant) by (apply all; simpl; tauto). keep.
+  - assert (Allows ByDonation) by (apply all; simpl; tauto). assert (Allows BySignal) by (apply all; simpl; tauto).
+    assert (Allows ByFlags) by (apply all; simpl; tauto). destruct (can_write r) eqn:writes; [|keep].
+    assert (Signals n badge) by (unfold Signals, signals; rewrite why; exists r; split; assumption). keep.
+  - assert (Allows ByDonation) by (apply all; simpl; tauto). assert (Allows ByGrant) by (apply all; simpl; tauto).
+    assert (Allows ByStepping) by (apply all; simpl; tauto). keep.
   - keep.
 Qed.
-Definition answers_through (t a : N) (st : State) : Prop :=
-  match occupied_slot_of_address t a st with inl (_, ReplyCap r rights) => through (ReplyCap r rights) | _ => True end.
-Lemma reply_phase_good t st : answers_through t (register 6 (thread t st)) st -> good st -> good (reply_phase t st).
+Lemma reply_phase_good t st : all_through (answered_by t (register 6 (thread t st)) st) -> good st -> good (reply_phase t st).
 Proof.
-  intros names ok. unfold reply_phase, answers_through in *. destruct (occupied_slot_of_address t _ st) as [(slot & c)|report]; [|exact ok].
-  destruct c; try exact ok. destruct names as (donates & grants & steps). change (Allows ByDonation) in donates. change (Allows ByGrant) in grants.
-  change (Allows ByStepping) in steps. keep.
+  intros all ok. unfold reply_phase, answered_by, named_by in *. destruct (occupied_slot_of_address t _ st) as [(slot & c)|report]; [|exact ok].
+  destruct c; try exact ok. cbn [all_through] in all. unfold allowed_through in all. assert (Allows ByDonation) by (apply all; simpl; tauto).
+  assert (Allows ByGrant) by (apply all; simpl; tauto). assert (Allows ByStepping) by (apply all; simpl; tauto). keep.
 Qed.
 Lemma yield_good t st {runs : Caller t} {its : ItsUse} : (forall c, context_of t st = Some c -> uses start c) -> good st -> good (yield t st).
 Proof.
@@ -644,26 +950,48 @@ Proof.
     | first :: _ => if usable_at first <=? now st1 then amount first else 0 | [] => 0 end (smallest_budget st1)) st1)) as ok2; [|keep].
   refine (keeps_change_context c _ _ st1 ok1). intros x. exact (context_by c ByBudget x _ by_budget (is_charged start c x _ _ (its_context c eq_refl))).
 Qed.
-Lemma sends_good t m st {runs : Caller t} {donates : Allows ByDonation} : sends_through t (register 0 (thread t st)) st -> good st -> good (sends t m st).
-Proof. intros names ok. unfold sends. apply finish_send_good; [exact runs | exact donates | apply phase_good; assumption]. Qed.
+Lemma sends_good t m st {runs : Caller t} {donates : Allows ByDonation} {its : ItsUse} : cause e = SystemCall -> unmoved st ->
+  all_through (named_by t (register 0 (thread t st)) st) -> good st -> good (sends t m st).
+Proof. intros why same all ok. unfold sends. apply finish_send_good; [exact runs | exact donates | apply phase_good; assumption]. Qed.
 Lemma reply_and_receive_good t st {runs : Caller t} {donates : Allows ByDonation} {grants : Allows ByGrant} {flags_ : Allows ByFlags}
-    {receives : Allows ByReceiving} :
-  match refuse_early t true (reply_phase t) st with Done st => answers_through t (register 6 (thread t st)) st | Preempted _ => True end ->
-  good st -> good (reply_and_receive t st).
+    {receives : Allows ByReceiving} : all_through (sent_through t Syscall.ReplyRecv st) -> good st -> good (reply_and_receive t st).
 Proof.
-  intros names ok. unfold reply_and_receive, unless_preempted. pose proof (keeps_refuse_early t true (reply_phase t) st ok) as ok1.
+  cbn [sent_through]. intros names ok. unfold reply_and_receive, unless_preempted. pose proof (keeps_refuse_early t true (reply_phase t) st ok) as ok1.
   destruct (refuse_early t true (reply_phase t) st) as [st1|st1]; change (good st1) in ok1; [|keep].
   pose proof (reply_phase_good t st1 names ok1) as ok2. keep.
 Qed.
 Lemma send_and_receive_good t r st {runs : Caller t} {donates : Allows ByDonation} {grants : Allows ByGrant} {flags_ : Allows ByFlags}
-    {receives : Allows ByReceiving} :
-  match refuse_early t r (fun st => snd (pass_on t st)) st with Done st => sends_through t (register 8 (thread t st)) st | Preempted _ => True end ->
-  good st -> good (send_and_receive t r st).
+    {receives : Allows ByReceiving} {its : ItsUse} : cause e = SystemCall -> unmoved (state_of (refuse_early t r (fun st => snd (pass_on t st)) st)) ->
+  all_through (passed_on t r st) -> good st -> good (send_and_receive t r st).
 Proof.
-  intros names ok. unfold send_and_receive, unless_preempted. pose proof (keeps_refuse_early t r (fun st => snd (pass_on t st)) st ok) as ok1.
+  intros why same names ok. unfold send_and_receive, passed_on, unless_preempted in *.
+  pose proof (keeps_refuse_early t r (fun st => snd (pass_on t st)) st ok) as ok1.
   destruct (refuse_early t r _ st) as [st1|st1]; change (good st1) in ok1; [|keep].
-  assert (good (pass_on t st1)) as ok2 by (exact (phase_good t _ passing_on st1 names ok1)).
+  assert (good (pass_on t st1)) as ok2 by (exact (phase_good t _ passing_on st1 why same names ok1)).
   destruct (pass_on t st1) as (report & st2). apply both_good in ok2. destruct ok2 as (_ & ok2). keep.
+Qed.
+(** Each system call, as far as it is none that the kernel does not know. *)
+Lemma call_good t s st {runs : Caller t} {donates : Allows ByDonation} {its : ItsUse} : cause e = SystemCall -> unmoved st ->
+  (forall r first, unmoved (state_of (refuse_early t r first st))) -> context_of t st = context_of t start ->
+  (receives_then s = true -> Allows ByReceiving /\ Allows ByFlags /\ Allows ByGrant) -> all_through (sent_through t s st) -> good st ->
+  good (run_system_call s t st).
+Proof.
+  intros why same early same_context receiving all ok. unfold run_system_call. cbv zeta.
+  destruct s; cbn [sent_through] in all; try (destruct (receiving eq_refl) as (? & ? & ?)).
+  - exact (sends_good t calling st why same all ok).
+  - exact (reply_and_receive_good t st all ok).
+  - exact (sends_good t sending st why same all ok).
+  - exact (sends_good t sending_if_received st why same all ok).
+  - keep.
+  - keep.
+  - keep.
+  - keep.
+  - exact (send_and_receive_good t true st why (early _ _) all ok).
+  - exact (send_and_receive_good t false st why (early _ _) all ok).
+  - apply good_both; [exact I|]. apply yield_good; [exact runs | exact its | | exact ok]. intros c has. right. exists t. split; [exact runs | congruence].
+  - keep.
+  - keep.
+  - keep.
 Qed.
 End Rules.
 
@@ -714,22 +1042,6 @@ Proof.
 Qed.
 End Step.
 
-(** ** What is named in a state is named in those with the same slots *)
-Lemma walk_same levels o radix guard size address left a b : (forall slot, capability_at slot a = capability_at slot b) ->
-  walk levels o radix guard size address left a = walk levels o radix guard size address left b.
-Proof.
-  intros same. revert o radix guard size left. induction levels as [|levels IH]; intros o radix guard size left; cbn [walk]; cbv zeta; rewrite same;
-    [reflexivity|].
-  destruct (_ || _); [reflexivity|]. destruct (_ <? _); [reflexivity|]. destruct (_ =? _); [reflexivity|].
-  destruct (capability_at _ b) as [[]|]; try reflexivity. apply IH.
-Qed.
-Lemma occupied_same t address a b : (forall slot, capability_at slot a = capability_at slot b) ->
-  occupied_slot_of_address t address a = occupied_slot_of_address t address b.
-Proof.
-  intros same. unfold occupied_slot_of_address, walk_from_thread, walk_from. rewrite same.
-  destruct (capability_at (slot_of t cspace_slot) b) as [[]|]; try reflexivity. rewrite (walk_same _ _ _ _ _ _ _ a b same).
-  destruct (walk _ _ _ _ _ _ _ b); [rewrite same|]; reflexivity.
-Qed.
 Lemma no_slot_changes (allowed : ChangeRule -> Prop) x y : (forall rule a b, changes_slot rule a b -> ~ allowed rule) -> slot_by_rules allowed x y -> y = x.
 Proof. intros none moves. induction moves as [|rule y z _ _ ok row]; [reflexivity|]. destruct (none rule y z row ok). Qed.
 Lemma framed_slots_stay start e used st : framed start e (fun r => In r every_step) used st -> forall slot, slots st !! slot = slots start !! slot.
@@ -737,8 +1049,7 @@ Proof.
   intros ok slot. refine (no_slot_changes _ _ _ _ (slots_ruled _ _ _ _ _ ok slot)).
   intros rule a b row. destruct row; simpl; intros listed; repeat (destruct listed as [listed|listed]; [discriminate listed|]); exact listed.
 Qed.
-Lemma capability_of_slot slot a b : slots a !! slot = slots b !! slot -> capability_at slot a = capability_at slot b.
-Proof. unfold capability_at. intros ->. reflexivity. Qed.
+
 
 (** ** Events *)
 Section Events.
@@ -765,42 +1076,14 @@ Proof.
   unfold enter, save_registers. destruct (current (begin_step e st)); [rewrite same|]; reflexivity.
 Qed.
 
-(** What is sent through, of all that the thread can name. *)
-Lemma named_is_named t a s c : current st = Some t -> (forall slot, slots s !! slot = slots st !! slot) -> named_by t a s = Some c -> caller_names st c.
-Proof.
-  intros runs same. unfold named_by. rewrite (occupied_same t a s st (fun slot => capability_of_slot slot s st (same slot))).
-  destruct (occupied_slot_of_address t a st) as [(slot & d)|] eqn:found; [|discriminate]. intros is_c. injection is_c as <-. exists t, a, slot.
-    split; assumption.
-Qed.
-Lemma through_named (allowed : ChangeRule -> Prop) t a s : cause e = SystemCall -> current st = Some t -> (forall slot, slots s !! slot = slots st !! slot) ->
-  match named_by t a s with Some c => forall r, In r (rules_through c) -> allowed r | None => True end ->
-  sends_through st e allowed t a s \/ allowed ByInvocation.
-Proof.
-  intros why runs same all. pose proof (fun c => named_is_named t a s c runs same) as names. unfold sends_through, named_by in *.
-  destruct (occupied_slot_of_address t a s) as [(slot & c)|]; [|left; exact I]. specialize (names c eq_refl).
-  destruct c; cbn [rules_through] in all; try (right; apply all; left; reflexivity); left; cbn [through]; try exact I.
-  - split; apply all; simpl; tauto.
-  - split; [|repeat split; apply all; simpl; tauto]. intros writes. unfold signals. rewrite why. exists rights. split; assumption.
-  - repeat split; apply all; simpl; tauto.
-Qed.
 End Events.
 
 (** ** The claim *)
-Lemma invocation_rules st e (allowed : ChangeRule -> Prop) next : allowed ByInvocation ->
-  (forall o, by_rules st e allowed o (objects st !! o) (objects next !! o)) /\ forall slot, slot_by_rules allowed (slots st !! slot) (slots next !! slot).
-Proof.
-  intros ok. split.
-  - intros o. exact (and_by _ _ _ _ _ ByInvocation _ _ (as_it_was _ _ _ _ _) ok (invocation_changes _ _ _ _ _)).
-  - intros slot. exact (and_slot_by _ _ ByInvocation _ _ (slot_as_it_was _ _) ok (slot_of_invocation _ _)).
-Qed.
 Lemma ruled_by_handling st e (allowed : ChangeRule -> Prop) : (forall r, In r every_step -> allowed r) ->
-  framed st e allowed (current_context st) (snd (handle (cause e) (enter e st))) \/ allowed ByInvocation ->
+  framed st e allowed (current_context st) (snd (handle (cause e) (enter e st))) ->
   (forall o, by_rules st e allowed o (objects st !! o) (objects (next_of step st e) !! o))
   /\ forall slot, slot_by_rules allowed (slots st !! slot) (slots (next_of step st e) !! slot).
-Proof.
-  intros base [ok|invoked]; [|exact (invocation_rules st e allowed _ invoked)].
-  destruct (step_ruled st e allowed base ok) as (used & [f1 f2 _]). split; assumption.
-Qed.
+Proof. intros base ok. destruct (step_ruled st e allowed base ok) as (used & [f1 f2 _]). split; assumption. Qed.
 Lemma interrupt_ruled st e irq (allowed : ChangeRule -> Prop) : cause e = InterruptArrives irq -> (forall r, In r (rules_of st e) -> allowed r) ->
   framed st e allowed (current_context st) (snd (handle (cause e) (enter e st))).
 Proof.
@@ -847,147 +1130,53 @@ Proof.
   pose proof (same_context st). exact (keeps_timer_expires st e allowed _ _ ok).
 Qed.
 
-(** System calls, one after the other. *)
-Section Calls.
-Variable st : State.
-Variable e : Event.
-Variable t : N.
-Variable st0 : State.
-Hypothesis why : cause e = SystemCall.
-Hypothesis runs : current st = Some t.
-Hypothesis first_slots : forall slot, slots st0 !! slot = slots st !! slot.
-Hypothesis early_slots : forall r first slot, slots (state_of (refuse_early t r first st0)) !! slot = slots st !! slot.
-Hypothesis first_context : context_of t st0 = context_of t st.
-Lemma sent_is_named s c : sent_through t s st0 = Some c -> caller_names st c.
+Lemma sent_is_named st t s s0 c : current st = Some t -> unmoved st s0 -> (forall r first, unmoved st (state_of (refuse_early t r first s0))) ->
+  sent_through t s s0 = Some c -> caller_names st c.
 Proof.
-  assert (forall f p, (forall slot, slots (state_of p) !! slot = slots st !! slot) ->
-    (forall s1 c, (forall slot, slots s1 !! slot = slots st !! slot) -> f s1 = Some c -> caller_names st c) -> once_done f p = Some c ->
-      caller_names st c) as early_.
-  { intros f [s1|s1] same each sent; [exact (each s1 c same sent) | discriminate sent]. }
-  intros sent. destruct s; try discriminate sent; cbn [sent_through] in sent.
-  - exact (named_is_named st t _ st0 c runs first_slots sent).
-  - refine (early_ _ _ (early_slots _ _) _ sent). intros s1 d same named. unfold answered_by in named.
-    destruct (named_by t _ s1) as [[]|] eqn:found; try discriminate named. injection named as <-. exact (named_is_named st t _ s1 _ runs same found).
-  - exact (named_is_named st t _ st0 c runs first_slots sent).
-  - exact (named_is_named st t _ st0 c runs first_slots sent).
-  - refine (early_ _ _ (early_slots _ _) _ sent). intros s1 d same. exact (named_is_named st t _ s1 _ runs same).
-  - refine (early_ _ _ (early_slots _ _) _ sent). intros s1 d same. exact (named_is_named st t _ s1 _ runs same).
+  intros runs first_ early_ sent. assert (Caller st t) by exact runs.
+  assert (forall f p, unmoved st (state_of p) -> (forall s1 c, unmoved st s1 -> f s1 = Some c -> caller_names st c) -> once_done f p = Some c ->
+    caller_names st c) as done_ by (intros f [s1|s1] same each is_c; [exact (each s1 c same is_c) | discriminate is_c]).
+  destruct s; try discriminate sent; cbn [sent_through] in sent; try exact (named_is_named st t _ s0 c first_ sent); refine (done_ _ _ (early_ _ _) _ sent);
+    intros s1 d same named; [|exact (named_is_named st t _ s1 _ same named) | exact (named_is_named st t _ s1 _ same named)].
+  unfold answered_by in named. destruct (named_by t _ s1) as [[]|] eqn:found; try discriminate named. injection named as <-.
+  exact (named_is_named st t _ s1 _ same found).
 Qed.
-Variable allowed : ChangeRule -> Prop.
-Hypothesis base : forall r, In r every_step -> allowed r.
-Hypothesis donates : Allows allowed ByDonation.
-Notation its := (framed st e allowed (current_context st)).
-Hypothesis ok : its st0.
-Definition all_through (sent : option Capability) : Prop := match sent with Some c => forall r, In r (rules_through c) -> allowed r | None => True end.
-Definition all_received : Prop := Allows allowed ByReceiving /\ Allows allowed ByFlags /\ Allows allowed ByGrant.
-Lemma call_sends m : all_through (named_by t (register 0 (thread t st0)) st0) -> its (snd (sends t m st0)) \/ allowed ByInvocation.
-Proof.
-  intros through_. destruct (through_named st e allowed t _ st0 why runs first_slots through_) as [names|invoked]; [left|right; exact invoked].
-  pose proof (base_budget allowed base). pose proof (base_schedule allowed base). pose proof (base_sending allowed base). pose proof (base_fault allowed base).
-  assert (Caller st t) by exact runs. exact (proj2 (sends_good st e allowed (current_context st) t m st0 names ok)).
-Qed.
-Lemma call_receives r b : all_received -> its (snd (receive_phase t r b st0)).
-Proof.
-  intros (receives_ & flags_ & grants). assert (Caller st t) by exact runs.
-  pose proof (base_budget allowed base). pose proof (base_schedule allowed base). pose proof (base_sending allowed base). pose proof (base_fault allowed base).
-  exact (proj2 (keeps_receive_phase st e allowed (current_context st) t r b st0 ok)).
-Qed.
-Lemma call_answers : all_received -> all_through (sent_through t Syscall.ReplyRecv st0) -> its (snd (reply_and_receive t st0)) \/ allowed ByInvocation.
-Proof.
-  intros (receives_ & flags_ & grants) through_. assert (Caller st t) by exact runs.
-  pose proof (base_budget allowed base). pose proof (base_schedule allowed base). pose proof (base_sending allowed base). pose proof (base_fault allowed base).
-  left. refine (proj2 (reply_and_receive_good st e allowed (current_context st) t st0 _ ok)). cbn [sent_through] in through_.
-  destruct (refuse_early t true (reply_phase t) st0) as [st1|]; [|exact I]. cbn [once_done] in through_.
-    unfold all_through, answered_by, named_by, answers_through in *.
-  destruct (occupied_slot_of_address t _ st1) as [(slot & c)|]; [|exact I]. destruct c; try exact I. repeat split; apply through_; simpl; tauto.
-Qed.
-Lemma call_passes_on r : all_received -> all_through (passed_on t r st0) -> its (snd (send_and_receive t r st0)) \/ allowed ByInvocation.
-Proof.
-  intros (receives_ & flags_ & grants) through_. assert (Caller st t) by exact runs.
-  pose proof (base_budget allowed base). pose proof (base_schedule allowed base). pose proof (base_sending allowed base). pose proof (base_fault allowed base).
-  pose proof (send_and_receive_good st e allowed (current_context st) t r st0) as all_of_it.
-  pose proof (early_slots r (fun st => snd (pass_on t st))) as same. unfold passed_on in through_.
-  destruct (refuse_early t r (fun st => snd (pass_on t st)) st0) as [st1|]; [|left; exact (proj2 (all_of_it I ok))].
-  destruct (through_named st e allowed t _ st1 why runs same through_) as [names|invoked]; [left|right; exact invoked].
-  exact (proj2 (all_of_it names ok)).
-Qed.
-Lemma call_yields : its (yield t st0).
-Proof.
-  assert (Caller st t) by exact runs. pose proof (same_context st).
-  pose proof (base_budget allowed base). pose proof (base_schedule allowed base). pose proof (base_sending allowed base). pose proof (base_fault allowed base).
-  apply (yield_good st e allowed (current_context st) t st0); [|exact ok]. intros c has. right. exists t. split; [exact runs | congruence].
-Qed.
-Lemma call_unknown : its (snd (unknown_system_call t st0)).
-Proof.
-  assert (Caller st t) by exact runs.
-  pose proof (base_budget allowed base). pose proof (base_schedule allowed base). pose proof (base_sending allowed base). pose proof (base_fault allowed base).
-  exact (proj2 (keeps_unknown_system_call st e allowed (current_context st) t st0 ok)).
-Qed.
-Lemma call_debugs r : its (change_thread t (with_register 0 r) st0).
-Proof.
-  pose proof (base_budget allowed base). pose proof (base_schedule allowed base). pose proof (base_sending allowed base). pose proof (base_fault allowed base).
-  refine (keeps_change_thread st e allowed (current_context st) t _ _ st0 ok). intros x. unfold with_register.
-  exact (thread_by st e allowed t BySending x _ _ (gets_words st t x _)).
-Qed.
-Lemma call_emits x : its (emit x st0).
-Proof. exact (keeps_emit st e allowed (current_context st) x st0 ok). Qed.
-Lemma call_ruled s : (receives_then s = true -> all_received) -> all_through (sent_through t s st0) ->
-    its (snd (run_system_call s t st0)) \/ allowed ByInvocation.
-Proof.
-  intros receiving through_. unfold run_system_call. cbv zeta. destruct s; cbn [sent_through] in through_; try specialize (receiving eq_refl).
-  - exact (call_sends calling through_).
-  - exact (call_answers receiving through_).
-  - exact (call_sends sending through_).
-  - exact (call_sends sending_if_received through_).
-  - left. exact (call_receives true true receiving).
-  - left. exact (call_receives true false receiving).
-  - left. exact (call_receives false true receiving).
-  - left. exact (call_receives false false receiving).
-  - exact (call_passes_on true receiving through_).
-  - exact (call_passes_on false receiving through_).
-  - left. exact call_yields.
-  - left. apply call_emits.
-  - left. apply call_emits.
-  - left. apply call_debugs.
-Qed.
-End Calls.
-
 Lemma system_call_ruled st e t (allowed : ChangeRule -> Prop) : cause e = SystemCall -> current st = Some t -> (forall r, In r (rules_of st e) -> allowed r) ->
-  framed st e allowed (current_context st) (snd (system_call t (enter e st))) \/ allowed ByInvocation.
+  framed st e allowed (current_context st) (snd (system_call t (enter e st))).
 Proof.
   intros why runs all. assert (forall r, In r every_step -> allowed r) as base by (intros r listed; apply all, in_app_iff; left; exact listed).
-  pose proof (entered st e allowed base) as ok. pose proof (early st e t) as same. pose proof (entered_slots st e) as first_.
-  pose proof (entered_context st e t) as same_context_. unfold rules_of in all. rewrite why, runs in all.
+  pose proof (entered st e allowed base) as ok. pose proof (early st e t : forall r first, unmoved st _) as same.
+  pose proof (entered_slots st e : unmoved st _) as first_. pose proof (entered_context st e t) as same_context_. unfold rules_of in all.
+    rewrite why, runs in all.
   revert ok same first_ same_context_ all. generalize (enter e st). intros s0 ok same first_ same_context_ all.
-  assert (Allows allowed ByDonation) as donates by (apply all, in_app_iff; right; left; reflexivity).
-  pose proof (call_unknown st e t s0 runs allowed base donates ok) as unknown. unfold system_call. fold (system_call_of t s0). cbv zeta.
-  destruct (system_call_of t s0) as [s|]; [|left; exact unknown]. destruct (is_debug_call s && _); [left; exact unknown|].
+  pose proof (base_budget allowed base). pose proof (base_schedule allowed base). pose proof (base_sending allowed base). pose proof (base_fault allowed base).
+  assert (Allows allowed ByDonation) by (apply all, in_app_iff; right; left; reflexivity). pose proof (same_context st). assert (Caller st t) by exact runs.
+  pose proof (proj2 (keeps_unknown_system_call st e allowed (current_context st) t s0 ok)) as unknown. unfold system_call. fold (system_call_of t s0). cbv zeta.
+  destruct (system_call_of t s0) as [s|]; [|exact unknown]. destruct (is_debug_call s && _); [exact unknown|].
   assert (forall r, In r (rules_of_call t s s0) -> allowed r) as rules_ by (intros r listed; apply all, in_app_iff; right; right; exact listed).
-  apply (call_ruled st e t s0 why runs first_ same same_context_ allowed base donates ok s).
+  refine (proj2 (call_good st e allowed (current_context st) t s s0 why first_ same same_context_ _ _ ok)).
   - intros receives_. unfold rules_of_call in rules_. rewrite receives_ in rules_. repeat split; apply rules_, in_app_iff; left; simpl; tauto.
-  - unfold all_through. destruct (sent_through t s s0) as [c|] eqn:sent; [|exact I]. intros r listed. apply rules_. unfold rules_of_call. rewrite sent.
-    apply in_app_iff. right. exact listed.
+  - unfold all_through, allowed_through. destruct (sent_through t s s0) as [c|] eqn:sent; [|exact I]. intros r listed. apply rules_. unfold rules_of_call.
+    rewrite sent. apply in_app_iff. right. exact listed.
 Qed.
-Lemma handling_ruled st e : framed st e (fun r => In r (rules_of st e)) (current_context st) (snd (handle (cause e) (enter e st)))
-  \/ In ByInvocation (rules_of st e).
+Lemma handling_ruled st e : framed st e (fun r => In r (rules_of st e)) (current_context st) (snd (handle (cause e) (enter e st))).
 Proof.
   destruct (cause e) as [|irq| |a f s|n c|reason a n] eqn:why; rewrite <- why.
   - unfold handle. rewrite entered_current, why. destruct (current st) as [t|] eqn:runs.
     + exact (system_call_ruled st e t _ why runs (fun r ok => ok)).
-    + left. apply entered. intros r listed. apply in_app_iff. left. exact listed.
-  - left. exact (interrupt_ruled st e irq _ why (fun r ok => ok)).
-  - left. apply timer_ruled; [exact why|]. intros r listed. apply in_app_iff. left. exact listed.
-  - left. apply fault_ruled; [rewrite why; exact I | auto].
-  - left. apply fault_ruled; [rewrite why; exact I | auto].
-  - left. apply fault_ruled; [rewrite why; exact I | auto].
+    + apply entered. intros r listed. apply in_app_iff. left. exact listed.
+  - exact (interrupt_ruled st e irq _ why (fun r ok => ok)).
+  - apply timer_ruled; [exact why|]. intros r listed. apply in_app_iff. left. exact listed.
+  - apply fault_ruled; [rewrite why; exact I | auto].
+  - apply fault_ruled; [rewrite why; exact I | auto].
+  - apply fault_ruled; [rewrite why; exact I | auto].
 Qed.
 Theorem fields_change_by_rule_proved : fields_change_by_rule step.
 Proof.
-  intros st e.
-  destruct (ruled_by_handling st e (fun r => In r (rules_of st e)) (fun r listed => proj2 (in_app_iff _ _ r) (or_introl listed)) (handling_ruled st e)) as
-    (each & slots_).
+  intros st e. destruct (ruled_by_handling st e (fun r => In r (rules_of st e)) (fun r listed => proj2 (in_app_iff _ _ r) (or_introl listed))
+    (handling_ruled st e)) as (each & slots_).
   split; [exact each | split; [exact slots_|]].
-  intros t s c _ runs. exact (sent_is_named st t (enter e st) runs (entered_slots st e) (early st e t) s c).
+  intros t s c _ runs. exact (sent_is_named st t s (enter e st) c runs (entered_slots st e) (early st e t)).
 Qed.
 
 (** What no rule but an invocation changes. *)
@@ -1022,18 +1211,21 @@ Lemma steady_trans x y z : steady x y -> steady y z -> steady x z.
 Proof.
   destruct x as [[]|], y as [[]|], z as [[]|]; simpl; try tauto; try (intros; congruence); intros first second; rewrite second, first; reflexivity.
 Qed.
-Lemma steady_change st e o rule x y : changes st e o rule x y -> rule <> ByInvocation -> steady x y.
+Lemma steady_change st e o rule x y : changes st e o rule x y -> In rule message_rules -> steady x y.
 Proof.
-  intros row other. destruct row as [a b rule row|a b rule row|a b rule row|a b rule row|a b rule row|x y];
-    [| exact I | | exact I | | destruct (other eq_refl)].
-  - destruct row; destruct a; reflexivity.
-  - destruct row; destruct a; reflexivity.
-  - destruct row; cbn [steady]; [rewrite charge_only | | rewrite begin_use_only | | | |]; destruct a; reflexivity.
+  intros row listed. assert (forallb (fun r => match r with
+    | ByBudget | BySchedule | BySending | ByFault | ByReceiving | ByFlags | BySignal | ByDonation | ByStepping | ByGrant => true | _ => false end)
+      message_rules = true)
+    as all by reflexivity.
+  apply (proj1 (forallb_forall _ _)) with (x := rule) in all; [|exact listed]. clear listed.
+  destruct row as [a b rule row|a b rule row|a b rule row|a b rule row|a b rule row|a b rule row|a b rule row|a b rule row|type n x made|i|x];
+    try exact I; try discriminate all; destruct row; try discriminate all; cbn [steady];
+    match goal with |- charge _ _ _ = _ => rewrite charge_only | |- begin_use _ _ = _ => rewrite begin_use_only | _ => idtac end; destruct a; reflexivity.
 Qed.
-Lemma by_rules_steady st e (allowed : ChangeRule -> Prop) o x y : by_rules st e allowed o x y -> ~ allowed ByInvocation -> steady x y.
+Lemma by_rules_steady st e (allowed : ChangeRule -> Prop) o x y : by_rules st e allowed o x y -> (forall r, allowed r -> In r message_rules) -> steady x y.
 Proof.
   intros changed none. induction changed as [|rule y z _ IH ok row]; [apply steady_refl|].
-  refine (steady_trans _ _ _ IH (steady_change st e o rule y z row _)). intros ->. exact (none ok).
+  exact (steady_trans _ _ _ IH (steady_change st e o rule y z row (none rule ok))).
 Qed.
 Theorem only_invocations_control_proved : only_invocations_control step.
 Proof. intros st e o. exact (by_rules_steady _ _ _ _ _ _ (proj1 (fields_change_by_rule_proved st e) o)). Qed.

@@ -138,7 +138,9 @@ End Steps.
     and the event, whose. In every step time is used and charged, and with that a timeout may be sent; all else has its reason. *)
 Inductive ChangeRule :=
 | ByBudget | BySchedule | BySending | ByFault
-| ByReceiving | ByFlags | BySignal | ByDonation | ByStepping | ByGrant | ByInvocation.
+| ByReceiving | ByFlags | BySignal | ByDonation | ByStepping | ByGrant
+| ByControl | ByAccess | ByDomain | ByBinding | ByUnbinding | ByConfiguration | ByYielding | ByMapping | ByUnmapping | ByAssignment | ByRelease
+| ByCreation | ByDeletion | ByArrangement.
 
 (** The thread that runs can name a capability. What it can signal, and what an interrupt signals; and the context that it uses. *)
 Definition caller_names (st : State) (c : Capability) : Prop :=
@@ -170,17 +172,37 @@ Inductive changes_thread (t : N) (x : Thread) : ChangeRule -> Thread -> Prop :=
 | awaits_message s : current st = Some t -> begins_to_receive s = true -> changes_thread t x ByReceiving (x <| run_state := s |>)
 | loses_reply : changes_thread t x ByReceiving (x <| run_state := without_reply (run_state x) |>)
 | gets_context c : changes_thread t x ByDonation (x <| sched_context := c |>)
-| steps_by n : changes_thread t x ByStepping (x <| step_count := n |>).
+| steps_by n : changes_thread t x ByStepping (x <| step_count := n |>)
+| gets_priority p : caller_names st (TCBCap t) -> changes_thread t x ByControl (x <| priority := p |>)
+| gets_controlled_priority p : caller_names st (TCBCap t) -> changes_thread t x ByControl (x <| controlled_priority := p |>)
+| gets_affinity core : caller_names st (TCBCap t) -> changes_thread t x ByControl (x <| affinity := core |>)
+| gets_flags f : caller_names st (TCBCap t) -> changes_thread t x ByControl (x <| flags := f |>)
+| gets_buffer a : caller_names st (TCBCap t) -> changes_thread t x ByControl (x <| buffer_address := a |>)
+| gets_breakpoints l : caller_names st (TCBCap t) -> changes_thread t x ByControl (x <| breakpoints := l |>)
+| is_stepped n : caller_names st (TCBCap t) -> changes_thread t x ByControl (x <| step_count := n |>)
+| gets_access f : caller_names st (TCBCap t) -> changes_thread t x ByAccess (x <| flags := f |>)
+| gets_domain d : caller_names st (TCBCap t) -> changes_thread t x ByDomain (x <| thread_domain := d |>)
+| is_bound_to n : caller_names st (TCBCap t) -> changes_thread t x ByBinding (x <| bound_notification := Some n |>)
+| is_unbound : changes_thread t x ByUnbinding (x <| bound_notification := None |>)
+| yields_to c : current st = Some t -> changes_thread t x ByYielding (x <| yielded_to := Some c |>).
 Inductive changes_endpoint (x : Endpoint) : ChangeRule -> Endpoint -> Prop :=
 | sender_comes t l : (forall u, In u l -> u = t \/ In u (senders x)) -> changes_endpoint x BySending (x <| senders := l |>)
 | receivers_go l : incl l (receivers x) -> changes_endpoint x BySending (x <| receivers := l |>)
-| receiver_comes l : (forall u, In u l -> current st = Some u \/ In u (receivers x)) -> changes_endpoint x ByReceiving (x <| receivers := l |>).
+| receiver_comes l : (forall u, In u l -> current st = Some u \/ In u (receivers x)) -> changes_endpoint x ByReceiving (x <| receivers := l |>)
+| receiver_moves t l : caller_names st (TCBCap t) -> (forall u, In u l -> u = t \/ In u (receivers x)) ->
+    changes_endpoint x ByControl (x <| receivers := l |>).
 Inductive changes_notification (n : N) (x : Notification) : ChangeRule -> Notification -> Prop :=
 | is_signalled_with badge : signals st e n badge ->
     changes_notification n x BySignal (x <| word_of_flags := Some (N.lor (or_default 0 (word_of_flags x)) badge) |>)
 | flags_are_taken : changes_notification n x ByFlags (x <| word_of_flags := None |>)
 | waiters_go l : incl l (waiters x) -> changes_notification n x ByFlags (x <| waiters := l |>)
-| waiter_comes l : (forall u, In u l -> current st = Some u \/ In u (waiters x)) -> changes_notification n x ByReceiving (x <| waiters := l |>).
+| waiter_comes l : (forall u, In u l -> current st = Some u \/ In u (waiters x)) -> changes_notification n x ByReceiving (x <| waiters := l |>)
+| waiter_moves t l : caller_names st (TCBCap t) -> (forall u, In u l -> u = t \/ In u (waiters x)) ->
+    changes_notification n x ByControl (x <| waiters := l |>)
+| gets_thread t : caller_names st (TCBCap t) -> changes_notification n x ByBinding (x <| bound_thread := Some t |>)
+| loses_thread : changes_notification n x ByUnbinding (x <| bound_thread := None |>)
+| lends_from c : changes_notification n x ByBinding (x <| lent_context := Some c |>)
+| lends_no_more : changes_notification n x ByUnbinding (x <| lent_context := None |>).
 Inductive changes_reply (x : Reply) : ChangeRule -> Reply -> Prop :=
 | is_freed : changes_reply x BySending unused_reply
 | is_called t c : changes_reply x BySending {| caller := Some t; receiver := None; along := c |}
@@ -193,14 +215,31 @@ Inductive changes_context (c : N) (x : SchedContext) : ChangeRule -> SchedContex
 | is_reported : changes_context c x BySchedule (x <| consumed := 0 |>)
 | yielder_returns : changes_context c x BySchedule (x <| yielder := None |>)
 | is_held_by t : changes_context c x ByDonation (x <| context_thread := t |>)
-| goes_along l : changes_context c x ByDonation (x <| calls := l |>).
+| goes_along l : changes_context c x ByDonation (x <| calls := l |>)
+| is_configured core b p extra badge f s bits : caller_names st (SchedContextCap c bits) -> caller_names st (SchedControlCap core) ->
+    changes_context c x ByConfiguration (configure_context core b p extra badge f s x)
+| is_lent_by n : changes_context c x ByBinding (x <| context_notification := Some n |>)
+| is_lent_no_more : changes_context c x ByUnbinding (x <| context_notification := None |>)
+| is_yielded_to t : current st = Some t -> changes_context c x ByYielding (x <| yielder := Some t |>).
+Inductive changes_table (x : Table PageEntry) : ChangeRule -> Table PageEntry -> Prop :=
+| maps_entry i p : changes_table x ByMapping (set i p x)
+| unmaps_entry i : changes_table x ByUnmapping (remove i x)
+| unmaps_all : changes_table x ByUnmapping empty.
+Inductive changes_pool (x : ASIDPool) : ChangeRule -> ASIDPool -> Prop :=
+| assigns i v : changes_pool x ByAssignment {| pool_index := pool_index x; assigned := set i v (assigned x) |}
+| releases i : changes_pool x ByRelease {| pool_index := pool_index x; assigned := remove i (assigned x) |}.
 Inductive changes (o : N) : ChangeRule -> option Object -> option Object -> Prop :=
 | thread_changes x y rule : changes_thread o x rule y -> changes o rule (Some (ThreadObject x)) (Some (ThreadObject y))
 | endpoint_changes x y rule : changes_endpoint x rule y -> changes o rule (Some (EndpointObject x)) (Some (EndpointObject y))
 | notification_changes x y rule : changes_notification o x rule y -> changes o rule (Some (NotificationObject x)) (Some (NotificationObject y))
 | reply_changes x y rule : changes_reply x rule y -> changes o rule (Some (ReplyObject x)) (Some (ReplyObject y))
 | context_changes x y rule : changes_context o x rule y -> changes o rule (Some (SchedContextObject x)) (Some (SchedContextObject y))
-| invocation_changes x y : changes o ByInvocation x y.
+| vspace_changes x y rule : changes_table x rule y -> changes o rule (Some (VSpaceObject x)) (Some (VSpaceObject y))
+| page_table_changes x y rule : changes_table x rule y -> changes o rule (Some (PageTableObject x)) (Some (PageTableObject y))
+| pool_changes x y rule : changes_pool x rule y -> changes o rule (Some (ASIDPoolObject x)) (Some (ASIDPoolObject y))
+| is_made type n x : new_object type n = Some x -> changes o ByCreation None (Some x)
+| pool_is_made i : changes o ByCreation None (Some (ASIDPoolObject {| pool_index := i; assigned := empty |}))
+| is_ended x : changes o ByDeletion (Some x) None.
 
 (** A capability comes into an empty slot with a message, and is noted where it was derived; an untyped that is passed on is used up. *)
 Inductive changes_slot : ChangeRule -> option Entry -> option Entry -> Prop :=
@@ -208,7 +247,7 @@ Inductive changes_slot : ChangeRule -> option Entry -> option Entry -> Prop :=
 | lists_derived x l : changes_slot ByGrant (Some x) (Some (x <| children := l |>))
 | is_spent x base bits device used used' : capability x = UntypedCap base bits device used ->
     changes_slot ByGrant (Some x) (Some (x <| capability := UntypedCap base bits device used' |>))
-| slot_of_invocation x y : changes_slot ByInvocation x y.
+| is_arranged x y : changes_slot ByArrangement x y.
 
 (** Changes one after the other, by rules that are allowed. *)
 Inductive by_rules (allowed : ChangeRule -> Prop) (o : N) (x : option Object) : option Object -> Prop :=
@@ -240,18 +279,30 @@ Definition sent_through (t : N) (s : Syscall.t) (st : State) : option Capability
 (** The rules of a step: those of every step; of an interrupt, of a fault or of a system call, which can fault too; of one that receives; and of what a system
     call sends through. *)
 Definition every_step : list ChangeRule := [ByBudget; BySchedule; BySending; ByFault].
+Definition message_rules : list ChangeRule := every_step ++ [ByReceiving; ByFlags; BySignal; ByDonation; ByStepping; ByGrant].
 Definition receives_then (s : Syscall.t) : bool :=
   match s with
   | Syscall.Recv | Syscall.NBRecv | Syscall.Wait | Syscall.NBWait | Syscall.ReplyRecv | Syscall.NBSendRecv | Syscall.NBSendWait => true
   | _ => false
   end.
+Definition deletion_rules : list ChangeRule :=
+  [ByDeletion; ByArrangement; ByUnbinding; ByUnmapping; ByRelease; ByDonation; ByFlags; ByReceiving].
 Definition rules_through (c : Capability) : list ChangeRule :=
   match c with
   | EndpointCap _ _ _ => [ByDonation; ByGrant]
   | NotificationCap _ _ _ => [BySignal; ByFlags; ByDonation]
   | ReplyCap _ _ => [ByDonation; ByGrant; ByStepping]
   | SGISignalCap _ _ => []
-  | _ => [ByInvocation]
+  | UntypedCap _ _ _ _ | ASIDControlCap => [ByCreation; ByArrangement]
+  | CNodeCap _ _ _ _ | IRQHandlerCap _ => deletion_rules
+  | TCBCap _ => [ByControl; ByBinding] ++ deletion_rules
+  | SchedContextCap _ _ => [ByDonation; ByBinding; ByUnbinding; ByYielding]
+  | SchedControlCap _ => [ByConfiguration; ByAccess]
+  | PageTableCap _ _ | FrameCap _ _ _ _ _ => [ByMapping; ByUnmapping; ByArrangement]
+  | ASIDPoolCap _ => [ByAssignment; ByArrangement]
+  | IRQControlCap => [ByGrant]
+  | DomainCap => [ByDomain]
+  | VSpaceCap _ _ | InspectCap | ZombieCap _ => []
   end.
 Definition rules_of_call (t : N) (s : Syscall.t) (st : State) : list ChangeRule :=
   (if receives_then s then [ByReceiving; ByFlags; ByGrant] else []) ++ match sent_through t s st with Some c => rules_through c | None => [] end.
@@ -291,5 +342,5 @@ Definition fields_change_by_rule : Prop :=
     /\ (forall slot, slot_by_rules (fun r => In r (rules_of st e)) (slots st !! slot) (slots (next_of one_step st e) !! slot))
     /\ forall t s c, cause e = SystemCall -> current st = Some t -> sent_through t s (enter e st) = Some c -> caller_names st c.
 Definition only_invocations_control : Prop :=
-  forall st e o, ~ In ByInvocation (rules_of st e) -> steady (objects st !! o) (objects (next_of one_step st e) !! o).
+  forall st e o, incl (rules_of st e) message_rules -> steady (objects st !! o) (objects (next_of one_step st e) !! o).
 End Fields.

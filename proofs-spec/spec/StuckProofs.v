@@ -432,10 +432,10 @@ Proof.
   apply (adds_trans _ three); [apply adds_same; reflexivity|]. exact (yield_adds report_booked t three yields3 (or_intror (or_introl eq_refl))).
 Qed.
 
-(** Claim [other_events_never_get_stuck]. *)
-Theorem other_events_never_get_stuck_proved : other_events_never_get_stuck step.
+(** Of claim [never_stuck] what it says of other events than system calls. *)
+Theorem other_events_never_stuck p st e : roots_are_apart p -> reachable step p st -> cause e <> SystemCall -> ~ In Stuck (snd (step st e)).
 Proof.
-  intros p st e apart reached other. pose proof (reachable_parts p st apart reached) as all_. pose proof (reachable_yields p st apart reached) as yields.
+  intros apart reached other. pose proof (reachable_parts p st apart reached) as all_. pose proof (reachable_yields p st apart reached) as yields.
   destruct (states_are_settled_proved p st reached) as [first _ no_yield _].
   assert (forall t, current st = Some t -> run_state (thread t st) = Running) as runs.
   { intros t is_cur. apply (w_runs nobody st (proj1 (proj2 all_))), in_app_iff. left. rewrite first in is_cur. unfold first_ready in is_cur.

@@ -4,7 +4,8 @@
     A small machine whose boot state is well formed, and events after it that meet the premises of the claims: computed, not argued. And
     the indices can be wrong: a removal that forgets the children breaks the tree. *)
 From Coq Require Import Lia.
-From Spec Require Import MemoryProofs InterruptProofs SignalProofs ContainerProofs MappingProofs LinkProofs OrderProofs StuckProofs FreshProofs FlushProofs.
+From Spec Require Import NeverProofs MemoryProofs InterruptProofs SignalProofs ContainerProofs MappingProofs LinkProofs OrderProofs ReturnProofs FreshProofs
+  FlushProofs.
 Open Scope N_scope.
 
 Definition small_machine : Machine := {|
@@ -576,6 +577,26 @@ Proof.
   - eexists. split; vm_compute; reflexivity.
 Qed.
 
+(** The second thread answers the root task, which has its context again; it would not, if nothing was done. *)
+Definition answer_the_root : Event := calls_with Syscall.Send [(0, 43); (1, 0)].
+Example the_context_is_back : let st := after (call_the_second ++ [answer_the_root]) in
+  (broken_invariants st, chain 0x5000 st, current st, sched_context (thread 0x1000 st), sched_context (thread 0x10000 st))
+  = ([], [], Some 0x1000, Some 0x5000, None).
+Proof. vm_compute. reflexivity. Qed.
+Definition only_grant : Rights := {| can_write := false; can_read := false; can_grant := true; can_grant_reply := false |}.
+Example idle_answer_is_refuted : ~ answers_return_contexts idle_step.
+Proof.
+  intros claim. pose proof (idle_reaches call_the_second (boot small_plan) eq_refl (at_boot _ _)) as reached.
+  destruct (claim small_plan (after call_the_second) (restless answer_the_root) 0x10000 0x10920 0x5000 [] 0x1000 small_roots_are_apart reached eq_refl)
+    as (has & _).
+  - vm_compute. reflexivity.
+  - exists Syscall.Send, (slot_of 0x2000 43), only_grant. split; [vm_compute; reflexivity|]. split; [right; left; reflexivity | vm_compute; reflexivity].
+  - vm_compute. reflexivity.
+  - vm_compute. reflexivity.
+  - vm_compute. reflexivity.
+  - vm_compute in has. discriminate.
+Qed.
+
 (** Likewise of the memory that is then free. *)
 Definition revoke_untyped : Event := call_event (Method.label Method.CNodeRevoke) 2 [18; 64].
 Definition revocation_of_untyped : Invocation := {|
@@ -634,9 +655,24 @@ Qed.
 Example idle_timer_moves_nothing : slots (fst (fst (step before_revocation time_passes))) = slots before_revocation.
 Proof. apply only_system_calls_move_capabilities_proved. discriminate. Qed.
 
-(** Nor does any get stuck; a step that says so would break the claim. *)
+(** Nor does any get stuck, and the system calls above are among those of which the claim says it; a step that says so would break the claim. *)
+Example small_plan_fits : boot_fits small_plan.
+Proof.
+  constructor; [exact small_roots_are_sound | reflexivity|].
+  assert (forallb (fun a => fst a <? irq_slot 0) small_roots = true) as computed by (vm_compute; reflexivity). intros slot c listed.
+  apply N.ltb_lt. exact (proj1 (forallb_forall _ _) computed (slot, c) listed).
+Qed.
+Example retype_is_covered : ~ In Stuck (snd (step (boot small_plan) retype_endpoint)).
+Proof.
+  apply (never_stuck_proved small_plan _ retype_endpoint small_roots_are_apart (at_boot _ _)). intros _. split; [exact small_plan_fits|].
+  intros (t & m & is_cur & named & sets). assert (current (enter retype_endpoint (boot small_plan)) = Some 0x1000) as is_root by (vm_compute; reflexivity).
+  rewrite is_root in is_cur. injection is_cur as <-.
+  assert (Method.of_label (MessageInfo.label (register 1 (thread 0x1000 (enter retype_endpoint (boot small_plan))))) = Some Method.UntypedRetype) as is_retype
+    by (vm_compute; reflexivity).
+  rewrite is_retype in named. injection named as <-. destruct sets as [no|[no|[]]]; discriminate no.
+Qed.
 Definition stuck_step : Stepping := fun st e => let '(next, result, done) := step st e in (next, result, Stuck :: done).
-Example stuck_step_is_refuted : ~ other_events_never_get_stuck stuck_step.
+Example stuck_step_is_refuted : ~ never_stuck stuck_step.
 Proof.
   intros claim. refine (claim small_plan (boot small_plan) time_passes small_roots_are_apart (at_boot _ _) _ _); [discriminate|].
   unfold stuck_step. destruct (step (boot small_plan) time_passes) as ((next & result) & done). left. reflexivity.
