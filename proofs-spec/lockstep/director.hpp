@@ -133,6 +133,8 @@ private:
     bool strip(fuzz::Operation& operation);
     bool use_signal(fuzz::Operation& operation);
     bool bind_notification(fuzz::Operation& operation);
+    bool wait_again(fuzz::Operation& operation, const Tcb& current);
+    bool lend_by_signal(fuzz::Operation& operation);
     bool retype_again(fuzz::Operation& operation);
     bool retype_at_border(fuzz::Operation& operation);
     bool retype_device(fuzz::Operation& operation);

@@ -171,8 +171,8 @@ def check_equivalents(known: dict[Key, tuple[str, str]], drawn: list[sites.Site]
             after = site.changed_line(texts[site.file])
             named |= {(site.file, site.before, after, ""), (site.file, site.before, after, site.behind)}
     for key, (kind, _) in known.items():
-        if kind not in ("same", "speed"):
-            raise MutantError(f"{EQUIVALENT.name}: {kind} is no kind of change: {key[1]} => {key[2]} (same or speed)")
+        if kind not in ("same", "speed", "machine"):
+            raise MutantError(f"{EQUIVALENT.name}: {kind} is no kind of change: {key[1]} => {key[2]} (same, speed or machine)")
         if key not in named:
             raise MutantError(f"{EQUIVALENT.name}: {key[0]} has no such change any more: {key[1]} => {key[2]} (remove it, or make it what the source says)")
 
@@ -205,7 +205,7 @@ class Campaign:
         kind, reason = self.known.get(here) or self.known.get(anywhere, (None, ""))
         if kind == "speed":
             return Outcome("again", site)
-        if kind == "same":
+        if kind is not None:
             return Outcome("equivalent", site, after, reason)
         folder = self.program.folder / f"mutant-{number}"
         shutil.rmtree(folder, ignore_errors=True)

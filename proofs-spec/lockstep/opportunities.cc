@@ -352,6 +352,42 @@ bool Director::bind_notification(Operation& operation) {
     return true;
 }
 
+// A thread that runs on a notification's context waits there again.
+bool Director::wait_again(Operation& operation, const Tcb& current) {
+    auto has_lent = [&](const Cap& cap) {
+        const SchedContext* context = cap.as_object<Notification>().sched_context;
+        return context != nullptr && context == current.sched_context;
+    };
+    std::optional<uint64_t> lender = holder_of(CapType::Notification, has_lent);
+    if (lender) write_short_message(operation, Syscall::Wait, *lender);
+    return lender.has_value();
+}
+
+// A thread that waits for a notification loses its own context, and gets that of the notification with a signal. The last step that is possible is taken.
+bool Director::lend_by_signal(Operation& operation) {
+    auto waiter = [](const Cap& cap) -> const Tcb* { return cap.as_object<Notification>().queue.head; };
+    auto has_context = [](const Cap& cap) { return cap.as_object<Notification>().sched_context != nullptr; };
+    auto is_passive = [&](const Cap& cap) { return has_context(cap) && waiter(cap) != nullptr && waiter(cap)->sched_context == nullptr; };
+    auto is_active = [&](const Cap& cap) { return has_context(cap) && waiter(cap) != nullptr && waiter(cap)->sched_context != nullptr; };
+    auto lacks_context = [&](const Cap& cap) { return !has_context(cap) && waiter(cap) != nullptr; };
+    if (std::optional<uint64_t> ready = holder_of(CapType::Notification, is_passive)) {
+        write_short_message(operation, Syscall::Send, *ready);
+    } else if (std::optional<uint64_t> awaited = holder_of(CapType::Notification, is_active)) {
+        const SchedContext* own = waiter(space_[*awaited].cap)->sched_context;
+        std::optional<uint64_t> context = holder_of(CapType::SchedContext, [&](const Cap& cap) { return &cap.as_object<SchedContext>() == own; });
+        if (!context) return false;
+        invoke(operation, Method::SchedContextUnbind, *context, {}, {});
+    } else if (std::optional<uint64_t> poor = holder_of(CapType::Notification, lacks_context)) {
+        auto is_free = [](const Cap& cap) { return cap.as_object<SchedContext>().tcb == nullptr && cap.as_object<SchedContext>().notification == nullptr; };
+        std::optional<uint64_t> context = holder_of(CapType::SchedContext, is_free);
+        if (!context) return false;
+        invoke(operation, Method::SchedContextBind, *context, {}, {*poor});
+    } else {
+        return false;
+    }
+    return true;
+}
+
 // Memory that was used already, or cleared in part only: of one untyped large and small objects.
 bool Director::retype_again(Operation& operation) {
     using abi::ObjectType;
@@ -602,9 +638,11 @@ bool Director::opportunity(Operation& operation, const Slot* space, const Tcb& c
 
 bool Director::find_opportunity(Operation& operation, const Tcb& current) {
     if (choices_.one_in(8) && send_and_receive(operation)) return true;
-    switch (choices_.below(28)) {
+    if (choices_.one_in(4) && wait_again(operation, current)) return true;
+    switch (choices_.below(29)) {
         case 24: return map_table(operation);
         case 26: return bind_notification(operation);
+        case 27: return lend_by_signal(operation);
         case 23: return schedule_domains(operation);
         case 19: return retype_device(operation);
         case 20: return unbind(operation);
