@@ -335,7 +335,7 @@ void Driver::debug() {
     using abi::BreakpointType;
     Tcb& thread = *world_.current();
     const DebugState& state = thread.debug;
-    if (state.steps != 0) return lockstep_->debug(BreakpointType::SingleStep, 0);
+    if (state.steps != 0) return lockstep_->debug(BreakpointType::SingleStep, choices_.word());
     unsigned i = static_cast<unsigned>(choices_.below(arch::breakpoint_count()));
     if (state.watchpoints[i].enabled) {
         Word beside = choices_.below(state.watchpoints[i].size + 1u);
@@ -343,9 +343,9 @@ void Driver::debug() {
     }
     if (state.breakpoints[i].enabled) {
         if (!choices_.one_in(4)) thread.context.pc = state.breakpoints[i].address;
-        return lockstep_->debug(BreakpointType::Instruction, 0);
+        return lockstep_->debug(BreakpointType::Instruction, choices_.word());
     }
-    lockstep_->debug(BreakpointType::SoftwareBreakRequest, 0);
+    lockstep_->debug(BreakpointType::SoftwareBreakRequest, choices_.word());
 }
 
 void Driver::execute(Tcb& thread) {

@@ -158,7 +158,7 @@ void Lockstep::debug(abi::BreakpointType reason, Word address) {
     const Tcb& thread = *world_.current();
     operation_ = "debug exception";
     if (reason == abi::BreakpointType::SingleStep) world_.current()->context.spsr &= ~host::single_step;
-    // The address that the processor tells of an instruction means nothing: it is the thread's next one.
+    // Only with a watchpoint does the address that the processor tells mean anything; an instruction is the thread's next one.
     Word place = reason == abi::BreakpointType::Instruction ? thread.context.pc : address;
     bool numbered = reason == abi::BreakpointType::Instruction || reason == abi::BreakpointType::Data;
     Word number = numbered ? hit_point(thread.debug, reason == abi::BreakpointType::Data, place) : 0;
