@@ -140,6 +140,7 @@ void Driver::supervise() {
         case 27: make_swept(); break;
         case 28:
             if (choices_.one_in(20)) make_wide();
+            if (choices_.one_in(10)) make_huge_page();
             break;
         case 19: look_for_parents(); break;
         case 20:

@@ -79,6 +79,7 @@ private:
     void make_nest();
     void make_chain();
     void make_wide();
+    void make_huge_page();
     void delete_itself();
     void revoke_itself();
     void break_budget();

@@ -567,7 +567,22 @@ void Driver::use_fresh() {
     call({cnode, Method::CNodeDelete, {nest_, World::full_depth}, {}});
 }
 
-// Inspect says where in a CNode a capability's parent is: also when that lies just behind the CNode, or just before it, in another one.
+// The largest page there is, of a device's registers.
+void Driver::make_huge_page() {
+    constexpr unsigned huge_bits = 30;
+    abi::SlotRegion all = world_.root_info().untyped;
+    auto has_room = [](const Cap& cap) {
+        return cap.is(CapType::Untyped) && as<UntypedCap>(cap).is_device() && as<UntypedCap>(cap).size_bits().raw >= huge_bits;
+    };
+    Word untyped = all.start;
+    while (untyped < all.end && !has_room(world_.slot(untyped).cap)) ++untyped;
+    if (untyped == all.end) return;
+    call({untyped, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::HugePage), 0, 0, 0, nest_, 1}, {cnode}});
+    call({cnode, Method::CNodeDelete, {nest_, World::full_depth}, {}});
+}
+
+// Inspect says where in a CNode a capability's parent is: also when that lies just behind the CNode, or just before it, in another one, and when it is that of
+// all interrupts.
 void Driver::look_for_parents() {
     constexpr Word radix = 1;
     Word nodes = nest_ + 1;
@@ -581,6 +596,7 @@ void Driver::look_for_parents() {
     call({node(child), Method::CNodeCopy, {child % 2, radix, parent % 2, radix, all_rights}, {node(parent)}});
     call({static_cast<Word>(InitSlot::Inspect), Method::InspectReadCNode, {child % 2}, {node(child)}});
     call({static_cast<Word>(InitSlot::Inspect), Method::InspectReadCNode, {node(child)}, {cnode}});
+    call({static_cast<Word>(InitSlot::Inspect), Method::InspectReadCNode, {control_handler_}, {cnode}});
     call({cnode, Method::CNodeRevoke, {nest_, World::full_depth}, {}});
     call({cnode, Method::CNodeDelete, {nest_, World::full_depth}, {}});
 }

@@ -170,6 +170,8 @@ void Driver::give_signals() {
     Word slot = fuzz::shelf_slot(CapType::IRQHandler, fuzz::given(CapType::IRQHandler) + choices_.below(2));
     if (choices_.one_in(2)) call({universe_->space(), Method::CNodeDelete, {slot, fuzz::space_bits}, {}});
     call({control, Method::IRQControlGet, {irq, choices_.below(2), slot, fuzz::space_bits}, {universe_->space()}});
+    // The last line of all, for a slot that is taken.
+    call({control, Method::IRQControlGet, {arch::irq_count() - 1u, 0, control_handler_, World::full_depth}, {static_cast<Word>(InitSlot::CNode)}});
 }
 
 // An object that only a slot of the kernel's own still holds, with threads that wait for it: what takes its place there has several steps to do.
