@@ -27,6 +27,8 @@ CNODE = init_slot("CNode")
 RADIX, SLOTS, GUARD, DEPTH = 3, 8, 61, 64
 # In a thread's CNode: its own CNode, if it has it; a reply object; and a slot for what comes with a message.
 OWN, REPLY, RECEIVED = 1, 2, 7
+MESSAGE_REGISTERS = {f"x{number}" for number in (*range(6), *range(9, 17))}
+CALL_CANCELLED = f"x1:{enum('Error', 'CallCancelled') << 12:#x}"
 KINDS = {"Untyped": "ut", "Endpoint": "ep", "Notification": "notification", "Reply": "rtreply", "CNode": "cnode", "TCB": "tcb", "SchedContext": "sc",
          "VSpace": "pgd", "PageTable": "pt", "Frame": "frame", "IRQHandler": "arm_irq", "SGISignal": "arm_sgi_signal", "ASIDPool": "asid_pool"}
 BUILT_IN = {"IRQControl": "irq_control", "ASIDControl": "asid_control", "Domain": "domain", "SchedControl": "sched_control"}
@@ -433,13 +435,22 @@ def bounded(item, held, spec):
     return False
 
 
+def was_taken(before, after):
+    """Whether all that happened to a thread is that its message was taken: a send that waited goes on, and a call that nobody can answer returns with
+    CallCancelled. That says when it was, and time is left out."""
+    old, new = (set(state["registers"].split(",")) for state in (before, after))
+    told = {part for part in new if part.partition(":")[0] in MESSAGE_REGISTERS}
+    kept = all(part.partition(":")[0] in MESSAGE_REGISTERS for part in old ^ new)
+    return before["state"].startswith("send(") and after["state"] == "running" and kept and told <= {CALL_CANCELLED}
+
+
 def changed(before, after, thread, outcome):
     """What a step changed of a thread that it did not execute itself: registers, slots, mappings, and words in its buffer."""
     if thread not in after.objects or thread not in before.objects:
         if thread in before.objects:
             yield "its life"
         return
-    if before.objects[thread]["registers"] != after.objects[thread]["registers"]:
+    if before.objects[thread]["registers"] != after.objects[thread]["registers"] and not was_taken(before.objects[thread], after.objects[thread]):
         yield "registers"
     containers = [(thread, len(THREAD_SLOTS))]
     root, space = (before.slots.get(thread + number * SLOT_BYTES) for number in (0, 1))
