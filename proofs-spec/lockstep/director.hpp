@@ -120,6 +120,7 @@ private:
     bool send_and_receive(fuzz::Operation& operation);
     bool make_passive(fuzz::Operation& operation, const Tcb& current);
     bool yield_to(fuzz::Operation& operation, const Tcb& current);
+    bool stop_yielder(fuzz::Operation& operation);
     bool rotate(fuzz::Operation& operation);
     bool find_opportunity(fuzz::Operation& operation, const Tcb& current);
     bool map(fuzz::Operation& operation);

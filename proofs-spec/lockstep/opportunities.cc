@@ -188,7 +188,13 @@ bool Director::yield_to(Operation& operation, const Tcb& current) {
         const Tcb* thread = cap.as_object<SchedContext>().tcb;
         return thread != nullptr && thread != &current && schedulable(*thread);
     };
-    std::optional<uint64_t> context = holder_of(CapType::SchedContext, is_ready);
+    // Who is no less important runs at once, and the yield lasts until he stops.
+    auto takes_over = [&](const Cap& cap) {
+        const Tcb* thread = cap.as_object<SchedContext>().tcb;
+        return is_ready(cap) && thread->priority >= current.priority && thread->domain == current.domain;
+    };
+    std::optional<uint64_t> context = holder_of(CapType::SchedContext, takes_over);
+    if (!context || choices_.one_in(4)) context = holder_of(CapType::SchedContext, is_ready);
     if (!context) return false;
     invoke(operation, Method::SchedContextYieldTo, *context, {}, {});
     if (choices_.one_in(6)) operation.x[7] = static_cast<uint64_t>(Syscall::Send);
@@ -198,6 +204,13 @@ bool Director::yield_to(Operation& operation, const Tcb& current) {
     operation.x[6] = holder(mask_of(CapType::Reply)).value_or(0);
     operation.x[7] = static_cast<uint64_t>(Syscall::NBSendRecv);
     return true;
+}
+
+// A thread that yields is stopped, or begins anew.
+bool Director::stop_yielder(Operation& operation) {
+    std::optional<uint64_t> yielder = holder_of(CapType::TCB, [](const Cap& cap) { return cap.as_object<Tcb>().yielding_to != nullptr; });
+    if (yielder) invoke(operation, choices_.one_in(2) ? Method::TCBSuspend : Method::TCBResume, *yielder, {}, {});
+    return yielder.has_value();
 }
 
 // Two threads yield to one, or the one that another yields to yields to a third.
@@ -639,7 +652,8 @@ bool Director::opportunity(Operation& operation, const Slot* space, const Tcb& c
 bool Director::find_opportunity(Operation& operation, const Tcb& current) {
     if (choices_.one_in(8) && send_and_receive(operation)) return true;
     if (choices_.one_in(4) && wait_again(operation, current)) return true;
-    switch (choices_.below(29)) {
+    if (choices_.one_in(3) && stop_yielder(operation)) return true;
+    switch (choices_.below(31)) {
         case 24: return map_table(operation);
         case 26: return bind_notification(operation);
         case 27: return lend_by_signal(operation);
@@ -654,7 +668,9 @@ bool Director::find_opportunity(Operation& operation, const Tcb& current) {
         case 2:
         case 3: return send(operation);
         case 4: return receive(operation);
-        case 5: return yield_to(operation, current);
+        case 5:
+        case 28:
+        case 29: return yield_to(operation, current);
         case 6: return rotate(operation);
         case 7: return map_again(operation);
         case 8: return cancel(operation);
