@@ -28,7 +28,7 @@ EXTRACTION = "Extract"
 PROOFS = ("Claims", "LoopProofs", "TableFacts", "TreeProofs", "StepProofs", "QueueProofs", "RefillProofs", "ErrorProofs", "OriginProofs",
           "LiveProofs", "MemoryProofs", "UnitProofs", "InterruptProofs", "SignalProofs", "ContainerProofs", "MappingProofs", "SpaceProofs",
           "PlaceProofs", "FlushProofs", "LinkProofs", "WaitProofs", "MeetProofs", "StandProofs", "BondProofs", "LendProofs", "OrderProofs",
-          "ReturnProofs", "YieldProofs", "DangleProofs", "StuckProofs", "FirmProofs", "NeverProofs", "FreshProofs", "Witness", "PolicyClaims",
+          "ReturnProofs", "YieldProofs", "DangleProofs", "StuckProofs", "FirmProofs", "BufferProofs", "NeverProofs", "FreshProofs", "Witness", "PolicyClaims",
           "PolicyProofs", "WithinProofs", "ConfinementProofs", "TransferProofs", "PolicyWitness", "IntegrityClaims", "IntegrityProofs", "FieldProofs",
           "IntegrityWitness")
 # Where claims are stated, and the copy of each that changes only on purpose.

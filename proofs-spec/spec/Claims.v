@@ -381,13 +381,13 @@ Definition interrupts_are_handled (st : State) : Prop :=
 Definition interrupts_stay_handled : Prop := forall p st, roots_are_sound p -> reachable p st -> interrupts_are_handled st.
 
 (** T0: no state contradicts itself: the effect that would show it never comes. For system calls the root task's slots and the interrupts must lie below the
-    kernel's own slots; left open are the two methods that set a buffer, as they change the thread again behind a deletion. *)
+    kernel's own slots; left open is TCBConfigure where some thread holds a capability to itself in one of its own slots. *)
 Record boot_fits (p : BootPlan) : Prop := { fits_sound : roots_are_sound p; fits_interrupts : irq_slot (last_interrupt (boot_machine p)) < nowhere;
   fits_slots : forall slot c, In (slot, c) (root_capabilities p ++ dynamic_capabilities p) -> slot < irq_slot 0 }.
-Definition names_buffer_method (e : Event) (st : State) : Prop := exists t m, current (enter e st) = Some t
-  /\ Method.of_label (MessageInfo.label (register 1 (thread t (enter e st)))) = Some m /\ In m [Method.TCBConfigure; Method.TCBSetIPCBuffer].
+Definition self_held_at_configure (e : Event) (st : State) : Prop := let one := enter e st in exists t u i, current one = Some t /\ i < thread_slots
+  /\ capability_at (slot_of u i) one = Some (TCBCap u) /\ Method.of_label (MessageInfo.label (register 1 (thread t one))) = Some Method.TCBConfigure.
 Definition never_stuck : Prop := forall p st e, roots_are_apart p -> reachable p st ->
-  (cause e = SystemCall -> boot_fits p /\ ~ names_buffer_method e st) -> ~ In Stuck (snd (one_step st e)).
+  (cause e = SystemCall -> boot_fits p /\ ~ self_held_at_configure e st) -> ~ In Stuck (snd (one_step st e)).
 
 (** And only system calls move capabilities: whatever the state, after an interrupt, the timer or an exception of the thread that runs each slot
     holds what it held. *)

@@ -5,7 +5,7 @@
     have come and gone. From there each operation that leaves the objects what they are gets nowhere where something is missing; where an object comes or goes
     what is left to do asks for slots only. *)
 From Coq Require Import Lia.
-From Spec Require Export FirmProofs.
+From Spec Require Export BufferProofs.
 Open Scope N_scope.
 
 Definition bounded (c : Capability) : Prop :=
@@ -151,14 +151,6 @@ Proof.
   unfold remove_capability. destruct (slots st !! s) as [e|]; [|reflexivity]. cbv zeta. fold (adopt (parent e) (children e) st). rewrite effects_discount.
   change (effects (change_children (parent e) (replace s (children e)) (adopt (parent e) (children e) st)) = effects st).
   rewrite effects_children. apply effects_adopt.
-Qed.
-Lemma discard_caps s st j : capability_at j (discard s st) = if j =? s then None else capability_at j st.
-Proof.
-  unfold discard. destruct (capability_at s st) as [c|] eqn:at_s.
-  - assert (capability_at j (remove_capability s st) = if j =? s then None else capability_at j st) as caps
-      by (rewrite !capability_at_in; apply in_remove_capability).
-    destruct (object_of c) as [o|], (is_zombie c || is_last c st); exact caps.
-  - destruct (N.eqb_spec j s) as [->|]; [exact at_s | reflexivity].
 Qed.
 Lemma discard_rest s st : effects (discard s st) = effects st /\ machine (discard s st) = machine st.
 Proof.
@@ -345,9 +337,7 @@ Proof. apply (units_hold (all_right m)); [intros n one; apply right_allow | intr
 Lemma right_revoke m slot st : all_right m st -> all_right m (state_of (revoke slot st)).
 Proof. apply (units_hold (all_right m)); [intros n one; apply right_allow | intros a one; apply right_unit]. Qed.
 
-(** What replaces a capability is a copy of one of these. *)
-Definition is_replacement (c : Capability) : Prop :=
-  match c with CNodeCap _ _ _ _ | VSpaceCap _ _ | FrameCap _ _ _ _ _ | EndpointCap _ _ _ | NotificationCap _ _ _ => True | _ => False end.
+(** What replaces a capability is low and bounded, too. *)
 Lemma alike_low x c : is_replacement c -> stands_alike x c = true -> low x -> bounded x -> low (derived c) /\ bounded (derived c).
 Proof.
   intros kind alike (objects_ & memory_ & _) (_ & cnode_).
@@ -778,23 +768,40 @@ Qed.
 
 (** ** Every method
 
-    Those that set a buffer change the thread again behind a deletion, which may have taken it along as far as is proved here. *)
+    Those that set a buffer change the thread again behind deletions in its slots, which it outlives. *)
+Lemma right_soundly m st : all_right m st -> sound st. Proof. intros (right & _). exact (handled_sound st (g_handled st right)). Qed.
+Lemma right_nowhere m st : all_right m st -> capability_at nowhere st = None. Proof. intros (_ & usual). exact (c_nowhere m st usual). Qed.
+Lemma exists_buffer t a st : thread_exists t st = true -> thread_exists t (change_thread t (fun x => x <| buffer_address := a |>) st) = true.
+Proof.
+  unfold thread_exists, change_thread. destruct (objects st !! t) as [[]|] eqn:found; try discriminate. intros _.
+  change (objects (put_object t ?x st)) with (set t x (objects st)). rewrite find_set, N.eqb_refl. reflexivity.
+Qed.
+Lemma right_live m st : all_right m st -> capabilities_live st.
+Proof. intros ok. apply live_is. exact (live_ok st (right_soundly m st ok)). Qed.
+Lemma occupied_in_cnode t a st slot c : capabilities_live st -> occupied_slot_of_address t a st = inl (slot, c) -> is_slot_of_cnode slot st.
+Proof.
+  intros alive. unfold occupied_slot_of_address, walk_from_thread. destruct (walk_from _ a 64 st) as [s left_|] eqn:walked; [|discriminate].
+  destruct (capability_at s st); [|discriminate]. intros same. injection same as <- _. exact (walk_from_root st _ _ _ _ _ alive walked).
+Qed.
+Definition none_inside (st : State) : Prop := forall u i, i < thread_slots -> capability_at (slot_of u i) st <> Some (TCBCap u).
 Section Buffers.
 Variable m : Machine * Prop.
-Hypothesis may_be_stuck : snd m.
-Lemma right_stuck st : all_right m st -> all_right m (emit Stuck st).
+Lemma right_stuck st : snd m -> all_right m st -> all_right m (emit Stuck st).
 Proof.
-  intros ([all_ yields handled_ fine] & [n irqs same smooth]). split; constructor; try assumption.
+  intros may_be_stuck ([all_ yields handled_ fine] & [n irqs same smooth]). split; constructor; try assumption.
   - exact (looks_at_objects parts_quietly st (emit Stuck st) eq_refl eq_refl eq_refl eq_refl eq_refl all_).
   - exact (looks_at_objects yielding_quietly st (emit Stuck st) eq_refl eq_refl eq_refl eq_refl eq_refl yields).
   - exact (handled_emit Stuck st handled_).
   - intros _. exact may_be_stuck.
 Qed.
-Lemma right_buffer t a st : all_right m st -> all_right m (change_thread t (fun x => x <| buffer_address := a |>) st).
+Lemma right_buffer t a st : thread_exists t st = true \/ snd m -> all_right m st ->
+  all_right m (change_thread t (fun x => x <| buffer_address := a |>) st).
 Proof.
-  intros ok. destruct (thread_exists t st) eqn:there; [apply right_thread; try reflexivity; [apply a_thread; exact there | exact ok]|].
-  unfold thread_exists in there. unfold change_thread. destruct (objects st !! t) as [[]|]; try discriminate there; exact (right_stuck st ok).
+  intros safe ok. destruct (thread_exists t st) eqn:there; [apply right_thread; try reflexivity; [apply a_thread; exact there | exact ok]|].
+  destruct safe as [no|safe]; [discriminate no|]. unfold thread_exists in there. unfold change_thread.
+  destruct (objects st !! t) as [[]|]; try discriminate there; exact (right_stuck st safe ok).
 Qed.
+Variable start : State.
 Variable t : N.
 Variable call : Invocation.
 Hypothesis is_thread : invoked call = TCBCap t.
@@ -802,28 +809,79 @@ Hypothesis is_low : t < irq_slot 0.
 Lemma replacement_of_buffer a f : (a =? 0) || is_memory_frame f = true ->
   match (if a =? 0 then None else replacement f) with Some (_, c) => is_replacement c | None => True end.
 Proof. destruct (a =? 0); [intros _; exact I|]. unfold replacement, is_memory_frame. destruct (argument f) as [[]|]; try discriminate. intros _. exact I. Qed.
-Lemma right_set_buffer a f st : (a =? 0) || is_memory_frame f = true -> all_right m st -> all_right m (state_of (set_buffer t a f st)).
+Lemma buffer_outlives lies watched a st : outlives t lies watched (slot_of t buffer_slot) st ->
+  outlives t lies watched (slot_of t buffer_slot) (change_thread t (fun x => x <| buffer_address := a |>) st).
 Proof.
-  intros frame ok. unfold set_buffer. cbv zeta.
-  pose proof (right_replace_in m t is_low buffer_slot _ _ eq_refl (replacement_of_buffer a f frame) (right_buffer t 0 st ok)) as after.
-  destruct (replace_in t buffer_slot _ _) as [one|one]; [|exact after]. cbn [and_then state_of] in *. exact (right_buffer t a one after).
+  intros (there & which). split; [exact (exists_buffer t a st there)|].
+  pose proof (fun j => capability_same j st _ (proj1 (thread_frame t (fun x => x <| buffer_address := a |>) st))) as caps.
+  destruct which as [(here & none & no & more)|(z & is_z & other & at_z)]; [left | right].
+  - split; [exact here|]. split; [intros j; rewrite caps; exact (none j)|]. split; [intros j; rewrite caps; exact (no j)|]. rewrite caps. intros at_a.
+    rewrite (is_last_same _ st); [exact (more at_a)|]. unfold change_thread. destruct (objects st !! t) as [[]|]; reflexivity.
+  - exists z. split; [exact is_z|]. split; [exact other|]. rewrite caps. exact at_z.
 Qed.
-Lemma set_ipc_buffer_right a x st : all_right m st -> ends_right m (tcb_set_ipc_buffer a x call st) st.
+Lemma right_set_buffer (lies watched : N -> Prop) a f st : (forall j, lies j -> in_thread t j) -> (forall j, watched j -> in_thread t j) ->
+  outlives t lies watched (slot_of t buffer_slot) st \/ snd m ->
+  (a =? 0) || is_memory_frame f = true -> all_right m st -> all_right m (state_of (set_buffer t a f st)).
+Proof.
+  intros lies_in watched_in begun frame ok. unfold set_buffer. cbv zeta.
+  assert (all_right m (change_thread t (fun x => x <| buffer_address := 0 |>) st)) as ok1
+    by (apply right_buffer; [destruct begun as [begun|safe]; [left; exact (proj1 begun) | right; exact safe] | exact ok]).
+  pose proof (right_replace_in m t is_low buffer_slot _ _ eq_refl (replacement_of_buffer a f frame) ok1) as after.
+  pose proof (fun one => replace_stays (all_right m) (right_soundly m) (right_nowhere m) (right_unit m) t is_low lies watched lies_in watched_in
+    (slot_of t buffer_slot) _ _ one (replacement_of_buffer a f frame) ok1) as stays_. unfold replace_in in *.
+  destruct (replace_slot (slot_of t buffer_slot) _ _) as [one|one]; [|exact after]. cbn [and_then state_of] in *.
+  apply right_buffer; [|exact after]. destruct begun as [begun|safe]; [left | right; exact safe].
+  exact (proj1 (stays_ one (buffer_outlives lies watched 0 st begun) eq_refl)).
+Qed.
+Hypothesis is_place : capability_at (invoked_slot call) start = Some (TCBCap t) /\ is_slot_of_cnode (invoked_slot call) start.
+Hypothesis is_there : thread_exists t start = true.
+Lemma set_ipc_buffer_right a x : all_right m start -> ends_right m (tcb_set_ipc_buffer a x call start) start.
 Proof.
   intros ok. unfold tcb_set_ipc_buffer. rewrite (is_t t call is_thread). allowed_if frame. allowed_if even. cbn [in_progress ends_right].
-  apply progress_right. exact (right_set_buffer a x st frame ok).
+  pose proof (thread_slot_in t buffer_slot eq_refl) as inside.
+  apply progress_right. apply (right_set_buffer (eq (slot_of t buffer_slot)) (fun _ => False)); [intros j <-; exact inside | contradiction | left | exact frame
+    | exact ok].
+  apply (invoked_begins t (invoked_slot call)); try tauto. exact (right_soundly m start ok).
 Qed.
-Lemma configure_right a b c x y z st : all_right m st -> ends_right m (tcb_configure a b c x y z call st) st.
+Lemma replaced_in (lies watched : N -> Prop) slot by_ st st' : (forall j, lies j -> in_thread t j) -> (forall j, watched j -> in_thread t j) ->
+  match by_ with Some (_, c) => is_replacement c | None => True end -> all_right m st -> outlives t lies watched (slot_of t slot) st \/ snd m ->
+  replace_in t slot by_ st = Done st' -> stays t lies watched st' \/ snd m.
 Proof.
-  intros ok. unfold tcb_configure. rewrite (is_t t call is_thread). cbv zeta. allowed_if cnode_. allowed_if guard_. allowed_if space_. allowed_if frame.
+  intros lies_in watched_in kind ok [begun|safe] done_; [left | right; exact safe].
+  exact (replace_stays (all_right m) (right_soundly m) (right_nowhere m) (right_unit m) t is_low lies watched lies_in watched_in _ by_ st st' kind ok begun
+    done_).
+Qed.
+Lemma configure_right a b c x y z : snd m \/ none_inside start -> all_right m start -> ends_right m (tcb_configure a b c x y z call start) start.
+Proof.
+  intros safe ok. unfold tcb_configure. rewrite (is_t t call is_thread). cbv zeta. allowed_if cnode_. allowed_if guard_. allowed_if space_. allowed_if frame.
   allowed_if even. cbn [in_progress ends_right]. apply progress_right.
-  pose proof (right_replace_in m t is_low cspace_slot _ st eq_refl (replacement_of_cnode a x cnode_) ok) as one.
-  destruct (replace_in t cspace_slot _ st) as [st1|st1]; [|exact one]. cbn [and_then state_of] in *.
+  pose proof (thread_slot_in t cspace_slot eq_refl) as in0. pose proof (thread_slot_in t vspace_slot eq_refl) as in1.
+  pose proof (thread_slot_in t buffer_slot eq_refl) as in2.
+  assert (slot_of t cspace_slot <> slot_of t vspace_slot) as n01 by (intros same; apply slot_of_injective in same; discriminate same).
+  assert (slot_of t cspace_slot <> slot_of t buffer_slot) as n02 by (intros same; apply slot_of_injective in same; discriminate same).
+  assert (slot_of t vspace_slot <> slot_of t buffer_slot) as n12 by (intros same; apply slot_of_injective in same; discriminate same).
+  assert (outlives t (eq (slot_of t cspace_slot)) (fun j => j = slot_of t vspace_slot \/ j = slot_of t buffer_slot) (slot_of t cspace_slot) start \/ snd m)
+    as begun0.
+  { destruct safe as [safe|none]; [right; exact safe | left]. apply (invoked_begins t (invoked_slot call)); try tauto; [exact (right_soundly m start ok)|].
+    intros j [->| ->]; apply none; reflexivity. }
+  pose proof (right_replace_in m t is_low cspace_slot _ start eq_refl (replacement_of_cnode a x cnode_) ok) as one.
+  pose proof (fun st1 => replaced_in (eq (slot_of t cspace_slot)) (fun j => j = slot_of t vspace_slot \/ j = slot_of t buffer_slot) cspace_slot _ start st1
+    ltac:(intros j <-; exact in0) ltac:(intros j [->| ->]; assumption) (replacement_of_cnode a x cnode_) ok begun0) as stays0.
+  destruct (replace_in t cspace_slot _ start) as [st1|st1]; [|exact one]. cbn [and_then state_of] in *. specialize (stays0 st1 eq_refl).
+  assert (outlives t (fun j => slot_of t cspace_slot = j \/ j = slot_of t vspace_slot) (eq (slot_of t buffer_slot)) (slot_of t vspace_slot) st1 \/ snd m)
+    as begun1.
+  { destruct stays0 as [stays0|may]; [left | right; exact may]. apply (stays_again t _ _ _ _ _ st1 stays0); try tauto. intros j <-. right. reflexivity. }
   pose proof (right_replace_in m t is_low vspace_slot _ st1 eq_refl (replacement_of_space y space_) one) as two.
-  destruct (replace_in t vspace_slot _ st1) as [st2|st2]; [|exact two]. cbn [and_then state_of] in *. exact (right_set_buffer c z st2 frame two).
+  pose proof (fun st2 => replaced_in (fun j => slot_of t cspace_slot = j \/ j = slot_of t vspace_slot) (eq (slot_of t buffer_slot)) vspace_slot _ st1 st2
+    ltac:(intros j [<-| ->]; assumption) ltac:(intros j <-; exact in2) (replacement_of_space y space_) one begun1) as stays1.
+  destruct (replace_in t vspace_slot _ st1) as [st2|st2]; [|exact two]. cbn [and_then state_of] in *. specialize (stays1 st2 eq_refl).
+  apply (right_set_buffer (in_thread t) (fun _ => False)); [tauto | contradiction | | exact frame | exact two].
+  destruct stays1 as [stays1|may]; [left | right; exact may]. apply (stays_again t _ _ _ _ _ st2 stays1); try tauto.
+  - intros j [<-| ->]; assumption.
+  - intros [same|same]; congruence.
 Qed.
 End Buffers.
-Definition sets_buffer (method : Method.t) : bool := match method with Method.TCBConfigure | Method.TCBSetIPCBuffer => true | _ => false end.
+Definition configures (method : Method.t) : bool := match method with Method.TCBConfigure => true | _ => false end.
 Lemma well_ends sorts m d st : does_well sorts m d st -> ends_right m d st.
 Proof. destruct d as [|work]; [exact id|]. exact (firm_clean sorts m _). Qed.
 Lemma invoked_thread_is method call : fits method (invoked call) -> Method.invoked method = CapType.TCB -> exists t, invoked call = TCBCap t.
@@ -835,11 +893,11 @@ Ltac only_reports usual :=
   unfold tcb_get_breakpoint, frame_get_address, inspect_read_cnode, inspect_read_tcb, inspect_read_vspace, inspect_read_sched_context, inspect_read_untyped,
     inspect_read_reply, inspect_read_irq_handler, inspect_read_tcb_slot, thread_argument, vspace_argument; cbv beta zeta;
   repeat match goal with |- ends_right _ (match ?x with _ => _ end) _ => destruct x; try exact I end; exact usual.
-Lemma method_right (m : Machine * Prop) method call st : fits method (invoked call) -> valid call st -> is_a (sorts_of st) AThread (invoker call) ->
-    (sets_buffer method = true -> snd m) ->
+Lemma method_right (m : Machine * Prop) method call st : fits method (invoked call) -> valid call st -> is_slot_of_cnode (invoked_slot call) st ->
+    is_a (sorts_of st) AThread (invoker call) -> (configures method = true -> snd m \/ none_inside st) ->
   last_interrupt (fst m) < most_interrupts -> placed st -> all_right m st -> ends_right m (decode_method method call st) st.
 Proof.
-  intros type fine_call self no_buffer few spaces ok. pose proof (right_firm m st ok) as ok1. pose proof (proj2 ok) as usual.
+  intros type fine_call is_place self no_configure few spaces ok. pose proof (right_firm m st ok) as ok1. pose proof (proj2 ok) as usual.
   destruct (call_fine _ m call st fine_call ok1) as (fine & args). pose proof fine_call as (there & placed_args).
   assert (forall i, in_place (cap i call) st) as in_place_.
   { intros i c is_c. exact (argument_at call st i c fine_call is_c). }
@@ -855,12 +913,14 @@ Proof.
   - apply (well_ends (sorts_of st)). exact (read_registers_well _ m t call is_it t_there _ _ st ok1).
   - apply (well_ends (sorts_of st)). exact (write_registers_well _ m t call is_it t_there _ _ _ st ok1).
   - apply (well_ends (sorts_of st)). exact (copy_registers_well _ m t call is_it t_there _ _ st (args 0%nat) ok1).
-  - exact (configure_right m (no_buffer eq_refl) t call is_it t_low _ _ _ _ _ _ st ok).
+  - rewrite is_it in there. apply (configure_right m st t call is_it t_low (conj there is_place)); [|exact (no_configure eq_refl) | exact ok].
+    unfold is_a, sorts_of in t_there. unfold thread_exists. destruct (objects st !! t) as [[]|]; try discriminate t_there. reflexivity.
   - apply (well_ends (sorts_of st)). exact (set_priority_well _ m t call is_it t_there _ _ st (args 0%nat) ok1).
   - apply (well_ends (sorts_of st)). exact (set_mc_priority_well _ m t call is_it t_there _ _ st (args 0%nat) ok1).
   - rewrite is_it in there. exact (params_right m _ _ _ _ _ call st t is_it there (in_place_ 1%nat) ok).
   - exact (set_timeout_right m t call is_it t_low _ st ok).
-  - exact (set_ipc_buffer_right m (no_buffer eq_refl) t call is_it t_low _ _ st ok).
+  - rewrite is_it in there. apply (set_ipc_buffer_right m st t call is_it t_low (conj there is_place)); [|exact ok].
+    unfold is_a, sorts_of in t_there. unfold thread_exists. destruct (objects st !! t) as [[]|]; try discriminate t_there. reflexivity.
   - exact (set_space_right m t call is_it t_low _ _ _ _ _ st ok).
   - apply (well_ends (sorts_of st)). exact (suspend_well _ m t call is_it t_there st ok1).
   - apply (well_ends (sorts_of st)). exact (resume_well _ m t call is_it t_there st ok1).
@@ -914,29 +974,29 @@ Proof.
 Qed.
 
 (** ** System calls *)
-Definition harmless (m : Machine * Prop) (x : Thread) : Prop :=
-  forall method, Method.of_label (MessageInfo.label (register 1 x)) = Some method -> sets_buffer method = true -> snd m.
+Definition harmless (m : Machine * Prop) (t : N) (st : State) : Prop :=
+  forall method, Method.of_label (MessageInfo.label (register 1 (thread t st))) = Some method -> configures method = true -> snd m \/ none_inside st.
 Record calls_well (m : Machine * Prop) (t : N) (st : State) : Prop := {
   w_right : all_right m st;
   w_placed : placed st;
   w_running : run_state (thread t st) = Running;
   w_fresh : yielded_to (thread t st) = None;
-  w_harmless : harmless m (thread t st)
+  w_harmless : harmless m t st
 }.
 Lemma message_label t st : label (message_of_call t st) = MessageInfo.label (register 1 (thread t st)).
 Proof. unfold message_of_call. cbv zeta. destruct (send_buffer t st); reflexivity. Qed.
 Section Calls.
 Variable m : Machine * Prop.
 Hypothesis few : last_interrupt (fst m) < most_interrupts.
-Lemma invoke_clean t slot c st : calls_well m t st -> capability_at slot st = Some c -> clean m (snd (invoke t slot c st)).
+Lemma invoke_clean t slot c st : calls_well m t st -> capability_at slot st = Some c -> is_slot_of_cnode slot st -> clean m (snd (invoke t slot c st)).
 Proof.
-  intros [ok spaces runs _ safe] there. pose proof (right_firm m st ok) as ok1. pose proof (runs_there _ m t st ok1 runs) as self.
+  intros [ok spaces runs _ safe] there is_place. pose proof (right_firm m st ok) as ok1. pose proof (runs_there _ m t st ok1 runs) as self.
   unfold invoke. cbv zeta. destruct (cap_arguments_at _ t st) as [arguments|(x & y)] eqn:listed; [|exact (proj2 ok)].
   unfold decide. destruct (method_for (label (message_of_call t st)) c) as [method|] eqn:found; [|exact (proj2 ok)].
   destruct (Nat.leb _ _ && _); [|exact (proj2 ok)].
   pose proof (method_right m method {| invoker := t; invoked_slot := slot; invoked := c; word_arguments := words (message_of_call t st);
-    cap_arguments := arguments |} st (method_fits _ _ _ found) (conj there (arguments_in_place _ _ _ _ listed)) self) as after.
-  assert (sets_buffer method = true -> snd m) as usual.
+    cap_arguments := arguments |} st (method_fits _ _ _ found) (conj there (arguments_in_place _ _ _ _ listed)) is_place self) as after.
+  assert (configures method = true -> snd m \/ none_inside st) as usual.
   { intros sets. apply (safe method); [|exact sets]. rewrite <- message_label. unfold method_for in found.
     destruct (Method.of_label (label (message_of_call t st))) as [named_|]; [|discriminate]. destruct (_ && _); [|discriminate]. exact found. }
   specialize (after usual few spaces ok). destruct (decode_method method _ st) as [error details|work]; [exact (proj2 ok)|].
@@ -947,8 +1007,9 @@ Proof.
   intros well. pose proof well as [ok _ runs _ _]. pose proof (right_firm m st ok) as ok1. pose proof (runs_there _ m t st ok1 runs) as self.
   pose proof (proj1 (proj2 (g_parts st (proj1 ok)))) as wait. pose proof (proj2 ok) as usual.
   unfold send_phase. destruct (occupied_slot_of_address t a st) as [(slot & c)|report] eqn:found; [|exact usual].
-  pose proof (told_occupied _ m _ _ _ _ _ ok1 found) as fine. apply occupied_in_place in found.
-  pose proof (invoke_clean t slot c st well found) as each. destruct c; try exact each; cbn [fine_cap] in fine.
+  pose proof (told_occupied _ m _ _ _ _ _ ok1 found) as fine.
+  pose proof (occupied_in_cnode t a st slot c (right_live m st ok) found) as is_place. apply occupied_in_place in found.
+  pose proof (invoke_clean t slot c st well found is_place) as each. destruct c; try exact each; cbn [fine_cap] in fine.
   - destruct (can_write rights); [|exact usual].
     pose proof (firm_send _ m t endpoint badge (can_grant rights) (can_grant_reply rights) (calls_back manner) (lends_context manner) (waits manner) st self
         fine
@@ -1034,6 +1095,9 @@ Proof.
       apply firm_clean in after. destruct (in_units _ _ tt st) as [one|one]; cbn [and_then state_of] in *; [|exact after].
       match goal with |- context [if ?x then _ else _] => destruct x end; exact after.
   - exact (@keeps_refuse_early _ _ _ _ placed_quietly t w first eq_refl st spaces).
+  - intros method named_ sets. rewrite same in named_. destruct (safe method named_ sets) as [may|none]; [left; exact may | right]. intros u i few_.
+    rewrite (capability_same _ st _ (proj1 (@keeps_refuse_early _ _ _ _ (tables_are_kept_quietly (slots st) (references st)) t w first eq_refl st
+      (conj eq_refl eq_refl)))). exact (none u i few_).
 Qed.
 Lemma unless_clean t p rest : calls_well m t (state_of p) -> (forall st, calls_well m t st -> clean m (snd (rest st))) -> clean m (snd (unless_preempted t p
     rest)).
@@ -1107,7 +1171,7 @@ Proof.
   apply a_thread, thread_is. unfold thread. rewrite objs. fold (thread t st). rewrite (runs t eq_refl). discriminate.
 Qed.
 Lemma handle_clean m c st : last_interrupt (fst m) < most_interrupts -> all_right m st -> placed st ->
-  (forall t, current st = Some t -> run_state (thread t st) = Running /\ yielded_to (thread t st) = None /\ (c = SystemCall -> harmless m (thread t st))) ->
+  (forall t, current st = Some t -> run_state (thread t st) = Running /\ yielded_to (thread t st) = None /\ (c = SystemCall -> harmless m t st)) ->
   all_right m (snd (handle c st)).
 Proof.
   intros few ok spaces now_. pose proof (right_firm m st ok) as ok1. pose proof ok as ([all_ yields handled_ fine] & usual). split; [constructor|].
@@ -1135,7 +1199,7 @@ Proof.
   destruct (current st) as [c|]; [|exact cur]. unfold change_thread. destruct (objects one !! c) as [[]|]; exact cur.
 Qed.
 Lemma step_clean m st e : last_interrupt (fst m) < most_interrupts -> strong st -> placed st -> settled st -> clean m st ->
-  (forall t, cause e = SystemCall -> current (enter e st) = Some t -> harmless m (thread t (enter e st))) ->
+  (forall t, cause e = SystemCall -> current (enter e st) = Some t -> harmless m t (enter e st)) ->
   clean m (choose_thread (snd (handle (cause e) (enter e st)))).
 Proof.
   intros few right spaces [first _ no_yield _] usual safe.
@@ -1326,14 +1390,14 @@ Proof.
   - exact (reachable_strong p st right reached).
   - exact (reachable_placed p st right reached).
   - exact (states_are_settled_proved p st reached).
-  - intros t _ _ method _ _. exact I.
+  - intros t _ _ method _ _. left. exact I.
 Qed.
 
 (** Claim [never_stuck]. *)
 Theorem never_stuck_proved : never_stuck step.
 Proof.
   intros p st e apart_ reached usual. destruct (cause e) eqn:is_call; try (apply (other_events_never_stuck p st e apart_ reached); congruence).
-  destruct (usual eq_refl) as (fits_ & no_buffer). pose proof (fits_sound p fits_) as right. rewrite (proj2 (finished_step st e)).
+  destruct (usual eq_refl) as (fits_ & no_configure). pose proof (fits_sound p fits_) as right. rewrite (proj2 (finished_step st e)).
   pose proof (states_are_settled_proved p st reached) as settled_. destruct (reachable_clean p st fits_ reached) as [n irqs mm _].
   assert (effects st = []) as none_.
   { destruct settled_ as [_ _ _ rest]. unfold is_at_rest in rest. rewrite <- rest. reflexivity. }
@@ -1341,6 +1405,6 @@ Proof.
       as after.
   intros listed. apply in_rev in listed. refine (c_smooth _ _ (after _ _) listed).
   - constructor; [exact n | exact irqs | exact mm | rewrite none_; intros []].
-  - intros t _ is_cur method named_ sets. apply no_buffer. exists t, method. split; [exact is_cur|]. split; [exact named_|].
-    destruct method; try discriminate sets; [left | right; left]; reflexivity.
+  - intros t _ is_cur method named_ sets. right. intros u i few at_slot. apply no_configure. exists t, u, i.
+    destruct method; try discriminate sets. repeat split; assumption.
 Qed.

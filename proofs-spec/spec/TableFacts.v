@@ -3,7 +3,7 @@
 
     What the proofs need to know of tables: what is found after an entry was set, removed or updated, what [entries] lists, and how
     sums over all entries change. *)
-From Coq Require Import FMapFacts OrderedTypeEx Lia Morphisms.
+From Coq Require Import FMapFacts OrderedTypeEx Lia Morphisms Sorted.
 From Spec Require Export Prelude.
 Module MapFacts := WFacts_fun N_as_OT Map.
 Module MapProperties := WProperties_fun N_as_OT Map.
@@ -92,6 +92,23 @@ Lemma last_below_found {A} (bound k : N) (v : A) (t : Table A) : last_below boun
 Proof.
   rewrite last_below_plain. intros found. apply last_option_in, filter_In in found. destruct found as (listed & less).
   split; [apply N.ltb_lt; exact less | apply in_entries; exact listed].
+Qed.
+
+(** Of the entries that are looked at the last is the one with the largest key. *)
+Definition before {A} (a b : N * A) : Prop := fst a < fst b.
+Lemma entries_sorted {A} (t : Table A) : StronglySorted before (entries t).
+Proof. apply Sorted_StronglySorted; [intros x y z; apply N.lt_trans | exact (Map.elements_3 t)]. Qed.
+Lemma last_is_largest {A} (f : N * A -> bool) l k v : StronglySorted before l -> In (k, v) (filter f l) ->
+  exists k' v', last_option (filter f l) = Some (k', v') /\ k <= k'.
+Proof.
+  induction 1 as [|a l _ IH first]; [contradiction|]. cbn [filter].
+  assert (In (k, v) (filter f l) -> exists k' v', last_option (filter f l) = Some (k', v') /\ k <= k') as later by exact IH. clear IH.
+  destruct (f a); [|exact later]. change (a :: filter f l) with ([a] ++ filter f l). rewrite last_option_app. intros [->|listed].
+  - destruct (last_option (filter f l)) as [(k' & v')|] eqn:found.
+    + exists k', v'. split; [reflexivity|]. apply last_option_in, filter_In in found. rewrite Forall_forall in first.
+      pose proof (first _ (proj1 found)) as less. unfold before in less. cbn [fst] in less. lia.
+    + exists k, v. split; [reflexivity | lia].
+  - destruct (later listed) as (k' & v' & -> & less). exists k', v'. split; [reflexivity | exact less].
 Qed.
 
 (** ** Sums over the entries of a table *)

@@ -3,7 +3,7 @@
 
     A thread names slots in CNodes that its subject may hold. A slot gets a capability only where its owner may hold that; what a deletion moves comes
     into slots that end with it. *)
-From Coq Require Import Lia Sorted.
+From Coq Require Import Lia.
 From Spec Require Export PolicyProofs UnitProofs MemoryProofs.
 Open Scope N_scope.
 
@@ -331,21 +331,6 @@ Qed.
 End Writing.
 
 (** ** The last slot of a container *)
-Definition before {A} (a b : N * A) : Prop := fst a < fst b.
-Lemma entries_sorted {A} (t : Table A) : StronglySorted before (entries t).
-Proof. apply Sorted_StronglySorted; [intros x y z; apply N.lt_trans | exact (Map.elements_3 t)]. Qed.
-Lemma last_is_largest {A} (f : N * A -> bool) l k v : StronglySorted before l -> In (k, v) (filter f l) ->
-  exists k' v', last_option (filter f l) = Some (k', v') /\ k <= k'.
-Proof.
-  induction 1 as [|a l _ IH first]; [contradiction|]. cbn [filter].
-  assert (In (k, v) (filter f l) -> exists k' v', last_option (filter f l) = Some (k', v') /\ k <= k') as later by exact IH. clear IH.
-  destruct (f a); [|exact later]. change (a :: filter f l) with ([a] ++ filter f l). rewrite last_option_app. intros [->|listed].
-  - destruct (last_option (filter f l)) as [(k' & v')|] eqn:found.
-    + exists k', v'. split; [reflexivity|]. apply last_option_in, filter_In in found. rewrite Forall_forall in first.
-      pose proof (first _ (proj1 found)) as less. unfold before in less. cbn [fst] in less. lia.
-    + exists k, v. split; [reflexivity | lia].
-  - destruct (later listed) as (k' & v' & -> & less). exists k', v'. split; [reflexivity | exact less].
-Qed.
 Lemma last_occupied_is o st :
   match last_occupied o st with
   | Some (s, c) => capability_at s st = Some c /\ is_within s o st = true

@@ -665,11 +665,11 @@ Qed.
 Example retype_is_covered : ~ In Stuck (snd (step (boot small_plan) retype_endpoint)).
 Proof.
   apply (never_stuck_proved small_plan _ retype_endpoint small_roots_are_apart (at_boot _ _)). intros _. split; [exact small_plan_fits|].
-  intros (t & m & is_cur & named & sets). assert (current (enter retype_endpoint (boot small_plan)) = Some 0x1000) as is_root by (vm_compute; reflexivity).
+  intros (t & u & i & is_cur & _ & _ & named). assert (current (enter retype_endpoint (boot small_plan)) = Some 0x1000) as is_root by (vm_compute; reflexivity).
   rewrite is_root in is_cur. injection is_cur as <-.
   assert (Method.of_label (MessageInfo.label (register 1 (thread 0x1000 (enter retype_endpoint (boot small_plan))))) = Some Method.UntypedRetype) as is_retype
     by (vm_compute; reflexivity).
-  rewrite is_retype in named. injection named as <-. destruct sets as [no|[no|[]]]; discriminate no.
+  rewrite is_retype in named. discriminate named.
 Qed.
 Definition stuck_step : Stepping := fun st e => let '(next, result, done) := step st e in (next, result, Stuck :: done).
 Example stuck_step_is_refuted : ~ never_stuck stuck_step.
