@@ -36,7 +36,7 @@ class Bench:
                 values = "".join(f",{name}={value}" for name, value in arguments(ready).items())
                 extra += ("-plugin", f"file={_PLUGINS / plugin},out={out}{values}")
             outcome = in_one_line(machines.run, self.setting, timeout=self.timeout, image=ready.image, payload=ready.payload,
-                                          deterministic=not self.wall, extra=extra, offline=self.offline, output=None)
+                                  deterministic=not self.wall, extra=extra, offline=self.offline, output=None)
             if outcome.status != 0:
                 sys.stderr.write(outcome.log)
                 raise Finding(f"{system.name} did not end well: {outcome.reason} (the lines above say how far it came)")

@@ -77,7 +77,7 @@ def campaign(options, setting, ready) -> tuple[list[str], str]:
         extra = (*stop.arguments, "-object", f"memory-backend-file,id=shared,size={size},mem-path={path},share=on", "-machine", "memory-backend=shared")
         try:
             outcome = in_one_line(machines.run, setting, timeout=options.timeout, image=ready.image, payload=ready.payload,
-                                          offline=options.no_install or None, output=console, extra=extra, beside=stop.poll, deterministic=True)
+                                  offline=options.no_install or None, output=console, extra=extra, beside=stop.poll, deterministic=True)
         except guest.GuestError as error:
             raise Finding(str(error)) from error
     if options.keep:

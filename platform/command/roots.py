@@ -23,7 +23,7 @@ def run(options) -> int:
         except rootimage.RootImageError as error:
             raise Finding(str(error)) from error
         outcome = in_one_line(machines.run, setting, timeout=options.timeout, payload=payload, offline=options.no_install or None,
-                                      image=BUILD / "platform" / ("Image-debug" if options.debug else "Image"))
+                              image=BUILD / "platform" / ("Image-debug" if options.debug else "Image"))
     sys.stdout.flush()
     if outcome.status != 0:
         say(outcome.reason)

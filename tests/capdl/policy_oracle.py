@@ -28,7 +28,7 @@ RADIX, SLOTS, GUARD, DEPTH = 3, 8, 61, 64
 # In a thread's CNode: its own CNode, if it has it; a reply object; and a slot for what comes with a message.
 OWN, REPLY, RECEIVED = 1, 2, 7
 MESSAGE_REGISTERS = {f"x{number}" for number in (*range(6), *range(9, 17))}
-CALL_CANCELLED = f"x1:{enum('Error', 'CallCancelled') << 12:#x}"
+CALL_CANCELLED = f"{enum('Error', 'CallCancelled') << 12:#x}"
 KINDS = {"Untyped": "ut", "Endpoint": "ep", "Notification": "notification", "Reply": "rtreply", "CNode": "cnode", "TCB": "tcb", "SchedContext": "sc",
          "VSpace": "pgd", "PageTable": "pt", "Frame": "frame", "IRQHandler": "arm_irq", "SGISignal": "arm_sgi_signal", "ASIDPool": "asid_pool"}
 BUILT_IN = {"IRQControl": "irq_control", "ASIDControl": "asid_control", "Domain": "domain", "SchedControl": "sched_control"}
@@ -274,6 +274,7 @@ def operations(state, thread):
         for carried in ((), *((other,) for other in caps if other not in (slot, REPLY))):
             yield "Call", {"x0": slot}, (1,), carried, 0
             yield "NBSend", {"x0": slot}, (2,), carried, 0
+        yield "Send", {"x0": slot}, (4,), (), 0
         yield "Recv", {"x0": slot, "x6": REPLY}, (), (), 0
     for slot in by_kind["Reply"]:
         for carried in ((), *((other,) for other in caps if other != slot)):
@@ -438,10 +439,10 @@ def bounded(item, held, spec):
 def was_taken(before, after):
     """Whether all that happened to a thread is that its message was taken: a send that waited goes on, and a call that nobody can answer returns with
     CallCancelled. That says when it was, and time is left out."""
-    old, new = (set(state["registers"].split(",")) for state in (before, after))
-    told = {part for part in new if part.partition(":")[0] in MESSAGE_REGISTERS}
-    kept = all(part.partition(":")[0] in MESSAGE_REGISTERS for part in old ^ new)
-    return before["state"].startswith("send(") and after["state"] == "running" and kept and told <= {CALL_CANCELLED}
+    old, new = (dict(part.split(":") for part in state["registers"].split(",")) for state in (before, after))
+    sent = {name: value for name, value in old.items() if name not in ("x0", "x1")}
+    cancelled = {name: value for name, value in old.items() if name not in MESSAGE_REGISTERS} | {"x1": CALL_CANCELLED}
+    return before["state"].startswith("send(") and after["state"] == "running" and new in (sent, cancelled)
 
 
 def changed(before, after, thread, outcome):
