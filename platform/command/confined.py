@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Whether a system that was started is within the authority that its description gives: the kernel's state, read from the host, is checked by the
-specification (`pol_check` of proofs-spec/spec/Policy.v) against what capdl/confinement.py says."""
+specification (`pol_check` of proofs-spec/spec/Policy.v) against what capdl/confinement.py says; and for what every state must be
+(proofs-spec/spec/WellFormed.v)."""
 
 import subprocess
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from .errors import Finding
 
 @dataclass(frozen=True)
 class Found:
-    """What was checked: the policy and the state as text (proofs-spec/trace.md), and what breaks the policy, a line for each."""
+    """What was checked: the policy and the state as text (proofs-spec/trace.md), and what breaks the policy or an invariant, a line for each."""
 
     policy: str
     state: str
@@ -37,10 +38,10 @@ def check(oracle: str, setting, ready, *, timeout: float, offline: bool | None, 
 
 
 def violations(oracle: str, policy: str, state: str) -> list[str]:
-    """What the specification finds in a state that breaks a policy."""
-    given = f"policy\n{policy}end\nbegin\n{state}end\njudge\n"
+    """What the specification finds in a state that breaks a policy, and which invariants of every state it breaks."""
+    given = f"policy\n{policy}end\nbegin\n{state}end\njudge\ncheck\n"
     done = subprocess.run([oracle, "--results"], input=given, capture_output=True, text=True, check=False)
-    lines = done.stdout.splitlines()
-    if done.returncode != 0 or lines[-1:] != ["."]:
+    beyond, judged, broken = done.stdout.rpartition(".\nbroken:")
+    if done.returncode != 0 or not judged:
         raise Finding(f"the oracle cannot read what it is to judge: {done.stderr.strip() or done.returncode} (is the build current? ./caprock lockstep)")
-    return lines[:-1]
+    return beyond.splitlines() + [f"ill-formed: the invariant {name} does not hold" for name in broken.split()]

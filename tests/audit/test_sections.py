@@ -527,10 +527,11 @@ def test_a_state_beyond_the_authority_is_found():
     state = "slot 0x0 TCB(0x0) parent=- original=1\nobject 0x1000 VSpace entries=-\n"
     authority.add_confinement(section, "some.cdl", "memory a 0x0 0x10\nholds a TCB 0x0 0x1 0x0\n", state, ())
     assert section.failures == []
-    assert section.lines == ["pol_check: 1 capabilities of the started system and 1 tables are within 1 that the description allows, and these are closed"]
+    assert section.lines == ["pol_check: 1 capabilities of the started system and 1 tables are within 1 that the description allows, and these are closed",
+                             "well_formed: all invariants of proofs-spec/spec/WellFormed.v hold in this state"]
     authority.add_confinement(section, "some.cdl", "", "", ("exceeds: a holds TCB(0x0) in slot 0x0", *["maps: more"] * authority.MOST))
-    assert section.failures[0] == "some.cdl: pol_check: exceeds: a holds TCB(0x0) in slot 0x0"
-    assert len(section.failures) == authority.MOST + 1 and section.failures[-1] == "some.cdl: pol_check: and 1 more"
+    assert section.failures[0] == "some.cdl: exceeds: a holds TCB(0x0) in slot 0x0"
+    assert len(section.failures) == authority.MOST + 1 and section.failures[-1] == "some.cdl: and 1 more"
 
 
 def test_a_system_without_a_policy_is_found(authority_of):

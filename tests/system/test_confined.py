@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Every shipped system is, when its loader is done and while it runs, within the authority that its description gives: the specification's `pol_check` says
-so of the kernel's state. The policy has nothing that is not needed, and whatever goes beyond it is named."""
+"""Every shipped system is, when its loader is done and while it runs, within the authority that its description gives and within the invariants of every
+state: the specification's `pol_check` and `well_formed` say so of the kernel's state. The policy has nothing that is not needed, and whatever goes beyond
+it is named."""
 
 import shutil
 import subprocess
@@ -101,3 +102,10 @@ def test_a_right_too_many_and_a_slot_of_nobody_are_named(oracle, echo):
     memory = " ".join(words_of(echo.policy, "memory", "thread:uart_tcb"))
     found = confined.violations(oracle, echo.policy.replace(f"{memory}\n", ""), echo.state)
     assert found and all(line.startswith("unowned: ") for line in found)
+
+
+def test_a_state_that_contradicts_itself_is_named(oracle, echo):
+    from command import confined
+    endpoint = next(line for line in echo.state.splitlines() if line.startswith("object ") and " Endpoint " in f"{line} ")
+    found = confined.violations(oracle, echo.policy, echo.state.replace(f"{endpoint}\n", ""))
+    assert "ill-formed: the invariant NoDanglingCapability does not hold" in found
