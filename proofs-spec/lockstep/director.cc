@@ -293,10 +293,12 @@ void Director::go_wrong(Operation& operation) {
     }
 }
 
-// One thing is wrong: the message is too short, a depth or a count is out of range, the method is another object's.
+// One thing is wrong: the message is too short, a depth or a count is out of range, the method is another object's, an address leads nowhere.
 void Director::spoil(Operation& operation, const fuzz::MethodTable& table) {
     abi::MessageInfo info{operation.x[1]};
-    switch (choices_.below(5)) {
+    constexpr uint64_t nowhere = uint64_t{1} << 40;
+    switch (choices_.below(6)) {
+        case 5: operation.caps[choices_.below(table.cap_count == 0 ? 1 : table.cap_count)] = nowhere; return;
         case 4: operation.x[1] = abi::MessageInfo::make(info.length(), info.extra_caps(), 0, choices_.below(fuzz::method_count + 2)).raw; return;
         case 0: operation.x[1] = abi::MessageInfo::make(info.length() == 0 ? 0 : choices_.below(info.length()), info.extra_caps(), 0, info.label()).raw; return;
         case 1: {

@@ -87,11 +87,11 @@ void Driver::call_to_end(Syscall number, Word cap, const test::Message& message)
     } while (world_.current() == caller && caller->context.pc == pc);
 }
 
-// A call that is not executed again when it is preempted, which is at its first preemption point.
-void Driver::begin(const fuzz::Request& request) {
+// A call that is not executed again when it is preempted, which is at its first preemption point or a later one.
+void Driver::begin(const fuzz::Request& request, unsigned point) {
     if (!manner_.preempts || !take_over()) return;
     world_.prepare(Syscall::Call, request.cap, message_of(request));
-    hardware.pending_at = 1;
+    hardware.pending_at = point;
     lockstep_->system_call();
 }
 
@@ -137,7 +137,8 @@ void Driver::supervise() {
         case 16: leave_unwanted(); break;
         case 17:
         case 18: choices_.one_in(3) ? make_refused_late() : make_refused(); break;
-        case 27: make_swept(); break;
+        case 27: choices_.one_in(3) ? make_waiters() : make_swept(); break;
+        case 29: choices_.one_in(3) ? lose_pool() : make_yield(); break;
         case 28:
             if (choices_.one_in(20)) make_wide();
             if (choices_.one_in(10)) make_huge_page();

@@ -96,6 +96,9 @@ private:
     void perform(abi::Syscall number, Word cap, const test::Message& message = {}, Word reply = 0, Word destination = 0, Word flags = 0);
     void make_refused();
     void make_swept();
+    void make_waiters();
+    void make_yield();
+    void lose_pool();
     bool runs(unsigned member) const;
     void spread_priorities();
     void remove_originals();
@@ -111,7 +114,7 @@ private:
     const Slot* component_slots() const;
     bool take_over();
     void let_go();
-    void begin(const fuzz::Request& request);
+    void begin(const fuzz::Request& request, unsigned point = 1);
     void call_to_end(abi::Syscall number, Word cap, const test::Message& message = {});
     void idle();
     void supervise();

@@ -18,6 +18,7 @@ namespace {
 constexpr Word cnode = static_cast<Word>(InitSlot::CNode);
 constexpr unsigned most_nodes = 3;
 constexpr Word all_rights = 15;
+constexpr Word most_pause = 20'000;      // ticks
 
 }  // namespace
 
@@ -91,6 +92,7 @@ void Driver::make_chain() {
     };
     if (choices_.one_in(3)) enter(Method::CNodeCopy, inner, slot[inner], memory + 1 + choices_.below(length));
     enter(Method::CNodeMove, middle, slot[middle], memory + 1 + inner);
+    if (choices_.one_in(2)) begin({memory + 1 + middle, Method::CNodeDelete, {slot[middle], radix[middle]}, {}}, 1 + static_cast<unsigned>(choices_.below(6)));
     enter(Method::CNodeMove, outer, slot[outer], memory + 1 + middle);
     if (choices_.one_in(2)) enter(Method::CNodeCopy, outer, choices_.below(Word{1} << radix[outer]), control_);
     call({memory + 1 + outer, Method::CNodeDelete, {slot[outer], radix[outer]}, {}});
@@ -372,12 +374,14 @@ void Driver::make_refused() {
     if (start(client)) {
         if (answers) perform(Syscall::Call, served);
         unsigned receiver = answers ? server : client;
-        constexpr unsigned most_times = 3;
+        unsigned most_times = static_cast<unsigned>(choices_.below(4));
         for (unsigned i = 0; i < most_times && runs(receiver); ++i) {
             perform(answers ? Syscall::ReplyRecv : Syscall::NBSendRecv, crowded, {}, answers ? reply : reply + 1, served, abi::syscall_flag_require_donation);
         }
     }
     if (!take_over()) return;
+    // The context may still be on its way with the call.
+    if (choices_.one_in(2)) call({cnode, Method::CNodeDelete, {context_of_crowd(client), World::full_depth}, {}});
     call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
 }
 
@@ -443,6 +447,75 @@ void Driver::make_swept() {
             if (world_.object<Tcb>(threads + j).state == ThreadState::Running || choices_.one_in(8)) call({threads + j, Method::TCBSuspend, {}, {}});
         }
     }
+    call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
+}
+
+// Some of a crowd wait for one notification: signals come, and some go away or get another priority.
+void Driver::make_waiters() {
+    constexpr unsigned waiters = 4;
+    constexpr unsigned changes = 8;
+    Word threads = crowd_ + 1;
+    Word notification = nest_;
+    raise_crowd(cnode, 0, waiters);
+    call({crowd_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::Notification), 0, 0, 0, notification, 1}, {cnode}});
+    for (unsigned i = 0; i < waiters; ++i) {
+        if (start_of_crowd(i, 0)) perform(Syscall::Wait, notification);
+        if (!take_over()) return;
+    }
+    for (unsigned i = 0; i < changes && take_over(); ++i) {
+        Word thread = threads + choices_.below(waiters);
+        switch (choices_.below(4)) {
+            case 0: call({thread, Method::TCBSuspend, {}, {}}); break;
+            case 1: call({thread, Method::TCBSetPriority, {choices_.below(fuzz::thread_max_priority)}, {static_cast<Word>(InitSlot::TCB)}}); break;
+            default: call_to_end(Syscall::Send, notification);
+        }
+    }
+    call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
+}
+
+// One of two threads yields to the other, which runs for a while and ends that in one way or another.
+void Driver::make_yield() {
+    constexpr unsigned yielder = 0;
+    constexpr unsigned other = 1;
+    Word thread = crowd_ + 1 + yielder;
+    raise_crowd(cnode, 0, 2);
+    auto invoke = [&](Word cap, Method method, std::vector<Word> words) { perform(Syscall::Call, cap, {static_cast<Word>(method), std::move(words), {}}); };
+    start_of_crowd(other, 0);
+    if (!take_over()) return;
+    start_of_crowd(yielder, 0);
+    if (runs(other)) perform(Syscall::Yield, 0);
+    if (runs(yielder)) invoke(context_of_crowd(other), Method::SchedContextYieldTo, {});
+    if (runs(other)) {
+        if (manner_.time_passes) hardware.time = std::max(hardware.time, std::min(hardware.deadline, hardware.time + choices_.below(most_pause)));
+        switch (choices_.below(5)) {
+            case 0: invoke(thread, Method::TCBSuspend, {}); break;
+            case 1: invoke(thread, Method::TCBResume, {}); break;
+            case 2: invoke(context_of_crowd(yielder), Method::SchedContextYieldTo, {}); break;
+            case 3: invoke(cnode, Method::CNodeDelete, {thread, World::full_depth}); break;
+            default: invoke(cnode, Method::CNodeDelete, {context_of_crowd(other), World::full_depth});
+        }
+    }
+    if (!take_over()) return;
+    call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
+}
+
+// A pool of ASIDs goes in whose address space a thread ran. When the thread runs again it has none.
+void Driver::lose_pool() {
+    Word memory = nest_;
+    Word pool = nest_ + 1;
+    Word space = nest_ + 2;
+    auto remove = [&](Word slot) { call({cnode, Method::CNodeDelete, {slot, World::full_depth}, {}}); };
+    raise_crowd(cnode, 0, 1);
+    call({own_memory_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::Untyped), page_bits, 0, 0, memory, 1}, {cnode}});
+    call({own_memory_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::VSpace), 0, 0, 0, space, 1}, {cnode}});
+    call({static_cast<Word>(InitSlot::ASIDControl), Method::ASIDControlMakePool, {pool, World::full_depth}, {memory, cnode}});
+    call({pool, Method::ASIDPoolAssign, {}, {space}});
+    call({crowd_ + 1, Method::TCBConfigure, {0, 0, 0}, {cnode, space, 0}});
+    start_of_crowd(0, 0);
+    remove(pool);
+    let_go();
+    if (runs(0)) perform(Syscall::Yield, 0);
+    for (Word slot : {space, pool, memory}) remove(slot);
     call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
 }
 

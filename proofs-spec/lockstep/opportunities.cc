@@ -248,6 +248,7 @@ bool Director::map(Operation& operation) {
     if (!frame || !space) return false;
     uint64_t size = as<FrameCap>(space_[*frame].cap).size_bits().bytes();
     uint64_t address = (fuzz::buffer_address & ~(size - 1)) + size * choices_.below(6);
+    if (choices_.one_in(16)) address = abi::user_top - size * choices_.below(2);
     invoke(operation, Method::FrameMap, *frame, {address, choices_.below(4), choices_.below(8)}, {*space});
     return true;
 }
@@ -260,7 +261,8 @@ bool Director::map_table(Operation& operation) {
     std::optional<uint64_t> space = holder_of(CapType::VSpace, has_number);
     if (!table || !space) return false;
     constexpr uint64_t sizes[] = {0x1000, 0x20'0000, 0x4000'0000, 0x80'0000'0000};
-    invoke(operation, Method::PageTableMap, *table, {fuzz::buffer_address + choices_.one_of(sizes) * choices_.below(4), choices_.below(2)}, {*space});
+    uint64_t address = choices_.one_in(8) ? abi::user_top : fuzz::buffer_address + choices_.one_of(sizes) * choices_.below(4);
+    invoke(operation, Method::PageTableMap, *table, {address, choices_.below(2)}, {*space});
     return true;
 }
 
