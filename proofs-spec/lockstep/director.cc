@@ -257,7 +257,7 @@ void Director::details(Operation& operation) {
 uint64_t Director::border_of(const fuzz::WordTable& entry) {
     constexpr uint64_t top = abi::user_top;
     constexpr uint64_t addresses[] = {0, 4096, 0x20'0000, 0x4000'0000, top - 0x4000'0000, top - 0x20'0000, top - 4096, top, uint64_t{1} << 63};
-    constexpr uint64_t times[] = {10, 10, 20, abi::timeout_max_us};
+    constexpr uint64_t times[] = {10, 10, 11, 20, abi::timeout_max_us};
     constexpr uint64_t sizes[] = {1, 4, 5, 6, 8, 10, 11, 12, 16, 20, 21, 30, 32, 36, 47, 63, 64};
     constexpr uint64_t others[] = {1, 4, 8, 10, 16, 20, 36, 64, 256, 512, 1019, 1020, 4096, 0x20'0000, 0x4000'0000, uint64_t{1} << 63};
     switch (entry.kind) {

@@ -138,7 +138,13 @@ void Driver::supervise() {
         case 17:
         case 18: choices_.one_in(3) ? make_refused_late() : make_refused(); break;
         case 27: choices_.one_in(3) ? make_waiters() : make_swept(); break;
-        case 29: choices_.one_in(3) ? lose_pool() : make_yield(); break;
+        case 29:
+            switch (choices_.below(4)) {
+                case 0: lose_pool(); break;
+                case 1: make_lent(); break;
+                default: make_yield();
+            }
+            break;
         case 28:
             if (choices_.one_in(20)) make_wide();
             if (choices_.one_in(10)) make_huge_page();

@@ -98,6 +98,7 @@ private:
     void make_swept();
     void make_waiters();
     void make_yield();
+    void make_lent();
     void lose_pool();
     bool runs(unsigned member) const;
     void spread_priorities();

@@ -145,7 +145,8 @@ void Driver::delete_itself() {
     call({cnode, Method::CNodeDelete, {memory, World::full_depth}, {}});
 }
 
-// A thread revokes the memory that it was made of: it goes, with its scheduling context, and then the address space in which it ran.
+// A thread revokes the memory that it was made of: it goes, with its scheduling context, and then the address space in which it ran. Or it revokes only
+// its address space, and goes on without one.
 void Driver::revoke_itself() {
     constexpr Word memory_bits = 15;
     Word memory = nest_;
@@ -168,7 +169,7 @@ void Driver::revoke_itself() {
     call({thread, Method::TCBWriteRegisters, {1, 1, fuzz::code_address}, {}});
     const Tcb* object = &world_.object<Tcb>(thread);
     let_go();
-    test::Message message{static_cast<Word>(Method::CNodeRevoke), {memory, World::full_depth}, {}};
+    test::Message message{static_cast<Word>(Method::CNodeRevoke), {choices_.one_in(3) ? space : memory, World::full_depth}, {}};
     if (world_.current() == object) call_to_end(Syscall::Call, cnode, message);
     if (!take_over()) return;
     call({cnode, Method::CNodeRevoke, {memory, World::full_depth}, {}});
@@ -279,8 +280,9 @@ void Driver::change_family() {
     };
     Word from = any(false);
     Word to = any(true);
-    // Often the same badge again.
-    Word badge = choices_.one_in(3) ? choices_.below(3) : 1;
+    // Often the same badge again; of a CNode it is a guard, as long as there may be, or longer.
+    bool is_node = world_.slot(from).cap.is(CapType::CNode) && choices_.one_in(2);
+    Word badge = is_node ? abi::CNodeCapData::make(60 + choices_.below(4), choices_.below(4)).raw : choices_.one_in(3) ? choices_.below(3) : 1;
     switch (choices_.below(10)) {
         case 0: call({cnode, Method::CNodeDelete, {from, depth}, {}}); break;
         case 1: call({cnode, Method::CNodeRevoke, {from, depth}, {}}); break;
@@ -470,6 +472,27 @@ void Driver::make_waiters() {
             default: call_to_end(Syscall::Send, notification);
         }
     }
+    call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
+}
+
+// A notification lends its context to a thread without one, which waits there again: the context is the notification's then.
+void Driver::make_lent() {
+    constexpr unsigned waiter = 0;
+    constexpr unsigned lent = 1;
+    constexpr Word budget_us = 5'000;
+    Word notification = nest_;
+    raise_crowd(cnode, 0, 2);
+    call({crowd_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::Notification), 0, 0, 0, notification, 1}, {cnode}});
+    call({world_.sched_control(), Method::SchedControlConfigureFlags, {budget_us, budget_us, 0, 0, 0}, {context_of_crowd(lent)}});
+    call({context_of_crowd(lent), Method::SchedContextBind, {}, {notification}});
+    if (start_of_crowd(waiter, 0)) perform(Syscall::Wait, notification);
+    call({context_of_crowd(waiter), Method::SchedContextUnbind, {}, {}});
+    for (unsigned i = 0; i < 2 && take_over(); ++i) {
+        call_to_end(Syscall::Send, notification);
+        let_go();
+        if (runs(waiter)) perform(choices_.one_in(4) ? Syscall::NBWait : Syscall::Wait, notification);
+    }
+    if (!take_over()) return;
     call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
 }
 

@@ -498,7 +498,7 @@ bool Director::configure(Operation& operation, const Tcb& current) {
     std::optional<uint64_t> control = holder(mask_of(CapType::SchedControl));
     if (!context || !control) return false;
     uint64_t budget = 10 + choices_.below(choices_.one_in(2) ? 30 : 2'000);
-    uint64_t period = budget + (choices_.one_in(3) ? 0 : choices_.below(3'000));
+    uint64_t period = budget + (choices_.one_in(3) ? 0 : choices_.below(choices_.one_in(4) ? 3 : 3'000));
     uint64_t extra = choices_.below(4);
     invoke(operation, Method::SchedControlConfigureFlags, *control, {budget, period, extra, choices_.below(256), choices_.below(2)}, {*context});
     return true;
