@@ -92,11 +92,7 @@ void move_slot(Cap cap, Slot& from, Slot& to) {
 }
 
 [[gnu::cold]] void swap_slots(Slot& a, Slot& b) {
-    if (a.empty() || b.empty()) {
-        if (!a.empty()) move_slot(a.cap, a, b);
-        else if (!b.empty()) move_slot(b.cap, b, a);
-        return;
-    }
+    if (b.empty()) return move_slot(a.cap, a, b);
     Slot parked;
     move_slot(a.cap, a, parked);
     move_slot(b.cap, b, a);

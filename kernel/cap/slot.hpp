@@ -96,7 +96,7 @@ void insert_object(Cap cap, Slot& parent, Slot& slot);
 void insert_root(Cap cap, Slot& slot);
 // Moves to an empty slot, as `cap`, which is the same capability or a mutation of it.
 void move_slot(Cap cap, Slot& from, Slot& to);
-// Exchanges the capabilities of two slots; either may be empty.
+// Exchanges the capabilities of two slots; the second may be empty.
 void swap_slots(Slot& a, Slot& b);
 // Takes the capability out of the list and empties the slot.
 void unlink_slot(Slot& slot);

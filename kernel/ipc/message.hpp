@@ -51,7 +51,7 @@ public:
     Word word(unsigned i) const {
         if (i >= info_.length()) return 0;
         if (i < register_words) return thread_.context.x[reg::word(i)];
-        return buffer_ == nullptr ? 0 : buffer_->msg[i];
+        return buffer_->msg[i];
     }
     // Address of capability argument i; the message has it if i < extra_caps().
     CPtr cap(unsigned i) const { return CPtr(buffer_->caps_or_badges[i]); }

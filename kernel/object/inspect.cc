@@ -63,7 +63,6 @@ Description describe(const Kernel& kernel, const Cap& cap) {
 
 // Whether a look at two capabilities says already that the one is not derived from the other.
 bool unrelated(const Cap& parent, const Cap& child) {
-    if (parent.is(CapType::IRQControl)) return false;
     if (parent.is(CapType::Untyped)) return child.object() - parent.object() >= as<UntypedCap>(parent).size_bits().bytes();
     return parent.object() != child.object();
 }

@@ -24,7 +24,6 @@ constexpr Word far_away = 100'000'000;
 constexpr Word condition_flags = 0xf000'0000;
 constexpr unsigned condition_shift = 28;
 constexpr Word extra_slots = 5;          // two frames, two for what is there for a moment only, and memory of a device
-constexpr Word crowd_slots = 1 + 2 * largest_crowd;
 
 test::Message message_of(const fuzz::Request& request) {
     test::Message message{static_cast<Word>(request.method), {}, {}};
@@ -148,6 +147,7 @@ void Driver::supervise() {
         case 28:
             if (choices_.one_in(20)) make_wide();
             if (choices_.one_in(10)) make_huge_page();
+            change_plans();
             break;
         case 19: look_for_parents(); break;
         case 20:

@@ -18,6 +18,8 @@ inline constexpr Word first_line = 41;
 /// Threads beside the component's own that come and go together: mostly, and at most.
 inline constexpr unsigned crowd_size = 8;
 inline constexpr unsigned largest_crowd = 17;
+/// Slots of the supervisor for a crowd: of its memory, and of its threads and contexts.
+inline constexpr Word crowd_slots = 1 + 2 * largest_crowd;
 
 /// Slots of the supervisor for objects that come and go.
 inline constexpr Word nest_slots = 5;
@@ -80,6 +82,7 @@ private:
     void make_chain();
     void make_wide();
     void make_huge_page();
+    void change_plans();
     void delete_itself();
     void revoke_itself();
     void break_budget();

@@ -70,6 +70,26 @@ void Driver::make_wide() {
     call({cnode, Method::CNodeDelete, {wide, World::full_depth}, {}});
 }
 
+// Pages are made until that is preempted, while memory is cleared or later; then other ones of the same untyped, more or fewer.
+void Driver::change_plans() {
+    constexpr Word memory_bits = 17;
+    constexpr unsigned most_pages = 12;
+    constexpr unsigned most_calls = 4;
+    Word memory = nest_;
+    Word pages = crowd_ + 1;
+    Word first = pages;
+    if (!world_.slot(crowd_).empty()) call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
+    call({own_memory_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::Untyped), memory_bits, 0, 0, memory, 1}, {cnode}});
+    for (unsigned i = 0; i < most_calls && first + most_pages <= crowd_ + crowd_slots; ++i) {
+        Word count = 1 + choices_.below(most_pages);
+        begin({memory, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::SmallPage), 0, 0, 0, first, count}, {cnode}},
+              1 + static_cast<unsigned>(choices_.below(most_pages)));
+        while (first < crowd_ + crowd_slots && !world_.slot(first).empty()) ++first;
+    }
+    call({cnode, Method::CNodeRevoke, {memory, World::full_depth}, {}});
+    call({cnode, Method::CNodeDelete, {memory, World::full_depth}, {}});
+}
+
 // A CNode in a CNode in a CNode, each named by the one around it alone: the outermost of the capabilities is deleted in its slot. They lie next to each
 // other in memory, in any order, and the innermost may lead back.
 void Driver::make_chain() {

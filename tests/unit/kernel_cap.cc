@@ -517,17 +517,14 @@ TEST_CASE("slots are exchanged with their places in the list", "[cap]") {
         CHECK(parent.next() == &behind);
         CHECK(a.next() == nullptr);
     }
-    SECTION("with an empty one, on either side") {
+    SECTION("with an empty one") {
         Slot empty;
         swap_slots(a, empty);
         CHECK(a.empty());
         CHECK(parent.next() == &empty);
-        swap_slots(a, empty);
+        swap_slots(empty, a);
         CHECK(empty.empty());
         CHECK(parent.next() == &a);
-        Slot other;
-        swap_slots(empty, other);
-        CHECK((empty.empty() && other.empty()));
     }
     SECTION("the one behind an original that goes stays a first of its badge") {
         unlink_slot(parent);
