@@ -81,7 +81,6 @@ void release_asid(Core& core, const VSpaceCap& vspace) {
     Asid asid(static_cast<uint16_t>(vspace.number()));
     if (asid == Asid(0) || vspace_of(*core.kernel, asid) != vspace.object()) return;
     leave_address_space(core, vspace.object());
-    lose_address_spaces(*core.kernel);
     pool_of(*core.kernel, asid)->vspace[asid.raw % abi::asid_pool_entries] = KernAddr(0);
     arch::tlb_invalidate_asid(asid);
 }

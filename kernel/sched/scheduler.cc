@@ -266,7 +266,6 @@ void yield(Core& core) {
     } else {
         postpone(core, thread);
     }
-    core.reschedule = true;
 }
 
 void schedule(Core& core) {

@@ -103,6 +103,7 @@ private:
     void make_yield();
     void make_lent();
     void lose_pool();
+    void fill_pool();
     bool runs(unsigned member) const;
     void spread_priorities();
     void remove_originals();

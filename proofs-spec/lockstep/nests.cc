@@ -562,6 +562,31 @@ void Driver::lose_pool() {
     call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
 }
 
+// As many address spaces as a pool has ASIDs, and one more.
+void Driver::fill_pool() {
+    constexpr Word memory_bits = 22;
+    constexpr Word radix = 10;
+    Word memory = nest_;
+    Word pool = nest_ + 1;
+    Word kept = nest_ + 2;
+    Word space = nest_ + 3;
+    auto make = [&](abi::ObjectType type, Word bits, Word slot, Word untyped) {
+        call({untyped, Method::UntypedRetype, {static_cast<Word>(type), bits, 0, 0, slot, 1}, {cnode}});
+    };
+    make(abi::ObjectType::Untyped, memory_bits, memory, own_memory_);
+    make(abi::ObjectType::Untyped, page_bits, space, memory);
+    make(abi::ObjectType::CNode, radix, kept, memory);
+    call({static_cast<Word>(InitSlot::ASIDControl), Method::ASIDControlMakePool, {pool, World::full_depth}, {space, cnode}});
+    call({kept, Method::CNodeMove, {abi::asid_pool_entries + 1, radix, space, World::full_depth}, {cnode}});
+    for (Word i = 0; i <= abi::asid_pool_entries && world_.slot(pool).cap.is(CapType::ASIDPool); ++i) {
+        make(abi::ObjectType::VSpace, 0, space, memory);
+        call({pool, Method::ASIDPoolAssign, {}, {space}});
+        call({kept, Method::CNodeMove, {i, radix, space, World::full_depth}, {cnode}});
+    }
+    call({cnode, Method::CNodeRevoke, {memory, World::full_depth}, {}});
+    call({cnode, Method::CNodeDelete, {memory, World::full_depth}, {}});
+}
+
 // Further threads with little time: most of them sleep.
 void Driver::make_crowd() {
     constexpr unsigned most_turns = 4 * crowd_size;
