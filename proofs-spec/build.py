@@ -23,16 +23,17 @@ SPECIFICATION = ("Prelude", "Api", "Objects", "Capabilities", "Schedule", "Messa
                  "WellFormed")
 GENERATED = ("Api", "Dispatch")
 # What policies are, which defines nothing of a step.
-POLICIES = ("Policy",)
+POLICIES = ("Policy", "Bounds")
 EXTRACTION = "Extract"
 PROOFS = ("Claims", "LoopProofs", "TableFacts", "TreeProofs", "StepProofs", "QueueProofs", "RefillProofs", "ErrorProofs", "OriginProofs",
           "LiveProofs", "MemoryProofs", "UnitProofs", "InterruptProofs", "SignalProofs", "ContainerProofs", "MappingProofs", "SpaceProofs",
           "PlaceProofs", "FlushProofs", "LinkProofs", "WaitProofs", "MeetProofs", "StandProofs", "BondProofs", "LendProofs", "OrderProofs",
-          "ReturnProofs", "YieldProofs", "DangleProofs", "StuckProofs", "FirmProofs", "BufferProofs", "NeverProofs", "FreshProofs", "Witness", "PolicyClaims",
-          "PolicyProofs", "WithinProofs", "ConfinementProofs", "TransferProofs", "PolicyWitness", "IntegrityClaims", "IntegrityProofs", "FieldProofs",
-          "IntegrityWitness")
+          "ReturnProofs", "YieldProofs", "DangleProofs", "StuckProofs", "FirmProofs", "BufferProofs", "NeverProofs", "FreshProofs", "WellProofs",
+          "Witness", "PolicyClaims", "PolicyProofs", "WithinProofs", "ConfinementProofs", "TransferProofs", "HeldProofs", "StayProofs", "BoundProofs",
+          "PolicyWitness", "IntegrityClaims", "IntegrityProofs", "FieldProofs", "IntegrityWitness", "FlowClaims", "FlowProofs", "FlowWitness")
 # Where claims are stated, and the copy of each that changes only on purpose.
-CLAIMS = {"Claims": "claims.golden", "PolicyClaims": "policy_claims.golden", "IntegrityClaims": "integrity_claims.golden"}
+CLAIMS = {"Claims": "claims.golden", "PolicyClaims": "policy_claims.golden", "IntegrityClaims": "integrity_claims.golden",
+          "FlowClaims": "flow_claims.golden"}
 ORACLE = ("number.ml", "oracle_core.mli", "oracle_core.ml", "names.ml", "text.ml", "policies.ml", "differences.ml", "digest.ml",
           "oracle.ml")
 TOOLS = {"coqc": "coq", "ocamlopt": "ocaml"}

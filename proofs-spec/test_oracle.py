@@ -1398,19 +1398,25 @@ def test_the_specification_is_short_enough_to_read():
 def test_the_claims_are_short_enough_to_read():
     """What is proved of the specification defines nothing, stands in one file, and is counted by itself."""
     lines = (FOLDER / "spec" / "Claims.v").read_text().splitlines()
-    assert len(lines) <= 450 and max(map(len, lines)) <= 160
+    assert len(lines) <= 520 and max(map(len, lines)) <= 160
 
 
 def test_what_policies_are_is_short_too():
     """Policies, what is claimed of them included. They define nothing of a step, and are counted apart."""
     lines = [line for name in (*build.POLICIES, "PolicyClaims") for line in (FOLDER / "spec" / f"{name}.v").read_text().splitlines()]
-    assert len(lines) <= 350 and max(map(len, lines)) <= 160
+    assert len(lines) <= 450 and max(map(len, lines)) <= 160
 
 
 def test_what_is_claimed_of_integrity_is_short_too():
     """What leads to what, which field changes by which rule, and what is claimed of it. It defines nothing of a step, and is counted apart."""
     lines = (FOLDER / "spec" / "IntegrityClaims.v").read_text().splitlines()
     assert len(lines) <= 350 and max(map(len, lines)) <= 160
+
+
+def test_what_is_claimed_of_flows_is_short_too():
+    """To whom a policy's edges lead, and what is claimed of it. It defines nothing of a step, and is counted apart."""
+    lines = (FOLDER / "spec" / "FlowClaims.v").read_text().splitlines()
+    assert len(lines) <= 180 and max(map(len, lines)) <= 160
 
 
 def test_claims_are_those_that_were_agreed():

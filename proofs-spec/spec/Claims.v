@@ -380,6 +380,12 @@ Definition interrupts_are_handled (st : State) : Prop :=
   forall irq, (exists i, interrupts st !! irq = Some i) <-> exists slot, capability_at slot st = Some (IRQHandlerCap irq).
 Definition interrupts_stay_handled : Prop := forall p st, roots_are_sound p -> reachable p st -> interrupts_are_handled st.
 
+(** ** S1: what [WellFormed] tests of states
+
+    In every state that can be reached each of the invariants that [WellFormed] tests holds, but for those that are left open. *)
+Definition left_open : list Invariant := [SlotsInContainers; ThreadQueues; RunQueues; Refills].
+Definition states_stay_well_formed : Prop := forall p st, roots_are_sound p -> root_radix p <= 64 -> reachable p st -> incl (broken_invariants st) left_open.
+
 (** T0: no state contradicts itself: the effect that would show it never comes. For system calls the root task's slots and the interrupts must lie below the
     kernel's own slots; left open is TCBConfigure where some thread holds a capability to itself in one of its own slots. *)
 Record boot_fits (p : BootPlan) : Prop := { fits_sound : roots_are_sound p; fits_interrupts : irq_slot (last_interrupt (boot_machine p)) < nowhere;

@@ -2,7 +2,7 @@
 (** * Claims about policies
 
     What [pol_check] means, and what follows from it: S4 as far as it is proved. As in [Claims], each claim of a step is about any step. *)
-From Spec Require Export Policy Claims.
+From Spec Require Export Bounds Claims.
 Open Scope N_scope.
 
 (** A subject may hold a capability when one of its holdings gives it, or when the policy says nothing of it. What one may hold passes to another
@@ -115,6 +115,28 @@ Inductive can_give (st : State) (t address : N) : N -> N -> Prop :=
 Definition agree (p : Policy) (st : State) (giver taker : N) : Prop := exists x y, acts p st giver x /\ acts p st taker y /\ passes p x y.
 Definition meets_its_like (p : Policy) (st : State) (t address : N) : Prop := forall giver taker, can_give st t address giver taker -> agree p st giver taker.
 
+(** ** Tables and those who wait
+
+    Each entry of a table its owner may hold. A thread waits with what the subject that it acts for may hold; one that faulted, and sends that to its handler,
+    with what the owner of one of its slots may. *)
+Definition entries_within (p : Policy) (o : N) (table : Table PageEntry) : Prop :=
+  forall index e, table !! index = Some e -> exists subject, owner_of p o = Some subject /\ may p subject (stands_for e).
+Definition waits_as (p : Policy) (t : N) (x : Thread) : Prop := forall c, In c (waits_with (run_state x)) ->
+  (exists part, owner_of p t = Some part /\ may p (acting p part) c)
+  \/ is_sending (run_state x) = true /\ fault x <> None
+     /\ exists i part, i < thread_slots /\ owner_of p (slot_of t i) = Some part /\ may p part c.
+
+(** What is mapped comes into tables of those whom the caller's subject gives to. *)
+Definition gives_tables (p : Policy) (subject : N) : Prop :=
+  forall t, may p subject (VSpaceCap t None) \/ may p subject (PageTableCap t None) -> gives_to p subject t.
+
+(** Slots, tables and those who wait within a policy. *)
+Record contained (p : Policy) (st : State) : Prop := {
+  slots_confined : confined p st;
+  tables_within : forall o table, objects st !! o = Some (VSpaceObject table) \/ objects st !! o = Some (PageTableObject table) -> entries_within p o table;
+  waiters_within : forall t x, objects st !! t = Some (ThreadObject x) -> waits_as p t x
+}.
+
 Section Steps.
 Variable one_step : Stepping.
 Inductive leads_to (st : State) : State -> Prop :=
@@ -140,4 +162,16 @@ Definition calls_confine : Prop :=
 Definition other_events_confine : Prop :=
   forall plan p st e,
     roots_are_sound plan -> reachable one_step plan st -> confined p st -> cause e <> SystemCall -> confined p (fst (fst (one_step st e))).
+
+(** Then page tables and those who wait stay within the policy, too: what begins to be mapped, or waited with, the caller's subject may hold, or it was said by
+    an endpoint in a slot of the thread that faults. *)
+Definition calls_contain : Prop :=
+  forall plan p st e t subject,
+    roots_are_sound plan -> reachable one_step plan st -> closed p -> owner_of p nowhere = None -> contained p st -> cause e = SystemCall ->
+    current (enter e st) = Some t -> gives_tables p subject ->
+    (forall at_ address, begins (enter e st) t at_ address -> acts p at_ t subject /\ meets_its_like p at_ t address) ->
+    contained p (fst (fst (one_step st e))).
+Definition other_events_contain : Prop :=
+  forall plan p st e,
+    roots_are_sound plan -> reachable one_step plan st -> contained p st -> cause e <> SystemCall -> contained p (fst (fst (one_step st e))).
 End Steps.

@@ -4,7 +4,7 @@
     The boot state is within a policy that gives the root task what it has, and what it makes stays within; each part of the check is needed; and
     steps that give capabilities away are refuted. *)
 From Coq Require Import Lia.
-From Spec Require Import TransferProofs Witness.
+From Spec Require Import BoundProofs Witness.
 Open Scope N_scope.
 
 Definition permit (subject : N) (t : CapType.t) (start size : N) (r : Rights) : Holding :=
@@ -218,4 +218,73 @@ Proof.
     by (vm_compute; reflexivity).
   destruct (use (slot_of 0x2000 50) foreign_memory (planted_found foreign_memory time_passes) eq_refl (no_zombies_no_end _ _ usable))
     as (subject & _ & held). exact (nobody_may_hold_foreign_memory subject held).
+Qed.
+
+(** ** Tables and those who wait
+
+    The root task maps a frame; that meets the premises of [calls_contain]. Steps that map memory which nobody may hold, or let a thread wait on what nobody may
+    hold, are refuted. *)
+Definition before_mapping : State := after (firstn 5 map_a_frame).
+Definition map_the_frame : Event := in_vspace (Method.label Method.FrameMap) 43 [0x400000; 15; 0].
+Example the_frame_is_mapped : translate 0x3000 0x400000 (fst (fst (step before_mapping map_the_frame))) = (Some (Page 0x13000 12 false memory_rights 0), 3).
+Proof. vm_compute. reflexivity. Qed.
+Lemma root_is_contained events : flat_map (within_slot root_policy) (entries (slots (after events))) = [] -> maps_well root_policy (after events) = true ->
+  waits_well root_policy (after events) = true -> contained root_policy (after events).
+Proof.
+  intros slots_ maps_ waits_. apply checked_is_contained; [|exact maps_ | exact waits_].
+  exact (checked_is_confined _ _ nowhere_is_nobodys (slots_are_within _ _ slots_)).
+Qed.
+Lemma root_gives_tables : gives_tables root_policy root.
+Proof.
+  assert (forall t, t + 4096 <= 0x20000 -> gives_to root_policy root t) as low_
+    by (intros t less; apply root_gives_to; change nowhere with 0x200000000000000; lia).
+  intros t [held|held]; apply low_; destruct (root_ranges_are_low _ _ held) as [below|[kind|[kind|[]]]]; try discriminate kind; exact below.
+Qed.
+Example what_is_mapped_is_contained : contained root_policy (fst (fst (step before_mapping map_the_frame))).
+Proof.
+  assert (contained root_policy before_mapping) as before by (apply root_is_contained; vm_compute; reflexivity).
+  assert (current (enter map_the_frame before_mapping) = Some 0x1000) as cur by (vm_compute; reflexivity).
+  assert (acts root_policy (enter map_the_frame before_mapping) 0x1000 root) as who by (apply root_acts; vm_compute; reflexivity).
+  assert (Syscall.of_number (N.land (register 7 (thread 0x1000 (enter map_the_frame before_mapping))) syscall_number_mask) = Some Syscall.Call) as call
+    by (vm_compute; reflexivity).
+  assert (occupied_slot_of_address 0x1000 (register 0 (thread 0x1000 (enter map_the_frame before_mapping))) (enter map_the_frame before_mapping)
+          = inl (slot_of 0x2000 43, FrameCap 0x13000 12 false memory_rights None)) as found by (vm_compute; reflexivity).
+  exact (calls_contain_proved small_plan root_policy before_mapping map_the_frame 0x1000 root small_roots_are_sound (reached_after _)
+           root_is_closed nowhere_is_nobodys before eq_refl cur root_gives_tables (calls_of_methods_meet_nobody _ _ _ _ call found I who)).
+Qed.
+Definition wait_for_nobody : State -> State := change_thread 0x1000 (with_state (BlockedOnNotification 0x900000)).
+Lemma nobody_may c : forallb (fun h => negb (gives h c)) (permitted root_policy) = true -> forall subject, ~ may root_policy subject c.
+Proof.
+  intros none subject [[]|(h & listed & _ & given)]. pose proof (proj1 (forallb_forall _ _) none h listed) as not_. cbv beta in not_. rewrite given in not_.
+  discriminate not_.
+Qed.
+Example mapping_for_nobody_exceeds : ~ calls_contain (with_mistake map_nobodys).
+Proof.
+  intros claim. assert (acts root_policy (enter retype_endpoint (boot small_plan)) 0x1000 root) as who by (apply root_acts; vm_compute; reflexivity).
+  assert (contained root_policy (after [])) as before by (apply root_is_contained; vm_compute; reflexivity).
+  assert (current (enter retype_endpoint (boot small_plan)) = Some 0x1000) as cur by (vm_compute; reflexivity).
+  assert (Syscall.of_number (N.land (register 7 (thread 0x1000 (enter retype_endpoint (boot small_plan)))) syscall_number_mask) = Some Syscall.Call) as call
+    by (vm_compute; reflexivity).
+  assert (occupied_slot_of_address 0x1000 (register 0 (thread 0x1000 (enter retype_endpoint (boot small_plan)))) (enter retype_endpoint (boot small_plan))
+          = inl (slot_of 0x2000 18, UntypedCap 0x10000 16 false 0)) as found by (vm_compute; reflexivity).
+  pose proof (tables_within _ _ (claim small_plan root_policy (boot small_plan) retype_endpoint 0x1000 root small_roots_are_sound (at_boot _ _) root_is_closed
+    nowhere_is_nobodys before eq_refl cur root_gives_tables (calls_of_methods_meet_nobody _ _ _ _ call found I who))) as each.
+  rewrite mistaken_state in each.
+  assert (objects (map_nobodys (fst (fst (step (boot small_plan) retype_endpoint)))) !! 0x3000
+          = Some (VSpaceObject (set 0 (Page 0 12 false memory_rights 0) empty))) as there by (vm_compute; reflexivity).
+  destruct (each _ _ (or_introl there) 0 (Page 0 12 false memory_rights 0)) as (subject & _ & held); [vm_compute; reflexivity|].
+  revert held. apply nobody_may. vm_compute. reflexivity.
+Qed.
+Example waiting_for_nobody_exceeds : ~ other_events_contain (with_mistake wait_for_nobody).
+Proof.
+  intros claim. assert (contained root_policy (after [])) as before by (apply root_is_contained; vm_compute; reflexivity).
+  pose proof (waiters_within _ _ (claim small_plan root_policy (boot small_plan) time_passes small_roots_are_sound (at_boot _ _) before ltac:(discriminate)))
+    as each. rewrite mistaken_state in each.
+  set (next := wait_for_nobody (fst (fst (step (boot small_plan) time_passes)))) in *.
+  assert (objects next !! 0x1000 = Some (ThreadObject (thread 0x1000 next)) /\ run_state (thread 0x1000 next) = BlockedOnNotification 0x900000
+    /\ fault (thread 0x1000 next) = None) as (there & state & none) by (vm_compute; repeat split).
+  destruct (each _ _ there (NotificationCap 0x900000 0 receives_only)) as [(part & _ & held)|(_ & faulted & _)].
+  - rewrite state. left. reflexivity.
+  - revert held. apply nobody_may. vm_compute. reflexivity.
+  - exact (faulted none).
 Qed.

@@ -3,7 +3,7 @@
 
     What comes with a message the sender's subject may hold, and it comes into a slot of somebody to whom the receiver's subject gives. *)
 From Coq Require Import Lia.
-From Spec Require Export ConfinementProofs.
+From Spec Require Export ConfinementProofs ErrorProofs.
 Open Scope N_scope.
 
 (** ** What is quiet, seen from a state *)
@@ -80,6 +80,62 @@ Proof.
     destruct (transfer (position + 1) rest through from to false st1) as ((bits & count) & after). exact done.
 Qed.
 End Transfers.
+
+(** ** Faults stay as they are *)
+Definition same_faults (a b : State) : Prop := forall t, fault (thread t b) = fault (thread t a).
+Lemma faults_trans a b c : same_faults a b -> same_faults b c -> same_faults a c. Proof. intros first second t. rewrite second. apply first. Qed.
+Lemma faults_objects a b : objects b = objects a -> same_faults a b. Proof. intros same t. unfold thread. rewrite same. reflexivity. Qed.
+Lemma faults_thread t f st : (forall x, fault (f x) = fault x) -> same_faults st (change_thread t f st).
+Proof.
+  intros same u. rewrite thread_after_change_thread. destruct (N.eqb_spec u t) as [->|]; [|reflexivity].
+  cbn [andb]. destruct (thread_exists t st); [apply same | reflexivity].
+Qed.
+Lemma faults_put o x y st : objects st !! o = Some y -> match x with ThreadObject _ => False | _ => True end ->
+  match y with ThreadObject _ => False | _ => True end -> same_faults st (put_object o x st).
+Proof.
+  intros there not_x not_y t. unfold thread. change (objects (put_object o x st)) with (set o x (objects st)). rewrite find_set.
+  destruct (N.eqb_spec t o) as [->|]; [|reflexivity]. rewrite there. destruct x, y; try contradiction; reflexivity.
+Qed.
+Lemma faults_context o f st : same_faults st (change_context o f st).
+Proof.
+  unfold change_context. destruct (objects st !! o) as [[]|] eqn:there; try (apply faults_objects; reflexivity). refine (faults_put _ _ _ st there _ _);
+    exact I.
+Qed.
+Lemma faults_reply o r st : same_faults st (put_reply o r st).
+Proof.
+  unfold put_reply. destruct (objects st !! o) as [[]|] eqn:there; try (apply faults_objects; reflexivity). refine (faults_put _ _ _ st there _ _); exact I.
+Qed.
+Lemma faults_unplace t st : same_faults st (unplace t st). Proof. apply faults_objects. reflexivity. Qed.
+Lemma faults_give c t st : same_faults st (give_context c t st).
+Proof.
+  unfold give_context. cbv zeta. eapply faults_trans; [|apply faults_thread; reflexivity]. eapply faults_trans; [|apply faults_context].
+  destruct (context_thread _); [eapply faults_trans; [apply faults_unplace | apply faults_thread; reflexivity] | apply faults_objects; reflexivity].
+Qed.
+Lemma faults_break r st : same_faults st (break_stack r st).
+Proof.
+  unfold break_stack. destruct (along (reply r st)) as [c|]; [|apply faults_objects; reflexivity]. cbv zeta. eapply faults_trans; [|apply faults_context].
+  generalize (calls_from r (calls (context c st))). intros l. revert st. induction l as [|first rest IH]; intros st; [apply faults_objects; reflexivity|].
+  eapply faults_trans; [|apply IH]. apply faults_reply.
+Qed.
+Lemma faults_return r t st : same_faults st (return_context r t st).
+Proof.
+  unfold return_context. destruct (along (reply r st)) as [c|]; [|apply faults_objects; reflexivity].
+  destruct (calls (context c st)) as [|last rest]; [apply faults_break|]. destruct (last =? r); [|apply faults_break]. cbv zeta.
+  match goal with |- same_faults _ (match context_of t ?s with _ => _ end) => assert (same_faults st s) as before; [|revert before; generalize s;
+    intros st1 before] end.
+  - eapply faults_trans; [apply faults_context | apply faults_reply].
+  - destruct (context_of t st1); [exact before | exact (faults_trans _ _ _ before (faults_give c t st1))].
+Qed.
+Lemma objects_of_words a l st : objects (write_words a l st) = objects st.
+Proof. revert a st. induction l as [|v rest IH]; intros a st; [reflexivity|]. cbn [write_words]. rewrite IH. reflexivity. Qed.
+Lemma objects_of_long_words t l st : objects (write_long_words t l st) = objects st.
+Proof. unfold write_long_words. destruct (receive_buffer t st); [apply objects_of_words | reflexivity]. Qed.
+Lemma faults_endpoint o f st : same_faults st (change_endpoint o f st).
+Proof.
+  unfold change_endpoint. destruct (objects st !! o) as [[]|] eqn:there; try (apply faults_objects; reflexivity). refine (faults_put _ _ _ st there _ _);
+    exact I.
+Qed.
+
 Section Meetings.
 Variables (p : Policy) (start : State).
 Notation fit := (fit p).
@@ -119,11 +175,16 @@ Ltac quiet := repeat (cbv beta iota zeta; match goal with
   | |- fit (emit _ _) => apply q_emit
   | |- fit (match ?a with _ => _ end) => destruct a
   end).
-Lemma fit_meet sender receiver_ e badge r rg grant grant_reply is_call lends st : seen st -> (grant = true -> agree p start sender receiver_) ->
+(** A message about a fault brings no capability. *)
+Lemma fit_meet sender receiver_ e badge r rg grant grant_reply is_call lends st :
+  seen st -> (grant = true -> fault (thread sender st) = None -> agree p start sender receiver_) ->
   fit (meet sender receiver_ e badge r rg grant grant_reply is_call lends st).
 Proof.
   intros later who. unfold meet. cbv zeta.
-  pose proof (fit_deliver (message_of sender st) (Some e) badge grant sender receiver_ st later who) as delivered. revert delivered.
+  assert (fit (deliver (message_of sender st) (Some e) badge grant sender receiver_ st)) as delivered.
+  { destruct (fault (thread sender st)) eqn:faulted; [|apply fit_deliver; [exact later | intros yes; exact (who yes eq_refl)]]. unfold deliver.
+    rewrite (silent_message sender st) by (left; congruence). destruct grant; cbn [transfer]; apply fit_long_words, q_thread; exact (seen_fit _ _ _ later). }
+  revert delivered.
   generalize (deliver (message_of sender st) (Some e) badge grant sender receiver_ st). intros st1 ok1.
   assert (fit match r with Some r => put_reply r unused_reply st1 | None => st1 end) as ok2 by quiet. revert ok2.
   generalize (match r with Some r => put_reply r unused_reply st1 | None => st1 end). intros st2 ok2.
@@ -134,18 +195,18 @@ Qed.
 Lemma seen_endpoint o f st : seen st -> seen (change_endpoint o f st).
 Proof. apply (@keeps_change_endpoint _ _ _ _ (seen_quietly p start) o f). intros x. discriminate. Qed.
 Lemma fit_send t e badge grant grant_reply is_call lends blocking : fit start ->
-  (grant = true -> forall u, In u (receivers (endpoint e start)) -> agree p start t u)
-    -> fit (snd (send t e badge grant grant_reply is_call lends blocking start)).
+  (forall u x o q g, grant = true -> hd_error (receivers (endpoint e start)) = Some u -> run_state (thread u start) = BlockedOnReceive x o q g ->
+     fault (thread t start) = None -> agree p start t u) -> fit (snd (send t e badge grant grant_reply is_call lends blocking start)).
 Proof.
   intros ok who. unfold send. destruct (receivers (endpoint e start)) as [|first rest] eqn:queue.
   - destruct blocking; cbn [snd]; quiet.
-  - destruct (run_state (thread first start)); cbn [snd]; try (apply q_emit; exact ok).
+  - destruct (run_state (thread first start)) eqn:state; cbn [snd]; try (apply q_emit; exact ok).
     destruct (leaves_without_context _ _ _ _); cbn [snd]; [exact ok|].
-    apply fit_meet; [apply seen_endpoint, seen_refl; exact ok | intros yes; apply (who yes); left; reflexivity].
+    apply fit_meet; [apply seen_endpoint, seen_refl; exact ok|]. intros yes none. rewrite (faults_endpoint e _ start t) in none.
+    exact (who first _ _ _ _ yes eq_refl state none).
 Qed.
-Lemma fit_answer t r grant : fit start -> (forall u, grant = true -> caller (reply r start) = Some u -> answer_may_grant (run_state (thread u start))
-  = true -> agree p start t u) ->
-  fit (answer t r grant start).
+Lemma fit_answer t r grant : fit start -> (forall u, grant = true -> caller (reply r start) = Some u -> answer_may_grant (run_state (thread u start)) = true ->
+    fault (thread u start) = None -> agree p start t u) -> fit (answer t r grant start).
 Proof.
   intros ok who. unfold answer. destruct (caller (reply r start)) as [c|] eqn:calls_; [|exact ok]. cbv zeta.
   set (st1 := change_thread c (with_state Running) (put_reply r unused_reply (return_context r c start))).
@@ -153,10 +214,13 @@ Proof.
   { apply (@keeps_change_thread _ _ _ _ (seen_quietly p start)); [intros x; split; discriminate|].
     apply (@keeps_put_reply _ _ _ _ (seen_quietly p start)); [intros x; discriminate|].
     exact (@keeps_return_context _ _ _ _ (seen_quietly p start) r c eq_refl start (seen_refl p start ok)). }
+  assert (same_faults start st1) as same.
+  { eapply faults_trans; [apply (faults_return r c)|]. eapply faults_trans; [apply (faults_reply r unused_reply) | apply faults_thread; reflexivity]. }
   clearbody st1. set (st2 := match fault (thread c st1) with Some f => _ | None => _ end).
-  assert (fit st2) as ok2; [|clearbody st2; quiet]. unfold st2. destruct (fault (thread c st1)) as [f|].
+  assert (fit st2) as ok2; [|clearbody st2; quiet]. unfold st2. destruct (fault (thread c st1)) as [f|] eqn:faulted.
   - exact (@keeps_answer_fault _ _ _ _ quietly c f _ eq_refl st1 (seen_fit _ _ _ later)).
-  - apply fit_deliver; [exact later|]. intros both. apply andb_prop in both. destruct both as (first & second). exact (who c first eq_refl second).
+  - apply fit_deliver; [exact later|]. intros both. apply andb_prop in both. destruct both as (first & second). rewrite (same c) in faulted.
+    exact (who c first eq_refl second faulted).
 Qed.
 End Meetings.
 
@@ -229,29 +293,39 @@ Notation seen := (seen p start).
 Hypothesis is_closed : closed p.
 Hypothesis nobodys : owner_of p nowhere = None.
 Lemma q_wake_ t st : fit st -> fit (wake t st). Proof. exact (@keeps_wake _ _ _ _ quietly t eq_refl st). Qed.
-Lemma fit_receive_from t e r requires rg queue : forall st, seen st -> (forall u, In u queue -> agree p start u t) ->
+(** The queue is gone through; meanwhile what [inv] says stays. *)
+Variable inv : State -> Prop.
+Hypothesis inv_stays : forall sender e rest st, inv st ->
+  inv (change_endpoint e (fun x => x <| senders := rest |>) st) /\ inv (refuse_sender sender (change_endpoint e (fun x => x <| senders := rest |>) st)).
+Hypothesis inv_freed : forall r, inv start -> inv (free_reply r start).
+Definition may_give (u t : N) : Prop := forall st x b gr c l, inv st -> run_state (thread u st) = BlockedOnSend x b true gr c l -> fault (thread u st) = None ->
+  agree p start u t.
+Lemma fit_receive_from t e r requires rg queue : forall st, seen st -> inv st -> (forall u, In u queue -> may_give u t) ->
   fit (snd (receive_from queue t e r requires rg st)).
 Proof.
-  induction queue as [|sender rest IH]; intros st later who; cbn [receive_from]; [exact (seen_fit _ _ _ later)|].
-  destruct (run_state (thread sender st)); cbn [snd]; try (apply q_emit; exact (seen_fit _ _ _ later)). cbv zeta.
-  pose proof (seen_endpoint p start e (fun x => x <| senders := rest |>) st later) as later1.
+  induction queue as [|sender rest IH]; intros st later now_ who; cbn [receive_from]; [exact (seen_fit _ _ _ later)|].
+  destruct (run_state (thread sender st)) as [| | |x b g gr c l| |] eqn:state; cbn [snd]; try (apply q_emit; exact (seen_fit _ _ _ later)). cbv zeta.
+  pose proof (seen_endpoint p start e (fun x => x <| senders := rest |>) st later) as later1. destruct (inv_stays sender e rest st now_) as (_ & then_).
   destruct (leaves_without_context _ _ _ _).
-  - apply IH; [|intros u listed; apply who; right; exact listed]. exact (@keeps_refuse_sender _ _ _ _ (seen_quietly p start) sender eq_refl _ later1).
-  - pose proof (fun g gr c l => fit_meet p start is_closed nobodys sender t e badge r rg g gr c l _ later1 (fun _ => who sender (or_introl eq_refl))) as met.
-    cbn [snd]. destruct is_call; [apply met|]. apply q_wake_. unfold set_empty_result. apply q_thread, met.
+  - apply IH; [|exact then_ | intros u listed; apply who; right; exact listed].
+    exact (@keeps_refuse_sender _ _ _ _ (seen_quietly p start) sender eq_refl _ later1).
+  - assert (g = true -> fault (thread sender (change_endpoint e (fun x => x <| senders := rest |>) st)) = None -> agree p start sender t) as met.
+    { intros -> none. rewrite (faults_endpoint e _ st sender) in none. exact (who sender (or_introl eq_refl) st x b gr c l now_ state none). }
+    pose proof (fit_meet p start is_closed nobodys sender t e b r rg g gr c l _ later1 met) as after. cbn [snd]. destruct c; [exact after|].
+    apply q_wake_. unfold set_empty_result. apply q_thread. exact after.
 Qed.
 Lemma fit_take t n st : fit st -> fit (take_flags t n st). Proof. exact (@keeps_take_flags _ _ _ _ quietly t n eq_refl st). Qed.
 Lemma fit_ahead t st : fit st -> fit (if is_some (context_of t st) && negb (member t (ready st)) then wake_ahead t st else st).
 Proof. intros ok. destruct (_ && _); [exact (@keeps_wake_ahead _ _ _ _ quietly t eq_refl st ok) | exact ok]. Qed.
-Lemma fit_receive t e r requires rg blocking : fit start -> (forall u, In u (senders (endpoint e start)) -> agree p start u t) ->
+Lemma fit_receive t e r requires rg blocking : fit start -> inv start -> (forall u, In u (senders (endpoint e start)) -> may_give u t) ->
   fit (receive t e r requires rg blocking start).
 Proof.
-  intros ok who. unfold receive. cbv zeta.
+  intros ok now_ who. unfold receive. cbv zeta.
   set (st1 := match r with Some r => free_reply r start | None => start end).
-  assert (seen st1 /\ queues_stay start st1) as (later & same).
+  assert (seen st1 /\ inv st1 /\ queues_stay start st1) as (later & then_ & same).
   { unfold st1. destruct r as [o|]; [split; [exact (@keeps_free_reply _ _ _ _ (seen_quietly p start) o eq_refl start (seen_refl p start ok))
-    | apply stay_free]|].
-    split; [exact (seen_refl p start ok) | apply stay_objects; reflexivity]. }
+    | split; [exact (inv_freed o now_) | apply stay_free]]|].
+    split; [exact (seen_refl p start ok) | split; [exact now_ | apply stay_objects; reflexivity]]. }
   clearbody st1. pose proof (seen_fit _ _ _ later) as ok1.
   assert (fit (let (received, st) := receive_from (senders (endpoint e st1)) t e r requires rg st1 in
                if received then st else if blocking then
@@ -261,7 +335,7 @@ Proof.
                  match bound_notification (thread t st1) with Some n => return_lent_context t n st | None => st end
                else set_empty_result t st)) as usual.
   { assert (fit (snd (receive_from (senders (endpoint e st1)) t e r requires rg st1))) as done
-      by (apply fit_receive_from; [exact later | intros u; rewrite (same e); apply who]).
+      by (apply fit_receive_from; [exact later | exact then_ | intros u; rewrite (same e); apply who]).
     destruct (receive_from _ _ _ _ _ _ _) as ([] & after); cbn [snd] in done; [exact done|]. destruct blocking; [|apply q_thread; exact done]. cbv zeta.
     match goal with |- fit (match _ with Some n => return_lent_context t n ?s | None => _ end) => assert (fit s) as ok3; [|revert ok3; generalize s;
       intros st3 ok3] end.
@@ -275,6 +349,8 @@ Qed.
 End Receiving.
 
 (** ** Phases *)
+Lemma first_listed (l : list N) u : hd_error l = Some u -> In u l. Proof. destruct l; [discriminate|]. intros same. injection same as ->. left.
+  reflexivity. Qed.
 Section Phases.
 Variables (p : Policy) (t subject : N).
 Notation fit := (fit p).
@@ -293,17 +369,18 @@ Proof.
   destruct c; try exact invoked_; clear invoked_.
   - destruct (can_write rights); [|exact ok].
     pose proof (fit_send p start is_closed nobodys t endpoint badge (can_grant rights) (can_grant_reply rights) (calls_back manner) (lends_context manner)
-      (waits manner) ok (fun yes u listed => met t u (by_sending start t address endpoint badge rights u (ex_intro _ slot found) yes listed))) as sent.
+      (waits manner) ok (fun u _ _ _ _ yes listed _ _ => met t u (by_sending start t address endpoint badge rights u (ex_intro _ slot found) yes
+        (first_listed _ _ listed)))) as sent.
     destruct (send _ _ _ _ _ _ _ _ start) as ([] & after); cbn [snd] in sent; first [exact sent | exact ok].
   - destruct (can_write rights); [|exact ok]. exact (@keeps_signal _ _ _ _ quietly notification badge eq_refl start ok).
-  - apply fit_answer; [exact is_closed | exact nobodys | exact ok|]. intros u yes calls_ grants.
+  - apply fit_answer; [exact is_closed | exact nobodys | exact ok|]. intros u yes calls_ grants _.
     exact (met t u (by_answering start t address reply rights u (ex_intro _ slot found) yes calls_ grants)).
   - apply q_emit. exact ok.
 Qed.
 Lemma fit_reply_phase : address = register 6 (thread t start) -> fit (reply_phase t start).
 Proof.
   intros is_x6. unfold reply_phase. rewrite <- is_x6. destruct (occupied_slot_of_address t address start) as [(slot & c)|] eqn:found; [|exact ok].
-  destruct c; try exact ok. apply fit_answer; [exact is_closed | exact nobodys | exact ok|]. intros u yes calls_ grants.
+  destruct c; try exact ok. apply fit_answer; [exact is_closed | exact nobodys | exact ok|]. intros u yes calls_ grants _.
   exact (met t u (by_answering start t address reply rights u (ex_intro _ slot found) yes calls_ grants)).
 Qed.
 Lemma fit_receives with_reply blocking : address = register 0 (thread t start) -> fit (snd (receive_phase t with_reply blocking start)).
@@ -311,7 +388,8 @@ Proof.
   intros is_x0. assert (forall a r, fit (snd (cap_fault t a 1 r start))) as faults_
     by (intros a r; exact (proj2 (@keeps_cap_fault _ _ _ _ quietly t a 1 r eq_refl start ok))).
   unfold receive_phase. destruct (source_of t with_reply start) as [e r grant|n|a report] eqn:from; cbn [snd]; [| |apply faults_].
-  - apply fit_receive; [exact is_closed | exact nobodys | exact ok|]. intros u listed. unfold source_of in from. rewrite <- is_x0 in from.
+  - apply (fit_receive p start is_closed nobodys (fun _ => True)); [intros; split; exact I | intros; exact I | exact ok | exact I|].
+    intros u listed st' x b gr asks l _ _ _. unfold source_of in from. rewrite <- is_x0 in from.
     destruct (occupied_slot_of_address t address start) as [(slot & c)|] eqn:found; [|discriminate].
     destruct c; try discriminate from.
     + assert (e = endpoint) as ->.

@@ -5,7 +5,7 @@
     the indices can be wrong: a removal that forgets the children breaks the tree. *)
 From Coq Require Import Lia.
 From Spec Require Import NeverProofs MemoryProofs InterruptProofs SignalProofs ContainerProofs MappingProofs LinkProofs OrderProofs ReturnProofs FreshProofs
-  FlushProofs.
+  FlushProofs WellProofs.
 Open Scope N_scope.
 
 Definition small_machine : Machine := {|
@@ -703,4 +703,18 @@ Proof.
                           = Some (EndpointObject {| senders := [0x1000]; receivers := [] |})). rewrite find_set. reflexivity.
   - destruct type; discriminate new.
   - discriminate new.
+Qed.
+
+(** Of the small machine no invariant is broken, be it left open or not; where a count is forgotten one is that is not left open. *)
+Example small_states_are_well_formed : incl (broken_invariants (boot small_plan)) left_open /\ broken_invariants (after [retype_endpoint; mint_badge]) = [].
+Proof.
+  split; [apply (states_stay_well_formed_proved small_plan _ small_roots_are_sound); [discriminate | apply at_boot] | vm_compute; reflexivity].
+Qed.
+Definition forget_counts (st : State) : State := st <| references := empty |>.
+Example forgotten_counts_are_refuted : ~ states_stay_well_formed (with_mistake forget_counts).
+Proof.
+  intros claim. assert (In ReferenceCounts (broken_invariants (mistaken forget_counts wrong_call))) as broken by (vm_compute; tauto).
+  assert (root_radix small_plan <= 64) as short by discriminate.
+  specialize (claim small_plan _ small_roots_are_sound short (mistaken_reached forget_counts wrong_call) _ broken).
+  unfold left_open in claim. cbn [In] in claim. intuition discriminate.
 Qed.

@@ -1,0 +1,138 @@
+(* SPDX-License-Identifier: BSD-2-Clause *)
+(** * Claims about policies and channels
+
+    Who can bring about a change of what, by a policy alone: the rest of S3. As in [Claims], each claim of a step is about any step. *)
+From Spec Require Export IntegrityClaims.
+Open Scope N_scope.
+
+(** ** From a policy to channels
+
+    Which subject can bring about changes of which other one's things, by a policy alone: an edge a rule. Each object that names others, or that others
+    name, has an owner here: an endpoint, too; a context or notification that only one thread uses may be that thread's. _Using_: of what one, or whom he
+    acts for, may hold a capability to, frames apart, which hold nothing of the kernel's. _Acknowledging_ and _Claiming_: the slot of an interrupt that one
+    may hold, and those that nobody has. _Assigning_: who may assign ASIDs gets at all address spaces. _Unlimited_: he of whom the policy says nothing, at
+    everybody. _Standing_: an object leads to those who may wait in it, or lend or get it. _Answering_: a reply object to those whose call it may take. *)
+Inductive Edge := Using | Acknowledging | Claiming | Assigning | Unlimited | Standing | Answering.
+Definition subjects (p : Policy) : list N := nodup N.eq_dec (map region_owner (regions p)).
+Definition lies_at (p : Policy) (start size owner : N) : bool :=
+  existsb (fun r => (region_owner r =? owner) && overlaps start size (region_start r) (region_size r)) (regions p).
+Definition is_at (p : Policy) (owner : N) (h : Holding) : bool := lies_at p (held_start h) (held_size h) owner.
+Definition acts_with (p : Policy) (a : N) (what : Holding -> bool) : bool :=
+  existsb (fun h => member (holder h) [a; acting p a] && what h) (permitted p).
+Definition says_nothing (p : Policy) (a : N) : bool := member a (silent p) || member (acting p a) (silent p).
+Definition is_to_object (h : Holding) : bool := made_of_untyped (held_type h) && negb (is_to CapType.Frame h).
+Definition stands_in (h : Holding) : bool :=
+  match held_type h with
+  | CapType.Endpoint | CapType.Reply | CapType.SchedContext | CapType.Untyped => true
+  | CapType.Notification => can_read (held_rights h)
+  | _ => false
+  end.
+Definition edge (p : Policy) (a b : N) (rule : Edge) : bool :=
+  match rule with
+  | Using => acts_with p a (fun h => is_to_object h && is_at p b h)
+  | Acknowledging => acts_with p a (fun h => is_to CapType.IRQHandler h && lies_at p (irq_slot (held_start h)) (slot_bytes * held_size h) b)
+  | Claiming =>
+      acts_with p a (is_to CapType.IRQControl) && existsb (fun r => (region_owner r =? b) && (irq_slot 0 <? region_start r + region_size r)) (regions p)
+  | Assigning =>
+      acts_with p a (fun h => is_to CapType.ASIDPool h || is_to CapType.ASIDControl h) && existsb (fun h => is_to CapType.VSpace h && is_at p b h) (permitted p)
+  | Unlimited => says_nothing p a
+  | Standing => acts_with p b (fun h => stands_in h && is_at p a h)
+  | Answering =>
+      acts_with p b (fun e => is_to CapType.Endpoint e && can_write (held_rights e) && (can_grant (held_rights e) || can_grant_reply (held_rights e))
+        && existsb (fun f => may_receive p f && shared e f && acts_with p (holder f) (fun r => is_to CapType.Reply r && is_at p a r)) (permitted p))
+  end.
+Definition edges : list Edge := [Using; Acknowledging; Claiming; Assigning; Unlimited; Standing; Answering].
+Definition next_subjects (p : Policy) (a : N) : list N := filter (fun b => existsb (edge p a b) edges) (subjects p).
+Inductive flows (p : Policy) (a : N) : N -> Prop :=
+| to_itself_flows : flows p a a
+| along_edge b c rule : flows p a b -> In c (subjects p) -> edge p b c rule = true -> flows p a c.
+
+(** To whom edges lead, computed, and whether that is all. *)
+Fixpoint spread (p : Policy) (turns : nat) (found todo : list N) : list N :=
+  match turns, todo with
+  | S turns, a :: todo => let more := filter (fun b => negb (member b found)) (next_subjects p a) in spread p turns (more ++ found) (todo ++ more)
+  | _, _ => found
+  end.
+Definition reach_from (p : Policy) (sources : list N) : list N := spread p (length sources + length (subjects p)) sources sources.
+Definition is_closed_set (p : Policy) (found : list N) : bool := forallb (fun a => forallb (fun b => member b found) (next_subjects p a)) found.
+
+(** What such subjects have, and what is nobody's. What is in an ASID pool is theirs when the address spaces are. *)
+Definition is_theirs (p : Policy) (found : list N) (x : N) : Prop := forall owner, owner_of p x = Some owner -> In owner found.
+Definition things_of (p : Policy) (found : list N) (st : State) (x : Thing) : Prop :=
+  match x with
+  | AnObject o | ASlot o => is_theirs p found o
+  | Contents o => is_theirs p found o /\ forall pool i v, objects st !! o = Some (ASIDPoolObject pool) -> assigned pool !! i = Some v -> is_theirs p found v
+  | ASpace asid =>
+      (forall o, pools st !! (asid / asid_pool_entries) = Some o -> is_theirs p found o) /\ forall v, vspace_of_asid asid st = Some v -> is_theirs p found v
+  | FreeInterrupts => forall irq, interrupts st !! irq = None -> is_theirs p found (irq_slot irq)
+  end.
+
+(** What a policy does not say is asked of the state: that of threads, contexts and notifications that are bound to or lent to each other, of callers and of
+    those of whom the policy says nothing none is named that is not theirs; nor is what was derived from their capabilities, nor the address spaces that these
+    tell; and that their threads and CNodes lie in their memory. Who else waits, and what tables name, the policy tells. *)
+Definition untold (p : Policy) (t : N) : bool := match owner_of p t with Some owner => says_nothing p owner | None => true end.
+Definition asked_of (p : Policy) (o : N) (x : Object) : list N :=
+  let who_wait l := if is_some (owner_of p o) then filter (untold p) l else l in
+  match x with
+  | ThreadObject t =>
+      match run_state t with BlockedOnReply r _ => [r] | _ => [] end ++ the_name (bound_notification t) ++ the_name (sched_context t) ++ the_name (yielded_to t)
+  | EndpointObject e => who_wait (senders e ++ receivers e)
+  | NotificationObject n => who_wait (waiters n) ++ the_name (bound_thread n) ++ the_name (lent_context n)
+  | ReplyObject r => the_name (caller r) ++ who_wait (the_name (receiver r)) ++ the_name (along r)
+  | SchedContextObject _ => names_in x
+  | VSpaceObject _ | PageTableObject _ | CNodeObject _ | ASIDPoolObject _ => []
+  end.
+Definition theirs (p : Policy) (found : list N) (x : N) : bool := match owner_of p x with Some owner => member owner found | None => true end.
+Definition all_theirs (p : Policy) (found : list N) (start size : N) : bool :=
+  match List.find (fun r => overlaps start size (region_start r) (region_size r)) (regions p) with
+  | Some r => is_in start size (region_start r) (region_size r) && member (region_owner r) found
+  | None => true
+  end.
+Definition spaces_in (pool : ASIDPool) : list N := map snd (entries (assigned pool)).
+Definition spaces_of (st : State) (c : Capability) : list N :=
+  let of_asid asid := the_name (pools st !! (asid / asid_pool_entries)) ++ the_name (vspace_of_asid asid st) in
+  match c with
+  | VSpaceCap _ (Some asid) => of_asid asid
+  | PageTableCap _ (Some q) | FrameCap _ _ _ _ (Some q) => of_asid (place_asid q)
+  | ASIDControlCap | ASIDPoolCap _ => flat_map (fun e => snd e :: spaces_in (pool (snd e) st)) (entries (pools st))
+  | UntypedCap base bits _ _ =>
+      flat_map (fun e => match snd e with ASIDPoolObject pool => if is_in (fst e) 1 base (N.shiftl 1 bits) then spaces_in pool else [] | _ => [] end)
+               (entries (objects st))
+  | _ => []
+  end.
+Definition links_stay (p : Policy) (found : list N) (st : State) : bool :=
+  let is_theirs := theirs p found in
+  forallb (fun '(o, x) =>
+    negb (is_theirs o || is_theirs (slot_of o timeout_slot))
+    || forallb is_theirs (asked_of p o x) && match x with ThreadObject _ | CNodeObject _ => all_theirs p found o (size_of x) | _ => true end)
+    (entries (objects st))
+  && forallb (fun '(slot, e) => negb (is_theirs slot) || forallb is_theirs (children e ++ spaces_of st (capability e))) (entries (slots st)).
+Definition keeps_apart (p : Policy) (st : State) (sources : list N) (subject : N) : bool :=
+  let found := reach_from p sources in is_closed_set p found && links_stay p found st && negb (member subject found).
+
+(** ** What follows
+
+    What is computed is what edges lead to. *)
+Definition reach_is_exact : Prop :=
+  forall p sources b, let found := reach_from p sources in
+    (In b found -> exists a, In a sources /\ flows p a b)
+    /\ (is_closed_set p found = true -> forall a, In a sources -> flows p a b -> In b found).
+
+(** In a state in which capabilities refer to what is there, and that is within the policy, what is theirs to whom edges lead is closed under the rules by
+    which things lead to things: so nobody else's is reached. *)
+Definition policy_shows_no_channel : Prop :=
+  forall p st found subject,
+    capabilities_live st -> links_live st -> waits_are_right st -> pol_check p st = true -> is_closed_set p found = true -> links_stay p found st = true ->
+    ~ In subject found -> has_no_channel p subject (things_of p found st) st.
+
+Section Steps.
+Variable one_step : Stepping.
+(** Whom the policy keeps apart from those who run keeps all that is his, bit for bit, whatever they do from then on. *)
+Definition policy_prevents_interference : Prop :=
+  forall plan p sources subject st next,
+    roots_are_apart plan -> reachable one_step plan st -> pol_check p st = true -> keeps_apart p st sources subject = true ->
+    runs_within one_step (things_of p (reach_from p sources) st) st next ->
+    forall x, owner_of p x = Some subject ->
+      objects next !! x = objects st !! x /\ stays (slots st !! x) (slots next !! x)
+      /\ (~ lends st (things_of p (reach_from p sources) st) x -> slots next !! x = slots st !! x).
+End Steps.

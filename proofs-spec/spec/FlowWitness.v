@@ -1,0 +1,128 @@
+(* SPDX-License-Identifier: BSD-2-Clause *)
+(** * The claims about policies and channels say something
+
+    The root task makes a CNode and a thread, puts both into that CNode, and gives up the memory that they were made of. Then the policy keeps them apart from
+    it, and whatever it does they stay: computed, and by the claims. A step that changes them all the same is refuted, and neither check is enough alone. *)
+From Coq Require Import Lia.
+From Spec Require Import FlowProofs IntegrityWitness PolicyWitness Witness.
+Open Scope N_scope.
+
+Definition guest : N := 1.
+Definition guests : Region := {| region_start := 0x10000; region_size := 0x10000; region_owner := guest |}.
+Definition roots : Region := {| region_start := 0; region_size := 0x10000; region_owner := root |}.
+Definition guest_holds : list Holding := [permit guest CapType.CNode 0x10000 0x200 no_rights; permit guest CapType.TCB 0x10800 0x800 no_rights].
+Definition apart_policy : Policy := policy_of [roots; guests] (guest_holds ++ root_permits).
+Definition move_into (index slot : N) : Event := call_event (Method.label Method.CNodeMove) 40 [index; 4; slot; 64].
+Definition delete_slot (slot : N) : Event := call_event (Method.label Method.CNodeDelete) 2 [slot; 64].
+Definition make_guest : list Event :=
+  [retype (ObjectType.number ObjectType.CNode) 4 40; retype (ObjectType.number ObjectType.TCB) 0 41; move_into 0 41; move_into 1 40; delete_slot 18].
+Definition with_guest : State := after make_guest.
+Example guest_is_there : (is_some (objects with_guest !! 0x10800), capability_at 0x10000 with_guest, current with_guest)
+  = (true, Some (TCBCap 0x10800), Some 0x1000).
+Proof. vm_compute. reflexivity. Qed.
+Example guest_is_within : pol_check apart_policy with_guest = true.
+Proof. vm_compute. reflexivity. Qed.
+Example guest_is_kept_apart : keeps_apart apart_policy with_guest [root] guest = true.
+Proof. vm_compute. reflexivity. Qed.
+Example guest_is_not_reached : ~ flows apart_policy root guest.
+Proof.
+  intros way. assert (In guest (reach_from apart_policy [root])) as listed.
+  { refine (proj2 (reach_is_exact_proved apart_policy [root] guest) _ root (or_introl eq_refl) way). vm_compute. reflexivity. }
+  assert (member guest (reach_from apart_policy [root]) = false) as none by (vm_compute; reflexivity).
+  rewrite <- not_true_iff_false in none. apply none, PolicyProofs.member_in. exact listed.
+Qed.
+(** With its memory the root task has a way to the guest. *)
+Example memory_is_a_way : flows (policy_of [roots; guests] (root_untyped :: guest_holds ++ root_permits)) root guest.
+Proof.
+  refine (along_edge _ root root guest Using (to_itself_flows _ root) _ _); vm_compute; [tauto | reflexivity].
+Qed.
+
+(** The root task runs on. *)
+Lemma root_begins (one_step : Stepping) start st e : current st = Some 0x1000 -> current_context st = Some 0x5000 -> cause e = SystemCall ->
+  current (next_of one_step st e) = Some 0x1000 -> (match objects start !! 0x1000 with Some (ThreadObject _) => true | _ => false end) = true ->
+  begins_within one_step (things_of apart_policy (reach_from apart_policy [root]) start) st e.
+Proof.
+  intros runs uses_ calls next_ is_thread.
+  assert (forallb (theirs apart_policy (reach_from apart_policy [root])) (0x1000 :: 0x5000 :: nowhere :: map (slot_of 0x1000) (numbers_from 0 5)) = true)
+    as all_ by (vm_compute; reflexivity).
+  assert (forall x, In x (0x1000 :: 0x5000 :: nowhere :: map (slot_of 0x1000) (numbers_from 0 5)) ->
+    is_theirs apart_policy (reach_from apart_policy [root]) x) as ok by (intros x listed; apply theirs_is, (proj1 (forallb_forall _ _) all_ x listed)).
+  split.
+  - intros x [t y is_cur in_l|c is_used|irq arrives|].
+    + rewrite runs in is_cur. injection is_cur as <-. destruct in_l as [<-|[<-|in_l]]; [apply ok; simpl; tauto | split; [apply ok; simpl; tauto|]|].
+      * intros pool_ i v there. rewrite there in is_thread. discriminate.
+      * apply in_map_iff in in_l. destruct in_l as (i & <- & listed). apply ok. right. right. right. apply in_map. exact listed.
+    + rewrite uses_ in is_used. injection is_used as <-. apply ok. simpl. tauto.
+    + rewrite calls in arrives. discriminate.
+    + apply ok. simpl. tauto.
+  - intros t is_next. rewrite next_ in is_next. injection is_next as <-. apply ok. simpl. tauto.
+Qed.
+Example guest_keeps_its_thread : objects (next_of step with_guest yields_time) !! 0x10800 = objects with_guest !! 0x10800.
+Proof.
+  assert (owner_of apart_policy 0x10800 = Some guest) as whose by (vm_compute; reflexivity).
+  refine (proj1 (policy_prevents_interference_proved small_plan apart_policy [root] guest with_guest _ small_roots_are_apart (reached_after make_guest)
+                   guest_is_within guest_is_kept_apart _ 0x10800 whose)).
+  apply and_then_one; [apply not_yet|]. apply root_begins; vm_compute; reflexivity.
+Qed.
+
+(** A step that promotes the guest each time. *)
+Definition promote_guest : State -> State := change_thread 0x10800 (fun t => t <| priority := priority t + 1 |>).
+Definition wrong_guest : State := after_mistakes promote_guest make_guest.
+Lemma wrong_guest_reached : reachable (with_mistake promote_guest) small_plan wrong_guest.
+Proof. apply mistakes_reach. Qed.
+Lemma promotion_of_guest_shows :
+  objects (next_of (with_mistake promote_guest) wrong_guest yields_time) !! 0x10800 <> objects wrong_guest !! 0x10800.
+Proof.
+  intros same. assert (priority (thread 0x10800 (next_of (with_mistake promote_guest) wrong_guest yields_time)) = priority (thread 0x10800 wrong_guest)) as less
+    by (unfold thread; rewrite same; reflexivity).
+  vm_compute in less. discriminate less.
+Qed.
+Example interference_by_policy_is_refuted : ~ policy_prevents_interference (with_mistake promote_guest).
+Proof.
+  intros claim. assert (pol_check apart_policy wrong_guest = true) as checked by (vm_compute; reflexivity).
+  assert (keeps_apart apart_policy wrong_guest [root] guest = true) as kept by (vm_compute; reflexivity).
+  assert (owner_of apart_policy 0x10800 = Some guest) as whose by (vm_compute; reflexivity).
+  refine (promotion_of_guest_shows (proj1 (claim small_plan apart_policy [root] guest wrong_guest _ small_roots_are_apart wrong_guest_reached checked kept _
+    0x10800 whose))).
+  apply and_then_one; [apply not_yet|]. apply root_begins; vm_compute; reflexivity.
+Qed.
+
+(** Neither check is enough. A capability to the guest's thread leads to it, and so does one of which it has a copy: a copy of a frame can be revoked. *)
+Definition claimed_without (checks : Policy -> list N -> State -> bool) : Prop := forall p st found subject,
+  capabilities_live st -> links_live st -> waits_are_right st -> checks p found st = true -> is_closed_set p found = true -> ~ In subject found ->
+  has_no_channel p subject (things_of p found st) st.
+Definition copies_frame : Event := call_event (Method.label Method.CNodeCopy) 40 [2; 4; InitSlot.number InitSlot.IPCBuffer; 64; 15].
+Definition sharing_policy : Policy :=
+  policy_of [roots; guests] (permit guest CapType.Frame 0x6000 0x1000 memory_rights :: guest_holds ++ root_permits).
+Definition with_copy : State :=
+  after [retype (ObjectType.number ObjectType.CNode) 4 40; retype (ObjectType.number ObjectType.TCB) 0 41; copies_frame; move_into 0 41; move_into 1 40;
+         delete_slot 18].
+Example copy_is_within : (pol_check sharing_policy with_copy, is_closed_set sharing_policy [root], links_stay sharing_policy [root] with_copy)
+  = (true, true, false).
+Proof. vm_compute. reflexivity. Qed.
+Example links_are_needed : ~ claimed_without (fun p _ st => pol_check p st).
+Proof.
+  intros claim. destruct (claim sharing_policy with_copy [root] guest) as (closed_ & off).
+  - exact (no_capability_dangles_proved small_plan _ small_roots_are_apart (reached_after _)).
+  - exact (no_link_dangles_proved small_plan _ small_roots_are_apart (reached_after _)).
+  - exact (threads_wait_where_they_say_proved small_plan _ small_roots_are_apart (reached_after _)).
+  - vm_compute. reflexivity.
+  - vm_compute. reflexivity.
+  - simpl. intros [same|[]]. discriminate same.
+  - assert (leads_on with_copy (ASlot (slot_of 0x2000 10)) (ASlot (0x10000 + 64))) as leads by (apply by_derivation; vm_compute; tauto).
+    refine (proj2 (off (0x10000 + 64) eq_refl) (closed_ _ _ leads _)). intros a whose. vm_compute in whose. injection whose as <-. left. reflexivity.
+Qed.
+Definition with_thread : State := after [retype (ObjectType.number ObjectType.TCB) 0 40; delete_slot 18].
+Example policies_are_needed : ~ claimed_without links_stay.
+Proof.
+  intros claim. destruct (claim apart_policy with_thread [root] guest) as (closed_ & off).
+  - exact (no_capability_dangles_proved small_plan _ small_roots_are_apart (reached_after _)).
+  - exact (no_link_dangles_proved small_plan _ small_roots_are_apart (reached_after _)).
+  - exact (threads_wait_where_they_say_proved small_plan _ small_roots_are_apart (reached_after _)).
+  - vm_compute. reflexivity.
+  - vm_compute. reflexivity.
+  - simpl. intros [same|[]]. discriminate same.
+  - assert (leads_on with_thread (ASlot (slot_of 0x2000 40)) (AnObject 0x10000)) as leads
+      by (apply (by_capability _ _ (TCBCap 0x10000)); [vm_compute; reflexivity | apply by_control; left; reflexivity]).
+    refine (proj1 (off 0x10000 eq_refl) (closed_ _ _ leads _)). intros a whose. vm_compute in whose. injection whose as <-. left. reflexivity.
+Qed.
