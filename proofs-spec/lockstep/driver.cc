@@ -150,7 +150,7 @@ void Driver::supervise() {
             if (choices_.one_in(10)) make_huge_page();
             change_plans();
             break;
-        case 19: look_for_parents(); break;
+        case 19: choices_.one_in(4) ? look_far() : look_for_parents(); break;
         case 20:
         case 21:
         case 22: use_fresh(); break;

@@ -109,6 +109,7 @@ private:
     void remove_originals();
     void leave_unwanted();
     void look_for_parents();
+    void look_far();
     void use_fresh();
 
     // -- Events.
