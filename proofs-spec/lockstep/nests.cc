@@ -745,16 +745,15 @@ void Driver::look_for_parents() {
 // Between a capability and its parent stand as many others as Inspect goes back, or one more or less.
 void Driver::look_far() {
     constexpr Word radix = 8;
+    constexpr Word parent = (Word{1} << radix) - 1;
     Word node = nest_;
-    Word parent = nest_ + 1;
     Word count = abi::inspect_parent_steps + choices_.below(3) - 1;
     static_assert(abi::inspect_parent_steps + 2 <= Word{1} << radix);
     call({own_memory_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::CNode), radix, 0, 0, node, 1}, {cnode}});
-    call({own_memory_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::Notification), 0, 0, 0, parent, 1}, {cnode}});
-    for (Word i = 0; i <= count; ++i) call({node, Method::CNodeCopy, {i, radix, parent, World::full_depth, all_rights}, {cnode}});
+    call({own_memory_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::Notification), 0, 0, 0, parent, 1}, {node}});
+    for (Word i = 0; i <= count; ++i) call({node, Method::CNodeCopy, {i, radix, parent, radix, all_rights}, {node}});
     call({static_cast<Word>(InitSlot::Inspect), Method::InspectReadCNode, {0}, {node}});
     call({cnode, Method::CNodeDelete, {node, World::full_depth}, {}});
-    call({cnode, Method::CNodeDelete, {parent, World::full_depth}, {}});
 }
 
 // Capabilities that are derived from none move and go: the root task's own, when it needs them no more.
