@@ -325,10 +325,11 @@ Reply* answer(Core& core, Tcb& thread) {
         const Reply* reply = named_reply(thread);
         if (refuse_first(core, thread, reply, reply_returns_context(thread, reply)) == Progress::Preempted) return;
     }
+    bool is_found = slot != nullptr && !slot->empty();
     Reply* reply = answer(core, thread);
     become_receive(thread, Syscall::Recv);
-    // The answer may have brought a capability to where x0 leads.
-    if (slot == nullptr || slot->empty()) slot = first_slot(thread);
+    // The answer may have brought a capability to where x0 leads, or to somewhere on the way.
+    if (!is_found) slot = first_slot(thread);
     receive(core, thread, slot, {.blocking = true, .with_reply = true, .reply = reply});
 }
 

@@ -101,6 +101,7 @@ private:
     void make_swept();
     void make_waiters();
     void make_yield();
+    void answer_with_source();
     void make_lent();
     void lose_pool();
     void fill_pool();

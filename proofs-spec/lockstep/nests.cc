@@ -4,6 +4,7 @@
 #include "driver.hpp"
 
 #include "fuzz_tables.hpp"
+#include "ipc/message.hpp"
 
 namespace caprock::lockstep {
 
@@ -539,6 +540,44 @@ void Driver::make_yield() {
         }
     }
     if (!take_over()) return;
+    call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
+}
+
+// The answer brings the caller a CNode, to where the way to the endpoint begins from which the server receives next.
+void Driver::answer_with_source() {
+    constexpr unsigned server = 0;
+    constexpr unsigned client = 1;
+    constexpr Word outer_bits = 1;
+    constexpr Word way = Word{1} << (World::full_depth - outer_bits);
+    Word served = nest_;
+    Word outer = nest_ + 1;
+    Word inner = nest_ + 2;
+    Word reply = nest_ + 3;
+    Word guard = abi::CNodeCapData::make(World::full_depth - outer_bits - as<CNodeCap>(world_.slot(cnode).cap).radix(), 0).raw;
+    auto make = [&](abi::ObjectType type, Word bits, Word slot) {
+        call({crowd_, Method::UntypedRetype, {static_cast<Word>(type), bits, 0, 0, slot, 1}, {cnode}});
+    };
+    raise_crowd(cnode, 0, 2);
+    make(abi::ObjectType::Endpoint, 0, served);
+    make(abi::ObjectType::CNode, outer_bits, outer);
+    make(abi::ObjectType::Reply, 0, reply);
+    call({cnode, Method::CNodeMint, {inner, World::full_depth, cnode, World::full_depth, all_rights, guard}, {cnode}});
+    call({outer, Method::CNodeCopy, {1, outer_bits, inner, World::full_depth, all_rights}, {cnode}});
+    call({crowd_ + 1 + server, Method::TCBSetSpace, {0, 0}, {0, outer, universe_->vspace(0)}});
+    for (unsigned i : {server, client}) call({crowd_ + 1 + i, Method::TCBSetIPCBuffer, {universe_->buffer_of(i)}, {universe_->buffer(i)}});
+    if (start_of_crowd(server, 0)) perform(Syscall::Recv, way | served, {}, way | reply);
+    if (!take_over()) return;
+    if (start_of_crowd(client, 0)) {
+        if (abi::IPCBuffer* buffer = writable_buffer(*world_.current()); buffer != nullptr) {
+            buffer->receive_cnode = outer;
+            buffer->receive_index = 0;
+            buffer->receive_depth = outer_bits;
+        }
+        perform(Syscall::Call, served);
+    }
+    if (runs(server)) perform(Syscall::ReplyRecv, served, {0, {}, {way | inner}}, way | reply);
+    if (!take_over()) return;
+    call({cnode, Method::CNodeDelete, {inner, World::full_depth}, {}});
     call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
 }
 

@@ -695,6 +695,27 @@ TEST_CASE("what the reply itself makes the server receive from is refused up to 
     CHECK(w.answer(w.server).label == 2);
 }
 
+TEST_CASE("an answer brings the CNode through which its thread receives next", "[ipc]") {
+    Pair w;
+    constexpr Word outer_bits = 1;
+    constexpr Word way = Word{1} << (World::full_depth - outer_bits);
+    Word outer = w.make(ObjectType::CNode, outer_bits);
+    Word inner = w.mint(World::cap(InitSlot::CNode), abi::CNodeCapData::make(World::full_depth - outer_bits - World::cnode_bits, 0).raw);
+    w.must(outer, Method::CNodeCopy, {1, outer_bits, inner, World::full_depth, 15}, {World::cap(InitSlot::CNode)});
+    w.must(w.server.tcb, Method::TCBSetSpace, {0, 0}, {0, outer, World::cap(InitSlot::VSpace)});
+    w.run(w.server);
+    w.syscall(Syscall::Recv, way | w.endpoint, {}, way | w.reply);
+    w.client.ipc().receive_cnode = outer;
+    w.client.ipc().receive_index = 0;
+    w.client.ipc().receive_depth = outer_bits;
+    w.run(w.client);
+    w.syscall(Syscall::Call, w.endpoint, {.label = 1});
+    w.run(w.server);
+    w.syscall(Syscall::ReplyRecv, w.endpoint, {.label = 2, .caps = {way | inner}}, way | w.reply);
+    CHECK(w.answer(w.client).label == 2);
+    CHECK(w.server->state == ThreadState::BlockedOnReceive);
+}
+
 TEST_CASE("faults that a passive handler refuses end their threads", "[ipc]") {
     Passive w;
     Thread faulter = w.make_thread(30, Budget{.budget_us = 1000, .period_us = 10'000});
