@@ -28,9 +28,10 @@ EXTRACTION = "Extract"
 PROOFS = ("Claims", "LoopProofs", "TableFacts", "TreeProofs", "StepProofs", "QueueProofs", "RefillProofs", "ErrorProofs", "OriginProofs",
           "LiveProofs", "MemoryProofs", "UnitProofs", "InterruptProofs", "SignalProofs", "ContainerProofs", "MappingProofs", "SpaceProofs",
           "PlaceProofs", "FlushProofs", "LinkProofs", "WaitProofs", "MeetProofs", "StandProofs", "BondProofs", "LendProofs", "OrderProofs",
-          "ReturnProofs", "YieldProofs", "DangleProofs", "StuckProofs", "FirmProofs", "BufferProofs", "NeverProofs", "FreshProofs", "WellProofs",
-          "Witness", "PolicyClaims", "PolicyProofs", "WithinProofs", "ConfinementProofs", "TransferProofs", "HeldProofs", "StayProofs", "BoundProofs",
-          "PolicyWitness", "IntegrityClaims", "IntegrityProofs", "FieldProofs", "IntegrityWitness", "FlowClaims", "FlowProofs", "FlowWitness")
+          "ReturnProofs", "YieldProofs", "DangleProofs", "StuckProofs", "FirmProofs", "BufferProofs", "OwnProofs", "NeverProofs", "FreshProofs",
+          "WellProofs", "Witness", "PolicyClaims", "PolicyProofs", "WithinProofs", "ConfinementProofs", "TransferProofs", "HeldProofs", "StayProofs",
+          "BoundProofs", "PolicyWitness", "IntegrityClaims", "IntegrityProofs", "FieldProofs", "IntegrityWitness", "FlowClaims", "FlowProofs",
+          "FlowWitness")
 # Where claims are stated, and the copy of each that changes only on purpose.
 CLAIMS = {"Claims": "claims.golden", "PolicyClaims": "policy_claims.golden", "IntegrityClaims": "integrity_claims.golden",
           "FlowClaims": "flow_claims.golden"}

@@ -187,7 +187,6 @@ Section Stays.
 Variable inv : State -> Prop.
 Hypothesis inv_sound : forall st, inv st -> sound st.
 Hypothesis inv_nowhere : forall st, inv st -> capability_at nowhere st = None.
-Hypothesis inv_allow : forall n st, inv st -> inv (allow n st).
 Hypothesis inv_unit : forall anchor st, inv st -> inv (snd (delete_unit anchor st)).
 Variable t : N.
 Hypothesis t_low : t < irq_slot 0.

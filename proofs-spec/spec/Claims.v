@@ -386,14 +386,13 @@ Definition interrupts_stay_handled : Prop := forall p st, roots_are_sound p -> r
 Definition left_open : list Invariant := [SlotsInContainers; ThreadQueues; RunQueues; Refills].
 Definition states_stay_well_formed : Prop := forall p st, roots_are_sound p -> root_radix p <= 64 -> reachable p st -> incl (broken_invariants st) left_open.
 
-(** T0: no state contradicts itself: the effect that would show it never comes. For system calls the root task's slots and the interrupts must lie below the
-    kernel's own slots; left open is TCBConfigure where some thread holds a capability to itself in one of its own slots. *)
+(** T0: no state contradicts itself: the effect that would show it never comes. For system calls the root task's slots must lie in its CNode, and the
+    interrupts' below the last of the kernel's own slots. *)
 Record boot_fits (p : BootPlan) : Prop := { fits_sound : roots_are_sound p; fits_interrupts : irq_slot (last_interrupt (boot_machine p)) < nowhere;
-  fits_slots : forall slot c, In (slot, c) (root_capabilities p ++ dynamic_capabilities p) -> slot < irq_slot 0 }.
-Definition self_held_at_configure (e : Event) (st : State) : Prop := let one := enter e st in exists t u i, current one = Some t /\ i < thread_slots
-  /\ capability_at (slot_of u i) one = Some (TCBCap u) /\ Method.of_label (MessageInfo.label (register 1 (thread t one))) = Some Method.TCBConfigure.
-Definition never_stuck : Prop := forall p st e, roots_are_apart p -> reachable p st ->
-  (cause e = SystemCall -> boot_fits p /\ ~ self_held_at_configure e st) -> ~ In Stuck (snd (one_step st e)).
+  fits_slots : forall slot c, In (slot, c) (root_capabilities p ++ dynamic_capabilities p) ->
+    exists i, i < N.shiftl 1 (root_radix p) /\ slot = slot_of (root_cnode p) i }.
+Definition never_stuck : Prop :=
+  forall p st e, roots_are_apart p -> reachable p st -> (cause e = SystemCall -> boot_fits p) -> ~ In Stuck (snd (one_step st e)).
 
 (** And only system calls move capabilities: whatever the state, after an interrupt, the timer or an exception of the thread that runs each slot
     holds what it held. *)

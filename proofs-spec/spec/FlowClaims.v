@@ -110,6 +110,27 @@ Definition links_stay (p : Policy) (found : list N) (st : State) : bool :=
 Definition keeps_apart (p : Policy) (st : State) (sources : list N) (subject : N) : bool :=
   let found := reach_from p sources in is_closed_set p found && links_stay p found st && negb (member subject found).
 
+(** By which rule whose object changes: the subject that acts, for whom the thread that runs invokes, or whose the interrupt is, may hold a capability through
+    which a system call has that rule; and to the very object, where a thread's parameters, a binding, a budget or flags change. *)
+Definition does (p : Policy) (st : State) (e : Event) (subject : N) : Prop :=
+  match cause e with
+  | InterruptArrives irq => owner_of p (irq_slot irq) = Some subject
+  | _ => forall t, current st = Some t -> is_of p t subject
+  end.
+Definition unasked : list ChangeRule := every_step ++ [ByReceiving; ByFlags; ByDonation; ByStepping; ByGrant].
+Definition has_edge (p : Policy) (subject : N) (rule : ChangeRule) : Prop := In rule unasked \/ exists c, may p subject c /\ In rule (rules_through c).
+Definition may_change (p : Policy) (subject o : N) (rule : ChangeRule) (before : option Object) : Prop :=
+  has_edge p subject rule /\
+  match rule, before with
+  | ByControl, Some (ThreadObject _) | ByBinding, Some (ThreadObject _) | ByAccess, _ | ByDomain, _ => may p subject (TCBCap o)
+  | BySignal, _ => exists badge r, may p subject (NotificationCap o badge r)
+  | ByConfiguration, _ => exists bits core, may p subject (SchedContextCap o bits) /\ may p subject (SchedControlCap core)
+  | _, _ => True
+  end.
+Inductive by_edges (st : State) (e : Event) (allowed : ChangeRule -> option Object -> Prop) (o : N) (x : option Object) : option Object -> Prop :=
+| as_it_stood : by_edges st e allowed o x x
+| and_by_edge rule y z : by_edges st e allowed o x y -> allowed rule y -> changes st e o rule y z -> by_edges st e allowed o x z.
+
 (** ** What follows
 
     What is computed is what edges lead to. *)
@@ -135,4 +156,15 @@ Definition policy_prevents_interference : Prop :=
     forall x, owner_of p x = Some subject ->
       objects next !! x = objects st !! x /\ stays (slots st !! x) (slots next !! x)
       /\ (~ lends st (things_of p (reach_from p sources) st) x -> slots next !! x = slots st !! x).
+
+(** Each change in a step is of what edges lead to, from those with whom the step begins, and by rules that the subject has, which acts. *)
+Definition changes_follow_the_policy : Prop :=
+  forall plan p found st e subject,
+    roots_are_apart plan -> reachable one_step plan st -> pol_check p st = true -> is_closed_set p found = true -> links_stay p found st = true ->
+    begins_within one_step (things_of p found st) st e -> does p st e subject ->
+    let next := next_of one_step st e in
+    (forall o, by_edges st e (fun rule x => is_theirs p found o /\ In rule (rules_of st e) /\ may_change p subject o rule x)
+                        o (objects st !! o) (objects next !! o))
+    /\ (forall slot, slot_by_rules (fun rule => In rule (rules_of st e) /\ has_edge p subject rule) (slots st !! slot) (slots next !! slot))
+    /\ forall slot, ~ is_theirs p found slot -> stays (slots st !! slot) (slots next !! slot).
 End Steps.

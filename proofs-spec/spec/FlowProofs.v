@@ -4,7 +4,7 @@
     What a capability opens is its holder's by an edge of the policy; so what belongs to a set of subjects that is closed under the edges is closed under the
     rules by which things lead to things. *)
 From Coq Require Import Lia.
-From Spec Require Export FlowClaims DangleProofs LiveProofs IntegrityProofs PolicyProofs.
+From Spec Require Export FlowClaims DangleProofs LiveProofs IntegrityProofs FieldProofs PolicyProofs.
 Open Scope N_scope.
 
 Lemma edge_listed rule : In rule edges. Proof. destruct rule; simpl; tauto. Qed.
@@ -387,4 +387,82 @@ Proof.
   split; [exact (spread_flows p sources _ sources sources itself itself b)|]. intros closed_ a source way.
   induction way as [|b c rule way IH is_subject is_edge]; [exact (spread_keeps p _ _ _ a source)|].
   exact (goes_on p found closed_ b c rule IH is_subject is_edge).
+Qed.
+
+(** ** By which rule whose object changes *)
+Section Edges.
+Variables (p : Policy) (st : State) (e : Event) (subject : N).
+Hypothesis closed_ : closed p.
+Hypothesis within_ : slots_within p st.
+Hypothesis does_ : does p st e subject.
+Lemma caller_may c : (forall irq, cause e <> InterruptArrives irq) -> caller_names st c -> may p subject c.
+Proof.
+  intros no_irq (t & address & slot & is_cur & named). unfold does in does_. destruct (cause e) as [|irq| | | |];
+    try (exact (threads_name_what_they_may_hold_proved p st t subject address slot c closed_ within_ (does_ t is_cur) named)).
+  destruct (no_irq irq eq_refl).
+Qed.
+Lemma signalled_may n badge : signals st e n badge -> exists r, may p subject (NotificationCap n badge r).
+Proof.
+  unfold signals. destruct (cause e) as [|irq| | | |] eqn:which; try contradiction.
+  - intros (r & _ & named). exists r. apply caller_may; [intros irq; congruence | exact named].
+  - intros (r & at_). exists r. destruct (within_ _ _ at_) as (a & whose & held). unfold does in does_. rewrite which in does_. congruence.
+Qed.
+
+Lemma caller_is_no_interrupt rule : In rule (rules_of st e) -> ~ In rule (every_step ++ [BySignal; ByFlags; ByDonation]) ->
+  forall irq, cause e <> InterruptArrives irq.
+Proof. intros ok none irq arrives. apply none. unfold rules_of in ok. rewrite arrives in ok. exact ok. Qed.
+Lemma rule_has_edge rule : In rule (rules_of st e) -> (rule = BySignal -> exists n badge, signals st e n badge) -> has_edge p subject rule.
+Proof.
+  intros ok by_signal. pose proof (proj2 (proj2 (fields_change_by_rule_proved st e))) as named.
+  assert (In rule unasked \/ rule = BySignal \/ exists c, caller_names st c /\ (forall irq, cause e <> InterruptArrives irq) /\ In rule (rules_through c))
+    as [free|[is_signal|(c & names_ & no_irq & listed)]].
+  { unfold rules_of in ok. apply in_app_iff in ok. destruct ok as [ok|ok]; [left; unfold unasked; apply in_app_iff; left; exact ok|].
+    destruct (cause e) as [|irq| | | |] eqn:which; [destruct (current st) as [t|] eqn:is_cur; [|contradiction]| | contradiction
+      | destruct (current st); [|contradiction] | destruct (current st); [|contradiction] | destruct (current st); [|contradiction]].
+    2-5: simpl in ok; unfold unasked, every_step; repeat (destruct ok as [<-|ok]; [simpl; tauto|]); contradiction.
+    destruct ok as [<-|ok]; [left; unfold unasked, every_step; simpl; tauto|]. destruct (system_call_of t (enter e st)) as [s|]; [|contradiction].
+    unfold rules_of_call in ok. apply in_app_iff in ok. destruct ok as [ok|ok].
+    - left. destruct (receives_then s); [|contradiction]. unfold unasked, every_step. simpl in *. tauto.
+    - destruct (sent_through t s (enter e st)) as [c|] eqn:sent; [|contradiction]. right. right. exists c.
+      split; [exact (named t s c eq_refl eq_refl sent)|]. split; [discriminate | exact ok]. }
+  - left. exact free.
+  - destruct (by_signal is_signal) as (n & badge & signals_). destruct (signalled_may n badge signals_) as (r & held). right.
+    exists (NotificationCap n badge r). split; [exact held|]. rewrite is_signal. left. reflexivity.
+  - right. exists c. split; [exact (caller_may c no_irq names_) | exact listed].
+Qed.
+Lemma signal_row o rule y z : changes st e o rule y z -> rule = BySignal -> exists badge, signals st e o badge.
+Proof.
+  intros row. destruct row as [a b r in_row|a b r in_row|a b r in_row|a b r in_row|a b r in_row|a b r in_row|a b r in_row|a b r in_row|t n a made|i|a];
+    try destruct in_row; intros same; try discriminate same. eexists. eassumption.
+Qed.
+Lemma row_may_change o rule y z : In rule (rules_of st e) -> changes st e o rule y z -> may_change p subject o rule y.
+Proof.
+  intros ok row. split.
+  - apply (rule_has_edge rule ok). intros same. destruct (signal_row o rule y z row same) as (badge & signals_). exists o, badge. exact signals_.
+  - assert (forall c, ~ In rule (every_step ++ [BySignal; ByFlags; ByDonation]) -> caller_names st c -> may p subject c) as named
+      by (intros c none; exact (caller_may c (caller_is_no_interrupt rule ok none))).
+    destruct row as [a b r in_row|a b r in_row|a b r in_row|a b r in_row|a b r in_row|a b r in_row|a b r in_row|a b r in_row|t n a made|i|a]; try exact I;
+      destruct in_row; try exact I; try (apply named; [unfold every_step; simpl; intuition discriminate | assumption]).
+    + match goal with H : signals _ _ _ _ |- _ => destruct (signalled_may _ _ H) as (r & held) end. exists badge, r. exact held.
+    + exists bits, core. split; apply named; try assumption; unfold every_step; simpl; intuition discriminate.
+Qed.
+End Edges.
+Theorem changes_follow_the_policy_proved : changes_follow_the_policy step.
+Proof.
+  intros plan p found st e subject apart reached_ checked closed_ links_ begins_ does_ next.
+  destruct (pol_check_is_sound_proved p st checked) as (closed_policy & within_).
+  pose proof (no_capability_dangles_proved plan st apart reached_) as live. pose proof (no_link_dangles_proved plan st apart reached_) as linked.
+  pose proof (threads_wait_where_they_say_proved plan st apart reached_) as waits_.
+  destruct (steps_stay_within_proved plan (things_of p found st) st e apart reached_
+    (things_are_closed p found closed_ st live linked waits_ within_ links_) begins_) as (_ & [objects_ capabilities_ _ _]).
+  destruct (fields_change_by_rule_proved st e) as (of_objects & of_slots & _). fold next in objects_, capabilities_, of_objects, of_slots. split; [|split].
+  - intros o. destruct (theirs p found o) eqn:whose.
+    + apply theirs_is in whose. specialize (of_objects o). induction of_objects as [|rule y z before IH listed row]; [apply as_it_stood|].
+      apply (and_by_edge _ _ _ _ _ rule y z IH); [|exact row]. split; [exact whose|]. split; [exact listed|].
+      exact (row_may_change p st e subject closed_policy (holds_within p st within_) does_ o rule y z listed row).
+    + rewrite (objects_ o); [apply as_it_stood|]. intros theirs_. apply theirs_is in theirs_. congruence.
+  - intros slot. specialize (of_slots slot). induction of_slots as [|rule y z before IH listed row]; [apply slot_as_it_was|].
+    apply (and_slot_by _ _ rule y z IH); [|exact row]. split; [exact listed|].
+    apply (rule_has_edge p st e subject closed_policy (holds_within p st within_) does_ rule listed). intros ->. inversion row.
+  - exact capabilities_.
 Qed.

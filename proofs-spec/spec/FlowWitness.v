@@ -4,7 +4,7 @@
     The root task makes a CNode and a thread, puts both into that CNode, and gives up the memory that they were made of. Then the policy keeps them apart from
     it, and whatever it does they stay: computed, and by the claims. A step that changes them all the same is refuted, and neither check is enough alone. *)
 From Coq Require Import Lia.
-From Spec Require Import FlowProofs IntegrityWitness PolicyWitness Witness.
+From Spec Require Import FlowProofs FieldProofs IntegrityWitness PolicyWitness Witness.
 Open Scope N_scope.
 
 Definition guest : N := 1.
@@ -125,4 +125,49 @@ Proof.
   - assert (leads_on with_thread (ASlot (slot_of 0x2000 40)) (AnObject 0x10000)) as leads
       by (apply (by_capability _ _ (TCBCap 0x10000)); [vm_compute; reflexivity | apply by_control; left; reflexivity]).
     refine (proj1 (off 0x10000 eq_refl) (closed_ _ _ leads _)). intros a whose. vm_compute in whose. injection whose as <-. left. reflexivity.
+Qed.
+
+(** ** By which rule whose object changes
+
+    Of the root task alone everything is in its reach. It stops itself by a rule that it has; of the guest's thread, in the policy that keeps them apart, it
+    has no rule that changes a priority. *)
+Lemma all_is_roots st x : things_of root_policy [root] st x.
+Proof.
+  assert (forall a, is_theirs root_policy [root] a) as each.
+  { intros a owner whose. unfold owner_of in whose. cbn [regions root_policy policy_of List.find] in whose. destruct (is_in a 1 _ _); [|discriminate].
+    injection whose as <-. left. reflexivity. }
+  destruct x; cbn [things_of]; try split; intros; apply each.
+Qed.
+Lemma roots_flows : is_closed_set root_policy [root] = true /\ links_stay root_policy [root] (boot small_plan) = true.
+Proof. split; vm_compute; reflexivity. Qed.
+Lemma root_does e : cause e = SystemCall -> does root_policy (boot small_plan) e root.
+Proof.
+  intros calls. unfold does. rewrite calls. intros t is_cur. assert (current (boot small_plan) = Some 0x1000) as root_runs by (vm_compute; reflexivity).
+  rewrite root_runs in is_cur. injection is_cur as <-. exact root_thread_is_roots.
+Qed.
+Example it_stops_itself : by_edges (boot small_plan) stop_itself
+    (fun rule x => is_theirs root_policy [root] 0x1000 /\ In rule (rules_of (boot small_plan) stop_itself) /\ may_change root_policy root 0x1000 rule x)
+    0x1000 (objects (boot small_plan) !! 0x1000) (objects (next_of step (boot small_plan) stop_itself) !! 0x1000).
+Proof.
+  refine (proj1 (changes_follow_the_policy_proved small_plan root_policy [root] (boot small_plan) stop_itself root small_roots_are_apart (at_boot _ _)
+    the_root_task_is_within (proj1 roots_flows) (proj2 roots_flows) _ (root_does stop_itself eq_refl)) 0x1000).
+  split; intros x _; apply all_is_roots.
+Qed.
+Example it_may_control_itself : may_hold root_policy root (TCBCap 0x1000) = true.
+Proof. vm_compute. reflexivity. Qed.
+Example it_may_not_control_the_guest x : ~ may_change apart_policy root 0x10800 ByControl (Some (ThreadObject x)).
+Proof.
+  intros (_ & held). apply may_hold_may in held. assert (may_hold apart_policy root (TCBCap 0x10800) = false) as none by (vm_compute; reflexivity).
+  congruence.
+Qed.
+Lemma edges_are_rules st e (allowed : ChangeRule -> option Object -> Prop) o x y :
+  (forall rule z, allowed rule z -> In rule (rules_of st e)) -> by_edges st e allowed o x y -> by_rules st e (fun r => In r (rules_of st e)) o x y.
+Proof. intros sub each. induction each as [|rule y z _ IH ok row]; [apply as_it_was | exact (and_by _ _ _ _ _ rule y z IH (sub rule y ok) row)]. Qed.
+Example promotion_by_no_edge_is_refuted : ~ changes_follow_the_policy (with_mistake promote).
+Proof.
+  intros claim. apply promotion_is_unsteady. refine (by_rules_steady _ _ _ _ _ _ _ a_yield_is_no_invocation).
+  refine (edges_are_rules _ _ _ _ _ _ _ (proj1 (claim small_plan root_policy [root] (boot small_plan) yields_time root small_roots_are_apart (at_boot _ _)
+    the_root_task_is_within (proj1 roots_flows) (proj2 roots_flows) _ (root_does yields_time eq_refl)) 0x1000)).
+  - intros rule z (_ & listed & _). exact listed.
+  - split; intros x _; apply all_is_roots.
 Qed.

@@ -5,34 +5,8 @@
     have come and gone. From there each operation that leaves the objects what they are gets nowhere where something is missing; where an object comes or goes
     what is left to do asks for slots only. *)
 From Coq Require Import Lia.
-From Spec Require Export BufferProofs.
+From Spec Require Export OwnProofs.
 Open Scope N_scope.
-
-Definition bounded (c : Capability) : Prop :=
-  (forall base bits device, memory_of c = Some (base, bits, device) -> base + N.shiftl 1 bits <= irq_slot 0)
-  /\ match c with CNodeCap o radix _ _ => o + N.shiftl 1 (radix + slot_bits) <= irq_slot 0 | _ => True end.
-Lemma yields_bounded c made : yields c made -> bounded c -> bounded made.
-Proof.
-  intros made_so (memory_ & cnode_). destruct made_so; split; try exact I; try exact cnode_; try (intros b s d no; discriminate no);
-    try (intros b s d is_m; injection is_m as <- <- <-; exact (memory_ _ _ _ eq_refl)); try exact memory_.
-  - intros b s d is_m. apply (memory_ b s d). destruct c; try discriminate is_m; exact is_m.
-  - destruct c; try exact I. exact cnode_.
-  - intros b s d is_m. apply (memory_ b s d). destruct c; cbn [with_badge with_guard] in H; try (injection H as <-; exact is_m).
-    + destruct badge0; [injection H as <-; discriminate is_m | discriminate].
-    + destruct badge0; [injection H as <-; discriminate is_m | discriminate].
-    + destruct (_ <=? _); [injection H as <-; discriminate is_m | discriminate].
-  - destruct c; cbn [with_badge with_guard] in H; try (injection H as <-; try exact I; exact cnode_).
-    + destruct badge0; [injection H as <-; exact I | discriminate].
-    + destruct badge0; [injection H as <-; exact I | discriminate].
-    + destruct (_ <=? _); [injection H as <-; exact cnode_ | discriminate].
-  - intros b s d is_m. apply (memory_ b s d). destruct c; cbn [with_guard] in H; try (injection H as <-; exact is_m).
-    destruct (_ <=? _); [injection H as <-; discriminate is_m | discriminate].
-  - destruct c; cbn [with_guard] in H; try (injection H as <-; try exact I; exact cnode_).
-    destruct (_ <=? _); [injection H as <-; exact cnode_ | discriminate].
-  - specialize (memory_ base bits device eq_refl). intros b s d is_m. destruct type; cbn [new_capability] in is_m; try discriminate is_m;
-      injection is_m as <- <- <-; cbn [object_bits] in *; lia.
-  - specialize (memory_ base bits device eq_refl). destruct type; try exact I. cbn [new_capability object_bits] in *. lia.
-Qed.
 
 Definition sorts_of (st : State) (o : N) : option Sort := option_map sort_of (objects st !! o).
 Record strong (st : State) : Prop := {
@@ -320,37 +294,12 @@ Proof.
   - congruence.
   - rewrite e. exact smooth.
 Qed.
-Lemma units_hold {A} (P : State -> Prop) remains (work : A -> State -> A * State) a st : (forall n st, P st -> P (allow n st)) ->
-  (forall a st, P st -> P (snd (work a st))) -> P st -> P (state_of (in_units remains work a st)).
-Proof.
-  intros allows each ok. unfold in_units.
-  assert (match repeat_after (allowance st) (unit_turn remains work) (a, allowance st, st) with Again x => P (snd x) | Finished p => P (state_of p) end)
-    as kept.
-  { apply (repeat_keeps (unit_turn remains work) (fun x => P (snd x)) (fun p => P (state_of p))); [|exact ok].
-    intros ((b & units) & one) ok1. cbn [snd] in ok1. unfold unit_turn. destruct (negb _); [exact (allows _ one ok1)|].
-    destruct (_ =? _); [exact (allows _ one ok1)|]. pose proof (each b one ok1) as after. destruct (work b one). exact after. }
-  destruct (repeat_after _ _ _) as [((b & units) & one)|q]; exact kept.
-Qed.
 Lemma right_allow m n st : all_right m st -> all_right m (allow n st). Proof. apply right_same; reflexivity. Qed.
 Lemma right_delete m slot st : all_right m st -> all_right m (state_of (delete slot st)).
 Proof. apply (units_hold (all_right m)); [intros n one; apply right_allow | intros a one; apply right_unit]. Qed.
 Lemma right_revoke m slot st : all_right m st -> all_right m (state_of (revoke slot st)).
 Proof. apply (units_hold (all_right m)); [intros n one; apply right_allow | intros a one; apply right_unit]. Qed.
 
-(** What replaces a capability is low and bounded, too. *)
-Lemma alike_low x c : is_replacement c -> stands_alike x c = true -> low x -> bounded x -> low (derived c) /\ bounded (derived c).
-Proof.
-  intros kind alike (objects_ & memory_ & _) (_ & cnode_).
-  destruct c as [|e b r|n b r| |o radix g s| | | |v a| |base bits d r p| | | | | | | |]; try contradiction; cbn [derived].
-  5: { destruct x as [| | | | | | | | | |base' bits' d' r' p'| | | | | | | |]; try discriminate alike. cbn [stands_alike] in alike.
-       apply andb_prop in alike. rewrite !N.eqb_eq in alike. destruct alike as (<- & <-). pose proof (memory_ _ _ _ eq_refl) as below_.
-       split; (split; [|try split; try exact I]); try (intros o no; discriminate no); intros b s y is_m; injection is_m as <- <- <-; exact below_. }
-  all: destruct (alike_body x _ _ alike eq_refl) as (same & _ & size); apply is_number_spec in same; specialize (objects_ _ same);
-    (split; [split; [intros y is_y; injection is_y as <-; exact objects_ | split; [intros y z w no; discriminate no | exact I]]|];
-     split; [intros y z w no; discriminate no|]); try exact I.
-  destruct (alike_spec x _ _ alike eq_refl) as (_ & type). destruct x; try discriminate type. cbn [object_of referent told_size] in *. injection same as ->.
-  subst. exact cnode_.
-Qed.
 Lemma may_replace sorts x c source_ st : is_replacement c -> stands_alike x c = true -> may_derive sorts (derived c) x source_ st.
 Proof.
   intros kind alike. assert (is_untyped x = false) as plain.
@@ -395,15 +344,6 @@ Definition ends_right (m : Machine * Prop) (d : Decision) (st : State) : Prop :=
     Refuse _ _ => True end.
 Lemma progress_right m p : all_right m (state_of p) -> clean m (state_after match p with Done st => Returns [] st | Preempted st => Stops st end).
 Proof. intros (_ & usual). destruct p; exact usual. Qed.
-Lemma replacement_of_fault a : is_fault_endpoint a = true -> match replacement a with Some (_, c) => is_replacement c | None => True end.
-Proof. unfold replacement, is_fault_endpoint. destruct (argument a) as [[]|]; try discriminate; intros _; exact I. Qed.
-Lemma replacement_of_cnode d a : is_cnode a = true -> match guarded d a with Some (_, c) => is_replacement c | None => True end.
-Proof.
-  unfold guarded, is_cnode. destruct (argument a) as [[]|]; try discriminate. intros _. destruct (d =? 0); [exact I|]. cbn [with_guard]. cbv zeta.
-  destruct (_ <=? _); exact I.
-Qed.
-Lemma replacement_of_space a : is_usable_vspace a = true -> match replacement a with Some (_, c) => is_replacement c | None => True end.
-Proof. unfold replacement, is_usable_vspace. destruct (argument a) as [[]|]; try discriminate. intros _. exact I. Qed.
 Section Replacing.
 Variable m : Machine * Prop.
 Variable t : N.
@@ -783,32 +723,15 @@ Proof.
   intros alive. unfold occupied_slot_of_address, walk_from_thread. destruct (walk_from _ a 64 st) as [s left_|] eqn:walked; [|discriminate].
   destruct (capability_at s st); [|discriminate]. intros same. injection same as <- _. exact (walk_from_root st _ _ _ _ _ alive walked).
 Qed.
-Definition none_inside (st : State) : Prop := forall u i, i < thread_slots -> capability_at (slot_of u i) st <> Some (TCBCap u).
 Section Buffers.
 Variable m : Machine * Prop.
-Lemma right_stuck st : snd m -> all_right m st -> all_right m (emit Stuck st).
-Proof.
-  intros may_be_stuck ([all_ yields handled_ fine] & [n irqs same smooth]). split; constructor; try assumption.
-  - exact (looks_at_objects parts_quietly st (emit Stuck st) eq_refl eq_refl eq_refl eq_refl eq_refl all_).
-  - exact (looks_at_objects yielding_quietly st (emit Stuck st) eq_refl eq_refl eq_refl eq_refl eq_refl yields).
-  - exact (handled_emit Stuck st handled_).
-  - intros _. exact may_be_stuck.
-Qed.
-Lemma right_buffer t a st : thread_exists t st = true \/ snd m -> all_right m st ->
-  all_right m (change_thread t (fun x => x <| buffer_address := a |>) st).
-Proof.
-  intros safe ok. destruct (thread_exists t st) eqn:there; [apply right_thread; try reflexivity; [apply a_thread; exact there | exact ok]|].
-  destruct safe as [no|safe]; [discriminate no|]. unfold thread_exists in there. unfold change_thread.
-  destruct (objects st !! t) as [[]|]; try discriminate there; exact (right_stuck st safe ok).
-Qed.
+Lemma right_buffer t a st : thread_exists t st = true -> all_right m st -> all_right m (change_thread t (fun x => x <| buffer_address := a |>) st).
+Proof. intros there ok. apply right_thread; try reflexivity; [apply a_thread; exact there | exact ok]. Qed.
 Variable start : State.
 Variable t : N.
 Variable call : Invocation.
 Hypothesis is_thread : invoked call = TCBCap t.
 Hypothesis is_low : t < irq_slot 0.
-Lemma replacement_of_buffer a f : (a =? 0) || is_memory_frame f = true ->
-  match (if a =? 0 then None else replacement f) with Some (_, c) => is_replacement c | None => True end.
-Proof. destruct (a =? 0); [intros _; exact I|]. unfold replacement, is_memory_frame. destruct (argument f) as [[]|]; try discriminate. intros _. exact I. Qed.
 Lemma buffer_outlives lies watched a st : outlives t lies watched (slot_of t buffer_slot) st ->
   outlives t lies watched (slot_of t buffer_slot) (change_thread t (fun x => x <| buffer_address := a |>) st).
 Proof.
@@ -820,18 +743,17 @@ Proof.
   - exists z. split; [exact is_z|]. split; [exact other|]. rewrite caps. exact at_z.
 Qed.
 Lemma right_set_buffer (lies watched : N -> Prop) a f st : (forall j, lies j -> in_thread t j) -> (forall j, watched j -> in_thread t j) ->
-  outlives t lies watched (slot_of t buffer_slot) st \/ snd m ->
+  outlives t lies watched (slot_of t buffer_slot) st ->
   (a =? 0) || is_memory_frame f = true -> all_right m st -> all_right m (state_of (set_buffer t a f st)).
 Proof.
   intros lies_in watched_in begun frame ok. unfold set_buffer. cbv zeta.
   assert (all_right m (change_thread t (fun x => x <| buffer_address := 0 |>) st)) as ok1
-    by (apply right_buffer; [destruct begun as [begun|safe]; [left; exact (proj1 begun) | right; exact safe] | exact ok]).
+    by exact (right_buffer t 0 st (proj1 begun) ok).
   pose proof (right_replace_in m t is_low buffer_slot _ _ eq_refl (replacement_of_buffer a f frame) ok1) as after.
   pose proof (fun one => replace_stays (all_right m) (right_soundly m) (right_nowhere m) (right_unit m) t is_low lies watched lies_in watched_in
     (slot_of t buffer_slot) _ _ one (replacement_of_buffer a f frame) ok1) as stays_. unfold replace_in in *.
   destruct (replace_slot (slot_of t buffer_slot) _ _) as [one|one]; [|exact after]. cbn [and_then state_of] in *.
-  apply right_buffer; [|exact after]. destruct begun as [begun|safe]; [left | right; exact safe].
-  exact (proj1 (stays_ one (buffer_outlives lies watched 0 st begun) eq_refl)).
+  apply right_buffer; [|exact after]. exact (proj1 (stays_ one (buffer_outlives lies watched 0 st begun) eq_refl)).
 Qed.
 Hypothesis is_place : capability_at (invoked_slot call) start = Some (TCBCap t) /\ is_slot_of_cnode (invoked_slot call) start.
 Hypothesis is_there : thread_exists t start = true.
@@ -839,49 +761,48 @@ Lemma set_ipc_buffer_right a x : all_right m start -> ends_right m (tcb_set_ipc_
 Proof.
   intros ok. unfold tcb_set_ipc_buffer. rewrite (is_t t call is_thread). allowed_if frame. allowed_if even. cbn [in_progress ends_right].
   pose proof (thread_slot_in t buffer_slot eq_refl) as inside.
-  apply progress_right. apply (right_set_buffer (eq (slot_of t buffer_slot)) (fun _ => False)); [intros j <-; exact inside | contradiction | left | exact frame
+  apply progress_right. apply (right_set_buffer (eq (slot_of t buffer_slot)) (fun _ => False)); [intros j <-; exact inside | contradiction | | exact frame
     | exact ok].
   apply (invoked_begins t (invoked_slot call)); try tauto. exact (right_soundly m start ok).
 Qed.
 Lemma replaced_in (lies watched : N -> Prop) slot by_ st st' : (forall j, lies j -> in_thread t j) -> (forall j, watched j -> in_thread t j) ->
-  match by_ with Some (_, c) => is_replacement c | None => True end -> all_right m st -> outlives t lies watched (slot_of t slot) st \/ snd m ->
-  replace_in t slot by_ st = Done st' -> stays t lies watched st' \/ snd m.
+  match by_ with Some (_, c) => is_replacement c | None => True end -> all_right m st -> outlives t lies watched (slot_of t slot) st ->
+  replace_in t slot by_ st = Done st' -> stays t lies watched st'.
 Proof.
-  intros lies_in watched_in kind ok [begun|safe] done_; [left | right; exact safe].
+  intros lies_in watched_in kind ok begun done_.
   exact (replace_stays (all_right m) (right_soundly m) (right_nowhere m) (right_unit m) t is_low lies watched lies_in watched_in _ by_ st st' kind ok begun
     done_).
 Qed.
-Lemma configure_right a b c x y z : snd m \/ none_inside start -> all_right m start -> ends_right m (tcb_configure a b c x y z call start) start.
+Lemma configure_right a b c x y z : none_inside start -> all_right m start -> ends_right m (tcb_configure a b c x y z call start) start.
 Proof.
-  intros safe ok. unfold tcb_configure. rewrite (is_t t call is_thread). cbv zeta. allowed_if cnode_. allowed_if guard_. allowed_if space_. allowed_if frame.
+  intros none ok. unfold tcb_configure. rewrite (is_t t call is_thread). cbv zeta. allowed_if cnode_. allowed_if guard_. allowed_if space_. allowed_if frame.
   allowed_if even. cbn [in_progress ends_right]. apply progress_right.
   pose proof (thread_slot_in t cspace_slot eq_refl) as in0. pose proof (thread_slot_in t vspace_slot eq_refl) as in1.
   pose proof (thread_slot_in t buffer_slot eq_refl) as in2.
   assert (slot_of t cspace_slot <> slot_of t vspace_slot) as n01 by (intros same; apply slot_of_injective in same; discriminate same).
   assert (slot_of t cspace_slot <> slot_of t buffer_slot) as n02 by (intros same; apply slot_of_injective in same; discriminate same).
   assert (slot_of t vspace_slot <> slot_of t buffer_slot) as n12 by (intros same; apply slot_of_injective in same; discriminate same).
-  assert (outlives t (eq (slot_of t cspace_slot)) (fun j => j = slot_of t vspace_slot \/ j = slot_of t buffer_slot) (slot_of t cspace_slot) start \/ snd m)
+  assert (outlives t (eq (slot_of t cspace_slot)) (fun j => j = slot_of t vspace_slot \/ j = slot_of t buffer_slot) (slot_of t cspace_slot) start)
     as begun0.
-  { destruct safe as [safe|none]; [right; exact safe | left]. apply (invoked_begins t (invoked_slot call)); try tauto; [exact (right_soundly m start ok)|].
+  { apply (invoked_begins t (invoked_slot call)); try tauto; [exact (right_soundly m start ok)|].
     intros j [->| ->]; apply none; reflexivity. }
   pose proof (right_replace_in m t is_low cspace_slot _ start eq_refl (replacement_of_cnode a x cnode_) ok) as one.
   pose proof (fun st1 => replaced_in (eq (slot_of t cspace_slot)) (fun j => j = slot_of t vspace_slot \/ j = slot_of t buffer_slot) cspace_slot _ start st1
     ltac:(intros j <-; exact in0) ltac:(intros j [->| ->]; assumption) (replacement_of_cnode a x cnode_) ok begun0) as stays0.
   destruct (replace_in t cspace_slot _ start) as [st1|st1]; [|exact one]. cbn [and_then state_of] in *. specialize (stays0 st1 eq_refl).
-  assert (outlives t (fun j => slot_of t cspace_slot = j \/ j = slot_of t vspace_slot) (eq (slot_of t buffer_slot)) (slot_of t vspace_slot) st1 \/ snd m)
+  assert (outlives t (fun j => slot_of t cspace_slot = j \/ j = slot_of t vspace_slot) (eq (slot_of t buffer_slot)) (slot_of t vspace_slot) st1)
     as begun1.
-  { destruct stays0 as [stays0|may]; [left | right; exact may]. apply (stays_again t _ _ _ _ _ st1 stays0); try tauto. intros j <-. right. reflexivity. }
+  { apply (stays_again t _ _ _ _ _ st1 stays0); try tauto. intros j <-. right. reflexivity. }
   pose proof (right_replace_in m t is_low vspace_slot _ st1 eq_refl (replacement_of_space y space_) one) as two.
   pose proof (fun st2 => replaced_in (fun j => slot_of t cspace_slot = j \/ j = slot_of t vspace_slot) (eq (slot_of t buffer_slot)) vspace_slot _ st1 st2
     ltac:(intros j [<-| ->]; assumption) ltac:(intros j <-; exact in2) (replacement_of_space y space_) one begun1) as stays1.
   destruct (replace_in t vspace_slot _ st1) as [st2|st2]; [|exact two]. cbn [and_then state_of] in *. specialize (stays1 st2 eq_refl).
   apply (right_set_buffer (in_thread t) (fun _ => False)); [tauto | contradiction | | exact frame | exact two].
-  destruct stays1 as [stays1|may]; [left | right; exact may]. apply (stays_again t _ _ _ _ _ st2 stays1); try tauto.
+  apply (stays_again t _ _ _ _ _ st2 stays1); try tauto.
   - intros j [<-| ->]; assumption.
   - intros [same|same]; congruence.
 Qed.
 End Buffers.
-Definition configures (method : Method.t) : bool := match method with Method.TCBConfigure => true | _ => false end.
 Lemma well_ends sorts m d st : does_well sorts m d st -> ends_right m d st.
 Proof. destruct d as [|work]; [exact id|]. exact (firm_clean sorts m _). Qed.
 Lemma invoked_thread_is method call : fits method (invoked call) -> Method.invoked method = CapType.TCB -> exists t, invoked call = TCBCap t.
@@ -894,10 +815,10 @@ Ltac only_reports usual :=
     inspect_read_reply, inspect_read_irq_handler, inspect_read_tcb_slot, thread_argument, vspace_argument; cbv beta zeta;
   repeat match goal with |- ends_right _ (match ?x with _ => _ end) _ => destruct x; try exact I end; exact usual.
 Lemma method_right (m : Machine * Prop) method call st : fits method (invoked call) -> valid call st -> is_slot_of_cnode (invoked_slot call) st ->
-    is_a (sorts_of st) AThread (invoker call) -> (configures method = true -> snd m \/ none_inside st) ->
+    is_a (sorts_of st) AThread (invoker call) -> none_inside st ->
   last_interrupt (fst m) < most_interrupts -> placed st -> all_right m st -> ends_right m (decode_method method call st) st.
 Proof.
-  intros type fine_call is_place self no_configure few spaces ok. pose proof (right_firm m st ok) as ok1. pose proof (proj2 ok) as usual.
+  intros type fine_call is_place self inside few spaces ok. pose proof (right_firm m st ok) as ok1. pose proof (proj2 ok) as usual.
   destruct (call_fine _ m call st fine_call ok1) as (fine & args). pose proof fine_call as (there & placed_args).
   assert (forall i, in_place (cap i call) st) as in_place_.
   { intros i c is_c. exact (argument_at call st i c fine_call is_c). }
@@ -913,7 +834,7 @@ Proof.
   - apply (well_ends (sorts_of st)). exact (read_registers_well _ m t call is_it t_there _ _ st ok1).
   - apply (well_ends (sorts_of st)). exact (write_registers_well _ m t call is_it t_there _ _ _ st ok1).
   - apply (well_ends (sorts_of st)). exact (copy_registers_well _ m t call is_it t_there _ _ st (args 0%nat) ok1).
-  - rewrite is_it in there. apply (configure_right m st t call is_it t_low (conj there is_place)); [|exact (no_configure eq_refl) | exact ok].
+  - rewrite is_it in there. apply (configure_right m st t call is_it t_low (conj there is_place)); [|exact inside | exact ok].
     unfold is_a, sorts_of in t_there. unfold thread_exists. destruct (objects st !! t) as [[]|]; try discriminate t_there. reflexivity.
   - apply (well_ends (sorts_of st)). exact (set_priority_well _ m t call is_it t_there _ _ st (args 0%nat) ok1).
   - apply (well_ends (sorts_of st)). exact (set_mc_priority_well _ m t call is_it t_there _ _ st (args 0%nat) ok1).
@@ -974,32 +895,25 @@ Proof.
 Qed.
 
 (** ** System calls *)
-Definition harmless (m : Machine * Prop) (t : N) (st : State) : Prop :=
-  forall method, Method.of_label (MessageInfo.label (register 1 (thread t st))) = Some method -> configures method = true -> snd m \/ none_inside st.
 Record calls_well (m : Machine * Prop) (t : N) (st : State) : Prop := {
   w_right : all_right m st;
   w_placed : placed st;
   w_running : run_state (thread t st) = Running;
   w_fresh : yielded_to (thread t st) = None;
-  w_harmless : harmless m t st
+  w_inside : none_inside st
 }.
-Lemma message_label t st : label (message_of_call t st) = MessageInfo.label (register 1 (thread t st)).
-Proof. unfold message_of_call. cbv zeta. destruct (send_buffer t st); reflexivity. Qed.
 Section Calls.
 Variable m : Machine * Prop.
 Hypothesis few : last_interrupt (fst m) < most_interrupts.
 Lemma invoke_clean t slot c st : calls_well m t st -> capability_at slot st = Some c -> is_slot_of_cnode slot st -> clean m (snd (invoke t slot c st)).
 Proof.
-  intros [ok spaces runs _ safe] there is_place. pose proof (right_firm m st ok) as ok1. pose proof (runs_there _ m t st ok1 runs) as self.
+  intros [ok spaces runs _ inside] there is_place. pose proof (right_firm m st ok) as ok1. pose proof (runs_there _ m t st ok1 runs) as self.
   unfold invoke. cbv zeta. destruct (cap_arguments_at _ t st) as [arguments|(x & y)] eqn:listed; [|exact (proj2 ok)].
   unfold decide. destruct (method_for (label (message_of_call t st)) c) as [method|] eqn:found; [|exact (proj2 ok)].
   destruct (Nat.leb _ _ && _); [|exact (proj2 ok)].
   pose proof (method_right m method {| invoker := t; invoked_slot := slot; invoked := c; word_arguments := words (message_of_call t st);
     cap_arguments := arguments |} st (method_fits _ _ _ found) (conj there (arguments_in_place _ _ _ _ listed)) is_place self) as after.
-  assert (configures method = true -> snd m \/ none_inside st) as usual.
-  { intros sets. apply (safe method); [|exact sets]. rewrite <- message_label. unfold method_for in found.
-    destruct (Method.of_label (label (message_of_call t st))) as [named_|]; [|discriminate]. destruct (_ && _); [|discriminate]. exact found. }
-  specialize (after usual few spaces ok). destruct (decode_method method _ st) as [error details|work]; [exact (proj2 ok)|].
+  specialize (after inside few spaces ok). destruct (decode_method method _ st) as [error details|work]; [exact (proj2 ok)|].
   cbn [ends_right] in after. destruct (work st); exact after.
 Qed.
 Lemma phase_clean t a manner st : calls_well m t st -> clean m (snd (send_phase t a manner st)).
@@ -1082,7 +996,7 @@ Proof.
 Qed.
 Lemma early_well t w first st : calls_well m t st -> calls_well m t (state_of (refuse_early t w first st)).
 Proof.
-  intros [ok spaces runs fresh safe]. pose proof (right_waiting st ok) as wait. pose proof (early_same t w first st wait runs) as same.
+  intros [ok spaces runs fresh inside]. pose proof (right_waiting st ok) as wait. pose proof (early_same t w first st wait runs) as same.
   pose proof ok as ([all_ yields handled_ fine] & usual). constructor; rewrite ?same; try assumption.
   - split; [constructor|].
     + exact (proj1 (refused_early_whole t w first st (conj all_ runs))).
@@ -1095,9 +1009,9 @@ Proof.
       apply firm_clean in after. destruct (in_units _ _ tt st) as [one|one]; cbn [and_then state_of] in *; [|exact after].
       match goal with |- context [if ?x then _ else _] => destruct x end; exact after.
   - exact (@keeps_refuse_early _ _ _ _ placed_quietly t w first eq_refl st spaces).
-  - intros method named_ sets. rewrite same in named_. destruct (safe method named_ sets) as [may|none]; [left; exact may | right]. intros u i few_.
+  - intros u i few_.
     rewrite (capability_same _ st _ (proj1 (@keeps_refuse_early _ _ _ _ (tables_are_kept_quietly (slots st) (references st)) t w first eq_refl st
-      (conj eq_refl eq_refl)))). exact (none u i few_).
+      (conj eq_refl eq_refl)))). exact (inside u i few_).
 Qed.
 Lemma unless_clean t p rest : calls_well m t (state_of p) -> (forall st, calls_well m t st -> clean m (snd (rest st))) -> clean m (snd (unless_preempted t p
     rest)).
@@ -1170,13 +1084,13 @@ Proof.
   apply right_thread; [apply bound_of_registers | apply uses_of_registers | apply state_of_registers | apply yield_of_registers | | exact ok].
   apply a_thread, thread_is. unfold thread. rewrite objs. fold (thread t st). rewrite (runs t eq_refl). discriminate.
 Qed.
-Lemma handle_clean m c st : last_interrupt (fst m) < most_interrupts -> all_right m st -> placed st ->
-  (forall t, current st = Some t -> run_state (thread t st) = Running /\ yielded_to (thread t st) = None /\ (c = SystemCall -> harmless m t st)) ->
+Lemma handle_clean m c st : last_interrupt (fst m) < most_interrupts -> all_right m st -> placed st -> none_inside st ->
+  (forall t, current st = Some t -> run_state (thread t st) = Running /\ yielded_to (thread t st) = None) ->
   all_right m (snd (handle c st)).
 Proof.
-  intros few ok spaces now_. pose proof (right_firm m st ok) as ok1. pose proof ok as ([all_ yields handled_ fine] & usual). split; [constructor|].
+  intros few ok spaces inside now_. pose proof (right_firm m st ok) as ok1. pose proof ok as ([all_ yields handled_ fine] & usual). split; [constructor|].
   - exact (handled_parts c st all_ (fun t is_cur => proj1 (now_ t is_cur))).
-  - exact (handled_yields c st all_ yields (fun t is_cur => conj (proj1 (now_ t is_cur)) (proj1 (proj2 (now_ t is_cur))))).
+  - exact (handled_yields c st all_ yields now_).
   - exact (proj2 (@keeps_handle _ _ _ _ handled_quietly handled_kept handled_operations c eq_refl st handled_)).
   - exact (proj2 (@keeps_handle _ _ _ _ (fine_is_kept_quietly bounded) (fine_is_kept bounded yields_bounded) (nothing_given _) c eq_refl st fine)).
   - assert (forall t d, current st = Some t -> clean m (snd (user_fault t d st))) as faults_.
@@ -1184,9 +1098,7 @@ Proof.
     unfold handle. destruct c, (current st) as [t|] eqn:is_cur; try exact usual; try exact (faults_ t _ eq_refl);
       try exact (firm_clean _ _ _ (firm_interrupt _ m _ st ok1));
       try exact (firm_clean _ _ _ (firm_end_turn _ m _ (firm_wake_sleepers _ m _ (firm_end_budget _ m st all_ ok1)))).
-    destruct (now_ t eq_refl) as (runs & fresh & safe). apply (call_clean m few). constructor; [exact ok | exact spaces | exact runs | exact fresh |
-        exact (safe
-      eq_refl)].
+    destruct (now_ t eq_refl) as (runs & fresh). apply (call_clean m few). constructor; assumption.
 Qed.
 Lemma choose_clean m st : all_right m st -> clean m (choose_thread st).
 Proof. intros ok. exact (firm_clean _ _ _ (firm_choose _ m st (g_parts st (proj1 ok)) (right_firm m st ok))). Qed.
@@ -1198,19 +1110,19 @@ Proof.
   unfold enter, save_registers. destruct (begin_same e st) as (cur & _). rewrite cur. revert cur. generalize (begin_step e st). intros one cur.
   destruct (current st) as [c|]; [|exact cur]. unfold change_thread. destruct (objects one !! c) as [[]|]; exact cur.
 Qed.
-Lemma step_clean m st e : last_interrupt (fst m) < most_interrupts -> strong st -> placed st -> settled st -> clean m st ->
-  (forall t, cause e = SystemCall -> current (enter e st) = Some t -> harmless m t (enter e st)) ->
+Lemma step_clean m st e : last_interrupt (fst m) < most_interrupts -> strong st -> placed st -> settled st -> none_inside st -> clean m st ->
   clean m (choose_thread (snd (handle (cause e) (enter e st)))).
 Proof.
-  intros few right spaces [first _ no_yield _] usual safe.
+  intros few right spaces [first _ no_yield _] inside usual.
   assert (forall t, current st = Some t -> run_state (thread t st) = Running) as runs.
   { intros t is_cur. apply (w_runs nobody st (proj1 (proj2 (g_parts st right)))), in_app_iff. left. rewrite first in is_cur. unfold first_ready in is_cur.
     apply List.find_some in is_cur. exact (proj1 is_cur). }
-  destruct (enter_same e st right runs) as (same & runs1). apply choose_clean, handle_clean; [exact few | exact (right_enter m e st right usual runs) | |].
+  destruct (enter_same e st right runs) as (same & runs1). apply choose_clean, handle_clean; [exact few | exact (right_enter m e st right usual runs) | | |].
   - exact (@keeps_enter _ _ _ _ placed_quietly e st spaces).
-  - intros t is_cur. pose proof is_cur as is_cur'. rewrite same in is_cur'. split; [exact (runs1 t is_cur')|]. split.
-    + exact (proj2 (@keeps_enter _ _ _ _ (idle_quietly t) e st (conj (g_yields st right) (no_yield t is_cur')))).
-    + intros is_call. exact (safe t is_call is_cur).
+  - intros u i less. rewrite (capability_same _ st _ (proj1 (@keeps_enter _ _ _ _ (tables_are_kept_quietly (slots st) (references st)) e st
+      (conj eq_refl eq_refl)))). exact (inside u i less).
+  - intros t is_cur. rewrite same in is_cur. split; [exact (runs1 t is_cur)|].
+    exact (proj2 (@keeps_enter _ _ _ _ (idle_quietly t) e st (conj (g_yields st right) (no_yield t is_cur)))).
 Qed.
 
 (** ** Boot *)
@@ -1295,16 +1207,6 @@ Proof.
   clearbody two. rewrite <- m1, <- m2. destruct (first_ready two) as [t|]; [|reflexivity]. unfold end_yield_by. destruct (yielded_to _); [|reflexivity].
   unfold report_booked. rewrite (proj1 (machine_thread _ _ _)), (proj1 (machine_context _ _ _)), (proj1 (machine_context _ _ _)). reflexivity.
 Qed.
-Lemma boot_bounded p : roots_are_sound p -> forall c, boot_capability p c -> bounded c.
-Proof.
-  intros [apart_ below_ _] c (slot & listed). destruct (roots_fit p apart_ slot c listed) as (_ & fits_). split.
-  - intros base bits device memory. apply (below_ c (base, N.shiftl 1 bits) (ex_intro _ slot listed)).
-    destruct c; try discriminate memory; injection memory as -> -> ->; reflexivity.
-  - destruct c as [| | | |o radix g s| | | | | | | | | | | | | |]; try exact I. destruct (fits_ o eq_refl) as (y & found & kind).
-    pose proof (below_ _ (o, size_of y) (ex_intro _ slot listed)) as within. unfold extent_at_boot in within.
-    rewrite (extent_object _ (CNodeCap o radix g s) o eq_refl), found in within. specialize (within eq_refl). cbn [fst snd] in within.
-    destruct y; try discriminate kind. apply N.eqb_eq in kind. subst. exact within.
-Qed.
 Lemma reachable_strong p st : roots_are_sound p -> reachable step p st -> strong st.
 Proof.
   intros right reached. pose proof (roots_differ p right) as apart_. constructor.
@@ -1336,7 +1238,7 @@ Lemma clean_leave m st : clean m st -> clean m (leave st).
 Proof. intros [n irqs mm _]. constructor; [exact n | exact irqs | exact mm | intros []]. Qed.
 Lemma boot_clean p : boot_fits p -> clean (boot_machine p, True) (boot p).
 Proof.
-  intros [right _ low_slots]. set (first_ := insert_roots p (put_root_objects p (nothing_yet (boot_machine p)))).
+  intros fits_. pose proof (fits_sound p fits_) as right. set (first_ := insert_roots p (put_root_objects p (nothing_yet (boot_machine p)))).
   assert (plain_slots first_ /\ machine first_ = boot_machine p /\ current_context first_ = None) as (plain & mm & none_).
   { unfold first_. assert (forall l st, (forall slot c, In (slot, c) l -> slot < irq_slot 0 /\ forall irq, c <> IRQHandlerCap irq) -> plain_slots st ->
         machine st = boot_machine p -> current_context st = None ->
@@ -1348,7 +1250,7 @@ Proof.
       intros j x. rewrite insert_root_caps. destruct (is_empty slot st); cbn [andb]; [|apply plain].
       destruct (N.eqb_spec j slot) as [->|]; [|apply plain]. intros is_x. injection is_x as <-. split; [apply low_elsewhere; exact less | exact no_irq]. }
     apply each; [|intros j c there | reflexivity | reflexivity].
-    - intros slot c listed. split; [exact (low_slots slot c listed) | exact (roots_plain p slot c listed)].
+    - intros slot c listed. split; [exact (root_in_cnode p slot c fits_ listed) | exact (roots_plain p slot c listed)].
     - pose proof (first_slots p j) as no. unfold first_state in no. unfold capability_at in there. rewrite no in there. discriminate. }
   assert (forall i, i < thread_slots -> slot_of (root_thread p) i <> nowhere) as thread_low.
   { intros i few. apply thread_slot_low; [|exact few].
@@ -1386,25 +1288,23 @@ Proof. unfold step, finish. destruct (handle (cause e) (enter e st)) as (result 
 Lemma reachable_clean p st : boot_fits p -> reachable step p st -> clean (boot_machine p, True) st.
 Proof.
   intros fits_ reached. pose proof (fits_sound p fits_) as right. induction reached as [|st e reached IH]; [exact (boot_clean p fits_)|].
-  rewrite (proj1 (finished_step st e)). apply clean_leave. apply (step_clean (boot_machine p, True) st e); [exact (few_of p fits_) | | | | exact IH|].
+  rewrite (proj1 (finished_step st e)). apply clean_leave. apply (step_clean (boot_machine p, True) st e); [exact (few_of p fits_) | | | | | exact IH].
   - exact (reachable_strong p st right reached).
   - exact (reachable_placed p st right reached).
   - exact (states_are_settled_proved p st reached).
-  - intros t _ _ method _ _. left. exact I.
+  - exact (settled_inside st (reachable_settled p st fits_ reached)).
 Qed.
 
 (** Claim [never_stuck]. *)
 Theorem never_stuck_proved : never_stuck step.
 Proof.
   intros p st e apart_ reached usual. destruct (cause e) eqn:is_call; try (apply (other_events_never_stuck p st e apart_ reached); congruence).
-  destruct (usual eq_refl) as (fits_ & no_configure). pose proof (fits_sound p fits_) as right. rewrite (proj2 (finished_step st e)).
+  pose proof (usual eq_refl) as fits_. pose proof (fits_sound p fits_) as right. rewrite (proj2 (finished_step st e)).
   pose proof (states_are_settled_proved p st reached) as settled_. destruct (reachable_clean p st fits_ reached) as [n irqs mm _].
   assert (effects st = []) as none_.
   { destruct settled_ as [_ _ _ rest]. unfold is_at_rest in rest. rewrite <- rest. reflexivity. }
-  pose proof (step_clean (boot_machine p, False) st e (few_of p fits_) (reachable_strong p st right reached) (reachable_placed p st right reached) settled_)
-      as after.
-  intros listed. apply in_rev in listed. refine (c_smooth _ _ (after _ _) listed).
-  - constructor; [exact n | exact irqs | exact mm | rewrite none_; intros []].
-  - intros t _ is_cur method named_ sets. right. intros u i few at_slot. apply no_configure. exists t, u, i.
-    destruct method; try discriminate sets. repeat split; assumption.
+  pose proof (step_clean (boot_machine p, False) st e (few_of p fits_) (reachable_strong p st right reached) (reachable_placed p st right reached) settled_
+    (settled_inside st (reachable_settled p st fits_ reached))) as after.
+  intros listed. apply in_rev in listed. refine (c_smooth _ _ (after _) listed).
+  constructor; [exact n | exact irqs | exact mm | rewrite none_; intros []].
 Qed.
