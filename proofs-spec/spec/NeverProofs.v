@@ -5,7 +5,7 @@
     have come and gone. From there each operation that leaves the objects what they are gets nowhere where something is missing; where an object comes or goes
     what is left to do asks for slots only. *)
 From Coq Require Import Lia.
-From Spec Require Export OwnProofs.
+From Spec Require Export InsideProofs.
 Open Scope N_scope.
 
 Definition sorts_of (st : State) (o : N) : option Sort := option_map sort_of (objects st !! o).
