@@ -29,12 +29,12 @@ PROOFS = ("Claims", "LoopProofs", "TableFacts", "TreeProofs", "StepProofs", "Que
           "LiveProofs", "MemoryProofs", "UnitProofs", "InterruptProofs", "SignalProofs", "ContainerProofs", "MappingProofs", "SpaceProofs",
           "PlaceProofs", "FlushProofs", "LinkProofs", "WaitProofs", "MeetProofs", "StandProofs", "BondProofs", "LendProofs", "OrderProofs",
           "ReturnProofs", "YieldProofs", "DangleProofs", "StuckProofs", "FirmProofs", "BufferProofs", "InsideProofs", "NeverProofs", "FreshProofs",
-          "WellProofs", "Witness", "PolicyClaims", "PolicyProofs", "WithinProofs", "ConfinementProofs", "TransferProofs", "HeldProofs", "StayProofs",
-          "BoundProofs", "PolicyWitness", "IntegrityClaims", "IntegrityProofs", "FieldProofs", "IntegrityWitness", "FlowClaims", "FlowProofs",
-          "FlowWitness")
+          "PieceProofs", "WellProofs", "ResumeProofs", "Witness", "PolicyClaims", "PolicyProofs", "WithinProofs", "ConfinementProofs", "TransferProofs",
+          "HeldProofs", "StayProofs", "BoundProofs", "PolicyWitness", "BoundClaims", "AmongProofs", "BoundWitness", "IntegrityClaims", "IntegrityProofs",
+          "FieldProofs", "IntegrityWitness", "FlowClaims", "FlowProofs", "FlowWitness")
 # Where claims are stated, and the copy of each that changes only on purpose.
-CLAIMS = {"Claims": "claims.golden", "PolicyClaims": "policy_claims.golden", "IntegrityClaims": "integrity_claims.golden",
-          "FlowClaims": "flow_claims.golden"}
+CLAIMS = {"Claims": "claims.golden", "PolicyClaims": "policy_claims.golden", "BoundClaims": "bound_claims.golden",
+          "IntegrityClaims": "integrity_claims.golden", "FlowClaims": "flow_claims.golden"}
 ORACLE = ("number.ml", "oracle_core.mli", "oracle_core.ml", "names.ml", "text.ml", "policies.ml", "differences.ml", "digest.ml",
           "oracle.ml")
 TOOLS = {"coqc": "coq", "ocamlopt": "ocaml"}

@@ -151,7 +151,7 @@ Proof.
   destruct (each at_ address begins_) as (who & met). exists subject. split; [exact who|]. split; [exact tables|]. constructor.
   - intros e' badge r u x o q g named_ _ first _ _. split; [|intros; exact I]. intros yes. exact (met t u (by_sending _ _ _ _ _ _ u named_ yes (first_listed
     _ u first))).
-  - intros e' badge r u after x b g gr c l named_ _ listed _ _ _. split; [|intros; exact I]. intros _.
+  - intros e' badge r u after x b g gr c l named_ _ listed _ _ _ _. split; [|intros; exact I]. intros _.
     exact (met u t (by_receiving _ _ _ _ _ _ u named_ listed)).
   - intros o r u named_ yes calls_ grants _. exact (met t u (by_answering _ _ _ _ _ u named_ yes calls_ grants)).
 Qed.
@@ -165,6 +165,12 @@ Proof.
 Qed.
 
 (** ** What is computed of tables and of those who wait is what is meant *)
+Lemma checked_is_confined p st : owner_of p nowhere = None -> slots_within p st -> confined p st.
+Proof.
+  intros nobodys holds_. constructor.
+  - intros slot c found _ _. exact (holds_ slot c found).
+  - destruct (capability_at nowhere st) as [c|] eqn:found; [|reflexivity]. destruct (holds_ nowhere c found) as (subject & owned & _). congruence.
+Qed.
 Lemma waits_well_means p st : waits_well p st = true -> forall t x, objects st !! t = Some (ThreadObject x) -> waits_as p t x.
 Proof.
   intros checked t x there c listed. apply in_entries in there. pose proof (proj1 (forallb_forall _ _) checked _ there) as each. cbn [fst snd] in each.

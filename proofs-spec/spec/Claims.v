@@ -383,7 +383,7 @@ Definition interrupts_stay_handled : Prop := forall p st, roots_are_sound p -> r
 (** ** S1: what [WellFormed] tests of states
 
     In every state that can be reached each of the invariants that [WellFormed] tests holds, but for those that are left open. *)
-Definition left_open : list Invariant := [SlotsInContainers; ThreadQueues; RunQueues; Refills].
+Definition left_open : list Invariant := [SlotsInContainers; ThreadQueues; RunQueues].
 Definition states_stay_well_formed : Prop := forall p st, roots_are_sound p -> root_radix p <= 64 -> reachable p st -> incl (broken_invariants st) left_open.
 
 (** T0: no state contradicts itself: the effect that would show it never comes. For system calls the root task's slots must lie in its CNode, and the
@@ -452,4 +452,35 @@ Definition made_objects_are_fresh : Prop := forall p st e call next result done,
 Definition interrupts_signal_one_notification : Prop :=
   forall st e irq n, cause e = InterruptArrives irq -> (forall badge r, capability_at (irq_slot irq) st <> Some (NotificationCap n badge r)) ->
     word_of_flags (notification n (fst (fst (one_step st e)))) = word_of_flags (notification n st).
+
+(** ** S8, T8b: preempted work goes on where it was
+
+    So many units of work from an anchor, whether or not something remains. Work that is preempted has done just those that it was allowed, each of which
+    found something to do; and with more units than that it goes on from there: what two steps do in turn, one does at once. *)
+Definition worked {A} (work : A -> State -> A * State) (units : N) (a : A) (st : State) : A * State :=
+  N.iter units (fun x => work (fst x) (snd x)) (a, st).
+Definition work_resumes {A} (remains : A -> State -> bool) (work : A -> State -> A * State) : Prop :=
+  forall a st units stopped, in_units remains work a (allow units st) = Preempted stopped ->
+    (forall fewer, fewer <= units -> let (b, before) := worked work fewer a st in remains b before = true)
+    /\ exists b, worked work units a st = (b, allow (allowance st) stopped)
+         /\ forall more, in_units remains work a (allow (units + more) st) = in_units remains work b (allow more stopped).
+Definition revoke_unit (slot anchor : N) (st : State) : N * State := delete_unit (next_deletion slot anchor st) st.
+Definition preempted_work_goes_on : Prop := work_resumes is_occupied delete_unit
+  /\ (forall slot, work_resumes (fun anchor st => is_occupied anchor st || has_children slot st) (revoke_unit slot))
+  /\ (forall e badge, work_resumes (has_sender_with_badge e badge) (cancel_unit e badge))
+  /\ forall e r, work_resumes (fun (_ : unit) st => is_some (first_refused e r st)) (fun _ st => (tt, refuse_first e r st)).
+
+(** A method that is restarted begins at its own slot. So it comes to the same as without the preemption if the deletion was there, or, of a revocation, at
+    the next child; those that cancel sends and refuse senders always do. *)
+Definition restarts_come_to_the_same : Prop := forall st units more stopped,
+  (forall slot, delete slot (allow units st) = Preempted stopped -> fst (worked delete_unit units slot st) = slot ->
+     delete slot (allow (units + more) st) = delete slot (allow more stopped))
+  /\ (forall slot, revoke slot (allow units st) = Preempted stopped -> is_empty nowhere stopped = true ->
+        (let anchor := fst (worked (revoke_unit slot) units nowhere st) in
+         is_empty anchor stopped = true \/ Some anchor = hd_error (children_of slot stopped)) ->
+        revoke slot (allow (units + more) st) = revoke slot (allow more stopped))
+  /\ (forall e badge, cancel_badged_sends e badge (allow units st) = Preempted stopped ->
+        cancel_badged_sends e badge (allow (units + more) st) = cancel_badged_sends e badge (allow more stopped))
+  /\ forall e r, refuse_waiting e r (allow units st) = Preempted stopped -> more <> 0 ->
+        refuse_waiting e r (allow (units + more) st) = refuse_waiting e r (allow more stopped).
 End Claims.

@@ -780,8 +780,9 @@ Instance keeps_revoke slot {d : Deletes} : Keeps (revoke slot).
 Proof. apply keeps_in_units. intros anchor st. exact (keeps_delete_unit (next_deletion slot anchor st) st). Qed.
 Instance keeps_insert_copy slot s c {arranges : Allows ByArrangement} : Keeps (insert_copy slot s c). Proof. keeping insert_copy. Qed.
 Instance keeps_replace_slot slot by_ {d : Deletes} : Keeps (replace_slot slot by_). Proof. keeping replace_slot. Qed.
-Instance keeps_cancel_unit p b u {d : Deletes} : Keeps (cancel_unit p b u). Proof. keeping cancel_unit. Qed.
-Instance keeps_cancel_badged_sends p b {d : Deletes} : Keeps (cancel_badged_sends p b).
+Instance keeps_cancel_unit p b u {donates : Allows ByDonation} {flags_ : Allows ByFlags} {its : ItsUse} : Keeps (cancel_unit p b u).
+Proof. keeping cancel_unit. Qed.
+Instance keeps_cancel_badged_sends p b {donates : Allows ByDonation} {flags_ : Allows ByFlags} {its : ItsUse} : Keeps (cancel_badged_sends p b).
 Proof. pose proof (keeps_in_units (has_sender_with_badge p b) (cancel_unit p b) tt (fun u => keeps_cancel_unit p b u)). keeping cancel_badged_sends. Qed.
 
 (** ** Methods *)
@@ -805,10 +806,11 @@ Qed.
 Instance keeps_carve_pool u at_ size i slot c {arranges : Allows ByArrangement} {creates : Allows ByCreation} :
   Keeps (carve u at_ size (Some (ASIDPoolObject {| pool_index := i; assigned := empty |})) slot c).
 Proof. refine (keeps_carve u at_ size _ slot c _). right. exists i. reflexivity. Qed.
-Instance keeps_suspend_if b t {d : Deletes} : Keeps (suspend_if b t). Proof. keeping suspend_if. Qed.
-Instance keeps_resume t {d : Deletes} : Keeps (resume t). Proof. keeping resume. Qed.
-Instance keeps_resume_if b t {d : Deletes} : Keeps (resume_if b t). Proof. keeping resume_if. Qed.
-Instance keeps_stop_for_writing t {d : Deletes} : Keeps (stop_for_writing t). Proof. keeping stop_for_writing. Qed.
+Instance keeps_suspend_if b t {donates : Allows ByDonation} {flags_ : Allows ByFlags} {its : ItsUse} : Keeps (suspend_if b t). Proof. keeping suspend_if. Qed.
+Instance keeps_resume t {donates : Allows ByDonation} {flags_ : Allows ByFlags} {its : ItsUse} : Keeps (resume t). Proof. keeping resume. Qed.
+Instance keeps_resume_if b t {donates : Allows ByDonation} {flags_ : Allows ByFlags} {its : ItsUse} : Keeps (resume_if b t). Proof. keeping resume_if. Qed.
+Instance keeps_stop_for_writing t {donates : Allows ByDonation} {flags_ : Allows ByFlags} {its : ItsUse} : Keeps (stop_for_writing t).
+Proof. keeping stop_for_writing. Qed.
 Instance keeps_copy_registers l from to : Keeps (copy_registers l from to). Proof. keeping copy_registers. Qed.
 Instance keeps_replace_in t slot by_ {d : Deletes} : Keeps (replace_in t slot by_). Proof. keeping replace_in. Qed.
 Instance keeps_set_buffer t a f {d : Deletes} {controls : Allows ByControl} {its : Named (TCBCap t)} : Keeps (set_buffer t a f).
@@ -837,25 +839,26 @@ Instance keeps_piece_of_space op v end_ x : Keeps (piece_of_space op v end_ x). 
 Instance keeps_frame_maintain op a b call : Keeps (frame_maintain op a b call). Proof. keeping frame_maintain. Qed.
 Instance keeps_vspace_maintain op a b call : Keeps (vspace_maintain op a b call). Proof. keeping vspace_maintain. Qed.
 Instance keeps_deactivate i : Keeps (deactivate i). Proof. keeping deactivate. Qed.
-Instance keeps_derive_into a b c d x r m o call {d_ : Deletes} : Keeps (derive_into a b c d x r m o call). Proof. keeping derive_into. Qed.
-Instance keeps_move_into a b c d r m call {d_ : Deletes} : Keeps (move_into a b c d r m call). Proof. keeping move_into. Qed.
+Instance keeps_derive_into a b c d x r m o call {arranges : Allows ByArrangement} : Keeps (derive_into a b c d x r m o call). Proof. keeping derive_into. Qed.
+Instance keeps_move_into a b c d r m call {arranges : Allows ByArrangement} : Keeps (move_into a b c d r m call). Proof. keeping move_into. Qed.
 
-(** All of them: what is allowed through a capability is enough for each method of it. *)
-Definition allowed_through (c : Capability) : Prop := forall r, In r (rules_through c) -> allowed r.
-Ltac allow_rule all r := try (assert (Allows r) by (apply all; unfold rules_through, deletion_rules; simpl; tauto)).
+(** All of them: what is allowed by a method is enough for it. *)
+Definition allowed_by (m : Method.t) : Prop := forall r, In r (rules_of_method m) -> allowed r.
+Ltac allow_rule all r := try (assert (Allows r) by (apply all; unfold rules_of_method, stopping_rules, deletion_rules; simpl; tauto)).
 Lemma decode_good {its : ItsUse} m call st :
-  fits m (invoked call) -> allowed_through (invoked call) -> good call -> good st -> good (decode_method m call st).
+  fits m (invoked call) -> allowed_by m -> good call -> good st -> good (decode_method m call st).
 Proof.
-  intros type all ok ok_st. pose proof (good_invoked call ok) as named. pose proof (good_invoker call ok) as runs. unfold allowed_through in all.
+  intros type all ok ok_st. pose proof (good_invoked call ok) as named. pose proof (good_invoker call ok) as runs. unfold allowed_by in all.
   assert (match invoked call with TCBCap _ => Named (TCBCap (invoked_thread call)) | _ => True end) as the_thread.
   { unfold invoked_thread. revert named. destruct (invoked call); intros named; try exact I. exact named. }
-  revert type all the_thread. destruct (invoked call) as [base bits device used'|p badge r|n badge r|r rights|o radix guard size|t|c bits|core|v asid|tbl place_
-    |base bits device r place_| |p| |irq|irq target| | |z] eqn:is_it; intros type all the_thread;
+  revert type the_thread. destruct (invoked call) as [base bits device used'|p badge r|n badge r|r rights|o radix guard size|t|c bits|core|v asid|tbl place_
+    |base bits device r place_| |p| |irq|irq target| | |z] eqn:is_it; intros type the_thread;
+    destruct m; try discriminate type;
     allow_rule all ByControl; allow_rule all ByAccess; allow_rule all ByDomain; allow_rule all ByBinding; allow_rule all ByUnbinding;
     allow_rule all ByConfiguration; allow_rule all ByYielding; allow_rule all ByMapping; allow_rule all ByUnmapping; allow_rule all ByAssignment;
-    allow_rule all ByCreation; allow_rule all ByArrangement; allow_rule all ByDonation; allow_rule all ByGrant;
-    try (assert Deletes by (constructor; try exact its; apply all; unfold rules_through, deletion_rules; simpl; tauto));
-    clear all; destruct m; try discriminate type; unfold decode_method; match goal with |- good (?f ?s) => let h := head f in unfold h; keep end.
+    allow_rule all ByCreation; allow_rule all ByArrangement; allow_rule all ByDonation; allow_rule all ByGrant; allow_rule all ByFlags;
+    try (assert Deletes by (constructor; try exact its; apply all; unfold rules_of_method, deletion_rules; simpl; tauto));
+    clear all; unfold decode_method; match goal with |- good (?f ?s) => let h := head f in unfold h; keep end.
 Qed.
 Lemma method_is_fit l c m : method_for l c = Some m -> fits m c.
 Proof.
@@ -874,7 +877,7 @@ Proof.
   exists t, address, slot. split; [exact runs|]. rewrite <- same_place. unfold occupied_slot_of_address. rewrite walked, there. reflexivity.
 Qed.
 Lemma invoke_good t slot c st {runs : Caller t} {its : ItsUse} : (forall slot, slots st !! slot = slots start !! slot) ->
-  caller_names start c -> allowed_through c -> good st -> good (invoke t slot c st).
+  caller_names start c -> (forall m, method_for (label (message_of_call t st)) c = Some m -> allowed_by m) -> good st -> good (invoke t slot c st).
 Proof.
   intros same named all ok. unfold invoke. cbv zeta.
   destruct (cap_arguments_at _ t st) as [arguments|(address & report)] eqn:listed; [|exact (good_both _ _ I ok)].
@@ -882,7 +885,7 @@ Proof.
   destruct (method_for (label (message_of_call t st)) c) as [m|] eqn:is_m; [|exact (good_both _ _ I ok)].
   destruct (Nat.leb _ _ && _); [|exact (good_both _ _ I ok)].
   match goal with |- context [decode_method m ?call st] => assert (good (decode_method m call st)) as decided end.
-  { apply decode_good; [exact (method_is_fit _ c m is_m) | exact all | exact (conj runs (conj named fine)) | exact ok]. }
+  { apply decode_good; [exact (method_is_fit _ c m is_m) | exact (all m eq_refl) | exact (conj runs (conj named fine)) | exact ok]. }
   destruct (decode_method m _ st) as [error details|work]; [exact (good_both _ _ I ok)|]. pose proof (decided st ok : good (work st)) as done_.
   destruct (work st) as [results next|next|next]; exact (good_both _ _ I done_).
 Qed.
@@ -914,19 +917,20 @@ Qed.
 
 (** What a system call sends through the thread can name, as slots are what they were. *)
 Definition unmoved (st : State) : Prop := forall slot, slots st !! slot = slots start !! slot.
-Definition all_through (sent : option Capability) : Prop := match sent with Some c => allowed_through c | None => True end.
+Definition all_through (sent : option Sent) : Prop := match sent with Some sent => forall r, In r (rules_through sent) -> allowed r | None => True end.
 Lemma named_is_named t a st c {runs : Caller t} : unmoved st -> named_by t a st = Some c -> caller_names start c.
 Proof.
   intros same. unfold named_by. rewrite (occupied_same t a st start (fun slot => capability_of_slot slot st start (same slot))).
   destruct (occupied_slot_of_address t a start) as [(slot & d)|] eqn:found; [|discriminate]. intros is_c. injection is_c as <-. exists t, a, slot.
   split; [exact runs | exact found].
 Qed.
-Lemma phase_good t a m st {runs : Caller t} {its : ItsUse} : cause e = SystemCall -> unmoved st -> all_through (named_by t a st) -> good st ->
+Lemma phase_good t a m st {runs : Caller t} {its : ItsUse} : cause e = SystemCall -> unmoved st -> all_through (sent_by t a st) -> good st ->
   good (send_phase t a m st).
 Proof.
-  intros why same all ok. pose proof (fun c => named_is_named t a st c same) as names. unfold send_phase, named_by in *.
-  destruct (occupied_slot_of_address t a st) as [(slot & c)|report]; [|keep]. specialize (names c eq_refl). cbn [all_through] in all.
-  pose proof (invoke_good t slot c st same names all ok) as invoked_. unfold allowed_through in all.
+  intros why same all ok. pose proof (fun c => named_is_named t a st c same) as names. unfold send_phase, sent_by, named_by in *.
+  destruct (occupied_slot_of_address t a st) as [(slot & c)|report]; [|keep]. specialize (names c eq_refl). cbn [all_through option_map] in all.
+  assert (match c with EndpointCap _ _ _ | NotificationCap _ _ _ | ReplyCap _ _ => True | _ => good (invoke t slot c st) end) as invoked_.
+  { destruct c; try exact I; apply (invoke_good t slot _ st same names); try exact ok; intros method is_m r listed; apply all; rewrite is_m; exact listed. }
   destruct c as [|p badge r|n badge r|r rights| | | | | | | | | | | |irq target| | |]; try exact invoked_.
   - assert (Allows ByDonation) by (apply all; simpl; tauto). assert (Allows ByGrant) by (apply all; simpl; tauto). keep.
   - assert (Allows ByDonation) by (apply all; simpl; tauto). assert (Allows BySignal) by (apply all; simpl; tauto).
@@ -939,7 +943,7 @@ Qed.
 Lemma reply_phase_good t st : all_through (answered_by t (register 6 (thread t st)) st) -> good st -> good (reply_phase t st).
 Proof.
   intros all ok. unfold reply_phase, answered_by, named_by in *. destruct (occupied_slot_of_address t _ st) as [(slot & c)|report]; [|exact ok].
-  destruct c; try exact ok. cbn [all_through] in all. unfold allowed_through in all. assert (Allows ByDonation) by (apply all; simpl; tauto).
+  destruct c; try exact ok. cbn [all_through] in all. assert (Allows ByDonation) by (apply all; simpl; tauto).
   assert (Allows ByGrant) by (apply all; simpl; tauto). assert (Allows ByStepping) by (apply all; simpl; tauto). keep.
 Qed.
 Lemma yield_good t st {runs : Caller t} {its : ItsUse} : (forall c, context_of t st = Some c -> uses start c) -> good st -> good (yield t st).
@@ -951,7 +955,7 @@ Proof.
   refine (keeps_change_context c _ _ st1 ok1). intros x. exact (context_by c ByBudget x _ by_budget (is_charged start c x _ _ (its_context c eq_refl))).
 Qed.
 Lemma sends_good t m st {runs : Caller t} {donates : Allows ByDonation} {its : ItsUse} : cause e = SystemCall -> unmoved st ->
-  all_through (named_by t (register 0 (thread t st)) st) -> good st -> good (sends t m st).
+  all_through (sent_by t (register 0 (thread t st)) st) -> good st -> good (sends t m st).
 Proof. intros why same all ok. unfold sends. apply finish_send_good; [exact runs | exact donates | apply phase_good; assumption]. Qed.
 Lemma reply_and_receive_good t st {runs : Caller t} {donates : Allows ByDonation} {grants : Allows ByGrant} {flags_ : Allows ByFlags}
     {receives : Allows ByReceiving} : all_through (sent_through t Syscall.ReplyRecv st) -> good st -> good (reply_and_receive t st).
@@ -1130,15 +1134,18 @@ Proof.
   pose proof (same_context st). exact (keeps_timer_expires st e allowed _ _ ok).
 Qed.
 
-Lemma sent_is_named st t s s0 c : current st = Some t -> unmoved st s0 -> (forall r first, unmoved st (state_of (refuse_early t r first s0))) ->
-  sent_through t s s0 = Some c -> caller_names st c.
+Lemma sent_is_named st t s s0 c m : current st = Some t -> unmoved st s0 -> (forall r first, unmoved st (state_of (refuse_early t r first s0))) ->
+  sent_through t s s0 = Some (c, m) -> caller_names st c.
 Proof.
   intros runs first_ early_ sent. assert (Caller st t) by exact runs.
-  assert (forall f p, unmoved st (state_of p) -> (forall s1 c, unmoved st s1 -> f s1 = Some c -> caller_names st c) -> once_done f p = Some c ->
-    caller_names st c) as done_ by (intros f [s1|s1] same each is_c; [exact (each s1 c same is_c) | discriminate is_c]).
-  destruct s; try discriminate sent; cbn [sent_through] in sent; try exact (named_is_named st t _ s0 c first_ sent); refine (done_ _ _ (early_ _ _) _ sent);
-    intros s1 d same named; [|exact (named_is_named st t _ s1 _ same named) | exact (named_is_named st t _ s1 _ same named)].
-  unfold answered_by in named. destruct (named_by t _ s1) as [[]|] eqn:found; try discriminate named. injection named as <-.
+  assert (forall a s1, unmoved st s1 -> sent_by t a s1 = Some (c, m) -> caller_names st c) as by_.
+  { intros a s1 same is_c. unfold sent_by in is_c. destruct (named_by t a s1) as [d|] eqn:found; [|discriminate]. injection is_c as -> _.
+    exact (named_is_named st t a s1 c same found). }
+  assert (forall f p, unmoved st (state_of p) -> (forall s1, unmoved st s1 -> f s1 = Some (c, m) -> caller_names st c) -> once_done f p = Some (c, m) ->
+    caller_names st c) as done_ by (intros f [s1|s1] same each is_c; [exact (each s1 same is_c) | discriminate is_c]).
+  destruct s; try discriminate sent; cbn [sent_through] in sent; try exact (by_ _ s0 first_ sent); refine (done_ _ _ (early_ _ _) _ sent);
+    intros s1 same named; [|exact (by_ _ s1 same named) | exact (by_ _ s1 same named)].
+  unfold answered_by in named. destruct (named_by t _ s1) as [[]|] eqn:found; try discriminate named. injection named as <- _.
   exact (named_is_named st t _ s1 _ same found).
 Qed.
 Lemma system_call_ruled st e t (allowed : ChangeRule -> Prop) : cause e = SystemCall -> current st = Some t -> (forall r, In r (rules_of st e) -> allowed r) ->
@@ -1156,7 +1163,7 @@ Proof.
   assert (forall r, In r (rules_of_call t s s0) -> allowed r) as rules_ by (intros r listed; apply all, in_app_iff; right; right; exact listed).
   refine (proj2 (call_good st e allowed (current_context st) t s s0 why first_ same same_context_ _ _ ok)).
   - intros receives_. unfold rules_of_call in rules_. rewrite receives_ in rules_. repeat split; apply rules_, in_app_iff; left; simpl; tauto.
-  - unfold all_through, allowed_through. destruct (sent_through t s s0) as [c|] eqn:sent; [|exact I]. intros r listed. apply rules_. unfold rules_of_call.
+  - unfold all_through. destruct (sent_through t s s0) as [c|] eqn:sent; [|exact I]. intros r listed. apply rules_. unfold rules_of_call.
     rewrite sent. apply in_app_iff. right. exact listed.
 Qed.
 Lemma handling_ruled st e : framed st e (fun r => In r (rules_of st e)) (current_context st) (snd (handle (cause e) (enter e st))).
@@ -1176,7 +1183,7 @@ Proof.
   intros st e. destruct (ruled_by_handling st e (fun r => In r (rules_of st e)) (fun r listed => proj2 (in_app_iff _ _ r) (or_introl listed))
     (handling_ruled st e)) as (each & slots_).
   split; [exact each | split; [exact slots_|]].
-  intros t s c _ runs. exact (sent_is_named st t s (enter e st) c runs (entered_slots st e) (early st e t)).
+  intros t s c m _ runs. exact (sent_is_named st t s (enter e st) c m runs (entered_slots st e) (early st e t)).
 Qed.
 
 (** What no rule but an invocation changes. *)

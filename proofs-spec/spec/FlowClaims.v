@@ -118,7 +118,8 @@ Definition does (p : Policy) (st : State) (e : Event) (subject : N) : Prop :=
   | _ => forall t, current st = Some t -> is_of p t subject
   end.
 Definition unasked : list ChangeRule := every_step ++ [ByReceiving; ByFlags; ByDonation; ByStepping; ByGrant].
-Definition has_edge (p : Policy) (subject : N) (rule : ChangeRule) : Prop := In rule unasked \/ exists c, may p subject c /\ In rule (rules_through c).
+Definition has_edge (p : Policy) (subject : N) (rule : ChangeRule) : Prop :=
+  In rule unasked \/ exists c l, may p subject c /\ In rule (rules_through (c, method_for l c)).
 Definition may_change (p : Policy) (subject o : N) (rule : ChangeRule) (before : option Object) : Prop :=
   has_edge p subject rule /\
   match rule, before with

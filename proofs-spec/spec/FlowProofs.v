@@ -411,11 +411,23 @@ Qed.
 Lemma caller_is_no_interrupt rule : In rule (rules_of st e) -> ~ In rule (every_step ++ [BySignal; ByFlags; ByDonation]) ->
   forall irq, cause e <> InterruptArrives irq.
 Proof. intros ok none irq arrives. apply none. unfold rules_of in ok. rewrite arrives in ok. exact ok. Qed.
+Lemma sent_method t s at_ c m : sent_through t s at_ = Some (c, m) ->
+  exists l, forall rule, In rule (rules_through (c, m)) -> In rule (rules_through (c, method_for l c)).
+Proof.
+  assert (forall a st, sent_by t a st = Some (c, m) -> exists l, m = method_for l c) as by_.
+  { intros a s1 is_c. unfold sent_by in is_c. destruct (named_by t a s1) as [d|]; [|discriminate]. injection is_c as -> <-. eexists. reflexivity. }
+  assert (forall a st, sent_by t a st = Some (c, m) -> exists l, forall rule, In rule (rules_through (c, m)) -> In rule (rules_through (c, method_for l c)))
+    as of_method by (intros a s1 is_c; destruct (by_ a s1 is_c) as (l & ->); exists l; intros rule listed; exact listed).
+  destruct s; try discriminate; cbn [sent_through]; try apply of_method; unfold passed_on; destruct (refuse_early _ _ _ _) as [s1|s1]; try discriminate;
+    cbn [once_done]; try apply of_method. unfold answered_by. destruct (named_by t _ s1) as [[]|]; try discriminate. intros same. injection same as <- <-.
+  exists 0. intros rule listed. exact listed.
+Qed.
 Lemma rule_has_edge rule : In rule (rules_of st e) -> (rule = BySignal -> exists n badge, signals st e n badge) -> has_edge p subject rule.
 Proof.
   intros ok by_signal. pose proof (proj2 (proj2 (fields_change_by_rule_proved st e))) as named.
-  assert (In rule unasked \/ rule = BySignal \/ exists c, caller_names st c /\ (forall irq, cause e <> InterruptArrives irq) /\ In rule (rules_through c))
-    as [free|[is_signal|(c & names_ & no_irq & listed)]].
+  assert (In rule unasked \/ rule = BySignal \/ exists c l, caller_names st c /\ (forall irq, cause e <> InterruptArrives irq)
+                                                        /\ In rule (rules_through (c, method_for l c)))
+    as [free|[is_signal|(c & l & names_ & no_irq & listed)]].
   { unfold rules_of in ok. apply in_app_iff in ok. destruct ok as [ok|ok]; [left; unfold unasked; apply in_app_iff; left; exact ok|].
     destruct (cause e) as [|irq| | | |] eqn:which; [destruct (current st) as [t|] eqn:is_cur; [|contradiction]| | contradiction
       | destruct (current st); [|contradiction] | destruct (current st); [|contradiction] | destruct (current st); [|contradiction]].
@@ -423,12 +435,12 @@ Proof.
     destruct ok as [<-|ok]; [left; unfold unasked, every_step; simpl; tauto|]. destruct (system_call_of t (enter e st)) as [s|]; [|contradiction].
     unfold rules_of_call in ok. apply in_app_iff in ok. destruct ok as [ok|ok].
     - left. destruct (receives_then s); [|contradiction]. unfold unasked, every_step. simpl in *. tauto.
-    - destruct (sent_through t s (enter e st)) as [c|] eqn:sent; [|contradiction]. right. right. exists c.
-      split; [exact (named t s c eq_refl eq_refl sent)|]. split; [discriminate | exact ok]. }
+    - destruct (sent_through t s (enter e st)) as [(c & m)|] eqn:sent; [|contradiction]. right. right. destruct (sent_method t s _ c m sent) as (l & same).
+      exists c, l. split; [exact (named t s c m eq_refl eq_refl sent)|]. split; [discriminate | exact (same rule ok)]. }
   - left. exact free.
   - destruct (by_signal is_signal) as (n & badge & signals_). destruct (signalled_may n badge signals_) as (r & held). right.
-    exists (NotificationCap n badge r). split; [exact held|]. rewrite is_signal. left. reflexivity.
-  - right. exists c. split; [exact (caller_may c no_irq names_) | exact listed].
+    exists (NotificationCap n badge r), 0. split; [exact held|]. rewrite is_signal. left. reflexivity.
+  - right. exists c, l. split; [exact (caller_may c no_irq names_) | exact listed].
 Qed.
 Lemma signal_row o rule y z : changes st e o rule y z -> rule = BySignal -> exists badge, signals st e o badge.
 Proof.

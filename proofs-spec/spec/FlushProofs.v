@@ -145,7 +145,7 @@ Qed.
 Lemma told_quietly : kept_quietly_but but_telling told (fun _ => True) low.
 Proof.
   pose proof placed_quietly as quiet. constructor; try (intros; exact I).
-  - intros a b same_slots same_references same_objects _ _ same_pools more ok.
+  - intros a b same_slots same_references same_objects _ _ same_pools (more & _) ok.
     apply (told_grows a b); [|exact (grows_same a b same_pools same_objects more) | exact ok].
     exact (placed_same a b same_slots same_references same_objects same_pools (proj1 ok)).
   - intros t st ok. apply (told_grows st); [exact (after_unplace quiet t st (proj1 ok)) | apply grows_same; first [reflexivity | apply incl_refl] | exact ok].

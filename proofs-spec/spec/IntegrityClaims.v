@@ -258,18 +258,20 @@ Inductive slot_by_rules (allowed : ChangeRule -> Prop) (x : option Entry) : opti
 | and_slot_by rule y z : slot_by_rules allowed x y -> allowed rule -> changes_slot rule y z -> slot_by_rules allowed x z.
 End Rows.
 
-(** The capability through which a system call sends, if it does: that of ReplyRecv is to a reply object. Its address is looked up when senders that cannot be
-    received from were refused. *)
+(** The capability through which a system call sends, if it does, and the method that its message's label names: that of ReplyRecv is to a reply object. Its
+    address is looked up when senders that cannot be received from were refused. *)
 Definition system_call_of (t : N) (st : State) : option Syscall.t := Syscall.of_number (N.land (register 7 (thread t st)) syscall_number_mask).
+Definition Sent : Type := Capability * option Method.t.
 Definition named_by (t a : N) (st : State) : option Capability := match occupied_slot_of_address t a st with inl (_, c) => Some c | inr _ => None end.
-Definition answered_by (t a : N) (st : State) : option Capability :=
-  match named_by t a st with Some (ReplyCap r rights) => Some (ReplyCap r rights) | _ => None end.
-Definition once_done (f : State -> option Capability) (p : Progress) : option Capability := match p with Done st => f st | Preempted _ => None end.
-Definition passed_on (t : N) (with_reply : bool) (st : State) : option Capability :=
-  once_done (fun st => named_by t (register 8 (thread t st)) st) (refuse_early t with_reply (fun st => snd (pass_on t st)) st).
-Definition sent_through (t : N) (s : Syscall.t) (st : State) : option Capability :=
+Definition sent_by (t a : N) (st : State) : option Sent := option_map (fun c => (c, method_for (label (message_of_call t st)) c)) (named_by t a st).
+Definition answered_by (t a : N) (st : State) : option Sent :=
+  match named_by t a st with Some (ReplyCap r rights) => Some (ReplyCap r rights, None) | _ => None end.
+Definition once_done (f : State -> option Sent) (p : Progress) : option Sent := match p with Done st => f st | Preempted _ => None end.
+Definition passed_on (t : N) (with_reply : bool) (st : State) : option Sent :=
+  once_done (fun st => sent_by t (register 8 (thread t st)) st) (refuse_early t with_reply (fun st => snd (pass_on t st)) st).
+Definition sent_through (t : N) (s : Syscall.t) (st : State) : option Sent :=
   match s with
-  | Syscall.Call | Syscall.Send | Syscall.NBSend => named_by t (register 0 (thread t st)) st
+  | Syscall.Call | Syscall.Send | Syscall.NBSend => sent_by t (register 0 (thread t st)) st
   | Syscall.ReplyRecv => once_done (fun st => answered_by t (register 6 (thread t st)) st) (refuse_early t true (reply_phase t) st)
   | Syscall.NBSendRecv => passed_on t true st
   | Syscall.NBSendWait => passed_on t false st
@@ -277,7 +279,7 @@ Definition sent_through (t : N) (s : Syscall.t) (st : State) : option Capability
   end.
 
 (** The rules of a step: those of every step; of an interrupt, of a fault or of a system call, which can fault too; of one that receives; and of what a system
-    call sends through. *)
+    call sends through: of the method, if it invokes one. *)
 Definition every_step : list ChangeRule := [ByBudget; BySchedule; BySending; ByFault].
 Definition message_rules : list ChangeRule := every_step ++ [ByReceiving; ByFlags; BySignal; ByDonation; ByStepping; ByGrant].
 Definition receives_then (s : Syscall.t) : bool :=
@@ -287,25 +289,42 @@ Definition receives_then (s : Syscall.t) : bool :=
   end.
 Definition deletion_rules : list ChangeRule :=
   [ByDeletion; ByArrangement; ByUnbinding; ByUnmapping; ByRelease; ByDonation; ByFlags; ByReceiving].
-Definition rules_through (c : Capability) : list ChangeRule :=
-  match c with
-  | EndpointCap _ _ _ => [ByDonation; ByGrant]
-  | NotificationCap _ _ _ => [BySignal; ByFlags; ByDonation]
-  | ReplyCap _ _ => [ByDonation; ByGrant; ByStepping]
-  | SGISignalCap _ _ => []
-  | UntypedCap _ _ _ _ | ASIDControlCap => [ByCreation; ByArrangement]
-  | CNodeCap _ _ _ _ | IRQHandlerCap _ => deletion_rules
-  | TCBCap _ => [ByControl; ByBinding] ++ deletion_rules
-  | SchedContextCap _ _ => [ByDonation; ByBinding; ByUnbinding; ByYielding]
-  | SchedControlCap _ => [ByConfiguration; ByAccess]
-  | PageTableCap _ _ | FrameCap _ _ _ _ _ => [ByMapping; ByUnmapping; ByArrangement]
-  | ASIDPoolCap _ => [ByAssignment; ByArrangement]
-  | IRQControlCap => [ByGrant]
-  | DomainCap => [ByDomain]
-  | VSpaceCap _ _ | InspectCap | ZombieCap _ => []
+Definition stopping_rules : list ChangeRule := [ByDonation; ByFlags].
+Definition rules_of_method (m : Method.t) : list ChangeRule :=
+  match m with
+  | Method.UntypedRetype | Method.ASIDControlMakePool => [ByCreation; ByArrangement]
+  | Method.TCBReadRegisters | Method.TCBWriteRegisters | Method.TCBCopyRegisters | Method.TCBSuspend | Method.TCBResume
+  | Method.CNodeCancelBadgedSends => stopping_rules
+  | Method.TCBSetPriority | Method.TCBSetMCPriority | Method.TCBSetFlags | Method.TCBSetAffinity | Method.TCBSetBreakpoint | Method.TCBUnsetBreakpoint
+  | Method.TCBConfigureSingleStepping => [ByControl]
+  | Method.TCBConfigure | Method.TCBSetSchedParams | Method.TCBSetIPCBuffer => ByControl :: deletion_rules
+  | Method.TCBSetTimeoutEndpoint | Method.TCBSetSpace | Method.CNodeRevoke | Method.CNodeDelete | Method.IRQHandlerSetNotification
+  | Method.IRQHandlerClear => deletion_rules
+  | Method.TCBBindNotification => [ByBinding]
+  | Method.TCBUnbindNotification => [ByUnbinding]
+  | Method.CNodeCopy | Method.CNodeMint | Method.CNodeMove | Method.CNodeMutate | Method.CNodeRotate => [ByArrangement]
+  | Method.SchedControlConfigureFlags => [ByConfiguration]
+  | Method.SchedControlSetThreadAccess => [ByAccess]
+  | Method.SchedContextBind => [ByDonation; ByBinding]
+  | Method.SchedContextUnbind | Method.SchedContextUnbindObject => [ByDonation; ByUnbinding]
+  | Method.SchedContextYieldTo => [ByYielding]
+  | Method.PageTableMap | Method.FrameMap => [ByMapping; ByArrangement]
+  | Method.PageTableUnmap | Method.FrameUnmap => [ByUnmapping; ByArrangement]
+  | Method.ASIDPoolAssign => [ByAssignment; ByArrangement]
+  | Method.IRQControlGet | Method.IRQControlIssueSGISignal => [ByGrant]
+  | Method.DomainSet => [ByDomain]
+  | _ => []
+  end.
+Definition rules_through (sent : Sent) : list ChangeRule :=
+  match sent with
+  | (EndpointCap _ _ _, _) => [ByDonation; ByGrant]
+  | (NotificationCap _ _ _, _) => [BySignal; ByFlags; ByDonation]
+  | (ReplyCap _ _, _) => [ByDonation; ByGrant; ByStepping]
+  | (_, Some m) => rules_of_method m
+  | (_, None) => []
   end.
 Definition rules_of_call (t : N) (s : Syscall.t) (st : State) : list ChangeRule :=
-  (if receives_then s then [ByReceiving; ByFlags; ByGrant] else []) ++ match sent_through t s st with Some c => rules_through c | None => [] end.
+  (if receives_then s then [ByReceiving; ByFlags; ByGrant] else []) ++ match sent_through t s st with Some sent => rules_through sent | None => [] end.
 Definition rules_of (st : State) (e : Event) : list ChangeRule :=
   every_step ++
   match cause e, current st with
@@ -340,7 +359,7 @@ Definition fields_change_by_rule : Prop :=
   forall st e,
     (forall o, by_rules st e (fun r => In r (rules_of st e)) o (objects st !! o) (objects (next_of one_step st e) !! o))
     /\ (forall slot, slot_by_rules (fun r => In r (rules_of st e)) (slots st !! slot) (slots (next_of one_step st e) !! slot))
-    /\ forall t s c, cause e = SystemCall -> current st = Some t -> sent_through t s (enter e st) = Some c -> caller_names st c.
+    /\ forall t s c m, cause e = SystemCall -> current st = Some t -> sent_through t s (enter e st) = Some (c, m) -> caller_names st c.
 Definition only_invocations_control : Prop :=
   forall st e o, incl (rules_of st e) message_rules -> steady (objects st !! o) (objects (next_of one_step st e) !! o).
 End Fields.

@@ -102,13 +102,18 @@ Proof. vm_compute. reflexivity. Qed.
 Example all_else_of_it_stays : steady (objects (boot small_plan) !! 0x5000) (objects (next_of step (boot small_plan) yields_time) !! 0x5000).
 Proof. exact (only_invocations_control_proved _ _ _ a_yield_is_no_invocation). Qed.
 
-(** An invocation has the rules of its capability, which can be named. *)
+(** An invocation has the rules of its method, and its capability can be named. Suspend ends no object and changes no priority; to set one does. *)
+Example an_invocation_stops :
+  rules_of (boot small_plan) stop_itself = [ByBudget; BySchedule; BySending; ByFault; ByDonation] ++ rules_of_method Method.TCBSuspend.
+Proof. vm_compute. reflexivity. Qed.
+Definition gets_a_priority : Event := call_passing (InitSlot.number InitSlot.TCB) (Method.label Method.TCBSetPriority) 1 [7].
 Example an_invocation_controls :
-  rules_of (boot small_plan) stop_itself = [ByBudget; BySchedule; BySending; ByFault; ByDonation] ++ rules_through (TCBCap 0x1000).
+  (rules_of (boot small_plan) gets_a_priority, priority (thread 0x1000 (next_of step (boot small_plan) gets_a_priority)))
+  = ([ByBudget; BySchedule; BySending; ByFault; ByDonation; ByControl], 7).
 Proof. vm_compute. reflexivity. Qed.
 Example its_thread_is_named : caller_names (boot small_plan) (TCBCap 0x1000).
 Proof.
-  apply (proj2 (proj2 (fields_change_by_rule_proved (boot small_plan) stop_itself)) 0x1000 Syscall.Call); vm_compute; reflexivity.
+  apply (proj2 (proj2 (fields_change_by_rule_proved (boot small_plan) stop_itself)) 0x1000 Syscall.Call _ (Some Method.TCBSuspend)); vm_compute; reflexivity.
 Qed.
 
 (** Who promotes somebody at each step changes a field that no rule does. *)
@@ -123,6 +128,12 @@ Proof. intros same. apply steady_priority in same. vm_compute in same. discrimin
 Example promotion_by_no_rule_is_refuted : ~ fields_change_by_rule (with_mistake promote).
 Proof.
   intros claim. apply promotion_is_unsteady. exact (by_rules_steady _ _ _ _ _ _ (proj1 (claim (boot small_plan) yields_time) 0x1000) a_yield_is_no_invocation).
+Qed.
+Example promotion_by_suspending_is_refuted : ~ fields_change_by_rule (with_mistake promote).
+Proof.
+  intros claim. assert (incl (rules_of (boot small_plan) stop_itself) message_rules) as few by (rewrite an_invocation_stops; intros r; simpl; tauto).
+  pose proof (by_rules_steady _ _ _ _ _ _ (proj1 (claim (boot small_plan) stop_itself) 0x1000) few) as same. apply steady_priority in same.
+  vm_compute in same. discriminate same.
 Qed.
 Example promotion_without_invocation_is_refuted : ~ only_invocations_control (with_mistake promote).
 Proof. intros claim. exact (promotion_is_unsteady (claim (boot small_plan) yields_time 0x1000 a_yield_is_no_invocation)). Qed.

@@ -276,11 +276,12 @@ Qed.
 
 (** ** More may be frozen *)
 Definition leaves_rest (f : Link -> bool) : Prop :=
-  f Handling = false /\ f Yielding = false /\ f Placing = false /\ f Telling = false /\ f Ranking = false.
+  f Handling = false /\ f Yielding = false /\ f Placing = false /\ f Telling = false /\ f Ranking = false /\ f Faulting = false.
 Lemma quietly_more (f g : Link -> bool) P : (forall k, f k = true -> g k = true) -> leaves_rest f -> leaves_rest g ->
   kept_quietly_but f P (fun _ => True) (fun _ => True) -> kept_quietly_but g P (fun _ => True) (fun _ => True).
 Proof.
-  intros more (no_f & yields_f & places_f & tells_f & ranks_f) (no_g & yields_g & places_g & tells_g & ranks_g) quiet. constructor; try (intros; exact I).
+  intros more (no_f & yields_f & places_f & tells_f & ranks_f & faults_f) (no_g & yields_g & places_g & tells_g & ranks_g &
+    faults_g) quiet. constructor; try (intros; exact I).
   - intros a b s r o d l. pose proof (looks_at_objects quiet a b s r o d l) as looks. unfold provided in *. rewrite no_f, places_f, tells_f in looks.
     rewrite no_g, places_g, tells_g. exact looks.
   - intros t st. pose proof (after_unplace quiet t st) as leaves. unfold provided, holds_contexts in *. pose proof (more Waiting) as waits_.
@@ -291,10 +292,11 @@ Proof.
   - exact (after_place quiet).
   - exact (after_sleeping_anew quiet).
   - intros o x y st there kind change fine. apply (after_put_object quiet o x y st there kind); [|exact fine]. revert change.
-    clear - more yields_f yields_g places_f places_g ranks_f ranks_g. unfold object_change.
+    clear - more yields_f yields_g places_f places_g ranks_f ranks_g faults_f faults_g. unfold object_change.
     destruct y, x; rewrite ?places_f, ?places_g; try exact id;
       unfold thread_change, endpoint_change, notification_change, reply_change, context_change, table_change, as_well, holds_contexts;
-      rewrite ?yields_f, ?yields_g, ?ranks_f, ?ranks_g; clear yields_f yields_g places_f places_g ranks_f ranks_g;
+      rewrite ?yields_f, ?yields_g, ?ranks_f, ?ranks_g, ?faults_f, ?faults_g;
+      clear yields_f yields_g places_f places_g ranks_f ranks_g faults_f faults_g;
       pose proof (more Binding) as m1; pose proof (more Loan) as m2; pose proof (more Waiting) as m3; pose proof (more Lending) as m4;
         pose proof (more Mapping) as m5;
       clear more; intros change; repeat match goal with |- _ /\ _ => split | H : _ /\ _ |- _ => destruct H end;
@@ -308,14 +310,14 @@ Qed.
 Lemma all_quietly frozen P Q R : kept_quietly_but frozen P (fun _ => True) (fun _ => True) -> kept_quietly_but frozen Q (fun _ => True) (fun _ => True) ->
   kept_quietly_but frozen R (fun _ => True) (fun _ => True) -> kept_quietly_but frozen (fun st => P st /\ Q st /\ R st) (fun _ => True) (fun _ => True).
 Proof. intros p q r. exact (both_quietly frozen _ _ p (both_quietly frozen _ _ q r)). Qed.
-Definition but_whole (k : Link) : bool := match k with Handling | Mapping | Yielding | Placing | Telling | Ranking => false | _ => true end.
+Definition but_whole (k : Link) : bool := match k with Handling | Mapping | Yielding | Placing | Telling | Ranking | Faulting => false | _ => true end.
 Definition parts (st : State) : Prop := linked st /\ waiting nobody st /\ bonded none st.
 Lemma parts_whole st : parts st -> whole st. Proof. intros (link & wait & ok). constructor; assumption. Qed.
 Lemma whole_parts st : whole st -> parts st. Proof. intros [link wait ok]. exact (conj link (conj wait ok)). Qed.
 Lemma parts_quietly : kept_quietly_but but_whole parts (fun _ => True) (fun _ => True).
 Proof.
   apply all_quietly; [apply (quietly_more but_waiting) | apply (quietly_more but_binding) | apply (quietly_more but_lending)];
-    try exact (conj eq_refl (conj eq_refl (conj eq_refl (conj eq_refl eq_refl)))); try (intros []; first [reflexivity | discriminate]);
+    try exact (conj eq_refl (conj eq_refl (conj eq_refl (conj eq_refl (conj eq_refl eq_refl))))); try (intros []; first [reflexivity | discriminate]);
     [exact linked_quietly | exact (waiting_quietly nobody) | exact (bonded_quietly none)].
 Qed.
 Lemma parts_kept : kept_but but_whole parts (fun _ => True) (fun _ => True).

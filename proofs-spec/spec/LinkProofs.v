@@ -8,7 +8,7 @@ From Spec Require Export UnitProofs.
 Open Scope N_scope.
 
 Definition but_waiting (k : Link) : bool :=
-  match k with Waiting | Handling | Mapping | Placing | Telling | Lending | Yielding | Ranking => false | _ => true end.
+  match k with Waiting | Handling | Mapping | Placing | Telling | Lending | Yielding | Ranking | Faulting => false | _ => true end.
 Definition unlinked (o : N) (st : State) : Prop :=
   bound_notification (thread o st) = None /\ bound_thread (notification o st) = None /\ lent_context (notification o st) = None
   /\ context_notification (context o st) = None.

@@ -135,12 +135,6 @@ Proof.
     rewrite <- not_true_iff_false, existsb_exists in none. apply none. exists (slot, e).
     split; [exact found|]. cbn [snd]. rewrite is_h. reflexivity.
 Qed.
-Lemma checked_is_confined p st : owner_of p nowhere = None -> slots_within p st -> confined p st.
-Proof.
-  intros nobodys holds_. constructor.
-  - intros slot c found _ _. exact (holds_ slot c found).
-  - destruct (capability_at nowhere st) as [c|] eqn:found; [|reflexivity]. destruct (holds_ nowhere c found) as (subject & owned & _). congruence.
-Qed.
 Lemma root_acts st : has_handlers st = false -> forallb (fun e => negb (is_zombie (capability (snd e)))) (entries (slots st)) = true ->
   acts root_policy st 0x1000 root.
 Proof. intros none usable. split; [exact root_thread_is_roots|]. split; [exact (no_zombies_no_end st _ usable) | exact (root_gives_away st none)]. Qed.

@@ -321,9 +321,9 @@ Proof.
   - intros o x y st _ _ _. exact (right_after_put o x st).
   - intros o c st right found. exact (right o c found).
   - intros n. split; [exact (right_new n) | apply in_order_none; reflexivity].
-  - intros used smallest c (right & order). split; [exact (right_charge used smallest c right) | exact (charge_in_order used smallest c order)].
+  - intros used st c _ (right & order). split; [exact (right_charge used _ c right) | exact (charge_in_order used _ c order)].
   - intros time c (right & order). split; [exact (right_begin_use time c right) | exact (begin_use_in_order time c order)].
-  - intros core b p extra badge flags st c. split; [apply right_configure | apply configure_in_order].
+  - intros core b p extra badge flags st c _. split; [apply right_configure | apply configure_in_order].
 Qed.
 Lemma refills_are_blind a b : same_but_slots a b -> all_right a -> all_right b.
 Proof. intros same. apply right_of_same. rewrite same. reflexivity. Qed.

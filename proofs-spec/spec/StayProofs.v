@@ -17,6 +17,88 @@ Proof.
   cbn [transfer]. eapply faults_trans; [|apply faults_objects, objects_of_long_words]. apply faults_thread. intros x. apply faults_result.
 Qed.
 
+(** ** Who sends, sends what he did *)
+Definition sends_as (a b : State) : Prop :=
+  forall t, is_sending (run_state (thread t b)) = true -> run_state (thread t b) = run_state (thread t a).
+Lemma sends_trans a b c : sends_as a b -> sends_as b c -> sends_as a c.
+Proof. intros first second t sends_. pose proof (second t sends_) as same. rewrite same in sends_ |- *. exact (first t sends_). Qed.
+Lemma sends_objects a b : objects b = objects a -> sends_as a b. Proof. intros same t _. unfold thread. rewrite same. reflexivity. Qed.
+Lemma sends_thread t f st : (forall x, is_sending (run_state (f x)) = true -> run_state (f x) = run_state x) -> sends_as st (change_thread t f st).
+Proof.
+  intros same u. rewrite thread_after_change_thread. destruct (N.eqb_spec u t) as [->|]; [|reflexivity].
+  cbn [andb]. destruct (thread_exists t st); [apply same | reflexivity].
+Qed.
+Lemma sends_put o x y st : objects st !! o = Some y -> match x with ThreadObject _ => False | _ => True end ->
+  match y with ThreadObject _ => False | _ => True end -> sends_as st (put_object o x st).
+Proof.
+  intros there not_x not_y t _. unfold thread. change (objects (put_object o x st)) with (set o x (objects st)). rewrite find_set.
+  destruct (N.eqb_spec t o) as [->|]; [|reflexivity]. rewrite there. destruct x, y; try contradiction; reflexivity.
+Qed.
+Lemma sends_context o f st : sends_as st (change_context o f st).
+Proof.
+  unfold change_context. destruct (objects st !! o) as [[]|] eqn:there; try (apply sends_objects; reflexivity). refine (sends_put _ _ _ st there _ _); exact I.
+Qed.
+Lemma sends_reply o r st : sends_as st (put_reply o r st).
+Proof.
+  unfold put_reply. destruct (objects st !! o) as [[]|] eqn:there; try (apply sends_objects; reflexivity). refine (sends_put _ _ _ st there _ _); exact I.
+Qed.
+Lemma sends_endpoint o f st : sends_as st (change_endpoint o f st).
+Proof.
+  unfold change_endpoint. destruct (objects st !! o) as [[]|] eqn:there; try (apply sends_objects; reflexivity). refine (sends_put _ _ _ st there _ _); exact I.
+Qed.
+Lemma sends_place insert t st : sends_as st (place_by insert t st). Proof. apply sends_objects. exact (proj2 (proj2 (place_by_same insert t st))). Qed.
+Lemma sends_sporadic t st : sends_as st (begin_sporadic t st).
+Proof.
+  unfold begin_sporadic. destruct (context_of t st); [|apply sends_objects; reflexivity].
+  destruct (_ && _); [apply sends_context | apply sends_objects; reflexivity].
+Qed.
+Lemma sends_wake t st : sends_as st (wake t st) /\ sends_as st (wake_ahead t st).
+Proof.
+  split; [unfold wake | unfold wake_ahead]; (eapply sends_trans; [|apply sends_place]); (eapply sends_trans; [|apply sends_sporadic]);
+    apply sends_thread; discriminate.
+Qed.
+Lemma sends_give c t st : sends_as st (give_context c t st).
+Proof.
+  unfold give_context. cbv zeta. eapply sends_trans; [|apply sends_thread; reflexivity]. eapply sends_trans; [|apply sends_context].
+  destruct (context_thread _); [|apply sends_objects; reflexivity].
+  eapply sends_trans; [|apply sends_thread; reflexivity]. apply sends_objects. reflexivity.
+Qed.
+Lemma sends_break r st : sends_as st (break_stack r st).
+Proof.
+  unfold break_stack. destruct (along (reply r st)) as [c|]; [|apply sends_objects; reflexivity]. cbv zeta. eapply sends_trans; [|apply sends_context].
+  generalize (calls_from r (calls (context c st))). intros l. revert st. induction l as [|first rest IH]; intros st; [apply sends_objects; reflexivity|].
+  eapply sends_trans; [|apply IH]. apply sends_reply.
+Qed.
+Lemma sends_return r t st : sends_as st (return_context r t st).
+Proof.
+  unfold return_context. destruct (along (reply r st)) as [c|]; [|apply sends_objects; reflexivity].
+  destruct (calls (context c st)) as [|last rest]; [apply sends_break|]. destruct (last =? r); [|apply sends_break]. cbv zeta.
+  match goal with |- sends_as _ (match context_of t ?s with _ => _ end) => assert (sends_as st s) as before; [|revert before; generalize s;
+    intros st1 before] end.
+  - eapply sends_trans; [apply sends_context | apply sends_reply].
+  - destruct (context_of t st1); [exact before | exact (sends_trans _ _ _ before (sends_give c t st1))].
+Qed.
+Lemma state_of_error e x : run_state (with_error_result e [] x) = run_state x. Proof. unfold with_error_result, with_result. apply state_of_registers. Qed.
+Lemma sends_error e t st : sends_as st (set_error_result e t st). Proof. apply sends_thread. intros x _. apply state_of_error. Qed.
+Lemma sends_refused t st : sends_as st (refuse_sender t st).
+Proof.
+  unfold refuse_sender. destruct (fault _); [apply sends_thread; discriminate|].
+  exact (sends_trans _ _ _ (sends_error Error.NoDonation t st) (proj1 (sends_wake t _))).
+Qed.
+Lemma sends_freed r st : sends_as st (free_reply r st).
+Proof.
+  unfold free_reply. cbv zeta. eapply sends_trans; [|apply sends_reply].
+  match goal with |- sends_as _ (match receiver (reply r ?s) with _ => _ end) => assert (sends_as st s) as before; [|revert before; generalize s;
+    intros st1 before] end.
+  - destruct (caller (reply r st)) as [t|]; [|apply sends_objects; reflexivity]. eapply sends_trans; [apply sends_return|].
+    eapply sends_trans; [apply sends_reply|]. unfold end_call_of. cbv zeta. destruct (fault _); [apply sends_thread; discriminate|].
+    match goal with |- sends_as ?s _ => generalize s end. intros st2.
+    destruct (is_some _); [exact (sends_trans _ _ _ (sends_error _ t st2) (proj1 (sends_wake t _))) |
+      exact (sends_trans _ _ _ (sends_error _ t st2) (proj2 (sends_wake t _)))].
+  - destruct (receiver (reply r st1)); [|exact before]. refine (sends_trans _ _ _ before (sends_thread _ _ st1 _)). intros x.
+    destruct (run_state x) eqn:state; cbn [with_state run_state]; try (rewrite state; reflexivity). discriminate.
+Qed.
+
 (** ** Fewer rights *)
 Lemma may_fewer p subject e badge r badge' r' : rights_le r' r -> may p subject (EndpointCap e badge r) -> may p subject (EndpointCap e badge' r').
 Proof.
@@ -129,32 +211,36 @@ Proof.
 Qed.
 
 (** ** Receiving *)
-Lemma held_receive_from t e r q rg queue : forall st,
-  (forall u st' x b g gr l o, In u queue -> held st' -> run_state (thread u st') = BlockedOnSend x b g gr true l -> r = Some o -> rg = true -> g || gr = true ->
-     fault (thread u st') = None -> M u o) -> held st -> held (snd (receive_from queue t e r q rg st)).
+Lemma held_receive_from start t e r q rg queue : forall st,
+  (forall u st' x b g gr l o, In u queue -> held st' -> sends_as start st' -> run_state (thread u st') = BlockedOnSend x b g gr true l -> r = Some o ->
+     rg = true -> g || gr = true -> fault (thread u st') = None -> M u o) ->
+  sends_as start st -> held st -> held (snd (receive_from queue t e r q rg st)).
 Proof.
-  induction queue as [|sender rest IH]; intros st may_ ok; cbn [receive_from]; [exact ok|].
+  induction queue as [|sender rest IH]; intros st may_ before ok; cbn [receive_from]; [exact ok|].
   destruct (run_state (thread sender st)) as [| | |x b g gr c l| |] eqn:state; cbn [snd]; try exact (keeps_emit p M Stuck st ok). cbv zeta.
   pose proof (keeps_change_endpoint p M e (fun y => y <| senders := rest |>) st ok) as ok1.
   pose proof (faults_endpoint e (fun y => y <| senders := rest |>) st) as same.
+  pose proof (sends_trans _ _ _ before (sends_endpoint e (fun y => y <| senders := rest |>) st)) as then_.
   change (held (change_endpoint e (fun y => y <| senders := rest |>) st)) in ok1.
   destruct (leaves_without_context _ _ _ _).
-  - apply IH; [|exact (keeps_refuse_sender p M sender _ ok1)]. intros u st' x' b' g' gr' l' o listed. apply may_. right. exact listed.
+  - apply IH; [|exact (sends_trans _ _ _ then_ (sends_refused sender _)) | exact (keeps_refuse_sender p M sender _ ok1)].
+    intros u st' x' b' g' gr' l' o listed. apply may_. right. exact listed.
   - cbn [snd]. assert (held (meet sender t e b r rg g gr c l (change_endpoint e (fun y => y <| senders := rest |>) st))) as met_.
     { apply held_meet; [|exact ok1]. intros o is_o asks grants none. rewrite (same sender) in none. apply andb_prop in asks. destruct asks as (-> & asks).
-      rewrite is_o in asks. exact (may_ sender st x b g gr l o (or_introl eq_refl) ok state is_o grants asks none). }
+      rewrite is_o in asks. exact (may_ sender st x b g gr l o (or_introl eq_refl) ok before state is_o grants asks none). }
     destruct c; [exact met_|]. exact (keeps_wake p M sender _ (keeps_set_empty_result p M sender _ met_)).
 Qed.
 Lemma held_receive t e r q rg w st :
   waits_by t (EndpointCap e 0 {| can_write := false; can_read := true; can_grant := rg; can_grant_reply := false |}) ->
   (forall o, r = Some o -> waits_by t (ReplyCap o no_rights)) ->
-  (forall u st' x b g gr l o, In u (senders (endpoint e st)) -> held st' -> run_state (thread u st') = BlockedOnSend x b g gr true l -> r = Some o ->
+  (forall u st' x b g gr l o, In u (senders (endpoint e st)) -> held st' -> sends_as st st' -> run_state (thread u st') = BlockedOnSend x b g gr true l -> r
+    = Some o ->
      rg = true -> g || gr = true -> fault (thread u st') = None -> M u o) -> held st -> held (receive t e r q rg w st).
 Proof.
   intros by_ answers_ may_ ok. unfold receive. cbv zeta. set (st1 := match r with Some r => free_reply r st | None => st end).
-  assert (held st1 /\ queues_stay st st1) as (ok1 & same)
-    by (unfold st1; destruct r as [o|]; [split; [exact (keeps_free_reply p M o st ok) | apply stay_free] | split; [exact ok | apply stay_objects;
-      reflexivity]]).
+  assert (held st1 /\ sends_as st st1 /\ queues_stay st st1) as (ok1 & then_ & same)
+    by (unfold st1; destruct r as [o|]; [split; [exact (keeps_free_reply p M o st ok) | split; [apply sends_freed | apply stay_free]]
+      | split; [exact ok | split; [apply sends_objects; reflexivity | apply stay_objects; reflexivity]]]).
   clearbody st1. rewrite <- (same e) in may_.
   assert (held (let (received, st) := receive_from (senders (endpoint e st1)) t e r q rg st1 in
                if received then st else if w then
@@ -163,7 +249,7 @@ Proof.
                  let st := match r with Some r => put_reply r {| caller := None; receiver := Some t; along := None |} st | None => st end in
                  match bound_notification (thread t st1) with Some n => return_lent_context t n st | None => st end
                else set_empty_result t st)) as usual.
-  { pose proof (held_receive_from t e r q rg _ st1 may_ ok1) as done_. destruct (receive_from _ _ _ _ _ _ _) as ([] & after); cbn [snd] in done_;
+  { pose proof (held_receive_from st t e r q rg _ st1 may_ then_ ok1) as done_. destruct (receive_from _ _ _ _ _ _ _) as ([] & after); cbn [snd] in done_;
     [exact done_|].
     destruct w; [|exact (keeps_set_empty_result p M t after done_)]. cbv zeta.
     pose proof (begins_to_receive_ t e r q rg _ by_ answers_ (keeps_unplace p M t after done_)) as waits_. revert waits_.
@@ -410,7 +496,8 @@ Record meets_fairly (st : State) (t address : N) : Prop := {
     hd_error (receivers (endpoint e st)) = Some u -> run_state (thread u st) = BlockedOnReceive x o q g -> fault (thread t st) = None ->
     (can_grant r = true -> agree p st t u) /\ (can_grant r || can_grant_reply r = true -> g = true -> forall a, o = Some a -> M t a);
   receives_fairly : forall e badge r u after x b g gr c l, names st t address (EndpointCap e badge r) -> can_read r = true ->
-    In u (senders (endpoint e st)) -> held after -> run_state (thread u after) = BlockedOnSend x b g gr c l -> fault (thread u after) = None ->
+    In u (senders (endpoint e st)) -> held after -> sends_as st after -> run_state (thread u after) = BlockedOnSend x b g gr c l ->
+      fault (thread u after) = None ->
     (g = true -> agree p st u t)
     /\ (c = true -> g || gr = true -> can_grant r = true -> forall a rights, names st t (register 6 (thread t st)) (ReplyCap a rights) -> M u a);
   answers_fairly : forall o r u, names st t address (ReplyCap o r) -> can_grant r = true -> caller (reply o st) = Some u ->
@@ -512,18 +599,21 @@ Proof.
   pose proof (source_cases with_reply is_x0) as source_. unfold receive_phase in *.
   destruct (source_of t with_reply start) as [e r g|n|a report]; cbn [snd] in *; [| |exact (kept_cap_fault t a 1 report start ok on)].
   - destruct source_ as (badge & rights & named_ & reads & -> & replies). constructor; [|exact parts_|].
-    + apply (fit_receive p start is_closed nobodys held); [| |exact okf | exact okh|].
-      * intros sender e' rest st held_. pose proof (keeps_change_endpoint p M e' (fun x => x <| senders := rest |>) st held_) as one.
-        split; [exact one | exact (keeps_refuse_sender p M sender _ one)].
-      * intros o held_. exact (keeps_free_reply p M o start held_).
-      * intros u listed after x b gr c l held_ state none.
-        exact (proj1 (receives_fairly _ _ _ fair e badge rights u after x b true gr c l named_ reads listed held_ state none) eq_refl).
+    + apply (fit_receive p start is_closed nobodys (fun st => held st /\ sends_as start st)).
+      * intros sender e' rest st (held_ & before). pose proof (keeps_change_endpoint p M e' (fun x => x <| senders := rest |>) st held_) as one.
+        pose proof (sends_trans _ _ _ before (sends_endpoint e' (fun x => x <| senders := rest |>) st)) as then_.
+        split; [exact (conj one then_) | split; [exact (keeps_refuse_sender p M sender _ one) | exact (sends_trans _ _ _ then_ (sends_refused sender _))]].
+      * intros o (held_ & _). split; [exact (keeps_free_reply p M o start held_) | apply sends_freed].
+      * exact okf.
+      * split; [exact okh | apply sends_objects; reflexivity].
+      * intros u listed after x b gr c l (held_ & before) state none.
+        exact (proj1 (receives_fairly _ _ _ fair e badge rights u after x b true gr c l named_ reads listed held_ before state none) eq_refl).
     + apply held_receive; [| | |exact okh].
       * apply waits_by_caller. refine (may_fewer p subject e badge rights _ _ _ (named_may address _ named_ eq_refl)). unfold rights_le. cbn. rewrite reads.
         repeat split; auto; discriminate.
       * intros o is_o. destruct (replies o is_o) as (more & second). exact (waits_by_caller _ (named_may _ _ second eq_refl)).
-      * intros u after x b g gr l o listed held_ state is_o grants asks none. destruct (replies o is_o) as (more & second).
-        exact (proj2 (receives_fairly _ _ _ fair e badge rights u after x b g gr true l named_ reads listed held_ state none) eq_refl asks grants o more
+      * intros u after x b g gr l o listed held_ before state is_o grants asks none. destruct (replies o is_o) as (more & second).
+        exact (proj2 (receives_fairly _ _ _ fair e badge rights u after x b g gr true l named_ reads listed held_ before state none) eq_refl asks grants o more
           second).
   - destruct source_ as (badge & rights & named_ & reads). constructor; [exact (@StepProofs.keeps_wait_on _ _ _ _ quietly t n blocking eq_refl start okf) |
     exact parts_|].

@@ -25,8 +25,10 @@ Definition fine_object (fine_context : SchedContext -> Prop) (x : Object) : Prop
 
 (** Of the links between objects some may be frozen: then what changes them is not among the changes that are kept one by one. With [Placing] nothing is
     that moves capabilities, or says of them where their objects are, or changes page tables and ASID pools; but for what a message brings.
-    With [Telling] effects are only ever added: what begins and ends a step, where there are none, is left out. [Ranking] is of priorities. *)
-Inductive Link := Binding | Loan | Waiting | Ending | Handling | Mapping | Placing | Telling | Lending | Yielding | Ranking.
+    With [Telling] effects are only ever added, on the same machine: what begins and ends a step, where there are none, is left out. [Ranking] is of
+    priorities; with [Faulting] faults are frozen where who waits is, and flags
+    of notifications are at most taken there. *)
+Inductive Link := Binding | Loan | Waiting | Ending | Handling | Mapping | Placing | Telling | Lending | Yielding | Ranking | Faulting.
 
 (** What a thread runs on, the stacks of calls, and whether a context is configured, are frozen only together with who waits. *)
 Definition holds_contexts (frozen : Link -> bool) : bool := frozen Waiting && frozen Lending.
@@ -35,11 +37,13 @@ Definition same_uses (x y : SchedContext) : Prop :=
   context_thread y = context_thread x /\ calls y = calls x /\ configured y = configured x.
 Definition thread_change (frozen : Link -> bool) (x y : Thread) : Prop :=
   as_well (frozen Ranking) (priority y = priority x) (as_well (frozen Yielding) (yielded_to y = yielded_to x)
-    ((frozen Binding = true -> bound_notification y = bound_notification x)
-    /\ (frozen Waiting = true -> as_well (holds_contexts frozen) (sched_context y = sched_context x) (run_state y = run_state x)))).
+    (as_well (frozen Faulting) (frozen Waiting = true -> fault y = fault x)
+      ((frozen Binding = true -> bound_notification y = bound_notification x)
+      /\ (frozen Waiting = true -> as_well (holds_contexts frozen) (sched_context y = sched_context x) (run_state y = run_state x))))).
 Definition notification_change (frozen : Link -> bool) (x y : Notification) : Prop :=
-  (frozen Binding = true -> bound_thread y = bound_thread x) /\ (frozen Loan = true -> lent_context y = lent_context x)
-  /\ (frozen Waiting = true -> waiters y = waiters x).
+  as_well (frozen Faulting) (frozen Waiting = true -> word_of_flags y = None \/ word_of_flags y = word_of_flags x)
+    ((frozen Binding = true -> bound_thread y = bound_thread x) /\ (frozen Loan = true -> lent_context y = lent_context x)
+    /\ (frozen Waiting = true -> waiters y = waiters x)).
 Definition context_change (frozen : Link -> bool) (x y : SchedContext) : Prop :=
   as_well (frozen Yielding) (yielder y = yielder x)
     (frozen Loan = true -> as_well (holds_contexts frozen) (same_uses x y) (context_notification y = context_notification x)).
@@ -69,7 +73,7 @@ Record kept_quietly_but (frozen : Link -> bool) (invariant : State -> Prop) (fin
   looks_at_objects :
     forall a b, slots b = slots a -> references b = references a -> objects b = objects a -> ready b = ready a -> sleeping b = sleeping a ->
       provided (frozen Handling) (same_known a b) (provided (frozen Placing) (pools b = pools a)
-        (provided (frozen Telling) (incl (effects a) (effects b)) (invariant a -> invariant b)));
+        (provided (frozen Telling) (incl (effects a) (effects b) /\ machine b = machine a) (invariant a -> invariant b)));
   after_unplace : forall t st, provided (holds_contexts frozen) False (invariant st -> invariant (unplace t st));
   after_place : forall insert t st, In insert [insert_behind; insert_ahead] -> invariant st -> invariant (place_by insert t st);
   after_sleeping_anew :
@@ -83,9 +87,9 @@ Record kept_quietly_but (frozen : Link -> bool) (invariant : State -> Prop) (fin
     forall a b, refills b = refills a -> budget b = budget a -> period b = period a -> unreturned b = unreturned a ->
       extra_refills b = extra_refills a -> fine_context a -> fine_context b;
   fine_new : forall n, fine_context (new_sched_context n);
-  fine_charge : forall used smallest c, fine_context c -> fine_context (charge used smallest c);
+  fine_charge : forall used st c, invariant st -> fine_context c -> fine_context (charge used (smallest_budget st) c);
   fine_begin_use : forall time c, fine_context c -> fine_context (begin_use time c);
-  fine_configure : forall core b p extra badge flags st c, fine_context (configure_context core b p extra badge flags st c);
+  fine_configure : forall core b p extra badge flags st c, invariant st -> fine_context (configure_context core b p extra badge flags st c);
   given_yields :
     if frozen Yielding
     then (forall report t st, In report yield_reports -> invariant st -> invariant (end_yield_by report t st))
@@ -260,7 +264,7 @@ Instance good_decision : Good Decision := fun d => match d with Perform work => 
 Lemma good_of_same (a b : State) :
   slots b = slots a -> references b = references a -> objects b = objects a -> ready b = ready a -> sleeping b = sleeping a ->
   (frozen Handling = true -> same_known a b) -> (frozen Placing = true -> pools b = pools a) ->
-  (frozen Telling = true -> incl (effects a) (effects b)) -> good a -> good b.
+  (frozen Telling = true -> incl (effects a) (effects b) /\ machine b = machine a) -> good a -> good b.
 Proof.
   intros same1 same2 same3 same4 same5 known same_pools more.
   exact (use_provided _ _ _ more (use_provided _ _ _ same_pools (use_provided _ _ _ known (looks_at_objects quiet a b same1 same2 same3 same4 same5)))).
@@ -452,7 +456,7 @@ Ltac keep_step find :=
          [reflexivity | reflexivity | reflexivity | reflexivity | reflexivity
          | first [exact (known_same _ _ eq_refl) | intros handling; exfalso; unfold is_free in *; congruence]
          | first [intros _; reflexivity | intros fixed; exfalso; unfold is_free in *; congruence]
-         | first [intros _; apply incl_refl | intros fixed; exfalso; unfold is_free in *; congruence]] |])
+         | first [intros _; split; [apply incl_refl | reflexivity] | intros fixed; exfalso; unfold is_free in *; congruence]] |])
   | |- good (put_reply ?o (without_context (reply ?o ?s)) ?s) => apply (loses_context o s)
   | |- good (?f ?s) => apply (keeps (f := f) s)
   | |- Keeps _ => intros ? ?; cbv beta
@@ -484,6 +488,7 @@ Class FineUpdate (f : SchedContext -> SchedContext) : Prop :=
 Ltac fine_step :=
   match goal with
   | H : fine_context ?c |- fine_context ?c => exact H
+  | |- invariant ?s => change (good s); solve [find_value]
   | |- fine_context (charge _ _ _) => apply (fine_charge quiet)
   | |- fine_context (begin_use _ _) => apply (fine_begin_use quiet)
   | |- fine_context (configure_context _ _ _ _ _ _ _ _) => apply (fine_configure quiet)
@@ -537,6 +542,8 @@ Proof. rewrite (registers_only l x). reflexivity. Qed.
 Lemma uses_of_registers l x : sched_context (with_registers l x) = sched_context x.
 Proof. rewrite (registers_only l x). reflexivity. Qed.
 Lemma yield_of_registers l x : yielded_to (with_registers l x) = yielded_to x.
+Proof. rewrite (registers_only l x). reflexivity. Qed.
+Lemma fault_of_registers l x : fault (with_registers l x) = fault x.
 Proof. rewrite (registers_only l x). reflexivity. Qed.
 Lemma rank_of_registers l x : priority (with_registers l x) = priority x.
 Proof. rewrite (registers_only l x). reflexivity. Qed.
@@ -632,6 +639,9 @@ Ltac same_step :=
   | |- sched_context (with_registers ?l ?x) = _ => rewrite (uses_of_registers l x)
   | |- yielded_to (set_field ?f ?v ?x) = _ => change (yielded_to (set_field f v x)) with (yielded_to x)
   | |- yielded_to (with_registers ?l ?x) = _ => rewrite (yield_of_registers l x)
+  | |- fault (set_field ?f ?v ?x) = _ => change (fault (set_field f v x)) with (fault x)
+  | |- fault (with_registers ?l ?x) = _ => rewrite (fault_of_registers l x)
+  | |- word_of_flags (set_field ?f ?v ?x) = _ => change (word_of_flags (set_field f v x)) with (word_of_flags x)
   | |- priority (set_field ?f ?v ?x) = _ => change (priority (set_field f v x)) with (priority x)
   | |- priority (with_registers ?l ?x) = _ => rewrite (rank_of_registers l x)
   | |- yielder (charge ?a ?b ?x) = _ => rewrite (yield_of_charge a b x)
@@ -652,6 +662,8 @@ Ltac allow :=
   intros ?; unfold thread_change, notification_change, context_change, endpoint_change, reply_change, table_change, as_well, same_uses;
   repeat match goal with |- _ /\ _ => split | |- _ -> _ => intros ? | |- if ?held then _ else _ => destruct held eqn:? end;
   first [ exfalso; congruence
+        | left; reflexivity
+        | right; solve [repeat same_step]
         | cbv beta; unfold debug_reply, write_registers, to_restart, with_error_result, with_result, with_empty_result, begin_receive, begin_call,
             lose_registers, with_state, with_register, root_context_at_boot; cbv zeta; first [ reflexivity | solve [repeat same_step] ] ].
 Ltac know_what_is_free :=
@@ -662,7 +674,7 @@ Hint Extern 0 (Allowed _ _) => (know_what_is_free; allow) : typeclass_instances.
 
 Instance keeps_emit e : Keeps (emit e).
 Proof. intros st ok. exact (good_of_same st (emit e st) eq_refl eq_refl eq_refl eq_refl eq_refl (known_same _ _ eq_refl) (fun _ => eq_refl)
-  (fun _ => incl_tl e (incl_refl _)) ok). Qed.
+  (fun _ => conj (incl_tl e (incl_refl _)) eq_refl) ok). Qed.
 Ltac change_object f o :=
   let st := fresh "st" in let ok := fresh "ok" in let found := fresh "found" in
   intros st ok; unfold f; destruct (objects st !! o) as [[]|] eqn:found; try exact (keeps_emit Stuck st ok);
@@ -1062,7 +1074,7 @@ Proof. intros fine_x fine_y fine_z. red in fine_x, fine_y, fine_z. keeping tcb_s
 Instance keeps_change_interrupt i f : Keeps (change_interrupt i f).
 Proof.
   intros st ok. refine (good_of_same st (change_interrupt i f st) eq_refl eq_refl eq_refl eq_refl eq_refl _ (fun _ => eq_refl)
-    (fun _ => incl_refl _) ok). intros _ irq.
+    (fun _ => conj (incl_refl _) eq_refl) ok). intros _ irq.
   change (interrupts (change_interrupt i f st)) with (update i f (interrupts st)). rewrite find_update.
   destruct (irq =? i); [destruct (interrupts st !! irq)|]; reflexivity.
 Qed.

@@ -3,7 +3,7 @@
 
     What [WellFormed] tests of a state is what the claims say of it: here the one follows from the other, invariant by invariant. *)
 From Coq Require Import Lia.
-From Spec Require Export PlaceProofs DangleProofs.
+From Spec Require Export PlaceProofs DangleProofs PieceProofs.
 Open Scope N_scope.
 
 (** ** Lists and tables that are tested *)
@@ -192,7 +192,8 @@ Lemma context_at c x st : objects st !! c = Some (SchedContextObject x) -> conte
 Lemma notification_at n x st : objects st !! n = Some (NotificationObject x) -> notification n st = x. Proof. unfold notification. intros ->. reflexivity. Qed.
 Lemma reply_at r x st : objects st !! r = Some (ReplyObject x) -> reply r st = x. Proof. unfold reply. intros ->. reflexivity. Qed.
 Lemma endpoint_at e x st : objects st !! e = Some (EndpointObject x) -> endpoint e st = x. Proof. unfold endpoint. intros ->. reflexivity. Qed.
-Lemma contexts_tested st : contexts_are_linked st -> links_are_symmetric st -> (forall t c, yielded_to (thread t st) = Some c <-> yielder (context c st) = Some t) ->
+Lemma contexts_tested st : contexts_are_linked st -> links_are_symmetric st -> (forall t c, yielded_to (thread t st) = Some c <->
+  yielder (context c st) = Some t) ->
   context_links st = true.
 Proof.
   intros uses links yields. apply all_entries. intros o [|x| |x| |x| | |] there; try reflexivity.
@@ -261,6 +262,25 @@ Proof.
     rewrite (no t first). destruct (context_of t st) eqn:of_t; [rewrite N.eqb_refl; reflexivity | contradiction (has t queued_ of_t)].
 Qed.
 
+(** ** Refills *)
+Lemma sum_tested l start : fold_left (fun sum r => sum + amount r) l start = total l + start.
+Proof. revert start. induction l as [|r l IH]; intros start; [reflexivity|]. cbn [fold_left total fold_right]. rewrite IH. fold (total l). lia. Qed.
+Lemma refills_tested m st : measured m st -> well_formed_refills st = true.
+Proof.
+  intros ok. apply all_entries. intros o [| | | | |c| | |] there; try reflexivity. destruct (pieces_fine m st ok o c there) as ((right & sorted & few) &
+    [none left_ each]).
+  rewrite <- (smallest_same m st (same_machine_ m st ok)) in *. unfold refills_are_right, left_small, is_round_robin, configured in *.
+  destruct (refills c) as [|first rest] eqn:l; [apply N.eqb_eq; exact (none eq_refl)|]. cbn [andb tl] in *. repeat (apply andb_true_iff; split).
+  - destruct (budget c =? period c).
+    + destruct right as (-> & less). apply N.leb_le. exact less.
+    + apply N.eqb_eq. rewrite sum_tested. exact right.
+  - apply orb_true_iff. destruct left_ as [->|less]; [left; reflexivity | right; apply N.ltb_lt; exact less].
+  - apply N.leb_le. exact few.
+  - apply (ascending_sorted not_after); [|exact sorted]. intros a b _ _ before_. apply N.leb_le. exact before_.
+  - destruct each as [free|[below|each]]; rewrite !orb_true_iff; [left; left; exact free | left; right; apply N.ltb_lt; exact below | right].
+    apply forallb_forall. intros r listed. apply N.leb_le. exact (proj1 (Forall_forall _ _) each r listed).
+Qed.
+
 (** ** The claim *)
 (** Claim [states_stay_well_formed]. *)
 Theorem states_stay_well_formed_proved : states_stay_well_formed step.
@@ -277,10 +297,11 @@ Proof.
   rewrite (tree_tested st tree), (counts_tested st counts (reachable_positive p st reached)),
     (dangling_tested st (no_capability_dangles_proved p st apart_ reached) handled bounds), (orphans_tested st memory counts), (disjoint_tested st memory),
     (contents_tested st (proj1 placed_) bounds), (contexts_tested st uses links yields), (notifications_tested st links yields),
-    (replies_tested st waits_ uses), (interrupts_tested st handled counts), (spaces_tested st (pools_are st (proj2 placed_))),
+    (replies_tested st waits_ uses), (interrupts_tested st handled counts),
+    (refills_tested _ st (reachable_measured p st reached)), (spaces_tested st (pools_are st (proj2 placed_))),
     (current_tested st (states_are_settled_proved p st reached)).
   - cbn [app]. intros i listed. unfold left_open. repeat rewrite in_app_iff in listed. cbn [In].
-    destruct (slots_in_containers st), (thread_queues st), (run_queues st), (well_formed_refills st); cbn [In] in listed; tauto.
+    destruct (slots_in_containers st), (thread_queues st), (run_queues st); cbn [In] in listed; tauto.
   - intros t listed no. destruct (proj1 (who_can_run_is_queued_proved p st t apart_ reached)) as (_ & c & has & _); [apply in_app_iff; left; exact listed|].
     unfold context_of in no. congruence.
 Qed.

@@ -5,7 +5,7 @@
     the indices can be wrong: a removal that forgets the children breaks the tree. *)
 From Coq Require Import Lia.
 From Spec Require Import NeverProofs MemoryProofs InterruptProofs SignalProofs ContainerProofs MappingProofs LinkProofs OrderProofs ReturnProofs FreshProofs
-  FlushProofs WellProofs.
+  FlushProofs WellProofs ResumeProofs.
 Open Scope N_scope.
 
 Definition small_machine : Machine := {|
@@ -723,4 +723,55 @@ Proof.
   assert (root_radix small_plan <= 64) as short by discriminate.
   specialize (claim small_plan _ small_roots_are_sound short (mistaken_reached forget_counts wrong_call) _ broken).
   unfold left_open in claim. cbn [In] in claim. intuition discriminate.
+Qed.
+
+(** ** Preempted work
+
+    Of two capabilities that were derived from the endpoint's the revocation deletes one before it is preempted, and the other when it is restarted. *)
+Definition mint_another : Event := call_event (Method.label Method.CNodeMint) 2 [42; 64; 40; 64; 15; 9].
+Definition two_to_delete : State := after [retype_endpoint; mint_badge; mint_another].
+Definition stopped_between : State := state_of (revoke (slot_of 0x2000 40) (allow 1 two_to_delete)).
+Definition is_preempted (p : Progress) : bool := match p with Preempted _ => true | Done _ => false end.
+Lemma preempted_is p : is_preempted p = true -> p = Preempted (state_of p). Proof. destruct p; [discriminate | reflexivity]. Qed.
+Example revocation_is_preempted :
+  (is_preempted (revoke (slot_of 0x2000 40) (allow 1 two_to_delete)), children_of (slot_of 0x2000 40) two_to_delete,
+   children_of (slot_of 0x2000 40) stopped_between, is_preempted (revoke (slot_of 0x2000 40) (allow 3 stopped_between)))
+  = (true, [slot_of 0x2000 42; slot_of 0x2000 41], [slot_of 0x2000 41], false).
+Proof. vm_compute. reflexivity. Qed.
+Example revocation_is_restarted : revoke (slot_of 0x2000 40) (allow (1 + 3) two_to_delete) = revoke (slot_of 0x2000 40) (allow 3 stopped_between).
+Proof.
+  destruct (restarts_come_to_the_same_proved two_to_delete 1 3 stopped_between) as (_ & revokes & _). apply revokes.
+  - apply preempted_is. vm_compute. reflexivity.
+  - vm_compute. reflexivity.
+  - left. vm_compute. reflexivity.
+Qed.
+
+(** Where the deletion was elsewhere its restart comes to something else: a zombie that stands in its own container has gone to the first slot, and there it
+    stays; the deletion that is not preempted empties the container and ends it. *)
+Definition container : State :=
+  let entry c := {| capability := c; original := true; parent := None; children := [] |} in
+  nothing_yet small_machine <| objects := table_of [(0x8000, CNodeObject 1)] |>
+    <| slots := table_of [(slot_of 0x8000 0, entry DomainCap); (slot_of 0x8000 1, entry (ZombieCap 0x8000))] |>.
+Example restart_elsewhere_differs :
+  let whole := delete (slot_of 0x8000 1) (allow (1 + 5) container) in
+  let first := delete (slot_of 0x8000 1) (allow 1 container) in
+  let second := delete (slot_of 0x8000 1) (allow 5 (state_of first)) in
+  (is_preempted first, is_preempted whole, is_preempted second, fst (worked delete_unit 1 (slot_of 0x8000 1) container))
+  = (true, false, false, slot_of 0x8000 0)
+  /\ (is_some (objects (state_of whole) !! 0x8000), is_some (objects (state_of second) !! 0x8000)) = (false, true).
+Proof. split; vm_compute; reflexivity. Qed.
+
+(** Work that looks at how much is left of the step would not go on where it was; nor is the restart the same without what the claim presumes of it. *)
+Definition hasty_unit (_ : unit) (st : State) : unit * State := (tt, if allowance st =? 1 then emit StopMachine st else st).
+Example hasty_work_is_refuted : ~ work_resumes (fun _ _ => true) hasty_unit.
+Proof.
+  intros claim. destruct (claim tt (boot small_plan) 1 (emit StopMachine (allow 0 (boot small_plan)))) as (_ & b & did & more); [vm_compute; reflexivity|].
+  specialize (more 1). apply (f_equal (fun p => effects (state_of p))) in more. destruct b. vm_compute in more. discriminate more.
+Qed.
+Example restart_anywhere_is_refuted : ~ forall st units more stopped slot, delete slot (allow units st) = Preempted stopped ->
+  delete slot (allow (units + more) st) = delete slot (allow more stopped).
+Proof.
+  intros claim. specialize (claim container 1 5 (state_of (delete (slot_of 0x8000 1) (allow 1 container))) (slot_of 0x8000 1)).
+  assert (is_preempted (delete (slot_of 0x8000 1) (allow 1 container)) = true) as stops by (vm_compute; reflexivity).
+  apply preempted_is in stops. specialize (claim stops). pose proof (proj2 restart_elsewhere_differs) as differ. rewrite claim in differ. discriminate differ.
 Qed.
