@@ -67,12 +67,14 @@ bool unrelated(const Cap& parent, const Cap& child) {
     return parent.object() != child.object();
 }
 
-// The nearest capability before it that can be its parent is its parent: between the two stand only descendants of that one.
-Word parent_in(const Slot& child, const Slot* first, Word count) {
-    const Slot* slot = child.prev();
+// The nearest capability before it that can be its parent is its parent: between the two stand only descendants of that one. Equal badges that have lost
+// the original of theirs stand together behind a first of them, which has the same parent: nothing before that can have made them.
+Word parent_in(const Slot* child, const Slot* first, Word count) {
+    const Slot* slot = child->prev();
     for (unsigned i = 0; slot != nullptr && i < abi::inspect_parent_steps; ++i, slot = slot->prev()) {
-        if (unrelated(slot->cap, child.cap) || !is_parent(*slot, child)) continue;
-        return first <= slot && slot < first + count ? static_cast<Word>(slot - first) + 1 : 0;
+        if (unrelated(slot->cap, child->cap)) continue;
+        if (is_parent(*slot, *child)) return first <= slot && slot < first + count ? static_cast<Word>(slot - first) + 1 : 0;
+        if (slot->first_badged()) child = slot;
     }
     return 0;
 }
@@ -87,7 +89,7 @@ Invoked read_cnode(const Invocation& invocation) {
     const Slot* first = arch::pointer<Slot>(cnode.object());
     const Slot& slot = first[args.slot];
     Description told = describe(invocation.kernel(), slot.cap);
-    Word parent = slot.empty() ? 0 : parent_in(slot, first, count);
+    Word parent = slot.empty() ? 0 : parent_in(&slot, first, count);
     set_results(invocation.thread, {told.kind, told.rights, told.badge, told.size_bits, told.guard_size, told.identity, parent});
     return Outcome::Answered;
 }

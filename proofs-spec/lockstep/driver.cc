@@ -160,7 +160,10 @@ void Driver::supervise() {
         case 25:
         case 26: make_family(); break;
         case 9: give_signals(); break;
-        case 10: settle(static_cast<unsigned>(choices_.below(fuzz::fuzz_threads)), choices_.below(4)); break;
+        case 10:
+            if (choices_.one_in(2)) watch_twice();
+            settle(static_cast<unsigned>(choices_.below(fuzz::fuzz_threads)), choices_.below(4));
+            break;
         case 0: universe_->restock(choices_); break;
         case 1:
         case 2: universe_->assist(choices_, generator_); break;

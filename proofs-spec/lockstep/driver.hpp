@@ -112,6 +112,7 @@ private:
     void look_for_parents();
     void look_far();
     void use_fresh();
+    void watch_twice();
 
     // -- Events.
 

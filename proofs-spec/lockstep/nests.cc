@@ -381,22 +381,28 @@ void Driver::make_refused() {
     Word crowded = nest_;
     Word served = nest_ + 1;
     Word reply = nest_ + 2;
+    Word notification = nest_ + 4;
     raise_crowd(cnode, 0);
     call({crowd_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::Endpoint), 0, 0, 0, crowded, 2}, {cnode}});
     call({crowd_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::Reply), 0, 0, 0, reply, 2}, {cnode}});
+    call({crowd_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::Notification), 0, 0, 0, notification, 1}, {cnode}});
     auto start = [&](unsigned i) { return start_of_crowd(i, crowded); };
     for (unsigned i = 0; i < server; ++i) {
         if (!start(i)) break;
         choices_.one_in(4) ? lockstep_->exception(1) : perform(Syscall::Send, crowded);
         if (!take_over()) return;
     }
+    // Who takes a notification refuses nobody.
+    bool is_bound = choices_.one_in(4);
+    bool answers = choices_.one_in(2);
+    unsigned receiver = answers ? server : client;
+    if (is_bound) call({crowd_ + 1 + receiver, Method::TCBBindNotification, {}, {notification}});
     if (start(server)) perform(Syscall::Recv, served, {}, reply);
     if (!take_over()) return;
     call({context_of_crowd(server), Method::SchedContextUnbind, {}, {}});
-    bool answers = choices_.one_in(2);
     if (start(client)) {
         if (answers) perform(Syscall::Call, served);
-        unsigned receiver = answers ? server : client;
+        if (is_bound && runs(receiver)) perform(Syscall::Send, notification);
         unsigned most_times = static_cast<unsigned>(choices_.below(4));
         for (unsigned i = 0; i < most_times && runs(receiver); ++i) {
             perform(answers ? Syscall::ReplyRecv : Syscall::NBSendRecv, crowded, {}, answers ? reply : reply + 1, served, abi::syscall_flag_require_donation);
@@ -702,6 +708,15 @@ void Driver::leave_unwanted() {
     call({cnode, Method::CNodeDelete, {object, World::full_depth}, {}});
     call({cnode, Method::CNodeDelete, {nest_, World::full_depth}, {}});
     call({cnode, Method::CNodeDelete, {handler, World::full_depth}, {}});
+}
+
+// The first two breakpoints of a thread are at one address.
+void Driver::watch_twice() {
+    Word thread = universe_->thread(static_cast<unsigned>(choices_.below(fuzz::fuzz_threads)));
+    Word address = fuzz::code_address + 4 * choices_.below(4);
+    for (Word i = 0; i < 2; ++i) {
+        call({thread, Method::TCBSetBreakpoint, {i, address, static_cast<Word>(abi::BreakpointType::Instruction), 0, 0}, {}});
+    }
 }
 
 // Methods of an object that was just made: nothing is bound to it or mapped, and there are no other capabilities to it.

@@ -264,6 +264,14 @@ TEST_CASE("parents are told when they lie in the same CNode", "[inspect]") {
         CHECK(w.read_slot(4, node).parent == 0);
         CHECK(w.read_slot(badged).parent == 0);
     }
+    SECTION("children of what was deleted are no children of one with the same badge that came later") {
+        Word another_copy = w.copy(badged);
+        REQUIRE_OK(w.invoke(root_cnode, Method::CNodeDelete, {badged, depth}, {}));
+        Word later = w.mint(endpoint, 1);
+        CHECK(w.read_slot(later).parent == endpoint + 1);
+        CHECK(w.read_slot(copy_of_badged).parent == endpoint + 1);
+        CHECK(w.read_slot(another_copy).parent == endpoint + 1);
+    }
     SECTION("children of what was deleted are told its parent") {
         REQUIRE_OK(w.remove(endpoint));
         CHECK(w.read_slot(badged).parent == untyped + 1);
