@@ -147,7 +147,7 @@ void Driver::supervise() {
             break;
         case 28:
             if (choices_.one_in(20)) make_wide();
-            if (choices_.one_in(20)) fill_pool();
+            if (choices_.one_in(20)) choices_.one_in(2) ? fill_pool() : make_pools();
             if (choices_.one_in(10)) make_huge_page();
             change_plans();
             break;

@@ -105,6 +105,7 @@ private:
     void make_lent();
     void lose_pool();
     void fill_pool();
+    void make_pools();
     bool runs(unsigned member) const;
     void spread_priorities();
     void remove_originals();

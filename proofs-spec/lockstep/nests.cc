@@ -632,6 +632,31 @@ void Driver::fill_pool() {
     call({cnode, Method::CNodeDelete, {memory, World::full_depth}, {}});
 }
 
+// As many pools of ASIDs as there may be, and one more.
+void Driver::make_pools() {
+    constexpr Word memory_bits = 20;
+    constexpr Word radix = 8;
+    Word memory = nest_;
+    Word kept = nest_ + 1;
+    Word page = nest_ + 2;
+    Word pool = nest_ + 3;
+    auto make = [&](abi::ObjectType type, Word bits, Word slot, Word untyped) {
+        call({untyped, Method::UntypedRetype, {static_cast<Word>(type), bits, 0, 0, slot, 1}, {cnode}});
+    };
+    auto keep = [&](Word place, Word slot) { call({kept, Method::CNodeMove, {place, radix, slot, World::full_depth}, {cnode}}); };
+    make(abi::ObjectType::Untyped, memory_bits, memory, own_memory_);
+    make(abi::ObjectType::CNode, radix, kept, memory);
+    for (Word i = 0; i < abi::asid_pools && !world_.slot(kept).empty(); ++i) {
+        make(abi::ObjectType::Untyped, page_bits, page, memory);
+        call({static_cast<Word>(InitSlot::ASIDControl), Method::ASIDControlMakePool, {pool, World::full_depth}, {page, cnode}});
+        if (world_.slot(pool).empty()) break;
+        keep(2 * i, page);
+        keep(2 * i + 1, pool);
+    }
+    call({cnode, Method::CNodeRevoke, {memory, World::full_depth}, {}});
+    call({cnode, Method::CNodeDelete, {memory, World::full_depth}, {}});
+}
+
 // Further threads with little time: most of them sleep.
 void Driver::make_crowd() {
     constexpr unsigned most_turns = 4 * crowd_size;
