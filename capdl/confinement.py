@@ -43,10 +43,11 @@ class Confinement:
         self._owners = self._find_owners()
         self._numbers = {name: number for number, name in spec.irqs.items()}
 
-    def text(self, state: State) -> str:
-        """All lines. state: of the kernel; what is in containers that are not the description's is the loader's, which may hold anything."""
+    def text(self, state: State, *, all_signals: bool = False) -> str:
+        """All lines. state: of the kernel; what is in containers that are not the description's is the loader's, which may hold anything. all_signals: with
+        whatever the holders of interrupts could have them signal."""
         trusted = (f"trusted {name}" for name in sorted(self.trusted & self.closure.subjects.keys()))
-        lines = [*self._memory(), *self._acts(), *self._holds(), *trusted, f"silent {LOADER}", *self._loaders(state)]
+        lines = [*self._memory(), *self._acts(), *self._holds(all_signals), *trusted, f"silent {LOADER}", *self._loaders(state)]
         return "".join(f"{line}\n" for line in lines)
 
     # Whose memory is ------------------------------------------------------------------------------------------------------------------------
@@ -87,9 +88,9 @@ class Confinement:
 
     # Who may hold what ----------------------------------------------------------------------------------------------------------------------
 
-    def _holds(self) -> Iterator[str]:
+    def _holds(self, all_signals: bool) -> Iterator[str]:
         found: dict[str, dict[str, None]] = defaultdict(dict)
-        for owner, item in chain(self._authority(), self._running(), self._contents(), self._signals()):
+        for owner, item in chain(self._authority(), self._running(), self._contents(), self._signals(), self._possible_signals() if all_signals else ()):
             line = self._range(item)
             if line is not None:
                 found[owner][line] = None
@@ -120,6 +121,12 @@ class Confinement:
         """What interrupts signal."""
         for number, name in self.spec.irqs.items():
             yield from ((f"irq:{number}", self._item(cap, "RW")) for cap in self.spec.objects[name].slots.values())
+
+    def _possible_signals(self) -> Iterator[tuple[str, Item]]:
+        """What those who hold interrupts could have them signal."""
+        for items in self.closure.held.values():
+            numbers = [self._numbers[item.target] for item in items if item.kind in IRQS]
+            yield from ((f"irq:{number}", item) for number in numbers for item in items if item.kind == "notification" and not item.made)
 
     def _item(self, cap: Cap, rights: str | None = None) -> Item:
         if cap.object is None:

@@ -12,11 +12,14 @@ from .errors import Finding
 
 @dataclass(frozen=True)
 class Found:
-    """What was checked: the policy and the state as text (proofs-spec/trace.md), and what breaks the policy or an invariant, a line for each."""
+    """What was checked: the policy and the state as text (proofs-spec/trace.md), and what breaks the policy or an invariant, a line for each; and which
+    subjects are bound by the policy, so that whatever they do leaves the state within it, and which are not."""
 
     policy: str
     state: str
     violations: tuple[str, ...]
+    bound: tuple[str, ...] = ()
+    unbound: tuple[str, ...] = ()
 
 
 def check(oracle: str, setting, ready, *, timeout: float, offline: bool | None, at: str | None = None) -> Found:
@@ -33,8 +36,10 @@ def check(oracle: str, setting, ready, *, timeout: float, offline: bool | None, 
     outcome = from_host.run(setting, ready, take, timeout=timeout, output=None, offline=offline, at=at)
     if not seen:
         raise Finding(f"{ready.spec.name}: {outcome.reason} (it has to be complete before it can be checked)")
-    policy = Confinement(ready.spec, seen[0].places).text(seen[0].state)
-    return Found(policy, seen[0].state.text, tuple(violations(oracle, policy, seen[0].state.text)))
+    allowed, state = Confinement(ready.spec, seen[0].places), seen[0].state
+    policy = allowed.text(state)
+    broken = violations(oracle, policy, state.text)
+    return Found(policy, state.text, tuple(broken), *(((), ()) if broken else who_is_bound(oracle, allowed.text(state, all_signals=True), state.text)))
 
 
 def violations(oracle: str, policy: str, state: str) -> list[str]:
@@ -45,3 +50,13 @@ def violations(oracle: str, policy: str, state: str) -> list[str]:
     if done.returncode != 0 or not judged:
         raise Finding(f"the oracle cannot read what it is to judge: {done.stderr.strip() or done.returncode} (is the build current? ./caprock lockstep)")
     return beyond.splitlines() + [f"ill-formed: the invariant {name} does not hold" for name in broken.split()]
+
+
+def who_is_bound(oracle: str, policy: str, state: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The subjects that are bound by a policy (`bound_check` of proofs-spec/spec/Bounds.v), and those that are not."""
+    given = f"policy\n{policy}end\nbegin\n{state}end\njudge\nbound\n"
+    done = subprocess.run([oracle, "--results"], input=given, capture_output=True, text=True, check=False)
+    lines = done.stdout.splitlines()
+    if done.returncode != 0 or len(lines) != 4 or lines[0] != "." or lines[3] != "kept: yes":
+        raise Finding(f"whoever is bound, the state is not kept to the policy: {done.stderr.strip() or '; '.join(lines)}")
+    return tuple(lines[1].split()[1:]), tuple(lines[2].split()[1:])

@@ -30,15 +30,19 @@ def section(system: Path, elf_folders: list[Path], tree: Path, settings: list[st
     return result
 
 
-def add_confinement(result: Section, name: str, policy: str, state: str, violations: tuple[str, ...]) -> None:
-    """Adds what the specification says of the kernel's state when the system was started: `pol_check`, given what the description lets everybody hold, and
-    `well_formed`."""
+def add_confinement(result: Section, name: str, policy: str, state: str, violations: tuple[str, ...], bound: tuple[str, ...] = (),
+                    unbound: tuple[str, ...] = ()) -> None:
+    """Adds what the specification says of the kernel's state when the system was started: `pol_check`, given what the description lets everybody hold,
+    `well_formed`, and `bound_check`: who stays within that, whatever he does."""
     if not violations:
         slots, tables = (sum(word in f"\n{line}" for line in state.splitlines()) for word in ("\nslot ", " entries="))
         allowed = sum(line.startswith("holds ") for line in policy.splitlines())
         result.lines.append(f"pol_check: {slots} capabilities of the started system and {tables} tables are within {allowed} that the description allows, "
                             "and these are closed")
         result.lines.append("well_formed: all invariants of proofs-spec/spec/WellFormed.v hold in this state")
+        if bound or unbound:
+            result.lines.append(f"bound_check: {len(bound)} of {len(bound) + len(unbound)} components stay within this, whatever they do with each other "
+                                f"(claim runs_are_confined): {', '.join(bound) or 'none'}; not bound: {', '.join(unbound) or 'none'}")
     result.failures += [f"{name}: {line}" for line in violations[:MOST]]
     if len(violations) > MOST:
         result.failures.append(f"{name}: and {len(violations) - MOST} more")

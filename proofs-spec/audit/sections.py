@@ -133,7 +133,7 @@ def _seventh(job: Job) -> list[Section]:
         found = authority.section(job.system, job.elf_folders, job.tree(Path(folder) / "board.dtb"), job.settings)
     if not found.failures:
         started = job.confine()
-        authority.add_confinement(found, job.system.name, started.policy, started.state, started.violations)
+        authority.add_confinement(found, job.system.name, started.policy, started.state, started.violations, started.bound, started.unbound)
     return [found]
 
 

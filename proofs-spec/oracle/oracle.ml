@@ -33,6 +33,11 @@ let print_judgement run =
   List.iter (fun line -> Buffer.add_string run.out (line ^ "\n")) (Policies.violations (policy_of run) run.state);
   Buffer.add_string run.out ".\n"
 
+let print_bound run =
+  let bound, others, kept = Policies.bound (policy_of run) run.state in
+  let line word l = Buffer.add_string run.out (String.concat " " (word :: l) ^ "\n") in
+  line "bound:" bound; line "unbound:" others; line "kept:" [ if kept then "yes" else "no" ]
+
 (* With --policy each state has to be within it. *)
 let judge run judged =
   if judged then
@@ -94,6 +99,7 @@ let obey run next line =
     | "boot" :: words -> start run (Text.read_boot words)
     | [ "policy" ] -> run.policy <- Some (Policies.read next)
     | [ "judge" ] -> print_judgement run; flush run
+    | [ "bound" ] -> print_bound run; flush run
     | [ "save"; name ] -> Hashtbl.replace run.saved name run.state
     | [ "restore"; name ] -> restore run name
     | [ "state" ] -> print_state run

@@ -77,3 +77,13 @@ let violation known = function
 
 (* What breaks the policy in a state, a line for each. *)
 let violations known state = List.map (violation known) (Lazy.force known.trouble @ beyond known.policy state)
+
+(* Of those for whom threads act, who is bound by the policy: as many as are together, in the order in which they were named; who is not; and whether the
+   state is kept to it by the first. *)
+let bound known state =
+  let p = known.policy in
+  let among l s = List.exists (Number.equal s) l in
+  let actors = List.fold_left (fun l (_, whole) -> if among l whole then l else whole :: l) [] p.acts_for in
+  let chosen = List.fold_left (fun l s -> if bound_by p (s :: l) then s :: l else l) [] actors in
+  let names = List.map (name_of known) in
+  (names (List.rev chosen), names (List.filter (fun s -> not (among chosen s)) actors), bound_check p chosen state)

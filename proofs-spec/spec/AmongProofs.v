@@ -15,11 +15,10 @@ Notation held := (held p M).
 (** ** What the bound may do *)
 Lemma bound_gives s st : In s subjects -> gives_away p st s /\ gives_tables p s.
 Proof.
-  intros listed. pose proof (give_what_fills p subjects bounds s) as each. split; [constructor|].
+  intros listed. pose proof (give_what_fills p subjects bounds s) as each. split; [constructor | exact (give_what_maps p subjects bounds s listed)].
   - intros o radix guard size i held_ less. apply (each _ _ listed held_). exists i. split; [exact less | reflexivity].
   - intros t i held_ less. apply (each _ _ listed held_). exists i. split; [exact less | reflexivity].
-  - intros slot irq _ held_. exact (each _ _ listed held_ eq_refl).
-  - intros t [held_|held_]; exact (each _ _ listed held_ eq_refl).
+  - intros slot irq n badge r _ held_ may_. exact (give_what_signals p subjects bounds s irq n badge r listed held_ may_).
 Qed.
 Lemma slot_zero t : slot_of t cspace_slot = t. Proof. unfold slot_of, cspace_slot. rewrite N.mul_0_r, N.add_0_r. reflexivity. Qed.
 Lemma bound_acts st t s : sound st -> parts st -> In s subjects -> is_of p t s -> run_state (thread t st) <> Inactive -> acts p st t s.
@@ -177,14 +176,42 @@ Proof.
   - apply (region_owned r x listed). revert inside. unfold is_in. rewrite !andb_true_iff, !N.leb_le. lia.
   - exact (IH _ end_ x checked more below).
 Qed.
-Lemma gives_range_means s start size x : gives_range p s start size = true -> start <= x -> x < start + size -> gives_to p s x.
+Lemma all_give_means start size gives_ x : all_give p start size gives_ = true -> start <= x -> x < start + size ->
+  exists o, owner_of p x = Some o /\ gives_ o = true.
 Proof.
   intros checked above below. apply andb_prop in checked. destruct checked as (owned & each).
   destruct (is_owned_means _ _ _ x owned above below) as (o & is_o). exists o. split; [exact is_o|]. unfold owner_of in is_o.
   destruct (List.find _ (regions p)) as [r|] eqn:found; [|discriminate]. injection is_o as <-. apply find_some in found. destruct found as (listed & inside).
-  pose proof (proj1 (forallb_forall _ _) each r listed) as either. apply passes_to_means. apply orb_true_iff in either.
+  pose proof (proj1 (forallb_forall _ _) each r listed) as either. cbv beta in either. apply orb_true_iff in either.
   destruct either as [apart_|yes]; [|exact yes]. exfalso. revert apart_ inside. unfold overlaps, is_in.
   rewrite negb_true_iff, andb_false_iff, andb_true_iff, !N.leb_le, !N.ltb_ge. lia.
+Qed.
+Lemma gives_range_means s start size x : all_give p start size (passes_to p s) = true -> start <= x -> x < start + size -> gives_to p s x.
+Proof.
+  intros checked above below. destruct (all_give_means _ _ _ x checked above below) as (o & owned & yes). exists o.
+  split; [exact owned | exact (passes_to_means s o yes)].
+Qed.
+Lemma passes_of_means kinds giver taker c : passes_of p kinds giver taker = true -> ~ In giver (silent p) ->
+  (forall h, gives h c = true -> existsb (same_type (held_type h)) kinds = true) -> may p giver c -> may p taker c.
+Proof.
+  intros checked loud kind [quiet|(h & listed & whose & given)]; [contradiction|].
+  pose proof (proj1 (forallb_forall _ _) checked h (proj2 (holdings_of_in p giver h) (conj listed whose))) as either. cbv beta in either.
+  rewrite (kind h given) in either. cbn [negb orb] in either. apply existsb_exists in either. destruct either as (own & mine & enough).
+  apply holdings_of_in in mine. destruct mine as (mine & of_taker). right. exists own. split; [exact mine|]. split; [exact of_taker|].
+  exact (covers_trans own h _ _ _ _ enough given).
+Qed.
+Lemma mappable_given c h : is_mappable c = true -> gives h c = true ->
+  existsb (same_type (held_type h)) [CapType.Frame; CapType.PageTable; CapType.Untyped] = true.
+Proof.
+  intros mappable. unfold gives. rewrite covers_cases. destruct c; try discriminate mappable; cbn [cap_type];
+    (intros [(kind & _)|[(kind & _)|[(_ & [other|other])|(_ & other & _)]]]; [| | discriminate other | discriminate other | discriminate other]);
+    rewrite kind; reflexivity.
+Qed.
+Lemma flags_given n badge r h : gives h (NotificationCap n badge r) = true ->
+  existsb (same_type (held_type h)) [CapType.Notification; CapType.Untyped] = true.
+Proof.
+  unfold gives. rewrite covers_cases. cbn [cap_type].
+  intros [(kind & _)|[(kind & _)|[(_ & [other|other])|(_ & other & _)]]]; try discriminate other; rewrite kind; reflexivity.
 Qed.
 Lemma endpoint_given h e r : gives h (EndpointCap e 0 r) = true ->
   rights_le r (endpoint_rights h) /\ is_in e (N.shiftl 1 endpoint_size_bits) (held_start h) (held_size h) = true.
@@ -225,26 +252,53 @@ Proof.
   intros listed [quiet|(h & in_h & whose & given)]; [destruct (proj1 (himself s listed) quiet)|]. exists h. split; [|split; assumption].
   apply filter_In. split; [exact in_h|]. rewrite whose. apply PolicyProofs.member_in. exact listed.
 Qed.
+Lemma given_for s c : In s subjects -> may p s c -> exists h, gives h c = true /\ gives_for p s h = true.
+Proof.
+  intros listed held_. destruct (holds_by s c listed held_) as (h & in_h & whose & given). exists h. split; [exact given|].
+  rewrite <- whose. exact (proj1 (forallb_forall _ _) (proj1 (proj2 checked_parts)) h in_h).
+Qed.
 Lemma filled s c slot : In s subjects -> may p s c -> fills c slot -> gives_to p s slot.
 Proof.
-  intros listed held_ fills_. destruct (holds_by s c listed held_) as (h & in_h & whose & given).
-  pose proof (proj1 (forallb_forall _ _) (proj1 (proj2 checked_parts)) h in_h) as each. cbv beta in each. rewrite whose in each.
-  revert given. unfold gives. rewrite covers_cases. unfold gives_for in each.
-  destruct c; cbn [fills] in fills_; try contradiction; cbn [cap_type range_of fst snd rights_of];
+  intros listed held_ fills_. destruct (given_for s c listed held_) as (h & given & each). revert given. unfold gives. rewrite covers_cases.
+  unfold gives_for in each. destruct c; cbn [fills] in fills_; try contradiction; cbn [cap_type range_of fst snd rights_of];
     (intros [(kind & inside & _)|[(kind & made & inside)|[(kind & other)|(_ & other & _)]]]; [| | |discriminate other]);
-    try discriminate made; try (destruct other as [other|other]; discriminate other); rewrite kind in each; try discriminate each;
+    try (destruct other as [other|other]; discriminate other); rewrite kind in each;
     revert inside; unfold is_in; rewrite !andb_true_iff, !N.leb_le; intros (above & below).
   1, 2: destruct fills_ as (i & less & ->); rewrite N.shiftl_mul_pow2, N.mul_1_l, N.pow_add_r in below; change (2 ^ slot_bits) with 32 in below;
     apply (gives_range_means s _ _ _ each); unfold slot_of; change slot_bytes with 32; lia.
-  1, 2: destruct fills_ as (i & less & ->); change (N.shiftl 1 tcb_size_bits) with 2048 in below; unfold thread_slots in less;
+  all: destruct fills_ as (i & less & ->); change (N.shiftl 1 tcb_size_bits) with 2048 in below; unfold thread_slots in less;
     apply (gives_range_means s _ _ _ each); unfold slot_of; change slot_bytes with 32; lia.
-  all: subst slot; apply (gives_range_means s _ _ _ each); unfold irq_slot, slot_of; change slot_bytes with 32; lia.
+Qed.
+Lemma table_filled s t c h : In s subjects -> gives h (VSpaceCap t None) = true \/ gives h (PageTableCap t None) = true -> gives_for p s h = true ->
+  is_mappable c = true -> may p s c -> can_lie p t c.
+Proof.
+  intros listed given each mappable may_. pose proof (proj1 (himself s listed)) as loud.
+  assert (is_in t 4096 (held_start h) (held_size h) = true /\ In (held_type h) [CapType.VSpace; CapType.PageTable; CapType.Untyped]) as (inside & kind).
+  { destruct given as [given|given]; revert given; unfold gives; rewrite covers_cases; cbn [cap_type range_of fst snd rights_of In];
+      (intros [(kind & inside & _)|[(kind & _ & inside)|[(_ & [other|other])|(_ & other & _)]]]; try discriminate other); rewrite kind; tauto. }
+  unfold is_in in inside. rewrite andb_true_iff, !N.leb_le in inside. destruct inside as (above & below). unfold gives_for in each.
+  destruct kind as [kind|[kind|[kind|[]]]]; rewrite <- kind in each.
+  1, 2: destruct (all_give_means _ _ _ t each above ltac:(lia)) as (o & owned & yes); exists o; (split; [exact owned|]);
+    exact (passes_of_means _ s o c yes loud (fun h' => mappable_given c h' mappable) may_).
+  destruct (gives_range_means s _ _ t each above ltac:(lia)) as (o & owned & passed). exists o. split; [exact owned | exact (may_passes p s o c passed may_)].
+Qed.
+Lemma signal_filled s irq n badge r : In s subjects -> may p s (IRQHandlerCap irq) -> may p s (NotificationCap n badge r) ->
+  can_lie p (irq_slot irq) (NotificationCap n badge r).
+Proof.
+  intros listed held_ may_. destruct (given_for s _ listed held_) as (h & given & each). revert given. unfold gives. rewrite covers_cases.
+  unfold gives_for in each. cbn [cap_type range_of fst snd rights_of].
+  intros [(kind & inside & _)|[(kind & made & _)|[(kind & _)|(_ & other & _)]]]; try discriminate; rewrite kind in each; [|discriminate each].
+  unfold is_in in inside. rewrite andb_true_iff, !N.leb_le in inside. destruct inside as (above & below).
+  destruct (all_give_means _ _ _ (irq_slot irq) each) as (o & owned & yes); [unfold irq_slot, slot_of; change slot_bytes with 32; lia..|].
+  exists o. split; [exact owned|]. exact (passes_of_means _ s o _ yes (proj1 (himself s listed)) (flags_given n badge r) may_).
 Qed.
 Lemma met_well a b : In a the_held -> In b the_held -> meet_well p the_held a b = true.
 Proof. intros in_a in_b. exact (proj1 (forallb_forall _ _) (proj1 (forallb_forall _ _) (proj2 (proj2 checked_parts)) a in_a) b in_b). Qed.
 Theorem bound_by_means : bound p subjects.
 Proof.
-  constructor; [exact himself | exact filled | |].
+  constructor; [exact himself | exact filled | | exact signal_filled | |].
+  - intros s listed t c [held_|held_] mappable may_; destruct (given_for s _ listed held_) as (h & given & each);
+      (apply (table_filled s t c h listed); [|exact each | exact mappable | exact may_]); [left | right]; exact given.
   - intros x y e gr in_x in_y sends_ receives_. destruct (holds_by x _ in_x sends_) as (a & in_a & whose_a & given_a).
     destruct (holds_by y _ in_y receives_) as (b & in_b & whose_b & given_b).
     destruct (endpoint_given a e _ given_a) as ((writes & _ & grants & _) & inside_a). destruct (endpoint_given b e _ given_b) as ((_ & reads & _) & inside_b).
@@ -285,12 +339,11 @@ Proof.
 Qed.
 Theorem bounds_are_sound_proved : bounds_are_sound.
 Proof.
-  intros p subjects st within_ checked. destruct (pol_check_is_sound_proved p st within_) as (is_closed & [slots_ maps_ _]).
+  intros p subjects st within_ checked. destruct (pol_check_is_sound_proved p st within_) as (is_closed & _).
   unfold bound_check in checked. rewrite !andb_true_iff, negb_true_iff in checked. destruct checked as (((bounds & nobodys) & waits_) & answered).
   assert (owner_of p nowhere = None) as none by (destruct (owner_of p nowhere); [discriminate | reflexivity]).
   split; [exact is_closed|]. split; [exact (bound_by_means p subjects bounds)|]. split; [exact none|]. constructor.
-  - constructor; [exact (checked_is_confined p st none slots_) | | exact (waits_well_means p st waits_)].
-    intros o table there i e found. destruct (maps_ o table there) as (subject & owned & each). exists subject. split; [exact owned | exact (each i e found)].
+  - exact (checked_is_contained p st none within_ waits_).
   - exact (answered_well_means p subjects st answered).
 Qed.
 

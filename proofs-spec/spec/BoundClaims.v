@@ -13,8 +13,6 @@ Definition fills (c : Capability) (slot : N) : Prop :=
   match c with
   | CNodeCap o radix _ _ => exists i, i < 2 ^ radix /\ slot = slot_of o i
   | TCBCap t => exists i, i < thread_slots /\ slot = slot_of t i
-  | IRQHandlerCap irq => slot = irq_slot irq
-  | VSpaceCap t _ | PageTableCap t _ => slot = t
   | _ => False
   end.
 Definition to_send (e : N) (g gr : bool) : Capability := EndpointCap e 0 {| can_write := true; can_read := false; can_grant := g; can_grant_reply := gr |}.
@@ -22,6 +20,9 @@ Definition to_receive (e : N) (g : bool) : Capability := EndpointCap e 0 {| can_
 Record bound (p : Policy) (subjects : list N) : Prop := {
   are_themselves : forall s, In s subjects -> ~ In s (silent p) /\ acting p s = s /\ forall part, acting p part = s -> ~ In part (silent p);
   give_what_fills : forall s c slot, In s subjects -> may p s c -> fills c slot -> gives_to p s slot;
+  give_what_maps : forall s, In s subjects -> gives_tables p s;
+  give_what_signals : forall s irq n badge r, In s subjects -> may p s (IRQHandlerCap irq) -> may p s (NotificationCap n badge r) ->
+    can_lie p (irq_slot irq) (NotificationCap n badge r);
   senders_agree : forall x y e gr, In x subjects -> In y subjects -> may p x (to_send e true gr) -> may p y (to_receive e false) ->
     passes p x y /\ passes p y x;
   answerers_agree : forall x y z e g gr o, In x subjects -> In y subjects -> In z subjects -> may p x (to_send e g gr) -> g || gr = true ->

@@ -183,13 +183,9 @@ Proof.
     split; [|split; [reflexivity | apply may_hold_may; exact held_]]. change (N.to_nat thread_slots) with 5%nat in less.
     cbn [numbers_from In] in less. unfold thread_slots. lia.
 Qed.
-Lemma maps_well_means p st : maps_well p st = true ->
-  forall o table, objects st !! o = Some (VSpaceObject table) \/ objects st !! o = Some (PageTableObject table) -> entries_within p o table.
+Lemma checked_is_contained p st : owner_of p nowhere = None -> pol_check p st = true -> waits_well p st = true -> contained p st.
 Proof.
-  intros checked o table there i e found. assert (table_within p o table) as (subject & owned & each).
-  { apply table_is_within. destruct there as [there|there]; apply in_entries in there; pose proof (proj1 (forallb_forall _ _) checked _ there) as each;
-      cbn [fst snd] in each; destruct (within_table p o table); try reflexivity; discriminate. }
-  exists subject. split; [exact owned | exact (each i e found)].
+  intros nobodys within_ waits_. destruct (pol_check_is_sound_proved p st within_) as (_ & [slots_ maps_ _]).
+  constructor; [exact (checked_is_confined p st nobodys slots_) | | exact (waits_well_means p st waits_)].
+  intros o table there i e found. destruct (maps_ o table there) as (subject & owned & each). exists subject. split; [exact owned | exact (each i e found)].
 Qed.
-Lemma checked_is_contained p st : confined p st -> maps_well p st = true -> waits_well p st = true -> contained p st.
-Proof. intros slots_ maps_ waits_. constructor; [exact slots_ | exact (maps_well_means p st maps_) | exact (waits_well_means p st waits_)]. Qed.

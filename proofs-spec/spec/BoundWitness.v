@@ -87,9 +87,9 @@ Qed.
 Example pol_check_is_not_enough : ~ forall p subjects st, pol_check p st = true -> bound p subjects.
 Proof.
   intros enough. pose proof (enough root_policy [root] (boot small_plan) the_root_task_is_within) as bounds.
-  destruct (give_what_fills _ _ bounds root (IRQHandlerCap (N.shiftl 1 60)) (irq_slot (N.shiftl 1 60)) (or_introl eq_refl)) as (owner & owned & _).
+  destruct (give_what_signals _ _ bounds root (N.shiftl 1 60) 0x10000 0 no_rights (or_introl eq_refl)) as (owner & owned & _).
   - right. exists (permit root CapType.IRQControl 0 1 no_rights). repeat split; try (vm_compute; tauto).
-  - reflexivity.
+  - right. exists root_untyped. repeat split; try (vm_compute; tauto).
   - vm_compute in owned. discriminate.
 Qed.
 Definition makes_endpoints : Holding := permit sender CapType.Untyped 0 0x1000 no_rights.

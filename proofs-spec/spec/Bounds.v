@@ -20,15 +20,15 @@ Definition waits_well (p : Policy) (st : State) : bool :=
                         | ThreadObject t => forallb (may_wait_with p (fst entry) t) (waits_with (run_state t))
                         | _ => true
                         end) (entries (objects st)).
-Definition maps_well (p : Policy) (st : State) : bool :=
-  forallb (fun entry => match snd entry with
-                        | VSpaceObject table | PageTableObject table => match within_table p (fst entry) table with [] => true | _ => false end
-                        | _ => true
-                        end) (entries (objects st)).
 
 (** ** Who gives away no more than may be held
 
-    All of a range is somebody's to whom a subject gives; so are all slots and tables that he may fill. Whoever claims interrupts could fill any slot of one. *)
+    All of a range is somebody's to whom a subject gives what can come there: into slots that he may fill all that he may hold, into tables what is mapped, and
+    into slots of interrupts notifications. Whoever claims interrupts could fill any slot of one. *)
+Definition passes_of (p : Policy) (kinds : list CapType.t) (giver taker : N) : bool :=
+  forallb (fun h => negb (existsb (same_type (held_type h)) kinds)
+                    || existsb (fun own => covers own (held_type h) (held_start h) (held_size h) (held_rights h)) (holdings_of p taker))
+          (holdings_of p giver).
 Definition passes_to (p : Policy) (giver taker : N) : bool := match gets p Taking giver taker with [] => true | _ => false end.
 Fixpoint is_owned (turns : nat) (p : Policy) (from end_ : N) : bool :=
   (end_ <=? from)
@@ -36,13 +36,16 @@ Fixpoint is_owned (turns : nat) (p : Policy) (from end_ : N) : bool :=
      | S rest, Some r => is_owned rest p (region_start r + region_size r) end_
      | _, _ => false
      end.
-Definition gives_range (p : Policy) (subject start size : N) : bool :=
+Definition all_give (p : Policy) (start size : N) (gives_ : N -> bool) : bool :=
   is_owned (S (length (regions p))) p start (start + size)
-  && forallb (fun r => negb (overlaps start size (region_start r) (region_size r)) || passes_to p subject (region_owner r)) (regions p).
+  && forallb (fun r => negb (overlaps start size (region_start r) (region_size r)) || gives_ (region_owner r)) (regions p).
 Definition gives_for (p : Policy) (subject : N) (h : Holding) : bool :=
   match held_type h with
-  | CapType.CNode | CapType.TCB | CapType.VSpace | CapType.PageTable | CapType.Untyped => gives_range p subject (held_start h) (held_size h)
-  | CapType.IRQHandler => gives_range p subject (irq_slot (held_start h)) (slot_bytes * held_size h)
+  | CapType.CNode | CapType.TCB | CapType.Untyped => all_give p (held_start h) (held_size h) (passes_to p subject)
+  | CapType.VSpace | CapType.PageTable =>
+      all_give p (held_start h) (held_size h) (passes_of p [CapType.Frame; CapType.PageTable; CapType.Untyped] subject)
+  | CapType.IRQHandler =>
+      all_give p (irq_slot (held_start h)) (slot_bytes * held_size h) (passes_of p [CapType.Notification; CapType.Untyped] subject)
   | CapType.IRQControl => false
   | _ => true
   end.

@@ -127,6 +127,19 @@ Definition not_after (a b : Refill) : Prop := usable_at a <= usable_at b.
 Definition refills_in_order (c : SchedContext) : Prop := StronglySorted not_after (tl (refills c)) /\ N.of_nat (length (refills c)) <= extra_refills c + 2.
 Definition refills_stay_in_order : Prop := forall p st o c, reachable p st -> objects st !! o = Some (SchedContextObject c) -> refills_in_order c.
 
+(** ** S6, T6b: no more than the budget in a period
+
+    Of a context that has a limit, whatever is charged to it, in however many parts, and whenever it begins to be used in between: no more was charged than
+    its budget, or its first refill comes a period later than it did, at least. *)
+Inductive uses_of : SchedContext -> N -> SchedContext -> Prop :=
+| not_used c : uses_of c 0 c
+| charged_more c n one used smallest : uses_of c n one -> uses_of c (n + used) (charge used smallest one)
+| begins_again c n one time : uses_of c n one -> uses_of c n (begin_use time one).
+Definition budget_lasts_a_period : Prop := forall p st o c first rest n after, reachable p st ->
+    objects st !! o = Some (SchedContextObject c) -> is_round_robin c = false -> refills c = first :: rest ->
+    0 < smallest_budget st -> smallest_budget st <= budget c -> uses_of c n after ->
+    n <= budget c \/ exists r others, refills after = r :: others /\ usable_at first + period c <= usable_at r.
+
 (** ** S1, T1a: in the queues of those that can run no thread stands twice, nor in both *)
 Definition queues_are_right (st : State) : Prop := NoDup (ready st ++ sleeping st).
 Definition threads_queue_once : Prop := forall p st, reachable p st -> queues_are_right st.
@@ -483,4 +496,25 @@ Definition restarts_come_to_the_same : Prop := forall st units more stopped,
         cancel_badged_sends e badge (allow (units + more) st) = cancel_badged_sends e badge (allow more stopped))
   /\ forall e r, refuse_waiting e r (allow units st) = Preempted stopped -> more <> 0 ->
         refuse_waiting e r (allow (units + more) st) = refuse_waiting e r (allow more stopped).
+
+(** A Retype that is preempted has made as many objects as it was allowed, and the caller's message names the others: with more units than that it goes on with
+    those. *)
+Definition retypes_go_on : Prop := forall count type at_ n device slot offset untyped t st units stopped,
+  make_objects count type at_ n device slot offset untyped t (allow units st) = Stops stopped ->
+  exists made rest, N.of_nat count = units + N.of_nat rest /\ rest <> O
+    /\ stopped = set_word_argument 5 (N.of_nat rest) t (set_word_argument 4 (offset + units) t (allow 0 made))
+    /\ forall more, make_objects count type at_ n device slot offset untyped t (allow (units + more) st)
+         = make_objects rest type (at_ + units * N.shiftl 1 (object_bits type n)) n device (slot + units * slot_bytes) (offset + units) untyped t
+             (allow more made).
+
+(** What is left to do counts down, by as many as there were units: the senders that wait with the badge, and those that wait and are refused. *)
+Definition sends_with (badge : N) (st : State) (t : N) : bool :=
+  match run_state (thread t st) with BlockedOnSend _ b _ _ _ _ => b =? badge | _ => false end.
+Definition sends_left (e badge : N) (st : State) : N := N.of_nat (length (filter (sends_with badge st) (senders (endpoint e st)))).
+Definition senders_left (e : N) (st : State) : N := N.of_nat (length (senders (endpoint e st))).
+Definition work_counts_down : Prop := forall p st event e units stopped, roots_are_apart p -> reachable p st ->
+  (forall badge, cancel_badged_sends e badge (allow units (enter event st)) = Preempted stopped ->
+     sends_left e badge stopped + units = sends_left e badge (enter event st))
+  /\ forall r, refuse_waiting e r (allow units (enter event st)) = Preempted stopped ->
+       senders_left e stopped + units = senders_left e (enter event st).
 End Claims.

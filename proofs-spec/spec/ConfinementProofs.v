@@ -318,10 +318,9 @@ Proof.
   intros is_h. unfold irq_handler_set_notification, invoked_interrupt. rewrite is_h. cbv zeta.
   destruct (argument (cap i call)) as [[| |n badge r| | | | | | | | | | | | | | | |]|] eqn:given; try exact I. destruct (can_write r); [|exact I].
   apply decided_progress. pose proof (proj2 (cap_known i _ given)) as known_. pose proof invoked_known as known_h. rewrite is_h in known_h.
-  apply then_fit; [apply fit_replace_slot; [exact (to_interrupts p st subject gives_all _ irq (eq_trans there (f_equal Some is_h)) (proj2 known_h eq_refl))
-    | | exact ok]|].
-  - intros s c same. injection same as _ <-. split; [exact (known_low _ known_)|]. split; [intros base bits device used; reflexivity
-    | exact (proj2 known_ eq_refl)].
+  apply then_fit; [apply fit_replace; [exact nobodys | | exact ok]|].
+  - intros s c same. injection same as _ <-. split; [exact (known_low _ known_)|]. split; [intros base bits device used; reflexivity|].
+    exact (to_interrupts p st subject gives_all _ irq n badge r (eq_trans there (f_equal Some is_h)) (proj2 known_h eq_refl) (proj2 known_ eq_refl)).
   - intros after oka. cbn [state_of]. apply q_mask. exact oka.
 Qed.
 Lemma fit_clear : decided (irq_handler_clear call st).

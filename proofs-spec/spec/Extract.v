@@ -5,7 +5,7 @@
     natural numbers. Nothing else is replaced. *)
 From Coq Require Extraction.
 From Coq Require Import ZArith Int.
-From Spec Require Import WellFormed Policy.
+From Spec Require Import WellFormed Bounds.
 Extraction Language OCaml.
 Extraction Blacklist List String Number.
 
@@ -59,4 +59,4 @@ Extract Constant N.of_nat => "Number.of_int".
 Extraction Inline set_field.
 
 Extraction "oracle_core.ml" step boot broken_invariants put_entry count_reference nothing_yet nothing_chosen update rights_of_word word_of_rights
-  FaultLabel.of_number BreakpointType.of_number CapType.of_number pol_check violations openings beyond.
+  FaultLabel.of_number BreakpointType.of_number CapType.of_number pol_check violations openings beyond bound_by bound_check.

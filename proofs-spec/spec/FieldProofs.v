@@ -396,21 +396,28 @@ Instance keeps_count c : Keeps (count_reference c).
 Proof. intros st. apply framed_same; unfold count_reference; destruct (referent c); reflexivity. Qed.
 Instance keeps_discount c : Keeps (discount_reference c).
 Proof. intros st. apply framed_same; unfold discount_reference; cbv zeta; destruct (referent c); reflexivity. Qed.
-Instance keeps_change_children p f {grants : Allows ByGrant} : Keeps (change_children p f).
+Class Filling : Prop := is_filling : exists rule, allowed rule /\ fills_slots rule = true.
+Instance grants_fill {grants : Allows ByGrant} : Filling. Proof. exists ByGrant. split; [exact grants | reflexivity]. Qed.
+Instance makings_fill {makes : Allows ByMaking} : Filling. Proof. exists ByMaking. split; [exact makes | reflexivity]. Qed.
+Class Growing (f : list N -> list N) : Prop := growing : forall l, incl l (f l).
+Instance one_more n : Growing (cons n). Proof. intros l m. right. assumption. Qed.
+Instance one_behind s n : Growing (replace s [s; n]).
+Proof. intros l m listed. unfold replace. apply in_flat_map. exists m. split; [exact listed|]. destruct (N.eqb_spec m s) as [->|]; left; reflexivity. Qed.
+Instance keeps_change_children p f {grows : Growing f} {filling : Filling} : Keeps (change_children p f).
 Proof.
   intros st. apply framed_slots; [apply change_children_same|]. intros slot before. destruct p as [p|]; [|exact before].
   change (slots (change_children (Some p) f st)) with (update p (fun x => with_children (f (children x)) x) (slots st)). rewrite find_update.
   destruct (N.eqb_spec slot p) as [->|]; [|exact before]. destruct (slots st !! p) as [x|]; [|exact before].
-  exact (slot_by ByGrant _ _ _ _ (lists_derived x _) before).
+  destruct filling as (rule & ok_rule & kind). exact (slot_by rule _ _ _ ok_rule (lists_derived rule x _ kind (grows _)) before).
 Qed.
 Lemma put_entry_same slot x st : same_but_slots st (put_entry slot x st). Proof. unfold put_entry. slots_only. Qed.
-Lemma new_entry slot c o p st {grants : Allows ByGrant} : slots st !! slot = None -> framed st ->
+Lemma new_entry slot c o p st {filling : Filling} : slots st !! slot = None -> framed st ->
   framed (put_entry slot {| capability := c; original := o; parent := p; children := [] |} st).
 Proof.
   intros vacant. apply framed_slots; [apply put_entry_same|]. intros j before.
   match goal with |- context [put_entry slot ?x st] => change (slots (put_entry slot x st)) with (set slot x (slots st)) end. rewrite find_set.
-  destruct (N.eqb_spec j slot) as [->|]; [|exact before]. rewrite vacant in before. refine (slot_by ByGrant _ _ _ _ (comes_with_message _ _) before).
-    reflexivity.
+  destruct (N.eqb_spec j slot) as [->|]; [|exact before]. rewrite vacant in before. destruct filling as (rule & ok_rule & kind).
+  refine (slot_by rule _ _ _ ok_rule (comes_anew rule _ kind _) before). reflexivity.
 Qed.
 Lemma vacant_still p f slot st : slots st !! slot = None -> slots (change_children p f st) !! slot = None.
 Proof.
@@ -418,32 +425,43 @@ Proof.
   change (slots (change_children (Some p) f st)) with (update p (fun x => with_children (f (children x)) x) (slots st)). rewrite find_update, vacant.
   destruct (slot =? p); reflexivity.
 Qed.
-Instance keeps_insert_child slot p o c {grants : Allows ByGrant} : Keeps (insert_child slot p o c).
+Instance keeps_insert_child slot p o c {filling : Filling} : Keeps (insert_child slot p o c).
 Proof.
   intros st ok. unfold insert_child. destruct (_ && _) eqn:can; [|keep]. apply andb_prop, proj1, is_empty_spec in can.
-  apply keeps_count, new_entry; [exact grants | exact (vacant_still (Some p) _ slot st can) | exact (keeps_change_children (Some p) _ st ok)].
+  apply keeps_count, new_entry; [exact filling | exact (vacant_still (Some p) _ slot st can) | exact (keeps_change_children (Some p) _ st ok)].
 Qed.
-Instance keeps_insert_sibling slot s o c {grants : Allows ByGrant} : Keeps (insert_sibling slot s o c).
+Instance keeps_insert_sibling slot s o c {filling : Filling} : Keeps (insert_sibling slot s o c).
 Proof.
   intros st ok. unfold insert_sibling. destruct (is_empty slot st) eqn:can; [|keep]. apply is_empty_spec in can.
   destruct (slots st !! s) as [x|]; [|keep].
-  apply keeps_count, new_entry; [exact grants | exact (vacant_still (parent x) _ slot st can) | exact (keeps_change_children (parent x) _ st ok)].
+  apply keeps_count, new_entry; [exact filling | exact (vacant_still (parent x) _ slot st can) | exact (keeps_change_children (parent x) _ st ok)].
 Qed.
-Lemma keeps_carve_nothing u at_ size slot c {grants : Allows ByGrant} : Keeps (carve u at_ size None slot c).
+Lemma restated_good rule u x c st {ok_rule : Allows rule} : slots st !! u = Some x -> changes_slot rule (Some x) (Some (x <| capability := c |>)) ->
+  framed st -> framed (replace_capability u x c st).
 Proof.
-  intros st ok. unfold carve, capability_at. destruct (slots st !! u) as [x|] eqn:there; [|keep].
-  destruct (capability x) as [base bits device used'| | | | | | | | | | | | | | | | | |] eqn:is_it; try solve [keep]. cbv zeta.
-  destruct (_ && _); [|keep]. cbn [put_if_some]. apply keeps_insert_child; [exact grants|]. unfold replace_capability. apply keeps_count.
-  assert (good (discount_reference (capability x) st)) as ok1 by keep.
+  intros there row ok. unfold replace_capability. apply keeps_count.
+  assert (framed (discount_reference (capability x) st)) as ok1 by exact (keeps_discount _ st ok).
   assert (slots (discount_reference (capability x) st) !! u = Some x) as there1
     by (rewrite <- there; unfold discount_reference; cbv zeta; destruct (referent (capability x)); reflexivity).
   revert ok1 there1. generalize (discount_reference (capability x) st). intros st1 ok1 there1. refine (framed_slots st1 _ (put_entry_same _ _ _) _ ok1).
   intros j before.
   match goal with |- context [put_entry u ?y st1] => change (slots (put_entry u y st1)) with (set u y (slots st1)) end. rewrite find_set.
-  destruct (N.eqb_spec j u) as [->|]; [|exact before]. rewrite there1 in before.
-  exact (slot_by ByGrant _ _ _ _ (is_spent x base bits device used' _ is_it) before).
+  destruct (N.eqb_spec j u) as [->|]; [|exact before]. rewrite there1 in before. exact (slot_by rule _ _ _ _ row before).
 Qed.
-Instance keeps_insert_derived slot s o c {grants : Allows ByGrant} : Keeps (insert_derived slot s o c).
+Instance restates_change slot c {restates : Allows ByRestating} : Keeps (change_capability slot c).
+Proof.
+  intros st ok. unfold change_capability. destruct (slots st !! slot) as [x|] eqn:there; [|keep]. destruct (_ && _) eqn:alike; [|keep].
+  apply andb_prop in alike. destruct alike as (there_ & back). exact (restated_good ByRestating slot x c st there (is_restated x c there_ back) ok).
+Qed.
+Lemma keeps_carve_nothing u at_ size slot c {filling : Filling} : Keeps (carve u at_ size None slot c).
+Proof.
+  intros st ok. unfold carve, capability_at. destruct (slots st !! u) as [x|] eqn:there; [|keep].
+  destruct (capability x) as [base bits device used'| | | | | | | | | | | | | | | | | |] eqn:is_it; try solve [keep]. cbv zeta.
+  destruct (_ && _); [|keep]. cbn [put_if_some]. apply keeps_insert_child; [exact filling|].
+  destruct filling as (rule & ok_rule & kind). assert (Allows rule) by exact ok_rule.
+  exact (restated_good rule u x _ st there (is_spent rule x base bits device used' _ kind is_it) ok).
+Qed.
+Instance keeps_insert_derived slot s o c {filling : Filling} : Keeps (insert_derived slot s o c).
 Proof.
   intros st ok. unfold insert_derived. destruct (slots st !! s) as [x|]; [|keep].
   destruct (capability x); try (destruct (_ || _); [keep|]; destruct (original x); keep). exact (keeps_carve_nothing s base _ slot _ st ok).
@@ -691,17 +709,18 @@ Definition comes_new (x : option Object) : Prop :=
   | Some x => (exists type n, new_object type n = Some x) \/ exists i, x = ASIDPoolObject {| pool_index := i; assigned := empty |}
   | None => True
   end.
-Lemma keeps_carve u at_ size x slot c {arranges : Allows ByArrangement} {creates : Allows ByCreation} : comes_new x -> Keeps (carve u at_ size x slot c).
+Lemma keeps_carve u at_ size x slot c {makes : Allows ByMaking} {creates : Allows ByCreation} : comes_new x -> Keeps (carve u at_ size x slot c).
 Proof.
-  intros made st ok. unfold carve. destruct (slots st !! u) as [y|]; [|keep]. destruct (capability_at u st) as [[]|]; try solve [keep]. cbv zeta.
+  intros made st ok. unfold carve, capability_at. destruct (slots st !! u) as [y|] eqn:there; [|keep].
+  destruct (capability y) as [base bits device used'| | | | | | | | | | | | | | | | | |] eqn:is_it; try solve [keep]. cbv zeta.
   destruct (_ && _) eqn:can; [|keep]. apply andb_prop in can. destruct can as (_ & vacant).
-  assert (good (replace_capability u y (UntypedCap base size_bits is_device (at_ + size - base)) st)) as ok1
-    by (refine (arranged_good _ _ _ ok); apply replace_capability_same).
-  assert (objects (replace_capability u y (UntypedCap base size_bits is_device (at_ + size - base)) st) = objects st) as same.
-  { pose proof (replace_capability_same u y (UntypedCap base size_bits is_device (at_ + size - base)) st) as same. unfold same_but_slots in same.
+  pose proof (restated_good ByMaking u y (UntypedCap base bits device (at_ + size - base)) st there
+    (is_spent ByMaking y base bits device used' _ eq_refl is_it) ok) as ok1.
+  assert (objects (replace_capability u y (UntypedCap base bits device (at_ + size - base)) st) = objects st) as same.
+  { pose proof (replace_capability_same u y (UntypedCap base bits device (at_ + size - base)) st) as same. unfold same_but_slots in same.
     rewrite same. reflexivity. }
-  revert ok1 same. generalize (replace_capability u y (UntypedCap base size_bits is_device (at_ + size - base)) st). intros st1 ok1 same.
-  refine (arranged_good _ _ (insert_child_same _ _ _ _ _) _). destruct x as [x|]; [|exact ok1]. cbn [put_if_some].
+  revert ok1 same. generalize (replace_capability u y (UntypedCap base bits device (at_ + size - base)) st). intros st1 ok1 same.
+  apply keeps_insert_child; [exact makings_fill|]. destruct x as [x|]; [|exact ok1]. cbn [put_if_some].
   assert (objects st1 !! at_ = None) as none by (rewrite same; destruct (objects st !! at_); [discriminate vacant | reflexivity]).
   destruct ok1 as [f1 f2 f3]. constructor; [|exact f2 | exact f3]. intros o. change (objects (put_object at_ x st1)) with (set at_ x (objects st1)).
   rewrite find_set. destruct (N.eqb_spec o at_) as [->|]; [|apply f1]. pose proof (f1 at_) as before. rewrite none in before.
@@ -792,18 +811,18 @@ Hint Extern 1 (Caller (invoker _)) => find_it : typeclass_instances.
 Instance keeps_set_word_argument i v t : Keeps (set_word_argument i v t). Proof. keeping set_word_argument. Qed.
 Lemma new_object_is_new type n : comes_new (new_object type n).
 Proof. destruct (new_object type n) as [x|] eqn:made; [|exact I]. left. exists type, n. exact made. Qed.
-Instance keeps_make_object type at_ n d slot u {arranges : Allows ByArrangement} {creates : Allows ByCreation} : Keeps (make_object type at_ n d slot u).
+Instance keeps_make_object type at_ n d slot u {makes : Allows ByMaking} {creates : Allows ByCreation} : Keeps (make_object type at_ n d slot u).
 Proof.
-  intros st ok. unfold make_object. cbv zeta. apply keeps_carve; [exact arranges | exact creates | apply new_object_is_new|].
+  intros st ok. unfold make_object. cbv zeta. apply keeps_carve; [exact makes | exact creates | apply new_object_is_new|].
   destruct (needs_memory type || (is_frame type && negb d)); [exact (keeps_emit _ st ok) | exact ok].
 Qed.
-Instance keeps_make_objects count type at_ n d slot offset u t {arranges : Allows ByArrangement} {creates : Allows ByCreation} :
+Instance keeps_make_objects count type at_ n d slot offset u t {makes : Allows ByMaking} {creates : Allows ByCreation} :
   Keeps (make_objects count type at_ n d slot offset u t).
 Proof.
   revert at_ slot offset. induction count as [|rest IH]; intros at_ slot offset st ok; cbn [make_objects]; [exact ok|]. destruct (must_stop st); [keep|].
   cbv zeta. apply IH. keep.
 Qed.
-Instance keeps_carve_pool u at_ size i slot c {arranges : Allows ByArrangement} {creates : Allows ByCreation} :
+Instance keeps_carve_pool u at_ size i slot c {makes : Allows ByMaking} {creates : Allows ByCreation} :
   Keeps (carve u at_ size (Some (ASIDPoolObject {| pool_index := i; assigned := empty |})) slot c).
 Proof. refine (keeps_carve u at_ size _ slot c _). right. exists i. reflexivity. Qed.
 Instance keeps_suspend_if b t {donates : Allows ByDonation} {flags_ : Allows ByFlags} {its : ItsUse} : Keeps (suspend_if b t). Proof. keeping suspend_if. Qed.
@@ -839,7 +858,7 @@ Instance keeps_piece_of_space op v end_ x : Keeps (piece_of_space op v end_ x). 
 Instance keeps_frame_maintain op a b call : Keeps (frame_maintain op a b call). Proof. keeping frame_maintain. Qed.
 Instance keeps_vspace_maintain op a b call : Keeps (vspace_maintain op a b call). Proof. keeping vspace_maintain. Qed.
 Instance keeps_deactivate i : Keeps (deactivate i). Proof. keeping deactivate. Qed.
-Instance keeps_derive_into a b c d x r m o call {arranges : Allows ByArrangement} : Keeps (derive_into a b c d x r m o call). Proof. keeping derive_into. Qed.
+Instance keeps_derive_into a b c d x r m o call {makes : Allows ByMaking} : Keeps (derive_into a b c d x r m o call). Proof. keeping derive_into. Qed.
 Instance keeps_move_into a b c d r m call {arranges : Allows ByArrangement} : Keeps (move_into a b c d r m call). Proof. keeping move_into. Qed.
 
 (** All of them: what is allowed by a method is enough for it. *)
@@ -856,7 +875,8 @@ Proof.
     destruct m; try discriminate type;
     allow_rule all ByControl; allow_rule all ByAccess; allow_rule all ByDomain; allow_rule all ByBinding; allow_rule all ByUnbinding;
     allow_rule all ByConfiguration; allow_rule all ByYielding; allow_rule all ByMapping; allow_rule all ByUnmapping; allow_rule all ByAssignment;
-    allow_rule all ByCreation; allow_rule all ByArrangement; allow_rule all ByDonation; allow_rule all ByGrant; allow_rule all ByFlags;
+    allow_rule all ByCreation; allow_rule all ByArrangement; allow_rule all ByDonation; allow_rule all ByMaking; allow_rule all ByFlags;
+    allow_rule all ByRestating;
     try (assert Deletes by (constructor; try exact its; apply all; unfold rules_of_method, deletion_rules; simpl; tauto));
     clear all; unfold decode_method; match goal with |- good (?f ?s) => let h := head f in unfold h; keep end.
 Qed.
@@ -917,7 +937,7 @@ Qed.
 
 (** What a system call sends through the thread can name, as slots are what they were. *)
 Definition unmoved (st : State) : Prop := forall slot, slots st !! slot = slots start !! slot.
-Definition all_through (sent : option Sent) : Prop := match sent with Some sent => forall r, In r (rules_through sent) -> allowed r | None => True end.
+Definition all_through (sent : option Target) : Prop := match sent with Some sent => forall r, In r (rules_through sent) -> allowed r | None => True end.
 Lemma named_is_named t a st c {runs : Caller t} : unmoved st -> named_by t a st = Some c -> caller_names start c.
 Proof.
   intros same. unfold named_by. rewrite (occupied_same t a st start (fun slot => capability_of_slot slot st start (same slot))).
@@ -1051,7 +1071,7 @@ Proof. intros none moves. induction moves as [|rule y z _ _ ok row]; [reflexivit
 Lemma framed_slots_stay start e used st : framed start e (fun r => In r every_step) used st -> forall slot, slots st !! slot = slots start !! slot.
 Proof.
   intros ok slot. refine (no_slot_changes _ _ _ _ (slots_ruled _ _ _ _ _ ok slot)).
-  intros rule a b row. destruct row; simpl; intros listed; repeat (destruct listed as [listed|listed]; [discriminate listed|]); exact listed.
+  intros rule a b row listed. simpl in listed. repeat destruct listed as [<-|listed]; try contradiction; inversion row; discriminate.
 Qed.
 
 
@@ -1236,3 +1256,31 @@ Proof.
 Qed.
 Theorem only_invocations_control_proved : only_invocations_control step.
 Proof. intros st e o. exact (by_rules_steady _ _ _ _ _ _ (proj1 (fields_change_by_rule_proved st e) o)). Qed.
+
+(** What no rule but one takes. *)
+Lemma alike_to_the_same c d : stands_alike c d = true -> stands_alike d c = true -> what_it_is_to d = what_it_is_to c.
+Proof.
+  destruct c, d; cbn [stands_alike object_of referent is_number cap_type]; intros there back; try discriminate there; try discriminate back; try reflexivity;
+    repeat match goal with H : _ && _ = true |- _ => apply andb_prop in H; destruct H end;
+    repeat match goal with H : (_ =? _) = true |- _ => apply N.eqb_eq in H end; subst; try reflexivity; try discriminate.
+Qed.
+Lemma lives_on_refl x : lives_on x x. Proof. destruct x; [|exact I]. repeat split. apply incl_refl. Qed.
+Lemma lives_on_trans x y z : lives_on x y -> lives_on y z -> lives_on x z.
+Proof.
+  destruct x as [x|], y as [y|], z as [z|]; cbn [lives_on]; try contradiction; try (intros; exact I).
+  intros (a & b & c & d) (a2 & b2 & c2 & d2). repeat split; [congruence | congruence | exact (incl_tran c c2) | congruence].
+Qed.
+Lemma lives_on_row rule x y : changes_slot rule x y -> rule <> ByArrangement -> lives_on x y.
+Proof.
+  intros [r x0 kind none|r x0 l kind more|r x0 base bits device used used' kind is_it|x0 c there back|x0 y0] other; try exact I.
+  - repeat split. exact more.
+  - repeat split; [apply incl_refl|]. cbn. rewrite is_it. reflexivity.
+  - repeat split; [apply incl_refl|]. exact (alike_to_the_same _ _ there back).
+  - destruct (other eq_refl).
+Qed.
+Theorem only_arrangements_take_proved : only_arrangements_take step.
+Proof.
+  intros st e slot none. pose proof (proj1 (proj2 (fields_change_by_rule_proved st e)) slot) as changed.
+  induction changed as [|rule y z _ IH ok row]; [apply lives_on_refl|].
+  refine (lives_on_trans _ _ _ IH (lives_on_row rule y z row _)). intros ->. exact (none ok).
+Qed.

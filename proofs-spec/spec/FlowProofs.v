@@ -475,6 +475,6 @@ Proof.
     + rewrite (objects_ o); [apply as_it_stood|]. intros theirs_. apply theirs_is in theirs_. congruence.
   - intros slot. specialize (of_slots slot). induction of_slots as [|rule y z before IH listed row]; [apply slot_as_it_was|].
     apply (and_slot_by _ _ rule y z IH); [|exact row]. split; [exact listed|].
-    apply (rule_has_edge p st e subject closed_policy (holds_within p st within_) does_ rule listed). intros ->. inversion row.
+    apply (rule_has_edge p st e subject closed_policy (holds_within p st within_) does_ rule listed). intros ->. inversion row; discriminate.
   - exact capabilities_.
 Qed.

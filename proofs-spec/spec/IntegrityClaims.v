@@ -140,7 +140,7 @@ Inductive ChangeRule :=
 | ByBudget | BySchedule | BySending | ByFault
 | ByReceiving | ByFlags | BySignal | ByDonation | ByStepping | ByGrant
 | ByControl | ByAccess | ByDomain | ByBinding | ByUnbinding | ByConfiguration | ByYielding | ByMapping | ByUnmapping | ByAssignment | ByRelease
-| ByCreation | ByDeletion | ByArrangement.
+| ByCreation | ByDeletion | ByMaking | ByRestating | ByArrangement.
 
 (** The thread that runs can name a capability. What it can signal, and what an interrupt signals; and the context that it uses. *)
 Definition caller_names (st : State) (c : Capability) : Prop :=
@@ -241,12 +241,16 @@ Inductive changes (o : N) : ChangeRule -> option Object -> option Object -> Prop
 | pool_is_made i : changes o ByCreation None (Some (ASIDPoolObject {| pool_index := i; assigned := empty |}))
 | is_ended x : changes o ByDeletion (Some x) None.
 
-(** A capability comes into an empty slot with a message, and is noted where it was derived; an untyped that is passed on is used up. *)
+(** A capability comes into an empty slot, with a message or as one is made, and is noted where it was derived; an untyped that is passed on or used is used up.
+    One that says where it is mapped, or under which ASID, says so in its place. All else comes where capabilities are moved or deleted. *)
+Definition fills_slots (rule : ChangeRule) : bool := match rule with ByGrant | ByMaking => true | _ => false end.
 Inductive changes_slot : ChangeRule -> option Entry -> option Entry -> Prop :=
-| comes_with_message x : children x = [] -> changes_slot ByGrant None (Some x)
-| lists_derived x l : changes_slot ByGrant (Some x) (Some (x <| children := l |>))
-| is_spent x base bits device used used' : capability x = UntypedCap base bits device used ->
-    changes_slot ByGrant (Some x) (Some (x <| capability := UntypedCap base bits device used' |>))
+| comes_anew rule x : fills_slots rule = true -> children x = [] -> changes_slot rule None (Some x)
+| lists_derived rule x l : fills_slots rule = true -> incl (children x) l -> changes_slot rule (Some x) (Some (x <| children := l |>))
+| is_spent rule x base bits device used used' : fills_slots rule = true -> capability x = UntypedCap base bits device used ->
+    changes_slot rule (Some x) (Some (x <| capability := UntypedCap base bits device used' |>))
+| is_restated x c : stands_alike (capability x) c = true -> stands_alike c (capability x) = true ->
+    changes_slot ByRestating (Some x) (Some (x <| capability := c |>))
 | is_arranged x y : changes_slot ByArrangement x y.
 
 (** Changes one after the other, by rules that are allowed. *)
@@ -261,15 +265,15 @@ End Rows.
 (** The capability through which a system call sends, if it does, and the method that its message's label names: that of ReplyRecv is to a reply object. Its
     address is looked up when senders that cannot be received from were refused. *)
 Definition system_call_of (t : N) (st : State) : option Syscall.t := Syscall.of_number (N.land (register 7 (thread t st)) syscall_number_mask).
-Definition Sent : Type := Capability * option Method.t.
+Definition Target : Type := Capability * option Method.t.
 Definition named_by (t a : N) (st : State) : option Capability := match occupied_slot_of_address t a st with inl (_, c) => Some c | inr _ => None end.
-Definition sent_by (t a : N) (st : State) : option Sent := option_map (fun c => (c, method_for (label (message_of_call t st)) c)) (named_by t a st).
-Definition answered_by (t a : N) (st : State) : option Sent :=
+Definition sent_by (t a : N) (st : State) : option Target := option_map (fun c => (c, method_for (label (message_of_call t st)) c)) (named_by t a st).
+Definition answered_by (t a : N) (st : State) : option Target :=
   match named_by t a st with Some (ReplyCap r rights) => Some (ReplyCap r rights, None) | _ => None end.
-Definition once_done (f : State -> option Sent) (p : Progress) : option Sent := match p with Done st => f st | Preempted _ => None end.
-Definition passed_on (t : N) (with_reply : bool) (st : State) : option Sent :=
+Definition once_done (f : State -> option Target) (p : Progress) : option Target := match p with Done st => f st | Preempted _ => None end.
+Definition passed_on (t : N) (with_reply : bool) (st : State) : option Target :=
   once_done (fun st => sent_by t (register 8 (thread t st)) st) (refuse_early t with_reply (fun st => snd (pass_on t st)) st).
-Definition sent_through (t : N) (s : Syscall.t) (st : State) : option Sent :=
+Definition sent_through (t : N) (s : Syscall.t) (st : State) : option Target :=
   match s with
   | Syscall.Call | Syscall.Send | Syscall.NBSend => sent_by t (register 0 (thread t st)) st
   | Syscall.ReplyRecv => once_done (fun st => answered_by t (register 6 (thread t st)) st) (refuse_early t true (reply_phase t) st)
@@ -292,7 +296,7 @@ Definition deletion_rules : list ChangeRule :=
 Definition stopping_rules : list ChangeRule := [ByDonation; ByFlags].
 Definition rules_of_method (m : Method.t) : list ChangeRule :=
   match m with
-  | Method.UntypedRetype | Method.ASIDControlMakePool => [ByCreation; ByArrangement]
+  | Method.UntypedRetype | Method.ASIDControlMakePool => [ByCreation; ByMaking]
   | Method.TCBReadRegisters | Method.TCBWriteRegisters | Method.TCBCopyRegisters | Method.TCBSuspend | Method.TCBResume
   | Method.CNodeCancelBadgedSends => stopping_rules
   | Method.TCBSetPriority | Method.TCBSetMCPriority | Method.TCBSetFlags | Method.TCBSetAffinity | Method.TCBSetBreakpoint | Method.TCBUnsetBreakpoint
@@ -302,20 +306,20 @@ Definition rules_of_method (m : Method.t) : list ChangeRule :=
   | Method.IRQHandlerClear => deletion_rules
   | Method.TCBBindNotification => [ByBinding]
   | Method.TCBUnbindNotification => [ByUnbinding]
-  | Method.CNodeCopy | Method.CNodeMint | Method.CNodeMove | Method.CNodeMutate | Method.CNodeRotate => [ByArrangement]
+  | Method.CNodeCopy | Method.CNodeMint | Method.IRQControlGet | Method.IRQControlIssueSGISignal => [ByMaking]
+  | Method.CNodeMove | Method.CNodeMutate | Method.CNodeRotate => [ByArrangement]
   | Method.SchedControlConfigureFlags => [ByConfiguration]
   | Method.SchedControlSetThreadAccess => [ByAccess]
   | Method.SchedContextBind => [ByDonation; ByBinding]
   | Method.SchedContextUnbind | Method.SchedContextUnbindObject => [ByDonation; ByUnbinding]
   | Method.SchedContextYieldTo => [ByYielding]
-  | Method.PageTableMap | Method.FrameMap => [ByMapping; ByArrangement]
-  | Method.PageTableUnmap | Method.FrameUnmap => [ByUnmapping; ByArrangement]
-  | Method.ASIDPoolAssign => [ByAssignment; ByArrangement]
-  | Method.IRQControlGet | Method.IRQControlIssueSGISignal => [ByGrant]
+  | Method.PageTableMap | Method.FrameMap => [ByMapping; ByRestating]
+  | Method.PageTableUnmap | Method.FrameUnmap => [ByUnmapping; ByRestating]
+  | Method.ASIDPoolAssign => [ByAssignment; ByRestating]
   | Method.DomainSet => [ByDomain]
   | _ => []
   end.
-Definition rules_through (sent : Sent) : list ChangeRule :=
+Definition rules_through (sent : Target) : list ChangeRule :=
   match sent with
   | (EndpointCap _ _ _, _) => [ByDonation; ByGrant]
   | (NotificationCap _ _ _, _) => [BySignal; ByFlags; ByDonation]
@@ -352,6 +356,16 @@ Definition steady (x y : option Object) : Prop :=
   | _, _ => False
   end.
 
+(** What lives on in every step but one that moves or deletes capabilities: each one, in its slot and its place in the tree, for the same object or memory. *)
+Definition what_it_is_to (c : Capability) : option N * option (N * N) := (object_of c, option_map fst (memory_of c)).
+Definition lives_on (before after : option Entry) : Prop :=
+  match before, after with
+  | Some a, Some b =>
+      original b = original a /\ parent b = parent a /\ incl (children a) (children b) /\ what_it_is_to (capability b) = what_it_is_to (capability a)
+  | Some _, None => False
+  | None, _ => True
+  end.
+
 Section Fields.
 Variable one_step : Stepping.
 (** Each step changes each object and each slot by its rules; and what is sent through the thread that runs can name. *)
@@ -362,4 +376,6 @@ Definition fields_change_by_rule : Prop :=
     /\ forall t s c m, cause e = SystemCall -> current st = Some t -> sent_through t s (enter e st) = Some (c, m) -> caller_names st c.
 Definition only_invocations_control : Prop :=
   forall st e o, incl (rules_of st e) message_rules -> steady (objects st !! o) (objects (next_of one_step st e) !! o).
+Definition only_arrangements_take : Prop :=
+  forall st e slot, ~ In ByArrangement (rules_of st e) -> lives_on (slots st !! slot) (slots (next_of one_step st e) !! slot).
 End Fields.

@@ -137,3 +137,20 @@ Proof.
 Qed.
 Example promotion_without_invocation_is_refuted : ~ only_invocations_control (with_mistake promote).
 Proof. intros claim. exact (promotion_is_unsteady (claim (boot small_plan) yields_time 0x1000 a_yield_is_no_invocation)). Qed.
+
+(** Who makes an object takes no capability from any slot; a step that takes one all the same is refuted. *)
+Lemma a_retype_arranges_nothing : ~ In ByArrangement (rules_of (boot small_plan) retype_endpoint).
+Proof.
+  assert (rules_of (boot small_plan) retype_endpoint = [ByBudget; BySchedule; BySending; ByFault; ByDonation; ByCreation; ByMaking]) as -> by
+    (vm_compute; reflexivity).
+  simpl. intuition discriminate.
+Qed.
+Example the_untyped_lives_on_after_a_retype :
+  lives_on (slots (boot small_plan) !! slot_of 0x2000 18) (slots (next_of step (boot small_plan) retype_endpoint) !! slot_of 0x2000 18)
+  /\ capability_at (slot_of 0x2000 40) (next_of step (boot small_plan) retype_endpoint) = Some (EndpointCap 0x10000 0 all_rights).
+Proof. split; [exact (only_arrangements_take_proved _ _ _ a_retype_arranges_nothing) | vm_compute; reflexivity]. Qed.
+Example taking_is_refuted : ~ only_arrangements_take (with_mistake remove_untyped).
+Proof.
+  intros claim. pose proof (claim (boot small_plan) retype_endpoint (slot_of 0x2000 18) a_retype_arranges_nothing) as stays_.
+  vm_compute in stays_. exact stays_.
+Qed.

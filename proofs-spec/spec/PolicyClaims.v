@@ -75,13 +75,15 @@ Definition use_within (p : Policy) (st : State) : Prop :=
     exists subject, owner_of p slot = Some subject /\ may p subject c.
 Record confined (p : Policy) (st : State) : Prop := { uses_within : use_within p st; nothing_between : capability_at nowhere st = None }.
 
-(** Who can fill a slot of another one, in a CNode or thread or of an interrupt, can give him all. Where the policy allows him that, and each of these slots
-    is somebody's, he gives nothing that may not be held. *)
+(** Who can fill a slot of another one, in a CNode or thread, can give him all, and one of an interrupt notifications. Where the policy allows him that, and
+    each of these slots is somebody's, he gives nothing that may not be held. *)
 Definition gives_to (p : Policy) (subject slot : N) : Prop := exists owner, owner_of p slot = Some owner /\ passes p subject owner.
+Definition can_lie (p : Policy) (slot : N) (c : Capability) : Prop := exists owner, owner_of p slot = Some owner /\ may p owner c.
 Record gives_away (p : Policy) (st : State) (subject : N) : Prop := {
   to_cnodes : forall o radix guard size i, may p subject (CNodeCap o radix guard size) -> i < 2 ^ radix -> gives_to p subject (slot_of o i);
   to_threads : forall t i, may p subject (TCBCap t) -> i < thread_slots -> gives_to p subject (slot_of t i);
-  to_interrupts : forall slot irq, capability_at slot st = Some (IRQHandlerCap irq) -> may p subject (IRQHandlerCap irq) -> gives_to p subject (irq_slot irq)
+  to_interrupts : forall slot irq n badge r, capability_at slot st = Some (IRQHandlerCap irq) -> may p subject (IRQHandlerCap irq) ->
+    may p subject (NotificationCap n badge r) -> can_lie p (irq_slot irq) (NotificationCap n badge r)
 }.
 Definition acts (p : Policy) (st : State) (t subject : N) : Prop :=
   is_of p t subject /\ ~ is_ending st (slot_of t cspace_slot) /\ gives_away p st subject.
@@ -126,9 +128,10 @@ Definition waits_as (p : Policy) (t : N) (x : Thread) : Prop := forall c, In c (
   \/ is_sending (run_state x) = true /\ fault x <> None
      /\ exists i part, i < thread_slots /\ owner_of p (slot_of t i) = Some part /\ may p part c.
 
-(** What is mapped comes into tables of those whom the caller's subject gives to. *)
+(** What is mapped, frames and tables, comes into tables of those who may hold it if the caller's subject may. *)
+Definition is_mappable (c : Capability) : bool := match c with FrameCap _ _ _ _ _ | PageTableCap _ _ => true | _ => false end.
 Definition gives_tables (p : Policy) (subject : N) : Prop :=
-  forall t, may p subject (VSpaceCap t None) \/ may p subject (PageTableCap t None) -> gives_to p subject t.
+  forall t c, may p subject (VSpaceCap t None) \/ may p subject (PageTableCap t None) -> is_mappable c = true -> may p subject c -> can_lie p t c.
 
 (** Slots, tables and those who wait within a policy. *)
 Record contained (p : Policy) (st : State) : Prop := {

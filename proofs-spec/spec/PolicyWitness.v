@@ -130,7 +130,7 @@ Proof.
   - intros t i held less. apply root_gives_to. destruct (root_ranges_are_low _ _ held) as [low_|[kind|[kind|[]]]]; try discriminate kind.
     cbn [range_of fst snd] in low_. change (N.shiftl 1 tcb_size_bits) with 2048 in low_. unfold thread_slots in less.
     unfold slot_of. change slot_bytes with 32. change nowhere with 0x200000000000000. lia.
-  - intros slot irq there _. exfalso. unfold has_handlers in none. unfold capability_at in there.
+  - intros slot irq n badge r there _ _. exfalso. unfold has_handlers in none. unfold capability_at in there.
     destruct (slots st !! slot) as [e|] eqn:found; [|discriminate]. injection there as is_h. apply in_entries in found.
     rewrite <- not_true_iff_false, existsb_exists in none. apply none. exists (slot, e).
     split; [exact found|]. cbn [snd]. rewrite is_h. reflexivity.
@@ -222,17 +222,15 @@ Definition before_mapping : State := after (firstn 5 map_a_frame).
 Definition map_the_frame : Event := in_vspace (Method.label Method.FrameMap) 43 [0x400000; 15; 0].
 Example the_frame_is_mapped : translate 0x3000 0x400000 (fst (fst (step before_mapping map_the_frame))) = (Some (Page 0x13000 12 false memory_rights 0), 3).
 Proof. vm_compute. reflexivity. Qed.
-Lemma root_is_contained events : flat_map (within_slot root_policy) (entries (slots (after events))) = [] -> maps_well root_policy (after events) = true ->
-  waits_well root_policy (after events) = true -> contained root_policy (after events).
-Proof.
-  intros slots_ maps_ waits_. apply checked_is_contained; [|exact maps_ | exact waits_].
-  exact (checked_is_confined _ _ nowhere_is_nobodys (slots_are_within _ _ slots_)).
-Qed.
+Lemma root_is_contained events : pol_check root_policy (after events) = true -> waits_well root_policy (after events) = true ->
+  contained root_policy (after events).
+Proof. exact (checked_is_contained root_policy (after events) nowhere_is_nobodys). Qed.
 Lemma root_gives_tables : gives_tables root_policy root.
 Proof.
-  assert (forall t, t + 4096 <= 0x20000 -> gives_to root_policy root t) as low_
-    by (intros t less; apply root_gives_to; change nowhere with 0x200000000000000; lia).
-  intros t [held|held]; apply low_; destruct (root_ranges_are_low _ _ held) as [below|[kind|[kind|[]]]]; try discriminate kind; exact below.
+  assert (forall t, t + 4096 <= 0x20000 -> forall c, may root_policy root c -> can_lie root_policy t c) as low_.
+  { intros t less c may_. exists root. split; [|exact may_]. apply root_owns. change nowhere with 0x200000000000000. lia. }
+  intros t c [held|held] _ may_; apply low_; try exact may_; destruct (root_ranges_are_low _ _ held) as [below|[kind|[kind|[]]]]; try discriminate kind;
+    exact below.
 Qed.
 Example what_is_mapped_is_contained : contained root_policy (fst (fst (step before_mapping map_the_frame))).
 Proof.

@@ -166,6 +166,10 @@ Instance alike_delete_one s c : Alike (delete_one s c). Proof. following delete_
 Instance alike_to_first_slot a f : Alike (to_first_slot a f). Proof. following to_first_slot. Qed.
 Instance alike_empty_zombie a o : Alike (empty_zombie a o). Proof. following empty_zombie. Qed.
 Instance alike_delete_unit a : Alike (delete_unit a). Proof. following delete_unit. Qed.
+Instance alike_insert_child s p o c : Alike (insert_child s p o c). Proof. following insert_child. Qed.
+Instance alike_put_if_some o x : Alike (put_if_some o x). Proof. intros st. destruct x; reflexivity. Qed.
+Instance alike_carve u a n x s c : Alike (carve u a n x s c). Proof. following carve. Qed.
+Instance alike_make_object y a n d s u : Alike (make_object y a n d s u). Proof. following make_object. Qed.
 End Left.
 
 (** ** Loops of units *)
@@ -242,6 +246,18 @@ Proof.
   intros ended. remember (Done after) as q eqn:is_q. induction ended as [a units st none|a st busy|a units st p busy _ IH]; try discriminate is_q.
   - injection is_q as <-. exact (ends_done a (units + more) st none).
   - rewrite N.add_succ_l. apply ends_later; [exact busy | exact (IH is_q)].
+Qed.
+Lemma stopped_spent x after : ends x (Preempted after) -> allowance after = 0.
+Proof.
+  intros ended. remember (Preempted after) as q eqn:is_q. induction ended as [a units st none|a st busy|a units st p busy _ IH]; try discriminate is_q.
+  - injection is_q as <-. reflexivity.
+  - exact (IH is_q).
+Qed.
+Lemma done_none x after : ends x (Done after) -> exists a, remains a after = false.
+Proof.
+  intros ended. remember (Done after) as q eqn:is_q. induction ended as [a units st none|a st busy|a units st p busy _ IH]; try discriminate is_q.
+  - injection is_q as <-. exists a. rewrite remains_alike. exact none.
+  - exact (IH is_q).
 Qed.
 Lemma goes_on_alike : work_resumes remains work.
 Proof.
@@ -323,9 +339,7 @@ Proof.
       pose proof (done_has_more remains work _ stopped more first) as second. cbn beta iota in second. rewrite no_more in second.
       apply (units_allowed remains work remains_alike work_alike) in second. rewrite second. change (0 + more) with more. f_equal. symmetry.
       apply (units_allowed remains work remains_alike work_alike). apply ends_done.
-      remember (Done stopped) as q eqn:is_q. clear - first is_q. induction first as [a n one none|a one busy|a n one p busy _ IH]; try discriminate is_q.
-      * injection is_q as <-. exact none.
-      * exact (IH is_q).
+      destruct (done_none remains work remains_alike _ stopped first) as ([] & none). exact none.
     + intros same. injection same as ->. destruct (cancels e badge tt st units stopped first) as (_ & [] & _ & rest). specialize (rest more).
       change (in_units remains work tt (allow (units + more) st) = in_units remains work tt (allow more stopped)) in rest. rewrite rest. reflexivity.
   - intros e r preempted some. revert preempted. unfold refuse_waiting. set (remains := fun (_ : unit) st => is_some (first_refused e r st)).
@@ -341,10 +355,33 @@ Proof.
       apply (units_allowed remains work remains_alike work_alike) in second. rewrite second. change (0 + more) with more.
       assert (in_units remains work tt (allow more stopped) = Done (allow more stopped)) as third.
       { apply (units_allowed remains work remains_alike work_alike). apply ends_done.
-        remember (Done stopped) as q eqn:is_q. clear - first is_q. induction first as [a n one none|a one busy|a n one p busy _ IH]; try discriminate is_q.
-        - injection is_q as <-. exact none.
-        - exact (IH is_q). }
+        destruct (done_none remains work remains_alike _ stopped first) as ([] & none). exact none. }
       rewrite third. cbn [and_then]. rewrite go, go'. reflexivity.
     + intros same. injection same as ->. destruct (refuses e r tt st units stopped first) as (_ & [] & _ & rest). specialize (rest more).
       change (in_units remains work tt (allow (units + more) st) = in_units remains work tt (allow more stopped)) in rest. rewrite rest, go, go'. reflexivity.
+Qed.
+
+(** Claim [retypes_go_on]. *)
+Theorem retypes_go_on_proved : retypes_go_on.
+Proof.
+  intros count type at_ n device slot offset untyped t. revert at_ slot offset.
+  induction count as [|count IH]; intros at_ slot offset st units stopped; cbn [make_objects]; [discriminate|].
+  destruct (N.eq_dec units 0) as [->|some].
+  - unfold must_stop. cbn [allowance]. change (allowance (allow 0 st)) with 0. cbn [N.eqb]. intros same. injection same as <-.
+    exists st, (S count). rewrite !N.mul_0_l, !N.add_0_r, N.add_0_l. repeat split. discriminate.
+  - assert (forall k, k <> 0 -> make_objects (S count) type at_ n device slot offset untyped t (allow k st)
+      = make_objects count type (at_ + N.shiftl 1 (object_bits type n)) n device (slot + slot_bytes) (offset + 1) untyped t
+          (allow (k - 1) (make_object type at_ n device slot untyped st))) as next.
+    { intros k other. cbn [make_objects]. unfold must_stop. change (allowance (allow k st)) with k. rewrite (proj2 (N.eqb_neq k 0) other). cbv zeta.
+      rewrite (alike_make_object k type at_ n device slot untyped st : make_object _ _ _ _ _ _ (allow k st) = _). reflexivity. }
+    pose proof (next units some) as first. cbn [make_objects] in first. rewrite first. intros preempted.
+    destruct (IH _ _ _ _ _ _ preempted) as (made & rest & counted & others & is_stopped & goes_).
+    exists made, rest. split; [lia|]. split; [exact others|]. replace (offset + units) with (offset + 1 + (units - 1)) by lia. split; [exact is_stopped|].
+    intros more. change (make_objects (S count) type at_ n device slot offset untyped t (allow (units + more) st)
+      = make_objects rest type (at_ + units * N.shiftl 1 (object_bits type n)) n device (slot + units * slot_bytes) (offset + 1 + (units - 1)) untyped t
+          (allow more made)).
+    rewrite (next (units + more)) by lia. replace (units + more - 1) with (units - 1 + more) by lia. rewrite goes_.
+    assert (forall z, units * z = z + (units - 1) * z) as one_more
+      by (intros z; rewrite N.mul_sub_distr_r, N.mul_1_l; assert (z <= units * z) by nia; lia).
+    rewrite !one_more. f_equal; lia.
 Qed.

@@ -371,10 +371,11 @@ Proof.
 Qed.
 Lemma held_entry t i e st : may_fill t -> may p subject (stands_for e) -> held st -> held (set_page_entry t i e st).
 Proof.
-  intros fills held_ ok. destruct (tables t fills) as (owner & owned & passed). unfold set_page_entry, change_table.
+  intros fills held_ ok. assert (is_mappable (stands_for e) = true) as mappable by (destruct e; reflexivity).
+  destruct (tables t (stands_for e) fills mappable held_) as (owner & owned & may_). unfold set_page_entry, change_table.
   assert (forall x, entries_within p t x -> entries_within p t (set i e x)) as each.
   { intros x before j d. rewrite find_set. destruct (j =? i); [|apply before]. intros same. injection same as <-. exists owner.
-    split; [exact owned | exact (may_passes p subject owner _ passed held_)]. }
+    split; [exact owned | exact may_]. }
   destruct (objects st !! t) as [[]|] eqn:there; try exact (keeps_emit p M Stuck st ok);
     refine (held_put p M t _ _ st there _ ok); exact (each _).
 Qed.

@@ -32,7 +32,8 @@ Proof.
   intros [_ same counts] (whose & alive_ & [nodes threads_ handlers]). split; [exact whose|]. split.
   - intros (z & o & zombie & inside). apply alive_. exists z, o. split; [rewrite <- (capability_same z start st same); exact zombie|].
     unfold is_within in *. rewrite <- (counts o). exact inside.
-  - constructor; [exact nodes | exact threads_|]. intros slot irq there. apply (handlers slot). rewrite <- (capability_same slot start st same). exact there.
+  - constructor; [exact nodes | exact threads_|]. intros slot irq n badge r there. apply (handlers slot). rewrite <- (capability_same slot start st same).
+    exact there.
 Qed.
 End Seen.
 Lemma seen_refl p st : fit p st -> seen p st st. Proof. intros ok. constructor; [exact ok | reflexivity | reflexivity]. Qed.

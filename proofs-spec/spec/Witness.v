@@ -5,7 +5,7 @@
     the indices can be wrong: a removal that forgets the children breaks the tree. *)
 From Coq Require Import Lia.
 From Spec Require Import NeverProofs MemoryProofs InterruptProofs SignalProofs ContainerProofs MappingProofs LinkProofs OrderProofs ReturnProofs FreshProofs
-  FlushProofs WellProofs ResumeProofs.
+  FlushProofs WellProofs CountProofs WindowProofs.
 Open Scope N_scope.
 
 Definition small_machine : Machine := {|
@@ -774,4 +774,76 @@ Proof.
   intros claim. specialize (claim container 1 5 (state_of (delete (slot_of 0x8000 1) (allow 1 container))) (slot_of 0x8000 1)).
   assert (is_preempted (delete (slot_of 0x8000 1) (allow 1 container)) = true) as stops by (vm_compute; reflexivity).
   apply preempted_is in stops. specialize (claim stops). pose proof (proj2 restart_elsewhere_differs) as differ. rewrite claim in differ. discriminate differ.
+Qed.
+
+(** A Retype that makes one of three objects leaves the others to its restart: the message names slot 41 and two objects. *)
+Definition words_four_and_five (t : N) (st : State) : N * N :=
+  (register (nth 4 message_registers 0) (thread t st), register (nth 5 message_registers 0) (thread t st)).
+Example retype_is_preempted :
+  match make_objects 3 ObjectType.Endpoint 0x10000 0 false (slot_of 0x2000 40) 40 (slot_of 0x2000 18) 0x1000 (allow 1 (boot small_plan)) with
+  | Stops st => (words_four_and_five 0x1000 st, capability_at (slot_of 0x2000 40) st, capability_at (slot_of 0x2000 41) st)
+  | _ => (0, 0, None, None)
+  end = (41, 2, Some (EndpointCap 0x10000 0 all_rights), None).
+Proof. vm_compute. reflexivity. Qed.
+
+(** The root task waits to send with badge 7, and its send is cancelled when a unit is allowed. A kernel that lists senders twice would cancel more at once. *)
+Definition send_with_badge : Event := calls_with Syscall.Send [(0, 41); (1, 0)].
+Definition waiting_to_send : State := after [retype_endpoint; mint_badge; send_with_badge].
+Example send_is_left :
+  let cancel units := cancel_badged_sends 0x10000 7 (allow units (enter time_passes waiting_to_send)) in
+  (sends_left 0x10000 7 waiting_to_send, is_preempted (cancel 0), sends_left 0x10000 7 (state_of (cancel 0)), is_preempted (cancel 1),
+   sends_left 0x10000 7 (state_of (cancel 1))) = (1, true, 1, false, 0).
+Proof. vm_compute. reflexivity. Qed.
+Definition list_twice : State -> State := fun st =>
+  let sender := ThreadObject (new_thread <| run_state := BlockedOnSend 0x10000 7 true true false false |>) in
+  put_object 0x9000 sender st >> put_object 0x9800 sender >> put_object 0x10000 (EndpointObject {| senders := [0x9000; 0x9000; 0x9800]; receivers := [] |}).
+Example listing_twice_is_refuted : ~ work_counts_down (with_mistake list_twice).
+Proof.
+  intros claim. set (st := mistaken list_twice retype_endpoint).
+  set (stopped := state_of (cancel_badged_sends 0x10000 7 (allow 1 (enter time_passes st)))).
+  destruct (claim small_plan st time_passes 0x10000 1 stopped small_roots_are_apart (mistaken_reached list_twice retype_endpoint)) as (cancels & _).
+  specialize (cancels 7). assert (sends_left 0x10000 7 stopped + 1 = sends_left 0x10000 7 (enter time_passes st)) as wrong.
+  - apply cancels. apply preempted_is. vm_compute. reflexivity.
+  - vm_compute in wrong. discriminate wrong.
+Qed.
+
+(** A context with a limit: when 110 ticks were charged of its budget of 100, it can be used again a period after it could before. A kernel that let a context
+    have more than its budget would break the claim. *)
+Definition limited : list Event := [
+  retype (ObjectType.number ObjectType.SchedContext) 8 40; call_passing 40 (Method.label Method.SchedControlConfigureFlags) 17 [100; 1000; 2; 0; 0]].
+Definition spent : SchedContext := charge 60 10 (charge 50 10 (context 0x10000 (after limited))).
+Lemma limited_found : objects (after limited) !! 0x10000 = Some (SchedContextObject (context 0x10000 (after limited))).
+Proof. vm_compute. reflexivity. Qed.
+Example budget_is_spent :
+  (broken_invariants (after limited), refills (context 0x10000 (after limited)), map usable_at (refills spent))
+  = ([], [{| usable_at := 9; amount := 100 |}], [1019; 2009]).
+Proof. vm_compute. reflexivity. Qed.
+Example spent_budget_is_away : exists r others, refills spent = r :: others /\ 9 + 1000 <= usable_at r.
+Proof.
+  destruct (budget_lasts_a_period_proved small_plan (after limited) 0x10000 (context 0x10000 (after limited)) {| usable_at := 9; amount := 100 |} []
+              (0 + 50 + 60) spent (reached_after limited) limited_found) as [few|later].
+  - vm_compute. reflexivity.
+  - vm_compute. reflexivity.
+  - vm_compute. reflexivity.
+  - vm_compute. discriminate.
+  - apply charged_more, charged_more, not_used.
+  - vm_compute in few. destruct (few eq_refl).
+  - exact later.
+Qed.
+Definition hoard : State -> State := change_context 0x5000 (fun c => c <| budget := 20 |> <| period := 1000 |> <| refills := [{| usable_at := 0;
+  amount := 100 |}] |>).
+Lemma hoarder_found : objects (mistaken hoard wrong_call) !! 0x5000 = Some (SchedContextObject (context 0x5000 (mistaken hoard wrong_call))).
+Proof. vm_compute. reflexivity. Qed.
+Example hoarded_budget_is_refuted : ~ budget_lasts_a_period (with_mistake hoard).
+Proof.
+  intros claim. destruct (claim small_plan (mistaken hoard wrong_call) 0x5000 (context 0x5000 (mistaken hoard wrong_call)) {| usable_at := 0;
+    amount := 100 |} []
+    (0 + 50) (charge 50 10 (context 0x5000 (mistaken hoard wrong_call))) (mistaken_reached hoard wrong_call) hoarder_found) as [few|(r & others & is_r & late)].
+  - vm_compute. reflexivity.
+  - vm_compute. reflexivity.
+  - vm_compute. reflexivity.
+  - vm_compute. discriminate.
+  - apply charged_more, not_used.
+  - vm_compute in few. exact (few eq_refl).
+  - vm_compute in is_r. injection is_r as <- _. vm_compute in late. exact (late eq_refl).
 Qed.

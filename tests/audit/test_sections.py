@@ -529,6 +529,9 @@ def test_a_state_beyond_the_authority_is_found():
     assert section.failures == []
     assert section.lines == ["pol_check: 1 capabilities of the started system and 1 tables are within 1 that the description allows, and these are closed",
                              "well_formed: all invariants of proofs-spec/spec/WellFormed.v hold in this state"]
+    authority.add_confinement(section, "some.cdl", "", "", (), ("a", "b"), ("c",))
+    assert section.lines[-1] == ("bound_check: 2 of 3 components stay within this, whatever they do with each other (claim runs_are_confined): a, b; "
+                                 "not bound: c")
     authority.add_confinement(section, "some.cdl", "", "", ("exceeds: a holds TCB(0x0) in slot 0x0", *["maps: more"] * authority.MOST))
     assert section.failures[0] == "some.cdl: exceeds: a holds TCB(0x0) in slot 0x0"
     assert len(section.failures) == authority.MOST + 1 and section.failures[-1] == "some.cdl: and 1 more"

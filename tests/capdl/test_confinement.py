@@ -98,6 +98,15 @@ def test_what_is_missing_is_said(oracle, tmp_path):
     assert done.returncode == 2 and "name a policy that can be read" in done.stderr
 
 
+def test_who_is_bound_is_said(oracle):
+    """Two that may hold the same are bound; one that has a thread whose subject may hold less is not."""
+    policy = ("policy\nmemory a-thread 0x10000 0x800\nmemory b-thread 0x11000 0x800\nacts a-thread a\nacts b-thread b\nacts c-thread c\n"
+              "holds a Endpoint 0x20000 0x10 0xf\nholds b Endpoint 0x20000 0x10 0xf\nholds c TCB 0x10000 0x800 0x0\nend\n")
+    assert run(oracle, f"{policy}{BOOT}\nbound\n").stdout == "bound: a b\nunbound: c\nkept: yes\n"
+    unequal = policy.replace("holds b Endpoint", "holds b Notification 0x30000 0x20 0x3\nholds b Endpoint")
+    assert run(oracle, f"{unequal}{BOOT}\nbound\n").stdout == "bound: a\nunbound: b c\nkept: yes\n"
+
+
 def test_a_replay_stops_where_a_policy_is_broken(oracle, tmp_path):
     """The root task is silent; what it gives another container is not."""
     path = tmp_path / "policy"

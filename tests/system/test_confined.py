@@ -34,11 +34,16 @@ def look(oracle, name, at=None, settings=()):
         return confined.check(oracle, setting, ready, timeout=TIMEOUT, offline=True, at=at)
 
 
+# Who has threads of others is not bound by what these may hold: it could give them more.
+CONTROLLERS = {"hello": {"supervisor"}, "passive": {"supervisor"}, "restart": {"restarter", "watcher"}, "timer": {"supervisor"}}
+
+
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_a_shipped_system_is_within_its_authority(oracle, name):
     found = look(oracle, name)
     assert found.violations == ()
     assert found.policy.count("\nholds ") > 100 and found.state.count("\nslot ") > 50
+    assert set(found.unbound) == CONTROLLERS.get(name, set()) and len(found.bound) > 3
 
 
 def test_a_system_that_runs_is_within_its_authority(oracle):
