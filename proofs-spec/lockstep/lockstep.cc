@@ -261,7 +261,9 @@ std::vector<Word> Lockstep::overtaken() {
     std::vector<Word> passed;
     const Tcb* caller = world_.current();
     if (caller == nullptr || caller->sweep.endpoint == nullptr) return passed;
-    const std::vector<Word>& waited = swept_[physical(caller)];
+    auto preempted = swept_.find(physical(caller));
+    if (preempted == swept_.end()) return passed;
+    const std::vector<Word>& waited = preempted->second;
     for (const Tcb* sender = caller->sweep.endpoint->queue.head; sender != nullptr && sender != caller->sweep.next; sender = PrioQueue<Tcb>::after(*sender)) {
         bool has_badge = sender->badge == caller->sweep.badge;
         if (has_badge && std::find(waited.begin(), waited.end(), physical(sender)) == waited.end()) passed.push_back(physical(sender));
@@ -319,6 +321,8 @@ void Lockstep::happen(std::string_view kind, std::string_view arguments, const s
         for (const Tcb* sender = caller->sweep.next; sender != nullptr; sender = PrioQueue<Tcb>::after(*sender)) {
             if (sender->badge == caller->sweep.badge) waiting.push_back(physical(sender));
         }
+    } else if (!preempted_ && kind == "svc" && operation_ == "CNode::CancelBadgedSends") {
+        swept_.erase(physical(caller));
     }
     our_effects_ = effects_of(hardware.effects, ours_);
     our_effects_.printed = hardware.console;

@@ -587,7 +587,7 @@ void Driver::answer_with_source() {
     call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
 }
 
-// A pool of ASIDs goes in whose address space a thread ran. When the thread runs again it has none.
+// A pool of ASIDs goes in whose address space a thread runs, or ran. When the thread runs again it has none.
 void Driver::lose_pool() {
     Word memory = nest_;
     Word pool = nest_ + 1;
@@ -599,7 +599,8 @@ void Driver::lose_pool() {
     call({static_cast<Word>(InitSlot::ASIDControl), Method::ASIDControlMakePool, {pool, World::full_depth}, {memory, cnode}});
     call({pool, Method::ASIDPoolAssign, {}, {space}});
     call({crowd_ + 1, Method::TCBConfigure, {0, 0, 0}, {cnode, space, 0}});
-    start_of_crowd(0, 0);
+    bool runs_there = start_of_crowd(0, 0);
+    if (runs_there && choices_.one_in(2)) perform(Syscall::Call, cnode, {static_cast<Word>(Method::CNodeDelete), {pool, World::full_depth}, {}});
     remove(pool);
     let_go();
     if (runs(0)) perform(Syscall::Yield, 0);

@@ -211,11 +211,12 @@ void Driver::make_last_holder() {
     let_go();
 }
 
-// What only the supervisor holds can be called with too few words by it only.
+// What only the supervisor holds can be called by it only: with too few words, or its own address space.
 void Driver::truncate() {
     Word control = static_cast<Word>(InitSlot::IRQControl);
     if (!world_.slot(control).cap.is(CapType::IRQControl)) return;
     call({control, choices_.one_in(2) ? Method::IRQControlGet : Method::IRQControlIssueSGISignal, {first_line}, {}});
+    call({static_cast<Word>(InitSlot::VSpace), Method::VSpaceCleanData, {fuzz::buffer_address, fuzz::buffer_address + page_size}, {}});
 }
 
 }  // namespace caprock::lockstep
