@@ -1398,7 +1398,7 @@ def test_the_specification_is_short_enough_to_read():
 def test_the_claims_are_short_enough_to_read():
     """What is proved of the specification defines nothing, stands in one file, and is counted by itself."""
     lines = (FOLDER / "spec" / "Claims.v").read_text().splitlines()
-    assert len(lines) <= 520 and max(map(len, lines)) <= 160
+    assert len(lines) <= 600 and max(map(len, lines)) <= 160
 
 
 def test_what_policies_are_is_short_too():

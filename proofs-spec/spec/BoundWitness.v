@@ -3,7 +3,6 @@
 
     Two threads with CSpaces of their own are bound by a policy that gives both the same, and one sends to the other. What they may not hold, a step with a
     mistake gives away. *)
-From Coq Require Import Lia.
 From Spec Require Import AmongProofs Witness PolicyWitness.
 Open Scope N_scope.
 
@@ -96,6 +95,37 @@ Definition makes_endpoints : Holding := permit sender CapType.Untyped 0 0x1000 n
 Example what_is_made_meets_too : openings (policy_of [] [makes_endpoints; of_receiver]) = []
   /\ meet_well (policy_of [] [makes_endpoints; of_receiver]) [makes_endpoints; of_receiver] makes_endpoints of_receiver = false.
 Proof. vm_compute. split; reflexivity. Qed.
+
+(** So a state is left that a closed policy allows: the root task makes an endpoint, gives it to a thread that may hold nothing else, and sends a capability
+    when that one waits. *)
+Definition one_with_a_buffer : list Event :=
+  [ retype_endpoint; retype (ObjectType.number ObjectType.TCB) 0 41; retype (ObjectType.number ObjectType.SchedContext) 8 42;
+    retype (ObjectType.number ObjectType.CNode) 2 43; retype (ObjectType.number ObjectType.VSpace) 0 44; retype (ObjectType.number ObjectType.SmallPage) 0 45;
+    call_passing 42 (Method.label Method.SchedControlConfigureFlags) 17 [1000; 1000; 0; 0; 0]; call_passing 41 (Method.label Method.SchedContextBind) 42 [];
+    call_passing 44 (Method.label Method.ASIDPoolAssign) (InitSlot.number InitSlot.ASIDPool) [];
+    call_event (Method.label Method.CNodeCopy) 43 [1; 2; 40; 64; 15]; call_event (Method.label Method.CNodeCopy) 43 [2; 2; 43; 64; 15];
+    {| cause := SystemCall; time := 9; saved := words_of_call (Method.label Method.TCBSetSpace) 41 [CNodeCapData.make 62 0; 0] 3;
+       readable := [(0x6000 + ipc_buffer_caps_or_badges + 8, 43); (0x6000 + ipc_buffer_caps_or_badges + 16, 44)]; preempt_after := None;
+       chosen := nothing_chosen |};
+    call_passing 45 (Method.label Method.TCBSetIPCBuffer) 41 [0x500000]; call_passing 1 (Method.label Method.TCBSetPriority) 41 [255];
+    call_passing 41 (Method.label Method.TCBResume) 41 []; calls_with Syscall.Yield []; calls_with Syscall.Wait [(0, 1)] ].
+Definition give_him_more : Event := {|
+  cause := SystemCall; time := 9;
+  saved := [(7, Syscall.number Syscall.Send); (pc, 0x104); (0, 40); (1, MessageInfo.make 0 1 0 0)];
+  readable := [(0x6000 + ipc_buffer_caps_or_badges, InitSlot.number InitSlot.SchedContext); (0x13000 + ipc_buffer_receive_cnode, 2);
+               (0x13000 + ipc_buffer_receive_index, 3); (0x13000 + ipc_buffer_receive_depth, 2)]; preempt_after := None; chosen := nothing_chosen |}.
+Definition with_one : Policy :=
+  {| regions := [up_to 0 waiting_one; part_of 3 waiting_one 0x800; up_to 0x11000 0x11100; part_of 1 0x11100 128; up_to 0x11180 0x12000;
+    part_of 1 0x12000 0x1000;
+                 up_to 0x13000 nowhere];
+     permitted := permit 1 CapType.Endpoint 0x10000 16 all_rights :: permit 1 CapType.CNode 0x11100 128 no_rights
+                  :: permit 3 CapType.Frame 0x13000 0x1000 memory_rights :: permit 3 CapType.CNode 0x11100 128 no_rights
+                  :: permit 3 CapType.VSpace 0x12000 0x1000 no_rights :: root_untyped :: root_permits;
+     acts_for := [(3, 1)]; trusted := []; silent := [] |}.
+Example a_closed_policy_is_left :
+  (violations with_one (after one_with_a_buffer), violations with_one (fst (fst (step (after one_with_a_buffer) give_him_more))))
+  = ([], [Exceeds 1 (slot_of 0x11100 3) (SchedContextCap 0x5000 7)]).
+Proof. vm_compute. reflexivity. Qed.
 
 (** ** Steps with a mistake *)
 Lemma nobody_is_bound : bound root_policy [].

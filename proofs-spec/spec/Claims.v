@@ -129,15 +129,15 @@ Definition refills_stay_in_order : Prop := forall p st o c, reachable p st -> ob
 
 (** ** S6, T6b: no more than the budget in a period
 
-    Of a context that has a limit, whatever is charged to it, in however many parts, and whenever it begins to be used in between: no more was charged than
-    its budget, or its first refill comes a period later than it did, at least. *)
+    Of a context that has a limit, whatever is charged to it, in however many parts, and whenever it begins to be used in between: from any moment on no more is
+    charged than its budget until its first refill comes a period later, at least, than it did at that moment. *)
 Inductive uses_of : SchedContext -> N -> SchedContext -> Prop :=
 | not_used c : uses_of c 0 c
 | charged_more c n one used smallest : uses_of c n one -> uses_of c (n + used) (charge used smallest one)
 | begins_again c n one time : uses_of c n one -> uses_of c n (begin_use time one).
-Definition budget_lasts_a_period : Prop := forall p st o c first rest n after, reachable p st ->
-    objects st !! o = Some (SchedContextObject c) -> is_round_robin c = false -> refills c = first :: rest ->
-    0 < smallest_budget st -> smallest_budget st <= budget c -> uses_of c n after ->
+Definition budget_lasts_a_period : Prop := forall p st o c m one first rest n after, reachable p st ->
+    objects st !! o = Some (SchedContextObject c) -> is_round_robin c = false -> 0 < smallest_budget st -> smallest_budget st <= budget c ->
+    uses_of c m one -> refills one = first :: rest -> uses_of one n after ->
     n <= budget c \/ exists r others, refills after = r :: others /\ usable_at first + period c <= usable_at r.
 
 (** ** S1, T1a: in the queues of those that can run no thread stands twice, nor in both *)
@@ -395,9 +395,12 @@ Definition interrupts_stay_handled : Prop := forall p st, roots_are_sound p -> r
 
 (** ** S1: what [WellFormed] tests of states
 
-    In every state that can be reached each of the invariants that [WellFormed] tests holds, but for those that are left open. *)
-Definition left_open : list Invariant := [SlotsInContainers; ThreadQueues; RunQueues].
-Definition states_stay_well_formed : Prop := forall p st, roots_are_sound p -> root_radix p <= 64 -> reachable p st -> incl (broken_invariants st) left_open.
+    In every state that can be reached each of the invariants that [WellFormed] tests holds, but for those that are left open; and of the queues of those that
+    can run all that it tests, if those that wait for a refill stand in the order of its time. *)
+Definition left_open : list Invariant := [SlotsInContainers; RunQueues].
+Definition sleepers_by_time (st : State) : bool := ascending (fun a b => wake_time a st <=? wake_time b st) (sleeping st).
+Definition states_stay_well_formed : Prop := forall p st, roots_are_sound p -> root_radix p <= 64 -> reachable p st ->
+    incl (broken_invariants st) left_open /\ (sleepers_by_time st = true -> ~ In RunQueues (broken_invariants st)).
 
 (** T0: no state contradicts itself: the effect that would show it never comes. For system calls the root task's slots must lie in its CNode, and the
     interrupts' below the last of the kernel's own slots. *)
@@ -466,12 +469,9 @@ Definition interrupts_signal_one_notification : Prop :=
   forall st e irq n, cause e = InterruptArrives irq -> (forall badge r, capability_at (irq_slot irq) st <> Some (NotificationCap n badge r)) ->
     word_of_flags (notification n (fst (fst (one_step st e)))) = word_of_flags (notification n st).
 
-(** ** S8, T8b: preempted work goes on where it was
-
-    So many units of work from an anchor, whether or not something remains. Work that is preempted has done just those that it was allowed, each of which
-    found something to do; and with more units than that it goes on from there: what two steps do in turn, one does at once. *)
-Definition worked {A} (work : A -> State -> A * State) (units : N) (a : A) (st : State) : A * State :=
-  N.iter units (fun x => work (fst x) (snd x)) (a, st).
+(** ** S8, T8b: preempted work goes on where it was: it has done the units that it was allowed, each of which found something to do; and what two steps do
+    in turn, one does at once. *)
+Definition worked {A} (work : A -> State -> A * State) (units : N) (a : A) (st : State) : A * State := N.iter units (fun x => work (fst x) (snd x)) (a, st).
 Definition work_resumes {A} (remains : A -> State -> bool) (work : A -> State -> A * State) : Prop :=
   forall a st units stopped, in_units remains work a (allow units st) = Preempted stopped ->
     (forall fewer, fewer <= units -> let (b, before) := worked work fewer a st in remains b before = true)
@@ -489,16 +489,14 @@ Definition restarts_come_to_the_same : Prop := forall st units more stopped,
   (forall slot, delete slot (allow units st) = Preempted stopped -> fst (worked delete_unit units slot st) = slot ->
      delete slot (allow (units + more) st) = delete slot (allow more stopped))
   /\ (forall slot, revoke slot (allow units st) = Preempted stopped -> is_empty nowhere stopped = true ->
-        (let anchor := fst (worked (revoke_unit slot) units nowhere st) in
-         is_empty anchor stopped = true \/ Some anchor = hd_error (children_of slot stopped)) ->
+        (let b := fst (worked (revoke_unit slot) units nowhere st) in is_empty b stopped = true \/ Some b = hd_error (children_of slot stopped)) ->
         revoke slot (allow (units + more) st) = revoke slot (allow more stopped))
   /\ (forall e badge, cancel_badged_sends e badge (allow units st) = Preempted stopped ->
         cancel_badged_sends e badge (allow (units + more) st) = cancel_badged_sends e badge (allow more stopped))
   /\ forall e r, refuse_waiting e r (allow units st) = Preempted stopped -> more <> 0 ->
         refuse_waiting e r (allow (units + more) st) = refuse_waiting e r (allow more stopped).
 
-(** A Retype that is preempted has made as many objects as it was allowed, and the caller's message names the others: with more units than that it goes on with
-    those. *)
+(** A Retype that is preempted has made as many objects as it was allowed, and goes on with the others, which the caller's message names. *)
 Definition retypes_go_on : Prop := forall count type at_ n device slot offset untyped t st units stopped,
   make_objects count type at_ n device slot offset untyped t (allow units st) = Stops stopped ->
   exists made rest, N.of_nat count = units + N.of_nat rest /\ rest <> O
@@ -508,13 +506,17 @@ Definition retypes_go_on : Prop := forall count type at_ n device slot offset un
              (allow more made).
 
 (** What is left to do counts down, by as many as there were units: the senders that wait with the badge, and those that wait and are refused. *)
-Definition sends_with (badge : N) (st : State) (t : N) : bool :=
-  match run_state (thread t st) with BlockedOnSend _ b _ _ _ _ => b =? badge | _ => false end.
+Definition sends_with (badge : N) (st : State) (t : N) : bool := match run_state (thread t st) with BlockedOnSend _ b _ _ _ _ => b =? badge | _ => false end.
 Definition sends_left (e badge : N) (st : State) : N := N.of_nat (length (filter (sends_with badge st) (senders (endpoint e st)))).
 Definition senders_left (e : N) (st : State) : N := N.of_nat (length (senders (endpoint e st))).
 Definition work_counts_down : Prop := forall p st event e units stopped, roots_are_apart p -> reachable p st ->
   (forall badge, cancel_badged_sends e badge (allow units (enter event st)) = Preempted stopped ->
      sends_left e badge stopped + units = sends_left e badge (enter event st))
-  /\ forall r, refuse_waiting e r (allow units (enter event st)) = Preempted stopped ->
-       senders_left e stopped + units = senders_left e (enter event st).
+  /\ forall r, refuse_waiting e r (allow units (enter event st)) = Preempted stopped -> senders_left e stopped + units = senders_left e (enter event st).
+
+(** So a call that cancels sends, when it is executed again, has what it had, and comes to what it does without the preemption. *)
+Definition cancellations_come_to_the_same : Prop := forall p st event call units stopped manner more, roots_are_apart p -> reachable p st ->
+  invokes (enter event st) Method.CNodeCancelBadgedSends call -> let t := invoker call in let address := register 0 (thread t (enter event st)) in
+  send_phase t address manner (allow units (enter event st)) = (Restarted, stopped) -> thread t stopped = thread t (enter event st)
+  /\ send_phase t address manner (allow more stopped) = send_phase t address manner (allow (units + more) (enter event st)).
 End Claims.

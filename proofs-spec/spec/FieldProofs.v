@@ -82,6 +82,8 @@ Proof. rewrite (registers_only l x). exact (thread_by o BySending x _ by_sending
 (** The thread that runs; and what it can name. *)
 Class Caller (t : N) : Prop := is_caller : current start = Some t.
 Class Named (c : Capability) : Prop := is_named_by_caller : caller_names start c.
+Class NamedNotification (n : N) : Prop := is_notification_of_caller : names_notification start n.
+Class NamedContext (c : N) : Prop := is_context_of_caller : names_context start c.
 Ltac thread_row :=
   lazymatch goal with
   | |- ruled ?o (Some (ThreadObject (set_field priority ?p ?y))) => refine (thread_by o ByControl y _ _ (gets_priority start o y p is_named_by_caller) _)
@@ -97,9 +99,10 @@ Ltac thread_row :=
       | A : Allows ByAccess |- _ => refine (thread_by o ByAccess y _ _ (gets_access start o y p is_named_by_caller) _)
       end
   | |- ruled ?o (Some (ThreadObject (set_field bound_notification (Some ?n) ?y))) =>
-      refine (thread_by o ByBinding y _ _ (is_bound_to start o y n is_named_by_caller) _)
+      refine (thread_by o ByBinding y _ _ (is_bound_to start o y n is_named_by_caller is_notification_of_caller) _)
   | |- ruled ?o (Some (ThreadObject (set_field bound_notification None ?y))) => refine (thread_by o ByUnbinding y _ _ (is_unbound start o y) _)
-  | |- ruled ?o (Some (ThreadObject (set_field yielded_to (Some ?c) ?y))) => refine (thread_by o ByYielding y _ _ (yields_to start o y c is_caller) _)
+  | |- ruled ?o (Some (ThreadObject (set_field yielded_to (Some ?c) ?y))) =>
+      refine (thread_by o ByYielding y _ _ (yields_to start o y c is_caller is_context_of_caller) _)
   | H : ruled ?o (Some (ThreadObject ?x)) |- ruled ?o (Some (ThreadObject ?x)) => exact H
   | |- ruled ?o (Some (ThreadObject (with_registers ?l ?y))) => refine (ruled_registers o l y _)
   | |- ruled ?o (Some (ThreadObject (set_field registers ?r ?y))) => refine (thread_by o BySending y _ _ (gets_words start o y r) _)
@@ -283,13 +286,15 @@ Ltac context_row :=
   | |- ruled ?o (Some (SchedContextObject (set_field consumed 0 ?y))) => refine (context_by o BySchedule y _ _ (is_reported start o y) _)
   | |- ruled ?o (Some (SchedContextObject (set_field yielder None ?y))) => refine (context_by o BySchedule y _ _ (yielder_returns start o y) _)
   | |- ruled ?o (Some (SchedContextObject (set_field context_thread ?t ?y))) => refine (context_by o ByDonation y _ _ (is_held_by start o y t) _)
-  | |- ruled ?o (Some (SchedContextObject (set_field yielder (Some ?t) ?y))) => refine (context_by o ByYielding y _ _ (is_yielded_to start o y t is_caller) _)
-  | |- ruled ?o (Some (SchedContextObject (set_field context_notification (Some ?n) ?y))) => refine (context_by o ByBinding y _ _ (is_lent_by start o y n) _)
+  | |- ruled ?o (Some (SchedContextObject (set_field yielder (Some ?t) ?y))) =>
+      refine (context_by o ByYielding y _ _ (is_yielded_to start o y t is_caller is_context_of_caller) _)
+  | |- ruled ?o (Some (SchedContextObject (set_field context_notification (Some ?n) ?y))) =>
+      refine (context_by o ByBinding y _ _ (is_lent_by start o y n is_context_of_caller is_notification_of_caller) _)
   | |- ruled ?o (Some (SchedContextObject (set_field context_notification None ?y))) => refine (context_by o ByUnbinding y _ _ (is_lent_no_more start o y) _)
   | |- ruled ?o (Some (SchedContextObject (configure_context ?core ?b ?p ?x ?g ?f ?s ?y))) =>
       match goal with
       | A : good (SchedContextCap o ?bits), B : good (SchedControlCap core) |- _ =>
-          refine (context_by o ByConfiguration y _ _ (is_configured start o y core b p x g f s bits A B) _)
+          refine (context_by o ByConfiguration y _ _ (is_configured start o y core b p x g f s (ex_intro _ bits A) B) _)
       end
   | |- ruled ?o (Some (SchedContextObject (set_field calls ?l ?y))) => refine (context_by o ByDonation y _ _ (goes_along start o y l) _)
   end.
@@ -747,12 +752,13 @@ Instance keeps_unmap_table t p {unmaps : Allows ByUnmapping} : Keeps (unmap_tabl
 Instance pool_releases o i {releases_ : Allows ByRelease} :
   Keeps (change_pool o (fun x => {| pool_index := pool_index x; assigned := remove i (assigned x) |})).
 Proof.
-  change_object change_pool o. intros before. exact (and_by _ _ _ _ _ ByRelease _ _ before releases_ (pool_changes _ _ _ _ _ _ (releases _ _))).
+  change_object change_pool o. intros before. exact (and_by _ _ _ _ _ ByRelease _ _ before releases_ (pool_changes _ _ _ _ _ _ (releases _ _ _ _))).
 Qed.
-Instance pool_assigns o i v {assigns_ : Allows ByAssignment} :
+Instance pool_assigns o i v {assigns_ : Allows ByAssignment} {its : Named (ASIDPoolCap o)} {space : Named (VSpaceCap v None)} :
   Keeps (change_pool o (fun x => {| pool_index := pool_index x; assigned := set i v (assigned x) |})).
 Proof.
-  change_object change_pool o. intros before. exact (and_by _ _ _ _ _ ByAssignment _ _ before assigns_ (pool_changes _ _ _ _ _ _ (assigns _ _ _))).
+  change_object change_pool o. intros before.
+  exact (and_by _ _ _ _ _ ByAssignment _ _ before assigns_ (pool_changes _ _ _ _ _ _ (assigns _ _ _ _ _ its space))).
 Qed.
 Instance keeps_release_asid v a {releases_ : Allows ByRelease} : Keeps (release_asid v a). Proof. keeping release_asid. Qed.
 Instance keeps_release_pool p : Keeps (release_pool p). Proof. keeping release_pool. Qed.
@@ -807,6 +813,9 @@ Proof. pose proof (keeps_in_units (has_sender_with_badge p b) (cancel_unit p b) 
 (** ** Methods *)
 Ltac find_it := match goal with H : good ?c |- Named ?c => exact H | H : good ?call |- Caller (invoker ?call) => exact (good_invoker call H) end.
 Hint Extern 1 (Named _) => find_it : typeclass_instances.
+Hint Extern 1 (NamedNotification ?n) =>
+  (match goal with H : good (NotificationCap n ?badge ?r) |- _ => exact (ex_intro _ badge (ex_intro _ r H)) end) : typeclass_instances.
+Hint Extern 1 (NamedContext ?c) => (match goal with H : good (SchedContextCap c ?bits) |- _ => exact (ex_intro _ bits H) end) : typeclass_instances.
 Hint Extern 1 (Caller (invoker _)) => find_it : typeclass_instances.
 Instance keeps_set_word_argument i v t : Keeps (set_word_argument i v t). Proof. keeping set_word_argument. Qed.
 Lemma new_object_is_new type n : comes_new (new_object type n).
@@ -844,10 +853,12 @@ Proof. intros x. refine (endpoint_by o ByControl x _ controls (receiver_moves st
 Instance waiter_moved o t s {controls : Allows ByControl} {its : Named (TCBCap t)} :
   RuledNotification o (fun x => x <| waiters := insert_behind t (without t (waiters x)) s |>).
 Proof. intros x. refine (notification_by o ByControl x _ controls (waiter_moves start e o x t _ its _)). intros u. apply moved_in. Qed.
-Instance bound_thread_comes o t {binds : Allows ByBinding} {its : Named (TCBCap t)} : RuledNotification o (fun x => x <| bound_thread := Some t |>).
-Proof. intros x. exact (notification_by o ByBinding x _ binds (gets_thread start e o x t its)). Qed.
-Instance loan_comes o c {binds : Allows ByBinding} : RuledNotification o (fun x => x <| lent_context := Some c |>).
-Proof. intros x. exact (notification_by o ByBinding x _ binds (lends_from start e o x c)). Qed.
+Instance bound_thread_comes o t {binds : Allows ByBinding} {its : Named (TCBCap t)} {own : NamedNotification o} :
+  RuledNotification o (fun x => x <| bound_thread := Some t |>).
+Proof. intros x. exact (notification_by o ByBinding x _ binds (gets_thread start e o x t its own)). Qed.
+Instance loan_comes o c {binds : Allows ByBinding} {its : NamedContext c} {own : NamedNotification o} :
+  RuledNotification o (fun x => x <| lent_context := Some c |>).
+Proof. intros x. exact (notification_by o ByBinding x _ binds (lends_from start e o x c its own)). Qed.
 Instance keeps_set_priority t p {controls : Allows ByControl} {its : Named (TCBCap t)} : Keeps (set_priority t p). Proof. keeping set_priority. Qed.
 Instance keeps_bind_context c t {donates : Allows ByDonation} : Keeps (bind_context c t). Proof. keeping bind_context. Qed.
 Instance keeps_change_flags t c s {controls : Allows ByControl} {its : Named (TCBCap t)} : Keeps (change_flags t c s). Proof. keeping change_flags. Qed.
@@ -870,8 +881,12 @@ Proof.
   intros type all ok ok_st. pose proof (good_invoked call ok) as named. pose proof (good_invoker call ok) as runs. unfold allowed_by in all.
   assert (match invoked call with TCBCap _ => Named (TCBCap (invoked_thread call)) | _ => True end) as the_thread.
   { unfold invoked_thread. revert named. destruct (invoked call); intros named; try exact I. exact named. }
-  revert type the_thread. destruct (invoked call) as [base bits device used'|p badge r|n badge r|r rights|o radix guard size|t|c bits|core|v asid|tbl place_
-    |base bits device r place_| |p| |irq|irq target| | |z] eqn:is_it; intros type the_thread;
+  assert (match invoked call with SchedContextCap _ _ => NamedContext (invoked_context call) | _ => True end) as the_context.
+  { unfold invoked_context. revert named. destruct (invoked call) as [| | | | | |c bits| | | | | | | | | | | |]; intros named; try exact I.
+    exists bits. exact named. }
+  revert type the_thread the_context.
+  destruct (invoked call) as [base bits device used'|p badge r|n badge r|r rights|o radix guard size|t|c bits|core|v asid|tbl place_
+    |base bits device r place_| |p| |irq|irq target| | |z] eqn:is_it; intros type the_thread the_context;
     destruct m; try discriminate type;
     allow_rule all ByControl; allow_rule all ByAccess; allow_rule all ByDomain; allow_rule all ByBinding; allow_rule all ByUnbinding;
     allow_rule all ByConfiguration; allow_rule all ByYielding; allow_rule all ByMapping; allow_rule all ByUnmapping; allow_rule all ByAssignment;

@@ -124,7 +124,9 @@ Definition may_change (p : Policy) (subject o : N) (rule : ChangeRule) (before :
   has_edge p subject rule /\
   match rule, before with
   | ByControl, Some (ThreadObject _) | ByBinding, Some (ThreadObject _) | ByAccess, _ | ByDomain, _ => may p subject (TCBCap o)
-  | BySignal, _ => exists badge r, may p subject (NotificationCap o badge r)
+  | BySignal, _ | ByBinding, Some (NotificationObject _) => exists badge r, may p subject (NotificationCap o badge r)
+  | ByYielding, Some (SchedContextObject _) | ByBinding, Some (SchedContextObject _) => exists bits, may p subject (SchedContextCap o bits)
+  | ByAssignment, _ => may p subject (ASIDPoolCap o)
   | ByConfiguration, _ => exists bits core, may p subject (SchedContextCap o bits) /\ may p subject (SchedControlCap core)
   | _, _ => True
   end.

@@ -453,10 +453,18 @@ Proof.
   - apply (rule_has_edge rule ok). intros same. destruct (signal_row o rule y z row same) as (badge & signals_). exists o, badge. exact signals_.
   - assert (forall c, ~ In rule (every_step ++ [BySignal; ByFlags; ByDonation]) -> caller_names st c -> may p subject c) as named
       by (intros c none; exact (caller_may c (caller_is_no_interrupt rule ok none))).
+    assert (forall n, ~ In rule (every_step ++ [BySignal; ByFlags; ByDonation]) -> names_notification st n ->
+      exists badge r, may p subject (NotificationCap n badge r)) as of_notification
+      by (intros n none (badge & r & names_); exists badge, r; exact (named _ none names_)).
+    assert (forall c, ~ In rule (every_step ++ [BySignal; ByFlags; ByDonation]) -> names_context st c -> exists bits, may p subject (SchedContextCap c bits))
+      as of_context by (intros c none (bits & names_); exists bits; exact (named _ none names_)).
     destruct row as [a b r in_row|a b r in_row|a b r in_row|a b r in_row|a b r in_row|a b r in_row|a b r in_row|a b r in_row|t n a made|i|a]; try exact I;
-      destruct in_row; try exact I; try (apply named; [unfold every_step; simpl; intuition discriminate | assumption]).
+      destruct in_row; try exact I;
+      try ((apply named || apply of_notification || apply of_context); [unfold every_step; simpl; intuition discriminate | assumption]).
     + match goal with H : signals _ _ _ _ |- _ => destruct (signalled_may _ _ H) as (r & held) end. exists badge, r. exact held.
-    + exists bits, core. split; apply named; try assumption; unfold every_step; simpl; intuition discriminate.
+    + assert (~ In ByConfiguration (every_step ++ [BySignal; ByFlags; ByDonation])) as none by (unfold every_step; simpl; intuition discriminate).
+      match goal with H : names_context _ _ |- _ => destruct (of_context _ none H) as (bits & held) end. exists bits, core.
+      split; [exact held | apply named; assumption].
 Qed.
 End Edges.
 Theorem changes_follow_the_policy_proved : changes_follow_the_policy step.

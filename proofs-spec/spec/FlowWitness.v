@@ -37,6 +37,18 @@ Proof.
   refine (along_edge _ root root guest Using (to_itself_flows _ root) _ _); vm_compute; [tauto | reflexivity].
 Qed.
 
+(** Signals flow one way, to who may wait; what is sent through an endpoint both ways. *)
+Definition of_subject (owner start : N) : Region := {| region_start := start; region_size := 0x800; region_owner := owner |}.
+Definition between (t : CapType.t) : Policy :=
+  policy_of [of_subject sender 0x1000; of_subject receiver_ 0x2000; of_subject 3 0x8000]
+            [permit sender t 0x8000 16 with_grant; permit receiver_ t 0x8000 16 receives_only].
+Definition ways (t : CapType.t) : list (list N * bool) :=
+  map (fun a => let found := reach_from (between t) [a] in (found, is_closed_set (between t) found)) [sender; receiver_].
+Example signals_flow_one_way : ways CapType.Notification = [([receiver_; 3; sender], true); ([3; receiver_], true)].
+Proof. vm_compute. reflexivity. Qed.
+Example messages_flow_both_ways : ways CapType.Endpoint = [([receiver_; 3; sender], true); ([sender; 3; receiver_], true)].
+Proof. vm_compute. reflexivity. Qed.
+
 (** The root task runs on. *)
 Lemma root_begins (one_step : Stepping) start st e : current st = Some 0x1000 -> current_context st = Some 0x5000 -> cause e = SystemCall ->
   current (next_of one_step st e) = Some 0x1000 -> (match objects start !! 0x1000 with Some (ThreadObject _) => true | _ => false end) = true ->

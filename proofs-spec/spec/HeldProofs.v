@@ -3,7 +3,6 @@
 
     Most of what a step does adds no entry to a page table, and lets no thread wait with anything new: it keeps what is held. The proofs follow the text of the
     specification. What begins to wait or maps is in [StayProofs]. *)
-From Coq Require Import Lia.
 From Spec Require Export TransferProofs QueueProofs LendProofs.
 Open Scope N_scope.
 

@@ -145,6 +145,8 @@ Inductive ChangeRule :=
 (** The thread that runs can name a capability. What it can signal, and what an interrupt signals; and the context that it uses. *)
 Definition caller_names (st : State) (c : Capability) : Prop :=
   exists t address slot, current st = Some t /\ occupied_slot_of_address t address st = inl (slot, c).
+Definition names_notification (st : State) (n : N) : Prop := exists badge r, caller_names st (NotificationCap n badge r).
+Definition names_context (st : State) (c : N) : Prop := exists bits, caller_names st (SchedContextCap c bits).
 Definition signals (st : State) (e : Event) (n badge : N) : Prop :=
   match cause e with
   | InterruptArrives irq => exists r, capability_at (irq_slot irq) st = Some (NotificationCap n badge r)
@@ -182,9 +184,9 @@ Inductive changes_thread (t : N) (x : Thread) : ChangeRule -> Thread -> Prop :=
 | is_stepped n : caller_names st (TCBCap t) -> changes_thread t x ByControl (x <| step_count := n |>)
 | gets_access f : caller_names st (TCBCap t) -> changes_thread t x ByAccess (x <| flags := f |>)
 | gets_domain d : caller_names st (TCBCap t) -> changes_thread t x ByDomain (x <| thread_domain := d |>)
-| is_bound_to n : caller_names st (TCBCap t) -> changes_thread t x ByBinding (x <| bound_notification := Some n |>)
+| is_bound_to n : caller_names st (TCBCap t) -> names_notification st n -> changes_thread t x ByBinding (x <| bound_notification := Some n |>)
 | is_unbound : changes_thread t x ByUnbinding (x <| bound_notification := None |>)
-| yields_to c : current st = Some t -> changes_thread t x ByYielding (x <| yielded_to := Some c |>).
+| yields_to c : current st = Some t -> names_context st c -> changes_thread t x ByYielding (x <| yielded_to := Some c |>).
 Inductive changes_endpoint (x : Endpoint) : ChangeRule -> Endpoint -> Prop :=
 | sender_comes t l : (forall u, In u l -> u = t \/ In u (senders x)) -> changes_endpoint x BySending (x <| senders := l |>)
 | receivers_go l : incl l (receivers x) -> changes_endpoint x BySending (x <| receivers := l |>)
@@ -199,9 +201,9 @@ Inductive changes_notification (n : N) (x : Notification) : ChangeRule -> Notifi
 | waiter_comes l : (forall u, In u l -> current st = Some u \/ In u (waiters x)) -> changes_notification n x ByReceiving (x <| waiters := l |>)
 | waiter_moves t l : caller_names st (TCBCap t) -> (forall u, In u l -> u = t \/ In u (waiters x)) ->
     changes_notification n x ByControl (x <| waiters := l |>)
-| gets_thread t : caller_names st (TCBCap t) -> changes_notification n x ByBinding (x <| bound_thread := Some t |>)
+| gets_thread t : caller_names st (TCBCap t) -> names_notification st n -> changes_notification n x ByBinding (x <| bound_thread := Some t |>)
 | loses_thread : changes_notification n x ByUnbinding (x <| bound_thread := None |>)
-| lends_from c : changes_notification n x ByBinding (x <| lent_context := Some c |>)
+| lends_from c : names_context st c -> names_notification st n -> changes_notification n x ByBinding (x <| lent_context := Some c |>)
 | lends_no_more : changes_notification n x ByUnbinding (x <| lent_context := None |>).
 Inductive changes_reply (x : Reply) : ChangeRule -> Reply -> Prop :=
 | is_freed : changes_reply x BySending unused_reply
@@ -216,18 +218,19 @@ Inductive changes_context (c : N) (x : SchedContext) : ChangeRule -> SchedContex
 | yielder_returns : changes_context c x BySchedule (x <| yielder := None |>)
 | is_held_by t : changes_context c x ByDonation (x <| context_thread := t |>)
 | goes_along l : changes_context c x ByDonation (x <| calls := l |>)
-| is_configured core b p extra badge f s bits : caller_names st (SchedContextCap c bits) -> caller_names st (SchedControlCap core) ->
+| is_configured core b p extra badge f s : names_context st c -> caller_names st (SchedControlCap core) ->
     changes_context c x ByConfiguration (configure_context core b p extra badge f s x)
-| is_lent_by n : changes_context c x ByBinding (x <| context_notification := Some n |>)
+| is_lent_by n : names_context st c -> names_notification st n -> changes_context c x ByBinding (x <| context_notification := Some n |>)
 | is_lent_no_more : changes_context c x ByUnbinding (x <| context_notification := None |>)
-| is_yielded_to t : current st = Some t -> changes_context c x ByYielding (x <| yielder := Some t |>).
+| is_yielded_to t : current st = Some t -> names_context st c -> changes_context c x ByYielding (x <| yielder := Some t |>).
 Inductive changes_table (x : Table PageEntry) : ChangeRule -> Table PageEntry -> Prop :=
 | maps_entry i p : changes_table x ByMapping (set i p x)
 | unmaps_entry i : changes_table x ByUnmapping (remove i x)
 | unmaps_all : changes_table x ByUnmapping empty.
-Inductive changes_pool (x : ASIDPool) : ChangeRule -> ASIDPool -> Prop :=
-| assigns i v : changes_pool x ByAssignment {| pool_index := pool_index x; assigned := set i v (assigned x) |}
-| releases i : changes_pool x ByRelease {| pool_index := pool_index x; assigned := remove i (assigned x) |}.
+Inductive changes_pool (p : N) (x : ASIDPool) : ChangeRule -> ASIDPool -> Prop :=
+| assigns i v : caller_names st (ASIDPoolCap p) -> caller_names st (VSpaceCap v None) ->
+    changes_pool p x ByAssignment {| pool_index := pool_index x; assigned := set i v (assigned x) |}
+| releases i : changes_pool p x ByRelease {| pool_index := pool_index x; assigned := remove i (assigned x) |}.
 Inductive changes (o : N) : ChangeRule -> option Object -> option Object -> Prop :=
 | thread_changes x y rule : changes_thread o x rule y -> changes o rule (Some (ThreadObject x)) (Some (ThreadObject y))
 | endpoint_changes x y rule : changes_endpoint x rule y -> changes o rule (Some (EndpointObject x)) (Some (EndpointObject y))
@@ -236,7 +239,7 @@ Inductive changes (o : N) : ChangeRule -> option Object -> option Object -> Prop
 | context_changes x y rule : changes_context o x rule y -> changes o rule (Some (SchedContextObject x)) (Some (SchedContextObject y))
 | vspace_changes x y rule : changes_table x rule y -> changes o rule (Some (VSpaceObject x)) (Some (VSpaceObject y))
 | page_table_changes x y rule : changes_table x rule y -> changes o rule (Some (PageTableObject x)) (Some (PageTableObject y))
-| pool_changes x y rule : changes_pool x rule y -> changes o rule (Some (ASIDPoolObject x)) (Some (ASIDPoolObject y))
+| pool_changes x y rule : changes_pool o x rule y -> changes o rule (Some (ASIDPoolObject x)) (Some (ASIDPoolObject y))
 | is_made type n x : new_object type n = Some x -> changes o ByCreation None (Some x)
 | pool_is_made i : changes o ByCreation None (Some (ASIDPoolObject {| pool_index := i; assigned := empty |}))
 | is_ended x : changes o ByDeletion (Some x) None.

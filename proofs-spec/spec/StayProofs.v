@@ -272,8 +272,6 @@ Proof.
 Qed.
 
 (** ** Answers and faults *)
-Lemma debug_state_of f values x : run_state (debug_reply f values x) = run_state x.
-Proof. apply debug_state. Qed.
 Lemma held_answer_fault t f m st : run_state (thread t st) = Running -> held st -> held (answer_fault t f m st).
 Proof.
   intros runs ok. unfold answer_fault. cbv zeta.

@@ -3,7 +3,7 @@
 
     What [WellFormed] tests of a state is what the claims say of it: here the one follows from the other, invariant by invariant. *)
 From Coq Require Import Lia.
-From Spec Require Export PlaceProofs DangleProofs PieceProofs.
+From Spec Require Export PlaceProofs DangleProofs PieceProofs FitProofs.
 Open Scope N_scope.
 
 (** ** Lists and tables that are tested *)
@@ -281,6 +281,64 @@ Proof.
     apply forallb_forall. intros r listed. apply N.leb_le. exact (proj1 (Forall_forall _ _) each r listed).
 Qed.
 
+(** ** Queues of those who wait *)
+Lemma queue_tested st l : NoDup l -> by_rank (rank st) l -> in_order st l = true.
+Proof.
+  intros once ranked. unfold in_order. rewrite (once_tested l once). apply (ascending_sorted (fun a b => rank st b <= rank st a)); [|exact ranked].
+  intros a b _ _ higher. apply N.leb_le. exact higher.
+Qed.
+Lemma queues_tested st : waits_are_right st -> fit st -> thread_queues st = true.
+Proof.
+  intros waits_ ok. pose proof (stands_once st waits_) as once. pose proof (a_ranked _ _ _ st ok) as ranked. apply all_entries.
+  intros o [|x|x|x| | | | |] there; try reflexivity.
+  - apply thread_at in there. pose proof (fun q => proj2 (stands_where_it_says st waits_ o q)) as stood_. rewrite there in stood_.
+    destruct (run_state x) as [| |e r q g|e b g gr c l|r g|n] eqn:state.
+    + rewrite <- there in *. rewrite (not_awaiting _ _ _ o st ok (fun no => no)); [reflexivity | rewrite state; exact id].
+    + rewrite <- there in *. rewrite (not_awaiting _ _ _ o st ok (fun no => no)); [reflexivity | rewrite state; exact id].
+    + apply is_member. apply (stood_ (InReceivers e)). destruct r; reflexivity.
+    + apply is_member. exact (stood_ (InSenders e) eq_refl).
+    + pose proof (stood_ (AsCaller r) eq_refl) as called. cbn [stands] in called. rewrite called. apply is_number_same.
+    + apply is_member. exact (stood_ (InWaiters n) eq_refl).
+  - apply endpoint_at in there. destruct (once o) as (once_s & once_r & _), (ranked o) as (ranked_s & ranked_r & _). pose proof (a_ends _ _ _ st ok o) as ends.
+    pose proof (fun t q => proj1 (stands_where_it_says st waits_ t q)) as says_. rewrite there in *.
+    rewrite (queue_tested st _ once_s ranked_s), (queue_tested st _ once_r ranked_r). cbn [andb]. apply andb_true_iff. split; [apply andb_true_iff; split|].
+    + destruct ends as [none|none]; rewrite none; [reflexivity | destruct (senders x); reflexivity].
+    + apply all_true. intros t listed. assert (stands t (InSenders o) st) as stood by (cbn [stands]; rewrite there; exact listed).
+      apply says_ in stood. destruct (run_state (thread t st)) as [| |e r q g|e b g gr c l|r g|n]; try contradiction; [destruct r; contradiction|].
+      cbn [says] in stood. subst. apply N.eqb_refl.
+    + apply all_true. intros t listed. assert (stands t (InReceivers o) st) as stood by (cbn [stands]; rewrite there; exact listed).
+      apply says_ in stood. destruct (run_state (thread t st)) as [| |e r q g|e b g gr c l|r g|n]; try contradiction. apply receives_at in stood.
+      subst. apply N.eqb_refl.
+  - apply notification_at in there. destruct (once o) as (_ & _ & once_w), (ranked o) as (_ & _ & ranked_w).
+    pose proof (a_flags _ _ _ st ok o (fun no => no)) as
+      flags_. pose proof (fun t q => proj1 (stands_where_it_says st waits_ t q)) as says_. rewrite there in *.
+    rewrite (queue_tested st _ once_w ranked_w). cbn [andb]. apply andb_true_iff. split.
+    + destruct flags_ as [none|none]; rewrite none; [reflexivity | destruct (waiters x); reflexivity].
+    + apply all_true. intros t listed. assert (stands t (InWaiters o) st) as stood by (cbn [stands]; rewrite there; exact listed).
+      apply says_ in stood. destruct (run_state (thread t st)) as [| |e r q g|e b g gr c l|r g|n]; try contradiction; [destruct r; contradiction|].
+      cbn [says] in stood. subst. apply N.eqb_refl.
+Qed.
+
+(** ** The queues of those that can run *)
+Lemma not_in_both st t : queues_are_right st -> In t (ready st) -> In t (sleeping st) -> False.
+Proof. intros once here there. destruct (proj1 (queues_are_apart st) once) as (_ & _ & apart_). exact (apart_ t here there). Qed.
+Lemma is_no_member n l : ~ In n l -> member n l = false.
+Proof. intros away. destruct (member n l) eqn:listed; [destruct (away (member_in n l listed)) | reflexivity]. Qed.
+Lemma run_queues_tested st : queues_are_right st -> by_rank (rank st) (ready st) -> (forall t, In t (ready st ++ sleeping st) <-> can_run t st) ->
+  sleepers_by_time st = true -> run_queues st = true.
+Proof.
+  intros once ranked can by_time. destruct (proj1 (queues_are_apart st) once) as (once_r & once_s & _). unfold run_queues. fold (sleepers_by_time st).
+  rewrite by_time, (queue_tested st _ once_r ranked), (once_tested _ once_s). cbn [andb]. apply andb_true_iff. split.
+  - apply all_true. intros t listed. apply can in listed. destruct listed as (runs & c & has & full). unfold is_running, context_of. rewrite runs, has.
+    exact full.
+  - apply all_entries. intros o [|x| | | | | | |] there; try reflexivity. destruct (run_state x) eqn:state; try reflexivity.
+    destruct (sched_context x) as [c|] eqn:has; [|reflexivity]. destruct (configured (context c st)) eqn:full; [|reflexivity]. cbn [negb orb].
+    apply thread_at in there. assert (can_run o st) as runs by (rewrite <- there in state, has; split; [exact state | exists c; split; assumption]).
+    apply can, in_app_iff in runs. destruct runs as [listed|listed].
+    + rewrite (is_member _ _ listed), is_no_member; [reflexivity|]. exact (not_in_both st o once listed).
+    + rewrite (is_member _ _ listed), is_no_member; [reflexivity|]. intros other. exact (not_in_both st o once other listed).
+Qed.
+
 (** ** The claim *)
 (** Claim [states_stay_well_formed]. *)
 Theorem states_stay_well_formed_proved : states_stay_well_formed step.
@@ -293,15 +351,22 @@ Proof.
     by (intros slot c; exact (capabilities_are_in_bounds_proved p st slot c short reached)).
   assert (forall t c, yielded_to (thread t st) = Some c <-> yielder (context c st) = Some t) as yields
     by (intros t c; exact (yields_stay_linked_proved p st t c apart_ reached)).
+  assert (sleepers_by_time st = true -> run_queues st = true) as queues_.
+  { apply run_queues_tested; [exact (threads_queue_once_proved p st reached) | exact (o_ranked st (reachable_order p st apart_ reached))|].
+    intros t. exact (who_can_run_is_queued_proved p st t apart_ reached). }
   unfold broken_invariants. cbv zeta.
   rewrite (tree_tested st tree), (counts_tested st counts (reachable_positive p st reached)),
     (dangling_tested st (no_capability_dangles_proved p st apart_ reached) handled bounds), (orphans_tested st memory counts), (disjoint_tested st memory),
     (contents_tested st (proj1 placed_) bounds), (contexts_tested st uses links yields), (notifications_tested st links yields),
     (replies_tested st waits_ uses), (interrupts_tested st handled counts),
-    (refills_tested _ st (reachable_measured p st reached)), (spaces_tested st (pools_are st (proj2 placed_))),
+    (refills_tested _ st (reachable_measured p st reached)),
+    (queues_tested st waits_ (proj2 (reachable_fit p st apart_ reached))), (spaces_tested st (pools_are st (proj2 placed_))),
     (current_tested st (states_are_settled_proved p st reached)).
-  - cbn [app]. intros i listed. unfold left_open. repeat rewrite in_app_iff in listed. cbn [In].
-    destruct (slots_in_containers st), (thread_queues st), (run_queues st); cbn [In] in listed; tauto.
+  - cbn [app]. rewrite app_nil_r. split.
+    + intros i listed. apply in_app_iff in listed. unfold left_open. cbn [In].
+      destruct (slots_in_containers st), (run_queues st); cbn [In] in listed; tauto.
+    + intros by_time listed. rewrite (queues_ by_time), app_nil_r in listed. destruct (slots_in_containers st); [exact listed|].
+      destruct listed as [no|[]]. discriminate no.
   - intros t listed no. destruct (proj1 (who_can_run_is_queued_proved p st t apart_ reached)) as (_ & c & has & _); [apply in_app_iff; left; exact listed|].
     unfold context_of in no. congruence.
 Qed.

@@ -195,16 +195,38 @@ Proof.
   - exact (begun_in_window start whole length_ one n time (IH ok)).
 Qed.
 
+Lemma budget_of_charge used smallest c : budget (charge used smallest c) = budget c.
+Proof.
+  unfold charge. destruct (is_round_robin c); [destruct (refills c); reflexivity|]. pose proof (repeat_holds smallest c used used) as held.
+  unfold turn_holds in held.
+  destruct (repeat_after used _ _) as [(x & ?)|x]; destruct held as (_ & [same _]), (mend_first_holds smallest x) as (_ & [mended _]); congruence.
+Qed.
+Lemma right_after_uses c n after : uses_of c n after -> refills_are_right c -> refills_are_right after /\ budget after = budget c.
+Proof.
+  induction 1 as [c|c n one used smallest _ IH|c n one time _ IH]; intros right; [split; [exact right | reflexivity] | |]; destruct (IH right) as (right1 & <-).
+  - split; [exact (right_charge used smallest one right1) | exact (budget_of_charge used smallest one)].
+  - split; [exact (right_begin_use time one right1)|]. unfold begin_use. destruct (refills one); [reflexivity|]. destruct (_ || _); reflexivity.
+Qed.
+
 (** Claim [budget_lasts_a_period]. *)
 Theorem budget_lasts_a_period_proved : budget_lasts_a_period step.
 Proof.
-  intros p st o c first rest n after reached there limited l some enough used. destruct (pieces_fine _ st (reachable_measured p st reached) o c there) as
-    ((right & _) & [_ _ each]). rewrite <- (smallest_same _ st (same_machine_ _ st (reachable_measured p st reached))) in each.
-  unfold is_round_robin, configured in limited. rewrite l in limited. cbn [andb] in limited. apply (right_of_holdings c limited) in right.
-  destruct right as [no|sum]; [congruence|]. assert (in_window (usable_at first) (budget c) (period c) c 0) as start.
-  { constructor; [rewrite l; discriminate | | reflexivity | exact limited | rewrite l; reflexivity | left].
-    - destruct each as [no|[below|each]]; [congruence | lia|]. refine (Forall_impl _ _ each). intros r large_. unfold large, positive in *. lia.
-    - pose proof (early_total (usable_at first + period c) (refills c)). unfold holdings in sum. lia. }
-  destruct (used_in_window _ _ _ c n after used start) as [some_ _ _ _ _ [within|over]]; [left; lia | right].
+  intros p st o c m one first rest n after reached there limited some enough begun l used. pose proof (reachable_measured p st reached) as ok.
+  destruct (pieces_fine _ st ok o c there) as ((right & _) & [none _ each]). rewrite <- (smallest_same _ st (same_machine_ _ st ok)) in each.
+  assert (refills c <> []) as full by (intros no; rewrite (none no) in enough; lia).
+  assert ((budget c =? period c) = false) as limited_.
+  { unfold is_round_robin, configured in limited. destruct (refills c); [contradiction full; reflexivity | exact limited]. }
+  assert (Forall positive (refills c)) as amounts.
+  { destruct each as [no|[below|each]]; [congruence | lia|]. refine (Forall_impl _ _ each). intros r large_. unfold large, positive in *. lia. }
+  assert (in_window 0 (budget c) (period c) c 0) as fresh.
+  { constructor; [exact full | exact amounts | reflexivity | exact limited_ | apply N.le_0_l | left].
+    apply (right_of_holdings c limited_) in right. destruct right as [no|sum]; [contradiction|].
+    pose proof (early_total (0 + period c) (refills c)). unfold holdings in sum. lia. }
+  destruct (used_in_window _ _ _ c m one begun fresh) as [some1 amounts1 length1 limited1 _ _], (right_after_uses c m one begun right) as (right1 & same_b).
+  apply (right_of_holdings one limited1) in right1. destruct right1 as [no|sum]; [contradiction|].
+  assert (in_window (usable_at first) (budget c) (period c) one 0) as start.
+  { constructor; [exact some1 | exact amounts1 | exact length1 | exact limited1 | rewrite l; reflexivity | left].
+    pose proof (early_total (usable_at first + period c) (refills one)). unfold holdings in sum. lia. }
+  destruct (used_in_window _ _ _ one n after used start) as [some_ _ _ _ _ [within|over]]; [left; lia | right].
   destruct (refills after) as [|r l']; [contradiction some_; reflexivity|]. exists r, l'. split; [reflexivity | exact over].
 Qed.
