@@ -479,10 +479,10 @@ void Driver::make_swept() {
     call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
 }
 
-// Some of a crowd wait for one notification: signals come, and some go away or get another priority.
+// Some of a crowd wait for one notification: signals come, and some go away or get another priority. Then the notification goes.
 void Driver::make_waiters() {
     constexpr unsigned waiters = 4;
-    constexpr unsigned changes = 8;
+    const Word changes = choices_.below(8);
     Word threads = crowd_ + 1;
     Word notification = nest_;
     raise_crowd(cnode, 0, waiters);
@@ -491,7 +491,7 @@ void Driver::make_waiters() {
         if (start_of_crowd(i, 0)) perform(Syscall::Wait, notification);
         if (!take_over()) return;
     }
-    for (unsigned i = 0; i < changes && take_over(); ++i) {
+    for (Word i = 0; i < changes && take_over(); ++i) {
         Word thread = threads + choices_.below(waiters);
         switch (choices_.below(4)) {
             case 0: call({thread, Method::TCBSuspend, {}, {}}); break;
@@ -499,6 +499,11 @@ void Driver::make_waiters() {
             default: call_to_end(Syscall::Send, notification);
         }
     }
+    // With whoever still waits it goes as what is in a CNode does.
+    Word node = nest_ + 1;
+    call({crowd_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::CNode), 1, 0, 0, node, 1}, {cnode}});
+    call({node, Method::CNodeMove, {choices_.below(2), 1, notification, World::full_depth}, {cnode}});
+    call({cnode, Method::CNodeDelete, {node, World::full_depth}, {}});
     call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
 }
 
