@@ -240,7 +240,13 @@ void queue(Text& text, const PrioQueue<Tcb>& queue, bool shown = true) {
     items.end();
 }
 
+// Who sweeps an endpoint is not in the abstract state, but who is said to do so must.
+bool is_swept_rightly(const Endpoint& endpoint) {
+    return !endpoint.sending() || endpoint.sweeper() == nullptr || endpoint.sweeper()->sweep.endpoint == &endpoint;
+}
+
 void endpoint_line(Text& text, const Endpoint& endpoint) {
+    if (!is_swept_rightly(endpoint)) throw std::logic_error("an endpoint that another one's sweeper sweeps");
     queue(text << "Endpoint senders=", endpoint.queue, endpoint.sending());
     queue(text << " receivers=", endpoint.queue, endpoint.receiving());
 }

@@ -438,26 +438,33 @@ void Driver::make_refused_late() {
 }
 
 // Some of a crowd send with one of two badges, and one of them cancels the sends with a badge, again and again: to its end, or preempted and then with the
-// same badge or the other, when others have come to wait in between, in front of where it stopped or behind.
+// same badge or the other, or at another endpoint, when others have come to wait in between, in front of where it stopped or behind.
 void Driver::make_swept() {
     constexpr unsigned sweeper = crowd_size - 1;
     Word threads = crowd_ + 1;
     Word endpoint = nest_;
     Word badged = nest_ + 1;
+    Word other = nest_ + 3;
     raise_crowd(cnode, 0);
     call({crowd_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::Endpoint), 0, 0, 0, endpoint, 1}, {cnode}});
-    for (Word i = 0; i < 2; ++i) call({cnode, Method::CNodeMint, {badged + i, World::full_depth, endpoint, World::full_depth, all_rights, 1 + i}, {cnode}});
+    call({crowd_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::Endpoint), 0, 0, 0, other, 1}, {cnode}});
+    auto mint = [&](Word target, Word source, Word badge) {
+        call({cnode, Method::CNodeMint, {target, World::full_depth, source, World::full_depth, all_rights, badge}, {cnode}});
+    };
+    mint(badged, endpoint, 1);
+    mint(badged + 1, endpoint, 2);
+    mint(other + 1, other, 1);
+    auto any_end = [&] { return choices_.one_in(6) ? other + 1 : badged + choices_.below(2); };
     auto give_priority = [&](unsigned member, Word priority) {
         call({threads + member, Method::TCBSetPriority, {priority}, {static_cast<Word>(InitSlot::TCB)}});
     };
     auto sweep = [&] {
         if (!runs(sweeper)) return;
-        Word which = badged + choices_.below(2);
-        perform(Syscall::Call, cnode, {static_cast<Word>(Method::CNodeCancelBadgedSends), {which, World::full_depth}, {}});
+        perform(Syscall::Call, cnode, {static_cast<Word>(Method::CNodeCancelBadgedSends), {any_end(), World::full_depth}, {}});
     };
     bool sweeps = false;
     for (unsigned i = 0; i < sweeper; ++i) {
-        if (start_of_crowd(i, 0)) perform(Syscall::Send, badged + choices_.below(2));
+        if (start_of_crowd(i, 0)) perform(Syscall::Send, any_end());
         if (!take_over()) return;
         if (choices_.one_in(2)) give_priority(i, fuzz::thread_max_priority - choices_.below(3));
         if (i < 2 || choices_.one_in(2)) continue;
