@@ -7,13 +7,13 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 from . import BUILD, ROOT, systems
+from .counts import add_up
 from .errors import Finding, Usage, say
 
 _FOLDER = BUILD / "tests" / "fuzz"
@@ -26,7 +26,6 @@ _TARGET_RATE = 200  # operations in a second, at the very least
 _INPUT_BYTES = 8192
 _FIRST_INPUTS = 64
 _KERNELS = {"debug": "Image-debug", "production": "Image"}
-_COUNT = re.compile(r"(\d+) ([a-z][a-z ]*[a-z])")
 
 
 @dataclass(frozen=True)
@@ -113,15 +112,6 @@ def run_piece(piece: Piece) -> tuple[int, str]:
     patience = 60 + piece.operations // _TARGET_RATE
     return _run([sys.executable, "-B", str(ROOT / "tests" / "fuzz" / "run_target.py"), *options, "--image", str(image), "--timeout", str(patience),
                  "virt", "gic=2", "el=1", "cores=1"])
-
-
-def add_up(lines: list[str]) -> str:
-    """The counts of several lines as one."""
-    totals = Counter()
-    for line in lines:
-        for number, name in _COUNT.findall(line):
-            totals[name] += int(number)
-    return ", ".join(f"{total} {name}" for name, total in totals.items())
 
 
 def _run(command: list[str]) -> tuple[int, str]:

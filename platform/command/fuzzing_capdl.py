@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from . import BUILD, ROOT, building, systems
+from .counts import add_up
 from .errors import Usage, say
-from .fuzzing import add_up
 
 _PROGRAM = ROOT / "tests" / "capdl" / "fuzz.py"
 _KEEP = BUILD / "fuzz" / "capdl"

@@ -76,43 +76,49 @@ private:
     void truncate();
     void wake();
 
-    // -- What the component hardly comes to by itself (nests.cc).
+    // -- Capabilities that the component hardly comes to hold by itself (nests.cc).
 
     void make_nest();
-    void make_chain();
     void make_wide();
-    void make_huge_page();
-    void change_plans();
+    void make_chain();
     void delete_itself();
     void revoke_itself();
-    void break_budget();
-    void change_budget();
     void make_family();
     void change_family();
+    void look_for_parents();
+    void look_far();
+    void remove_originals();
+
+    // -- Threads beside the component's own, and time (crowds.cc).
+
     void pass(Word micros);
     void pass_until(Word instant);
-    void make_crowd();
     void raise_crowd(Word space, Word guard, unsigned size = crowd_size);
     bool start_of_crowd(unsigned member, Word fault_handler);
+    bool runs(unsigned member) const;
     Word context_of_crowd(unsigned member) const { return crowd_ + 1 + largest_crowd + member; }
-    void make_refused_late();
     void perform(abi::Syscall number, Word cap, const test::Message& message = {}, Word reply = 0, Word destination = 0, Word flags = 0);
     void make_refused();
+    void make_refused_late();
     void make_swept();
     void make_waiters();
+    void make_lent();
     void make_yield();
     void answer_with_source();
-    void make_lent();
+    void make_crowd();
+    void break_budget();
+    void change_budget();
+    void spread_priorities();
+
+    // -- Objects that are made and lost (objects.cc).
+
+    void change_plans();
+    void use_fresh();
+    void make_huge_page();
     void lose_pool();
     void fill_pool();
     void make_pools();
-    bool runs(unsigned member) const;
-    void spread_priorities();
-    void remove_originals();
     void leave_unwanted();
-    void look_for_parents();
-    void look_far();
-    void use_fresh();
     void watch_twice();
 
     // -- Events.

@@ -14,6 +14,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "platform"), str(Path(__file__).resolve().
 
 import tables  # noqa: E402
 from command import fuzzing  # noqa: E402
+from command.counts import add_up  # noqa: E402
 
 BUILD = Path(os.environ.get("CAPROCK_BUILD", ROOT / "build"))
 FOLDER = BUILD / "tests" / "fuzz"
@@ -130,5 +131,5 @@ def test_pieces_cover_a_run():
 
 
 def test_counts_are_added():
-    assert fuzzing.add_up(["fuzz host: 5 operations, 2 system calls (1 refused)", "fuzz host: 6 operations, 1 system calls (2 refused)"]) \
+    assert add_up(["fuzz host: 5 operations, 2 system calls (1 refused)", "fuzz host: 6 operations, 1 system calls (2 refused)"]) \
         == "11 operations, 3 system calls, 3 refused"

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Objects that the component hardly makes or loses by itself: what is made anew of one untyped, pools and address spaces until there are no more, an
+// interrupt's notification, breakpoints.
+#include "driver.hpp"
+
+#include "fuzz_tables.hpp"
+
+namespace caprock::lockstep {
+
+using abi::InitSlot;
+using abi::Method;
+using abi::Syscall;
+using test::World;
+
+namespace {
+
+constexpr Word cnode = static_cast<Word>(InitSlot::CNode);
+constexpr Word all_rights = 15;
+
+}  // namespace
+
+// Pages are made until that is preempted, while memory is cleared or later; then other ones of the same untyped, more or fewer.
+void Driver::change_plans() {
+    constexpr Word memory_bits = 17;
+    constexpr unsigned most_pages = 12;
+    constexpr unsigned most_calls = 4;
+    Word memory = nest_;
+    Word pages = crowd_ + 1;
+    Word first = pages;
+    if (!world_.slot(crowd_).empty()) call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
+    call({own_memory_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::Untyped), memory_bits, 0, 0, memory, 1}, {cnode}});
+    for (unsigned i = 0; i < most_calls && first + most_pages <= crowd_ + crowd_slots; ++i) {
+        Word count = 1 + choices_.below(most_pages);
+        begin({memory, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::SmallPage), 0, 0, 0, first, count}, {cnode}},
+              1 + static_cast<unsigned>(choices_.below(most_pages)));
+        while (first < crowd_ + crowd_slots && !world_.slot(first).empty()) ++first;
+    }
+    call({cnode, Method::CNodeRevoke, {memory, World::full_depth}, {}});
+    call({cnode, Method::CNodeDelete, {memory, World::full_depth}, {}});
+}
+
+// Methods of an object that was just made: nothing is bound to it or mapped, and there are no other capabilities to it.
+void Driver::use_fresh() {
+    using abi::ObjectType;
+    constexpr unsigned most_calls = 4;
+    struct Fresh {
+        ObjectType type;
+        Word bits;
+        CapType cap;
+    };
+    constexpr Fresh choices[] = {{ObjectType::TCB, 0, CapType::TCB},           {ObjectType::SchedContext, 8, CapType::SchedContext},
+                                 {ObjectType::CNode, 2, CapType::CNode},       {ObjectType::SmallPage, 0, CapType::Frame},
+                                 {ObjectType::PageTable, 0, CapType::PageTable}, {ObjectType::VSpace, 0, CapType::VSpace}};
+    const Fresh& fresh = choices_.one_of(choices);
+    call({own_memory_, Method::UntypedRetype, {static_cast<Word>(fresh.type), fresh.bits, 0, 0, nest_, 1}, {cnode}});
+    const Word others[] = {nest_, nest_, cnode, control_, universe_->vspace(0), universe_->vspace(1), universe_->thread(0), universe_->context(1),
+                           universe_->buffer(2), universe_->reply(0), static_cast<Word>(InitSlot::TCB), static_cast<Word>(InitSlot::ASIDPool)};
+    auto capability = [&](uint32_t kinds) {
+        std::vector<Word> found;
+        for (Word slot : others) {
+            if ((mask_of(world_.slot(slot).cap.type()) & kinds) != 0) found.push_back(slot);
+        }
+        return found.empty() || choices_.one_in(8) ? choices_.one_of(others) : found[choices_.below(found.size())];
+    };
+    for (unsigned i = 0; i < most_calls; ++i) {
+        auto method = static_cast<Method>(1 + choices_.below(fuzz::method_count - 1));
+        const fuzz::MethodTable* table = &fuzz::method_tables[static_cast<unsigned>(method)];
+        while (table->object != fresh.cap) {
+            method = static_cast<Method>(1 + choices_.below(fuzz::method_count - 1));
+            table = &fuzz::method_tables[static_cast<unsigned>(method)];
+        }
+        fuzz::Operation operation;
+        generator_.invocation(operation, method);
+        if (choices_.one_in(2)) director_.go_to_border(operation, *table);
+        fuzz::Request request{nest_, method};
+        request.words.count = std::min<unsigned>(table->word_count, std::size(request.words.items));
+        for (unsigned j = 0; j < request.words.count; ++j) request.words.items[j] = word(operation, j);
+        request.caps.count = table->cap_count;
+        for (unsigned j = 0; j < table->cap_count; ++j) request.caps.items[j] = capability(fuzz::cap_tables[table->caps + j].kinds);
+        call(request);
+    }
+    call({cnode, Method::CNodeDelete, {nest_, World::full_depth}, {}});
+}
+
+// The largest page there is, of a device's registers.
+void Driver::make_huge_page() {
+    constexpr unsigned huge_bits = 30;
+    abi::SlotRegion all = world_.root_info().untyped;
+    auto has_room = [](const Cap& cap) {
+        return cap.is(CapType::Untyped) && as<UntypedCap>(cap).is_device() && as<UntypedCap>(cap).size_bits().raw >= huge_bits;
+    };
+    Word untyped = all.start;
+    while (untyped < all.end && !has_room(world_.slot(untyped).cap)) ++untyped;
+    if (untyped == all.end) return;
+    call({untyped, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::HugePage), 0, 0, 0, nest_, 1}, {cnode}});
+    call({cnode, Method::CNodeDelete, {nest_, World::full_depth}, {}});
+}
+
+// A pool of ASIDs goes in whose address space a thread runs, or ran. When the thread runs again it has none.
+void Driver::lose_pool() {
+    Word memory = nest_;
+    Word pool = nest_ + 1;
+    Word space = nest_ + 2;
+    auto remove = [&](Word slot) { call({cnode, Method::CNodeDelete, {slot, World::full_depth}, {}}); };
+    raise_crowd(cnode, 0, 1);
+    call({own_memory_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::Untyped), page_bits, 0, 0, memory, 1}, {cnode}});
+    call({own_memory_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::VSpace), 0, 0, 0, space, 1}, {cnode}});
+    call({static_cast<Word>(InitSlot::ASIDControl), Method::ASIDControlMakePool, {pool, World::full_depth}, {memory, cnode}});
+    call({pool, Method::ASIDPoolAssign, {}, {space}});
+    call({crowd_ + 1, Method::TCBConfigure, {0, 0, 0}, {cnode, space, 0}});
+    bool runs_there = start_of_crowd(0, 0);
+    if (runs_there && choices_.one_in(2)) perform(Syscall::Call, cnode, {static_cast<Word>(Method::CNodeDelete), {pool, World::full_depth}, {}});
+    remove(pool);
+    let_go();
+    if (runs(0)) perform(Syscall::Yield, 0);
+    for (Word slot : {space, pool, memory}) remove(slot);
+    call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
+}
+
+// As many address spaces as a pool has ASIDs, and one more.
+void Driver::fill_pool() {
+    constexpr Word memory_bits = 22;
+    constexpr Word radix = 10;
+    Word memory = nest_;
+    Word pool = nest_ + 1;
+    Word kept = nest_ + 2;
+    Word space = nest_ + 3;
+    auto make = [&](abi::ObjectType type, Word bits, Word slot, Word untyped) {
+        call({untyped, Method::UntypedRetype, {static_cast<Word>(type), bits, 0, 0, slot, 1}, {cnode}});
+    };
+    make(abi::ObjectType::Untyped, memory_bits, memory, own_memory_);
+    make(abi::ObjectType::Untyped, page_bits, space, memory);
+    make(abi::ObjectType::CNode, radix, kept, memory);
+    call({static_cast<Word>(InitSlot::ASIDControl), Method::ASIDControlMakePool, {pool, World::full_depth}, {space, cnode}});
+    call({kept, Method::CNodeMove, {abi::asid_pool_entries + 1, radix, space, World::full_depth}, {cnode}});
+    for (Word i = 0; i <= abi::asid_pool_entries && world_.slot(pool).cap.is(CapType::ASIDPool); ++i) {
+        make(abi::ObjectType::VSpace, 0, space, memory);
+        call({pool, Method::ASIDPoolAssign, {}, {space}});
+        call({kept, Method::CNodeMove, {i, radix, space, World::full_depth}, {cnode}});
+    }
+    call({cnode, Method::CNodeRevoke, {memory, World::full_depth}, {}});
+    call({cnode, Method::CNodeDelete, {memory, World::full_depth}, {}});
+}
+
+// As many pools of ASIDs as there may be, and one more.
+void Driver::make_pools() {
+    constexpr Word memory_bits = 20;
+    constexpr Word radix = 8;
+    Word memory = nest_;
+    Word kept = nest_ + 1;
+    Word page = nest_ + 2;
+    Word pool = nest_ + 3;
+    auto make = [&](abi::ObjectType type, Word bits, Word slot, Word untyped) {
+        call({untyped, Method::UntypedRetype, {static_cast<Word>(type), bits, 0, 0, slot, 1}, {cnode}});
+    };
+    auto keep = [&](Word place, Word slot) { call({kept, Method::CNodeMove, {place, radix, slot, World::full_depth}, {cnode}}); };
+    make(abi::ObjectType::Untyped, memory_bits, memory, own_memory_);
+    make(abi::ObjectType::CNode, radix, kept, memory);
+    for (Word i = 0; i < abi::asid_pools && !world_.slot(kept).empty(); ++i) {
+        make(abi::ObjectType::Untyped, page_bits, page, memory);
+        call({static_cast<Word>(InitSlot::ASIDControl), Method::ASIDControlMakePool, {pool, World::full_depth}, {page, cnode}});
+        if (world_.slot(pool).empty()) break;
+        keep(2 * i, page);
+        keep(2 * i + 1, pool);
+    }
+    call({cnode, Method::CNodeRevoke, {memory, World::full_depth}, {}});
+    call({cnode, Method::CNodeDelete, {memory, World::full_depth}, {}});
+}
+
+// An interrupt comes whose notification is gone, although its handler is there: with the notification's other capabilities that of the interrupt was revoked.
+void Driver::leave_unwanted() {
+    Word object = extra_ + 2;
+    Word handler = extra_ + 3;
+    Word line = fuzz::shelf_slot(CapType::IRQHandler, choices_.below(fuzz::fuzz_lines));
+    call({own_memory_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::Notification), 0, 0, 0, object, 1}, {cnode}});
+    call({cnode, Method::CNodeCopy, {handler, World::full_depth, line, fuzz::space_bits, all_rights}, {universe_->space()}});
+    if (world_.slot(handler).cap.is(CapType::IRQHandler)) {
+        Word irq = as<IrqHandlerCap>(world_.slot(handler).cap).number();
+        call({handler, Method::IRQHandlerSetNotification, {}, {object}});
+        call({handler, Method::IRQHandlerAck, {}, {}});
+        call({cnode, Method::CNodeRevoke, {object, World::full_depth}, {}});
+        if (irq >= first_line && irq != abi::irq_serror) lockstep_->interrupt(irq);
+    }
+    // The notification leaves a context behind that was bound to it.
+    call({own_memory_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::SchedContext), 8, 0, 0, nest_, 1}, {cnode}});
+    if (world_.slot(object).cap.is(CapType::Notification)) call({nest_, Method::SchedContextBind, {}, {object}});
+    call({cnode, Method::CNodeDelete, {object, World::full_depth}, {}});
+    call({cnode, Method::CNodeDelete, {nest_, World::full_depth}, {}});
+    call({cnode, Method::CNodeDelete, {handler, World::full_depth}, {}});
+}
+
+// The first two breakpoints of a thread are at one address.
+void Driver::watch_twice() {
+    Word thread = universe_->thread(static_cast<unsigned>(choices_.below(fuzz::fuzz_threads)));
+    Word address = fuzz::code_address + 4 * choices_.below(4);
+    for (Word i = 0; i < 2; ++i) {
+        call({thread, Method::TCBSetBreakpoint, {i, address, static_cast<Word>(abi::BreakpointType::Instruction), 0, 0}, {}});
+    }
+}
+
+}  // namespace caprock::lockstep
