@@ -3,11 +3,11 @@
 set to something else. They are known from where they stand on, in the file, in what it includes later, and in files that include it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from .diagnostics import Diagnostics, Place, Source
+from .diagnostics import Place
 from .syntax import Include
 
 
@@ -61,21 +61,3 @@ class Scope:
         """A known name that is like `name`, as a remedy, or nothing."""
         near = get_close_matches(name, self.values, 1)
         return f" (did you mean '{near[0]}'?)" if near else ""
-
-
-def read_settings(words: Iterable[str], diagnostics: Diagnostics) -> dict[str, Value]:
-    """Values of `--set NAME=VALUE` by name; what cannot be understood is reported."""
-    from .component_parser import ComponentParser  # which needs this module
-    result: dict[str, Value] = {}
-    for word in words:
-        name, equals, text = word.partition("=")
-        if not equals or not name:
-            diagnostics.error(None, f"--set {word}: expected NAME=VALUE", "parameter")
-            continue
-        findings = Diagnostics()
-        value = ComponentParser(Source("--set", text), findings).whole_value()
-        if value is None:
-            diagnostics.error(None, f"--set {word}: the value is none (a number, 4k, 10ms, or a text in double quotes)", "parameter")
-        else:
-            result[name] = value
-    return result

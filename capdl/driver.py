@@ -13,11 +13,11 @@ from pathlib import Path
 from . import checks, component_checks, restart_checks
 from .compat import verdict
 from .component_checks import System
-from .constants import Scope, read_settings
+from .constants import Scope
 from .damage import Damage
 from .diagnostics import Diagnostics, Place, Source
 from .model import FILL_FILE, Call, Object, Spec
-from .parser import parse
+from .parsing import parse, read_settings
 from .policy import judge as judge_policy
 from .policy import make_policy
 from .resolve import Resolver

@@ -1,20 +1,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Recursive descent from tokens to the syntax tree of the object level, with recovery, so that one run reports many errors.
 
-The component level is parsed by the subclass in component_parser.py; `parse` picks the right one.
+The component level is parsed by the subclass in component_parser.py; parsing.py picks the right one.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from . import syntax
-from .compat.dump import is_dump, parse_dump
 from .diagnostics import Diagnostics, Place, Source
 from .lexer import Tokens, number_value
 from .model import ARCHITECTURES, OBJECT_TYPES, TCB_SLOTS
-
-if TYPE_CHECKING:
-    from .constants import Scope
 
 Entry = TypeVar("Entry")
 
@@ -703,22 +699,3 @@ class Parser:
             return
         if self.kinds[self.index] == "end":
             self.report(self.problem(f"the file has no section (add one of {self.section_words})"))
-
-
-def parse(source: Source, diagnostics: Diagnostics, strict: bool = True, scope: "Scope | None" = None) -> syntax.Module:
-    """Parse a diagnostics.Source into a syntax.Module; findings go to `diagnostics`. strict: see Parser. scope: constants.Scope of a description that
-    includes are read for."""
-    if is_dump(source.text):
-        module = parse_dump(source, diagnostics)
-        module.damage.whole = not diagnostics.ok
-        return module
-    from .component_parser import ComponentParser  # a subclass of Parser
-    parser = Parser(source, diagnostics, strict)
-    if parser.at_word("caprock"):
-        parser = ComponentParser(source, diagnostics, strict, scope)
-    return parser.parse()
-
-
-def parse_text(text: str, diagnostics: Diagnostics, name: str = "<text>", strict: bool = True) -> syntax.Module:
-    """Parse a text in memory; name: what messages call it."""
-    return parse(Source(name, text), diagnostics, strict)

@@ -16,7 +16,7 @@ from pygls.server import LanguageServer
 from ..constants import Scope
 from ..diagnostics import Diagnostics, Place, Source
 from ..formatting import format_text
-from ..parser import parse
+from ..parsing import parse
 from .analysis import Analysis
 from .completion import complete
 from .definition import definition

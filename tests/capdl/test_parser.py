@@ -13,7 +13,7 @@ from capdl.diagnostics import Diagnostics, Source
 from capdl.driver import load_text
 from capdl.formatting import format_text
 from capdl.lexer import Tokens, number_value
-from capdl.parser import parse_text
+from capdl.parsing import parse_text
 from capdl.printing import canonical_text
 from capdl_support import GOLDEN, ROOT
 from robustness import examine_file, examine_text
