@@ -179,7 +179,9 @@ void Driver::make_swept() {
         give_priority(sweeper, 0);
         // Whose send was cancelled would run before the sweeper does. Some others go away, perhaps the one to whom the sweep has come.
         for (unsigned j = 0; j <= i; ++j) {
-            if (world_.object<Tcb>(threads + j).state == ThreadState::Running || choices_.one_in(8)) call({threads + j, Method::TCBSuspend, {}, {}});
+            const Tcb& thread = world_.object<Tcb>(threads + j);
+            bool is_next = world_.object<Tcb>(threads + sweeper).sweep.next == &thread;
+            if (thread.state == ThreadState::Running || choices_.one_in(is_next ? 2 : 8)) call({threads + j, Method::TCBSuspend, {}, {}});
         }
     }
     call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});

@@ -136,10 +136,11 @@ void Driver::supervise() {
         case 16: leave_unwanted(); break;
         case 17:
         case 18: choices_.one_in(3) ? make_refused_late() : make_refused(); break;
-        case 27: choices_.one_in(3) ? make_waiters() : make_swept(); break;
+        case 27: make_swept(); break;
         case 29:
-            switch (choices_.below(5)) {
+            switch (choices_.below(6)) {
                 case 0: lose_pool(); break;
+                case 3: make_waiters(); break;
                 case 2: answer_with_source(); break;
                 case 1: make_lent(); break;
                 default: make_yield();
