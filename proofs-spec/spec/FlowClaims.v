@@ -48,9 +48,9 @@ Inductive flows (p : Policy) (a : N) : N -> Prop :=
 | along_edge b c rule : flows p a b -> In c (subjects p) -> edge p b c rule = true -> flows p a c.
 
 (** To whom edges lead, computed, and whether that is all. *)
-Fixpoint spread (p : Policy) (turns : nat) (found todo : list N) : list N :=
-  match turns, todo with
-  | S turns, a :: todo => let more := filter (fun b => negb (member b found)) (next_subjects p a) in spread p turns (more ++ found) (todo ++ more)
+Fixpoint spread (p : Policy) (turns : nat) (found fresh : list N) : list N :=
+  match turns, fresh with
+  | S turns, a :: fresh => let more := filter (fun b => negb (member b found)) (next_subjects p a) in spread p turns (more ++ found) (fresh ++ more)
   | _, _ => found
   end.
 Definition reach_from (p : Policy) (sources : list N) : list N := spread p (length sources + length (subjects p)) sources sources.

@@ -365,19 +365,19 @@ Proof.
 Qed.
 
 (** What is computed: only what edges lead to, and all of it where it is closed. *)
-Lemma spread_flows p sources turns : forall found todo, (forall b, In b found -> exists a, In a sources /\ flows p a b) ->
-  (forall b, In b todo -> exists a, In a sources /\ flows p a b) -> forall b, In b (spread p turns found todo) -> exists a, In a sources /\ flows p a b.
+Lemma spread_flows p sources turns : forall found fresh, (forall b, In b found -> exists a, In a sources /\ flows p a b) ->
+  (forall b, In b fresh -> exists a, In a sources /\ flows p a b) -> forall b, In b (spread p turns found fresh) -> exists a, In a sources /\ flows p a b.
 Proof.
-  induction turns as [|turns IH]; intros found todo ok_found ok_todo; cbn [spread]; [exact ok_found|].
-  destruct todo as [|c todo]; [exact ok_found|].
+  induction turns as [|turns IH]; intros found fresh ok_found ok_fresh; cbn [spread]; [exact ok_found|].
+  destruct fresh as [|c fresh]; [exact ok_found|].
   assert (forall b, In b (filter (fun b => negb (member b found)) (next_subjects p c)) -> exists a, In a sources /\ flows p a b) as ok_more.
   { intros b listed. apply filter_In in listed. destruct listed as (listed & _). apply next_is in listed. destruct listed as (is_subject & rule & is_edge).
-    destruct (ok_todo c (or_introl eq_refl)) as (a & source & way). exists a. split; [exact source|]. exact (along_edge p a c b rule way is_subject is_edge). }
-  apply IH; intros b listed; apply in_app_iff in listed; destruct listed as [listed|listed]; auto. apply ok_todo. right. exact listed.
+    destruct (ok_fresh c (or_introl eq_refl)) as (a & source & way). exists a. split; [exact source|]. exact (along_edge p a c b rule way is_subject is_edge). }
+  apply IH; intros b listed; apply in_app_iff in listed; destruct listed as [listed|listed]; auto. apply ok_fresh. right. exact listed.
 Qed.
-Lemma spread_keeps p turns : forall found todo b, In b found -> In b (spread p turns found todo).
+Lemma spread_keeps p turns : forall found fresh b, In b found -> In b (spread p turns found fresh).
 Proof.
-  induction turns as [|turns IH]; intros found todo b listed; cbn [spread]; [exact listed|]. destruct todo as [|c todo]; [exact listed|].
+  induction turns as [|turns IH]; intros found fresh b listed; cbn [spread]; [exact listed|]. destruct fresh as [|c fresh]; [exact listed|].
   apply IH, in_app_iff. right. exact listed.
 Qed.
 Theorem reach_is_exact_proved : reach_is_exact.
