@@ -114,3 +114,10 @@ def test_a_state_that_contradicts_itself_is_named(oracle, echo):
     endpoint = next(line for line in echo.state.splitlines() if line.startswith("object ") and " Endpoint " in f"{line} ")
     found = confined.violations(oracle, echo.policy, echo.state.replace(f"{endpoint}\n", ""))
     assert "ill-formed: the invariant NoDanglingCapability does not hold" in found
+
+
+def test_nobody_is_bound_where_the_policy_is_broken(oracle, echo):
+    from command import confined
+    memory = " ".join(words_of(echo.policy, "memory", "thread:uart_tcb"))
+    bound, unbound = confined.who_is_bound(oracle, echo.policy.replace(f"{memory}\n", ""), echo.state)
+    assert bound == () and set(unbound) >= set(echo.bound)
