@@ -35,13 +35,10 @@ void Driver::raise_crowd(Word space, Word guard, unsigned size) {
     using abi::ObjectType;
     constexpr Word crowd_bits = 16;
     Word threads = crowd_ + 1;
-    auto make = [&](ObjectType type, Word bits, Word first, Word count, Word untyped) {
-        call({untyped, Method::UntypedRetype, {static_cast<Word>(type), bits, 0, 0, first, count}, {cnode}});
-    };
-    if (world_.slot(crowd_).empty()) make(ObjectType::Untyped, crowd_bits, crowd_, 1, own_memory_);
+    if (world_.slot(crowd_).empty()) make(ObjectType::Untyped, crowd_bits, crowd_, own_memory_);
     call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
-    make(ObjectType::TCB, 0, threads, size, crowd_);
-    make(ObjectType::SchedContext, 8, context_of_crowd(0), size, crowd_);
+    make(ObjectType::TCB, 0, threads, crowd_, size);
+    make(ObjectType::SchedContext, 8, context_of_crowd(0), crowd_, size);
     for (unsigned i = 0; i < size; ++i) {
         call({threads + i, Method::TCBConfigure, {guard, 0, 0}, {space, universe_->vspace(0), 0}});
     }
@@ -82,9 +79,9 @@ void Driver::make_refused() {
     Word reply = nest_ + 2;
     Word notification = nest_ + 4;
     raise_crowd(cnode, 0);
-    call({crowd_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::Endpoint), 0, 0, 0, crowded, 2}, {cnode}});
-    call({crowd_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::Reply), 0, 0, 0, reply, 2}, {cnode}});
-    call({crowd_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::Notification), 0, 0, 0, notification, 1}, {cnode}});
+    make(abi::ObjectType::Endpoint, 0, crowded, crowd_, 2);
+    make(abi::ObjectType::Reply, 0, reply, crowd_, 2);
+    make(abi::ObjectType::Notification, 0, notification, crowd_);
     auto start = [&](unsigned i) { return start_of_crowd(i, crowded); };
     for (unsigned i = 0; i < server; ++i) {
         if (!start(i)) break;
@@ -109,7 +106,7 @@ void Driver::make_refused() {
     }
     if (!take_over()) return;
     // The context may still be on its way with the call.
-    if (choices_.one_in(2)) call({cnode, Method::CNodeDelete, {context_of_crowd(client), World::full_depth}, {}});
+    if (choices_.one_in(2)) remove(context_of_crowd(client));
     call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
 }
 
@@ -119,8 +116,8 @@ void Driver::make_refused_late() {
     Word crowded = nest_;
     Word reply = nest_ + 1;
     raise_crowd(cnode, 0, largest_crowd);
-    call({crowd_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::Endpoint), 0, 0, 0, crowded, 1}, {cnode}});
-    call({crowd_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::Reply), 0, 0, 0, reply, 1}, {cnode}});
+    make(abi::ObjectType::Endpoint, 0, crowded, crowd_);
+    make(abi::ObjectType::Reply, 0, reply, crowd_);
     unsigned senders = choices_.one_in(2) ? server : static_cast<unsigned>(choices_.below(server));
     for (unsigned i = 0; i < senders; ++i) {
         if (start_of_crowd(i, 0)) perform(Syscall::Send, crowded);
@@ -145,8 +142,8 @@ void Driver::make_swept() {
     Word badged = nest_ + 1;
     Word other = nest_ + 3;
     raise_crowd(cnode, 0);
-    call({crowd_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::Endpoint), 0, 0, 0, endpoint, 1}, {cnode}});
-    call({crowd_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::Endpoint), 0, 0, 0, other, 1}, {cnode}});
+    make(abi::ObjectType::Endpoint, 0, endpoint, crowd_);
+    make(abi::ObjectType::Endpoint, 0, other, crowd_);
     auto mint = [&](Word target, Word source, Word badge) {
         call({cnode, Method::CNodeMint, {target, World::full_depth, source, World::full_depth, all_rights, badge}, {cnode}});
     };
@@ -194,7 +191,7 @@ void Driver::make_waiters() {
     Word threads = crowd_ + 1;
     Word notification = nest_;
     raise_crowd(cnode, 0, waiters);
-    call({crowd_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::Notification), 0, 0, 0, notification, 1}, {cnode}});
+    make(abi::ObjectType::Notification, 0, notification, crowd_);
     for (unsigned i = 0; i < waiters; ++i) {
         if (start_of_crowd(i, 0)) perform(Syscall::Wait, notification);
         if (!take_over()) return;
@@ -209,9 +206,9 @@ void Driver::make_waiters() {
     }
     // With whoever still waits it goes as what is in a CNode does.
     Word node = nest_ + 1;
-    call({crowd_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::CNode), 1, 0, 0, node, 1}, {cnode}});
+    make(abi::ObjectType::CNode, 1, node, crowd_);
     call({node, Method::CNodeMove, {choices_.below(2), 1, notification, World::full_depth}, {cnode}});
-    call({cnode, Method::CNodeDelete, {node, World::full_depth}, {}});
+    remove(node);
     call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
 }
 
@@ -222,7 +219,7 @@ void Driver::make_lent() {
     constexpr Word budget_us = 5'000;
     Word notification = nest_;
     raise_crowd(cnode, 0, 2);
-    call({crowd_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::Notification), 0, 0, 0, notification, 1}, {cnode}});
+    make(abi::ObjectType::Notification, 0, notification, crowd_);
     call({world_.sched_control(), Method::SchedControlConfigureFlags, {budget_us, budget_us, 0, 0, 0}, {context_of_crowd(lent)}});
     call({context_of_crowd(lent), Method::SchedContextBind, {}, {notification}});
     if (start_of_crowd(waiter, 0)) perform(Syscall::Wait, notification);
@@ -273,13 +270,10 @@ void Driver::answer_with_source() {
     Word inner = nest_ + 2;
     Word reply = nest_ + 3;
     Word guard = abi::CNodeCapData::make(World::full_depth - outer_bits - as<CNodeCap>(world_.slot(cnode).cap).radix(), 0).raw;
-    auto make = [&](abi::ObjectType type, Word bits, Word slot) {
-        call({crowd_, Method::UntypedRetype, {static_cast<Word>(type), bits, 0, 0, slot, 1}, {cnode}});
-    };
     raise_crowd(cnode, 0, 2);
-    make(abi::ObjectType::Endpoint, 0, served);
-    make(abi::ObjectType::CNode, outer_bits, outer);
-    make(abi::ObjectType::Reply, 0, reply);
+    make(abi::ObjectType::Endpoint, 0, served, crowd_);
+    make(abi::ObjectType::CNode, outer_bits, outer, crowd_);
+    make(abi::ObjectType::Reply, 0, reply, crowd_);
     call({cnode, Method::CNodeMint, {inner, World::full_depth, cnode, World::full_depth, all_rights, guard}, {cnode}});
     call({outer, Method::CNodeCopy, {1, outer_bits, inner, World::full_depth, all_rights}, {cnode}});
     call({crowd_ + 1 + server, Method::TCBSetSpace, {0, 0}, {0, outer, universe_->vspace(0)}});
@@ -296,7 +290,7 @@ void Driver::answer_with_source() {
     }
     if (runs(server)) perform(Syscall::ReplyRecv, served, {0, {}, {way | inner}}, way | reply);
     if (!take_over()) return;
-    call({cnode, Method::CNodeDelete, {inner, World::full_depth}, {}});
+    remove(inner);
     call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
 }
 

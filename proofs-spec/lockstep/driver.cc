@@ -100,6 +100,12 @@ abi::Error Driver::call(const fuzz::Request& request) {
     return static_cast<abi::Error>(abi::MessageInfo{world_.root()->context.x[reg::info]}.label());
 }
 
+void Driver::make(abi::ObjectType type, Word bits, Word slot, Word untyped, Word count) {
+    call({untyped, Method::UntypedRetype, {static_cast<Word>(type), bits, 0, 0, slot, count}, {static_cast<Word>(InitSlot::CNode)}});
+}
+
+void Driver::remove(Word slot) { call({static_cast<Word>(InitSlot::CNode), Method::CNodeDelete, {slot, World::full_depth}, {}}); }
+
 bool Driver::is_clear(uint64_t frame, unsigned) const {
     const Word* words = arch::pointer<Word>(world_.slot(frame).cap.object());
     return std::all_of(words, words + page_size / sizeof(Word), [](Word word) { return word == 0; });

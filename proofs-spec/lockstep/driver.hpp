@@ -127,6 +127,9 @@ private:
     void pass_time();
     void count_lost_spaces();
     const Slot* component_slots() const;
+    // Into slots of the supervisor's CNode, and out of one.
+    void make(abi::ObjectType type, Word bits, Word slot, Word untyped, Word count = 1);
+    void remove(Word slot);
     bool take_over();
     void let_go();
     void begin(const fuzz::Request& request, unsigned point = 1);

@@ -23,16 +23,16 @@ constexpr Word all_rights = 15;
 void Driver::make_nest() {
     constexpr Word nest_bits = 14;
     Word memory = nest_;
-    call({own_memory_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::Untyped), nest_bits, 0, 0, memory, 1}, {cnode}});
+    make(abi::ObjectType::Untyped, nest_bits, memory, own_memory_);
     unsigned count = 1 + static_cast<unsigned>(choices_.below(most_nodes));
     Word radix[most_nodes] = {};
     for (unsigned i = 0; i < count; ++i) {
         radix[i] = 1 + choices_.below(3);
-        call({memory, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::CNode), radix[i], 0, 0, memory + 1 + i, 1}, {cnode}});
+        make(abi::ObjectType::CNode, radix[i], memory + 1 + i, memory);
     }
     Word thread = memory + 1 + most_nodes;
     bool threaded = choices_.one_in(2);
-    if (threaded) call({memory, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::TCB), 0, 0, 0, thread, 1}, {cnode}});
+    if (threaded) make(abi::ObjectType::TCB, 0, thread, memory);
     auto any_node = [&] { return static_cast<unsigned>(choices_.below(count)); };
     unsigned ties = 1 + static_cast<unsigned>(choices_.below(5));
     for (unsigned i = 0; i < ties; ++i) {
@@ -48,22 +48,22 @@ void Driver::make_nest() {
         Word slot = choices_.below(Word{1} << radix[outer]);
         switch (choices_.below(3)) {
             case 0: call({memory + 1 + outer, Method::CNodeMove, {slot, radix[outer], memory + 1 + i, World::full_depth}, {cnode}}); break;
-            case 1: call({cnode, Method::CNodeDelete, {memory + 1 + i, World::full_depth}, {}}); break;
+            case 1: remove(memory + 1 + i); break;
             default: break;
         }
     }
-    if (choices_.one_in(2)) call({cnode, Method::CNodeDelete, {thread, World::full_depth}, {}});
+    if (choices_.one_in(2)) remove(thread);
     call({cnode, Method::CNodeRevoke, {memory, World::full_depth}, {}});
-    call({cnode, Method::CNodeDelete, {memory, World::full_depth}, {}});
+    remove(memory);
 }
 
 // A CNode of more slots than fit in memory beside much else: it goes with a capability somewhere in it.
 void Driver::make_wide() {
     constexpr Word radix = 16;
     Word wide = nest_;
-    call({own_memory_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::CNode), radix, 0, 0, wide, 1}, {cnode}});
+    make(abi::ObjectType::CNode, radix, wide, own_memory_);
     call({wide, Method::CNodeCopy, {choices_.below(Word{1} << radix), radix, control_, World::full_depth, all_rights}, {cnode}});
-    call({cnode, Method::CNodeDelete, {wide, World::full_depth}, {}});
+    remove(wide);
 }
 
 // A CNode in a CNode in a CNode, each named by the one around it alone: the outermost of the capabilities is deleted in its slot. They lie next to each
@@ -77,11 +77,11 @@ void Driver::make_chain() {
     Word memory = nest_;
     Word radix[length] = {};
     Word slot[length] = {};
-    call({own_memory_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::Untyped), chain_bits, 0, 0, memory, 1}, {cnode}});
+    make(abi::ObjectType::Untyped, chain_bits, memory, own_memory_);
     for (unsigned i = 0; i < length; ++i) {
         radix[i] = 1 + choices_.below(2);
         slot[i] = choices_.below(Word{1} << radix[i]);
-        call({memory, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::CNode), radix[i], 0, 0, memory + 1 + i, 1}, {cnode}});
+        make(abi::ObjectType::CNode, radix[i], memory + 1 + i, memory);
     }
     auto enter = [&](Method method, Word node, Word index, Word what) {
         call({memory + 1 + node, method, {index, radix[node], what, World::full_depth, all_rights}, {cnode}});
@@ -93,7 +93,7 @@ void Driver::make_chain() {
     if (choices_.one_in(2)) enter(Method::CNodeCopy, outer, choices_.below(Word{1} << radix[outer]), control_);
     call({memory + 1 + outer, Method::CNodeDelete, {slot[outer], radix[outer]}, {}});
     call({cnode, Method::CNodeRevoke, {memory, World::full_depth}, {}});
-    call({cnode, Method::CNodeDelete, {memory, World::full_depth}, {}});
+    remove(memory);
 }
 
 // A thread deletes the CNode `outer` in a slot of its own CSpace `inner`. The last capability to the thread lies in `outer`, and so does another one to
@@ -107,9 +107,6 @@ void Driver::delete_itself() {
     Word thread = memory + 3;
     Word context = memory + 4;
     Word outer_bits = 1 + choices_.below(3);
-    auto make = [&](abi::ObjectType type, Word bits, Word slot, Word untyped) {
-        call({untyped, Method::UntypedRetype, {static_cast<Word>(type), bits, 0, 0, slot, 1}, {cnode}});
-    };
     make(abi::ObjectType::Untyped, suicide_bits, memory, own_memory_);
     make(abi::ObjectType::CNode, inner_bits, inner, memory);
     make(abi::ObjectType::CNode, outer_bits, outer, memory);
@@ -132,13 +129,13 @@ void Driver::delete_itself() {
     if (choices_.one_in(2)) call({outer, Method::CNodeCopy, {0, outer_bits, control_, World::full_depth, all_rights}, {cnode}});
     Word place = choices_.below(Word{1} << inner_bits);
     call({inner, Method::CNodeMove, {place, inner_bits, outer, World::full_depth}, {cnode}});
-    call({cnode, Method::CNodeDelete, {inner, World::full_depth}, {}});
+    remove(inner);
     let_go();
     test::Message message{static_cast<Word>(Method::CNodeDelete), {place, inner_bits}, {}};
     if (world_.current() == object) call_to_end(Syscall::Call, place << outer_bits | way, message);
     if (!take_over()) return;
     call({cnode, Method::CNodeRevoke, {memory, World::full_depth}, {}});
-    call({cnode, Method::CNodeDelete, {memory, World::full_depth}, {}});
+    remove(memory);
 }
 
 // A thread revokes the memory that it was made of: it goes, with its scheduling context, and then the address space in which it ran. Or it revokes only
@@ -150,9 +147,6 @@ void Driver::revoke_itself() {
     Word thread = memory + 2;
     Word context = memory + 3;
     Word tcb = static_cast<Word>(InitSlot::TCB);
-    auto make = [&](abi::ObjectType type, Word bits, Word slot, Word untyped) {
-        call({untyped, Method::UntypedRetype, {static_cast<Word>(type), bits, 0, 0, slot, 1}, {cnode}});
-    };
     make(abi::ObjectType::Untyped, memory_bits, memory, own_memory_);
     make(abi::ObjectType::VSpace, 0, space, memory);
     make(abi::ObjectType::TCB, 0, thread, memory);
@@ -169,7 +163,7 @@ void Driver::revoke_itself() {
     if (world_.current() == object) call_to_end(Syscall::Call, cnode, message);
     if (!take_over()) return;
     call({cnode, Method::CNodeRevoke, {memory, World::full_depth}, {}});
-    call({cnode, Method::CNodeDelete, {memory, World::full_depth}, {}});
+    remove(memory);
 }
 
 // Capabilities to one object, made, moved and taken away in any order. What is left of a CNode that is being deleted lies among them.
@@ -185,9 +179,9 @@ void Driver::make_family() {
     const Founder& founder = choices_.one_of(founders);
     const Word mapped = choices_.one_in(2) ? universe_->buffer(0) : universe_->vspace(0);
     if (choices_.one_in(4)) call({cnode, Method::CNodeCopy, {nest_, World::full_depth, mapped, World::full_depth, all_rights}, {cnode}});
-    else call({own_memory_, Method::UntypedRetype, {static_cast<Word>(founder.type), founder.bits, 0, 0, nest_, 1}, {cnode}});
+    else make(founder.type, founder.bits, nest_, own_memory_);
     for (unsigned i = 0; i < most_changes; ++i) change_family();
-    for (Word slot = nest_; slot < nest_ + nest_slots; ++slot) call({cnode, Method::CNodeDelete, {slot, World::full_depth}, {}});
+    for (Word slot = nest_; slot < nest_ + nest_slots; ++slot) remove(slot);
 }
 
 void Driver::change_family() {
@@ -229,8 +223,8 @@ void Driver::look_for_parents() {
     constexpr Word radix = 1;
     Word nodes = nest_ + 1;
     Word notification = static_cast<Word>(abi::ObjectType::Notification);
-    call({own_memory_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::Untyped), 12, 0, 0, nest_, 1}, {cnode}});
-    call({nest_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::CNode), radix, 0, 0, nodes, 3}, {cnode}});
+    make(abi::ObjectType::Untyped, 12, nest_, own_memory_);
+    make(abi::ObjectType::CNode, radix, nodes, nest_, 3);
     Word parent = choices_.below(6);
     Word child = (parent + 1 + choices_.below(5)) % 6;
     auto node = [&](Word place) { return nodes + place / 2; };
@@ -240,7 +234,7 @@ void Driver::look_for_parents() {
     call({static_cast<Word>(InitSlot::Inspect), Method::InspectReadCNode, {node(child)}, {cnode}});
     call({static_cast<Word>(InitSlot::Inspect), Method::InspectReadCNode, {control_handler_}, {cnode}});
     call({cnode, Method::CNodeRevoke, {nest_, World::full_depth}, {}});
-    call({cnode, Method::CNodeDelete, {nest_, World::full_depth}, {}});
+    remove(nest_);
 }
 
 // Between a capability and its parent stand as many others as Inspect goes back, or one more or less.
@@ -250,11 +244,11 @@ void Driver::look_far() {
     Word node = nest_;
     Word count = abi::inspect_parent_steps + choices_.below(3) - 1;
     static_assert(abi::inspect_parent_steps + 2 <= Word{1} << radix);
-    call({own_memory_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::CNode), radix, 0, 0, node, 1}, {cnode}});
+    make(abi::ObjectType::CNode, radix, node, own_memory_);
     call({own_memory_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::Notification), 0, 0, 0, parent, 1}, {node}});
     for (Word i = 0; i <= count; ++i) call({node, Method::CNodeCopy, {i, radix, parent, radix, all_rights}, {node}});
     call({static_cast<Word>(InitSlot::Inspect), Method::InspectReadCNode, {0}, {node}});
-    call({cnode, Method::CNodeDelete, {node, World::full_depth}, {}});
+    remove(node);
 }
 
 // Capabilities that are derived from none move and go: the root task's own, when it needs them no more.
@@ -267,7 +261,7 @@ void Driver::remove_originals() {
             call({cnode, Method::CNodeMove, {nest_, World::full_depth, original, World::full_depth}, {cnode}});
             place = nest_;
         }
-        if (!choices_.one_in(4)) call({cnode, Method::CNodeDelete, {place, World::full_depth}, {}});
+        if (!choices_.one_in(4)) remove(place);
     }
 }
 

@@ -28,7 +28,7 @@ void Driver::change_plans() {
     Word pages = crowd_ + 1;
     Word first = pages;
     if (!world_.slot(crowd_).empty()) call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
-    call({own_memory_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::Untyped), memory_bits, 0, 0, memory, 1}, {cnode}});
+    make(abi::ObjectType::Untyped, memory_bits, memory, own_memory_);
     for (unsigned i = 0; i < most_calls && first + most_pages <= crowd_ + crowd_slots; ++i) {
         Word count = 1 + choices_.below(most_pages);
         begin({memory, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::SmallPage), 0, 0, 0, first, count}, {cnode}},
@@ -36,7 +36,7 @@ void Driver::change_plans() {
         while (first < crowd_ + crowd_slots && !world_.slot(first).empty()) ++first;
     }
     call({cnode, Method::CNodeRevoke, {memory, World::full_depth}, {}});
-    call({cnode, Method::CNodeDelete, {memory, World::full_depth}, {}});
+    remove(memory);
 }
 
 // Methods of an object that was just made: nothing is bound to it or mapped, and there are no other capabilities to it.
@@ -52,7 +52,7 @@ void Driver::use_fresh() {
                                  {ObjectType::CNode, 2, CapType::CNode},       {ObjectType::SmallPage, 0, CapType::Frame},
                                  {ObjectType::PageTable, 0, CapType::PageTable}, {ObjectType::VSpace, 0, CapType::VSpace}};
     const Fresh& fresh = choices_.one_of(choices);
-    call({own_memory_, Method::UntypedRetype, {static_cast<Word>(fresh.type), fresh.bits, 0, 0, nest_, 1}, {cnode}});
+    make(fresh.type, fresh.bits, nest_, own_memory_);
     const Word others[] = {nest_, nest_, cnode, control_, universe_->vspace(0), universe_->vspace(1), universe_->thread(0), universe_->context(1),
                            universe_->buffer(2), universe_->reply(0), static_cast<Word>(InitSlot::TCB), static_cast<Word>(InitSlot::ASIDPool)};
     auto capability = [&](uint32_t kinds) {
@@ -79,7 +79,7 @@ void Driver::use_fresh() {
         for (unsigned j = 0; j < table->cap_count; ++j) request.caps.items[j] = capability(fuzz::cap_tables[table->caps + j].kinds);
         call(request);
     }
-    call({cnode, Method::CNodeDelete, {nest_, World::full_depth}, {}});
+    remove(nest_);
 }
 
 // The largest page there is, of a device's registers.
@@ -92,8 +92,8 @@ void Driver::make_huge_page() {
     Word untyped = all.start;
     while (untyped < all.end && !has_room(world_.slot(untyped).cap)) ++untyped;
     if (untyped == all.end) return;
-    call({untyped, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::HugePage), 0, 0, 0, nest_, 1}, {cnode}});
-    call({cnode, Method::CNodeDelete, {nest_, World::full_depth}, {}});
+    make(abi::ObjectType::HugePage, 0, nest_, untyped);
+    remove(nest_);
 }
 
 // A pool of ASIDs goes in whose address space a thread runs, or ran. When the thread runs again it has none.
@@ -101,10 +101,9 @@ void Driver::lose_pool() {
     Word memory = nest_;
     Word pool = nest_ + 1;
     Word space = nest_ + 2;
-    auto remove = [&](Word slot) { call({cnode, Method::CNodeDelete, {slot, World::full_depth}, {}}); };
     raise_crowd(cnode, 0, 1);
-    call({own_memory_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::Untyped), page_bits, 0, 0, memory, 1}, {cnode}});
-    call({own_memory_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::VSpace), 0, 0, 0, space, 1}, {cnode}});
+    make(abi::ObjectType::Untyped, page_bits, memory, own_memory_);
+    make(abi::ObjectType::VSpace, 0, space, own_memory_);
     call({static_cast<Word>(InitSlot::ASIDControl), Method::ASIDControlMakePool, {pool, World::full_depth}, {memory, cnode}});
     call({pool, Method::ASIDPoolAssign, {}, {space}});
     call({crowd_ + 1, Method::TCBConfigure, {0, 0, 0}, {cnode, space, 0}});
@@ -125,9 +124,6 @@ void Driver::fill_pool() {
     Word pool = nest_ + 1;
     Word kept = nest_ + 2;
     Word space = nest_ + 3;
-    auto make = [&](abi::ObjectType type, Word bits, Word slot, Word untyped) {
-        call({untyped, Method::UntypedRetype, {static_cast<Word>(type), bits, 0, 0, slot, 1}, {cnode}});
-    };
     make(abi::ObjectType::Untyped, memory_bits, memory, own_memory_);
     make(abi::ObjectType::Untyped, page_bits, space, memory);
     make(abi::ObjectType::CNode, radix, kept, memory);
@@ -139,7 +135,7 @@ void Driver::fill_pool() {
         call({kept, Method::CNodeMove, {i, radix, space, World::full_depth}, {cnode}});
     }
     call({cnode, Method::CNodeRevoke, {memory, World::full_depth}, {}});
-    call({cnode, Method::CNodeDelete, {memory, World::full_depth}, {}});
+    remove(memory);
 }
 
 // As many pools of ASIDs as there may be, and one more.
@@ -150,9 +146,6 @@ void Driver::make_pools() {
     Word kept = nest_ + 1;
     Word page = nest_ + 2;
     Word pool = nest_ + 3;
-    auto make = [&](abi::ObjectType type, Word bits, Word slot, Word untyped) {
-        call({untyped, Method::UntypedRetype, {static_cast<Word>(type), bits, 0, 0, slot, 1}, {cnode}});
-    };
     auto keep = [&](Word place, Word slot) { call({kept, Method::CNodeMove, {place, radix, slot, World::full_depth}, {cnode}}); };
     make(abi::ObjectType::Untyped, memory_bits, memory, own_memory_);
     make(abi::ObjectType::CNode, radix, kept, memory);
@@ -164,7 +157,7 @@ void Driver::make_pools() {
         keep(2 * i + 1, pool);
     }
     call({cnode, Method::CNodeRevoke, {memory, World::full_depth}, {}});
-    call({cnode, Method::CNodeDelete, {memory, World::full_depth}, {}});
+    remove(memory);
 }
 
 // An interrupt comes whose notification is gone, although its handler is there: with the notification's other capabilities that of the interrupt was revoked.
@@ -172,7 +165,7 @@ void Driver::leave_unwanted() {
     Word object = extra_ + 2;
     Word handler = extra_ + 3;
     Word line = fuzz::shelf_slot(CapType::IRQHandler, choices_.below(fuzz::fuzz_lines));
-    call({own_memory_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::Notification), 0, 0, 0, object, 1}, {cnode}});
+    make(abi::ObjectType::Notification, 0, object, own_memory_);
     call({cnode, Method::CNodeCopy, {handler, World::full_depth, line, fuzz::space_bits, all_rights}, {universe_->space()}});
     if (world_.slot(handler).cap.is(CapType::IRQHandler)) {
         Word irq = as<IrqHandlerCap>(world_.slot(handler).cap).number();
@@ -182,11 +175,11 @@ void Driver::leave_unwanted() {
         if (irq >= first_line && irq != abi::irq_serror) lockstep_->interrupt(irq);
     }
     // The notification leaves a context behind that was bound to it.
-    call({own_memory_, Method::UntypedRetype, {static_cast<Word>(abi::ObjectType::SchedContext), 8, 0, 0, nest_, 1}, {cnode}});
+    make(abi::ObjectType::SchedContext, 8, nest_, own_memory_);
     if (world_.slot(object).cap.is(CapType::Notification)) call({nest_, Method::SchedContextBind, {}, {object}});
-    call({cnode, Method::CNodeDelete, {object, World::full_depth}, {}});
-    call({cnode, Method::CNodeDelete, {nest_, World::full_depth}, {}});
-    call({cnode, Method::CNodeDelete, {handler, World::full_depth}, {}});
+    remove(object);
+    remove(nest_);
+    remove(handler);
 }
 
 // The first two breakpoints of a thread are at one address.
