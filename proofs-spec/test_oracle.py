@@ -461,11 +461,11 @@ def test_senders_are_refused_one_by_one_before_anything_else_is_done(world):
     receiver, _ = world.thread(priority=255, resume=True)
     world.yield_to_others()
     assert world.running == world.object_of(receiver)
-    # Preempted before the first, and behind each: the message is not sent yet, nor the context given away.
+    # Preempted before the first, and between them: the message is not sent yet, nor the context given away.
     arguments = {"x0": endpoint, "x6": reply, "x8": elsewhere, "pc": 0x5004}
     flag = CONSTANTS["syscall_flag_require_donation"]
     outcomes = [world.system_call("NBSendRecv", arguments, flags=flag, preempt_after=0)]
-    for left in (2, 1, 0):
+    for left in (2, 1):
         assert outcomes.pop().result == "IsPreempted" and world.running == world.object_of(receiver)
         assert [world.field(sender, "state").startswith("send(") for sender in senders].count(True) == left
         assert world.field(server, "state").startswith("receive(") and world.field(receiver, "sched_context") is not None
@@ -474,6 +474,30 @@ def test_senders_are_refused_one_by_one_before_anything_else_is_done(world):
     assert outcomes.pop().result == "Succeeds"
     assert world.field(server, "state") == "running" and world.field(receiver, "state").startswith("receive(")
     assert world.field(receiver, "sched_context") is None
+    assert all(world.oracle.state().registers(world.object_of(sender))["x1"] == message_info(enum("Error", "NoDonation")) for sender in senders)
+
+
+def test_a_receive_that_ends_its_own_call_refuses_those_who_wait_before(world):
+    """The scheduling context came with the call, and goes back when the reply object is freed."""
+    tcb, endpoint, reply = serve(world, priority=255)
+    elsewhere = world.make("Endpoint")
+    senders = [world.thread(resume=True)[0] for _ in range(2)]
+    world.yield_to_others()
+    for _ in senders:
+        world.system_call("Send", {"x0": elsewhere, "pc": 0x4004}, words=(5,))
+    world.wake_root()
+    world.system_call("Call", {"x0": endpoint, "pc": 0x3004}, words=(1,))
+    assert world.running == world.object_of(tcb)
+    flag = CONSTANTS["syscall_flag_require_donation"]
+    outcomes = [world.system_call("Recv", {"x0": elsewhere, "x6": reply, "pc": 0x2004}, flags=flag, preempt_after=0)]
+    for left in (2, 1):
+        assert outcomes.pop().result == "IsPreempted" and world.running == world.object_of(tcb)
+        assert [world.field(sender, "state").startswith("send(") for sender in senders].count(True) == left
+        assert world.field(tcb, "sched_context") is not None and world.field(ROOT_TCB, "sched_context") is None
+        outcomes = [world.again(preempt_after=1)]
+    assert outcomes.pop().result == "Succeeds" and world.running == BOOT["thread"]
+    assert world.field(tcb, "state").startswith("receive(") and world.field(tcb, "sched_context") is None
+    assert world.oracle.state().registers(BOOT["thread"])["x1"] == message_info(enum("Error", "CallCancelled"))
     assert all(world.oracle.state().registers(world.object_of(sender))["x1"] == message_info(enum("Error", "NoDonation")) for sender in senders)
 
 

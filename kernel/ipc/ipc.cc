@@ -83,20 +83,17 @@ Tcb* refused_sender(const Endpoint& endpoint, const Reply* reply) {
     return brings_context(*sender, sender->sending, reply) ? nullptr : sender;
 }
 
-// What `refuse_early` left, which is nothing unless the send phase changed what the receive phase names: this many are refused, and further
-// ones wait until the receiver has a context again.
-constexpr unsigned late_refusals = 16;
-
-// Refuses waiting senders up to the first one that the receiver takes; false if not all are refused.
-bool refuse_late(Core& core, Endpoint& endpoint, const Tcb& receiver, const Reply* reply) {
-    if (!receiver.receiving.has(ReceiveOptions::require_donation) || receiver.sched_context != nullptr) return true;
-    for (unsigned i = 0; i < late_refusals; ++i) {
-        Tcb* sender = refused_sender(endpoint, reply);
-        if (sender == nullptr) return true;
+// Preempted: nothing of what takes the receiver's context is done.
+[[gnu::cold, gnu::noinline]] Progress refuse_all(Core& core, Endpoint& endpoint, const Reply* reply) {
+    Tcb* sender = refused_sender(endpoint, reply);
+    while (sender != nullptr) {
         remove_sender(endpoint, *sender);
         refuse(core, *sender, Error::NoDonation);
+        sender = refused_sender(endpoint, reply);
+        // Preemption point: the queue holds those that are not refused yet.
+        if (sender != nullptr && arch::irq_pending()) return Progress::Preempted;
     }
-    return refused_sender(endpoint, reply) == nullptr;
+    return Progress::Complete;
 }
 
 // A thread that waited for a partner in vain executes its system call again; a faulter stops.
@@ -178,10 +175,13 @@ SendResult send_ipc(Core& core, Tcb& sender, Endpoint& endpoint, Badge badge, Se
 }
 
 void receive_ipc(Core& core, Tcb& receiver, Endpoint& endpoint, Reply* reply, ReceiveOptions options) {
+    bool has_context = receiver.sched_context != nullptr && !(reply != nullptr && returns_context(*reply, receiver));
+    if (options.has(ReceiveOptions::require_donation) && !has_context && refuse_waiting(core, receiver, endpoint, reply) == Progress::Preempted) {
+        return restart_syscall(receiver);
+    }
     if (reply != nullptr && reply->tcb != nullptr && reply->tcb != &receiver) cancel_reply(core, *reply);
     if (take_bound_notification(core, receiver)) return;
     receiver.receiving = options;
-    if (!refuse_late(core, endpoint, receiver, reply)) return restart_syscall(receiver);
     if (!endpoint.sending()) {
         if (!options.has(ReceiveOptions::blocking)) return set_received(receiver, Badge(0), MessageInfo{0});
         if (receiver.bound_notification != nullptr) return_to_notification(core, *receiver.bound_notification, receiver);
@@ -251,16 +251,10 @@ void reposition(Endpoint& endpoint, Tcb& thread, Prio priority) {
     if (sweep.next == nullptr || priority > sweep.next->priority) sweep.next = &thread;
 }
 
-[[gnu::cold]] Progress refuse_early(Core& core, const Tcb& receiver, Endpoint& endpoint, const Reply* reply) {
-    Notification* bound = receiver.bound_notification;
-    if (bound != nullptr && bound->state == Notification::State::Active) return Progress::Complete;
-    while (Tcb* sender = refused_sender(endpoint, reply)) {
-        remove_sender(endpoint, *sender);
-        refuse(core, *sender, Error::NoDonation);
-        // Preemption point: nothing of the system call itself is done.
-        if (arch::irq_pending()) return Progress::Preempted;
-    }
-    return Progress::Complete;
+Progress refuse_waiting(Core& core, const Tcb& receiver, Endpoint& endpoint, const Reply* reply) {
+    const Notification* bound = receiver.bound_notification;
+    bool takes_notification = bound != nullptr && bound->state == Notification::State::Active;
+    return takes_notification ? Progress::Complete : refuse_all(core, endpoint, reply);
 }
 
 void end_sweep(Tcb& sweeper) {

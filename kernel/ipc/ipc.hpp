@@ -25,9 +25,9 @@ void receive_ipc(Core& core, Tcb& receiver, Endpoint& endpoint, Reply* reply, Re
 // Answers the call that waits in `reply` with what is in the sender's registers and buffer. Nothing happens if none waits.
 void send_reply(Core& core, Tcb& sender, Reply& reply, bool grant);
 
-// Before a system call that sends and then receives from `endpoint` with `reply`, after which `receiver` will have no scheduling context:
-// refuses the waiting senders that the receive would refuse, as long as the thread still has a context to be preempted on.
-[[nodiscard]] Progress refuse_early(Core& core, const Tcb& receiver, Endpoint& endpoint, const Reply* reply);
+// Before what leaves `receiver`, which is to receive from `endpoint` with `reply`, without a scheduling context: refuses the waiting senders that
+// bring none.
+[[nodiscard]] Progress refuse_waiting(Core& core, const Tcb& receiver, Endpoint& endpoint, const Reply* reply);
 
 // Restarts the threads that wait to send with `badge`. Preempted: `sweeper` knows how far it came, until it executes the system call again.
 [[nodiscard]] Progress cancel_badged_sends(Core& core, Tcb& sweeper, Endpoint& endpoint, Badge badge);

@@ -28,6 +28,10 @@ void pop_call(Core& core, Reply& reply) {
     if (caller.sched_context == nullptr) donate(core, *context, caller);
 }
 
+bool returns_context(const Reply& reply, const Tcb& callee) {
+    return reply.context != nullptr && reply.context == callee.sched_context && reply.tcb->sched_context == nullptr;
+}
+
 void detach_call(Reply& reply) {
     assert_that(reply.tcb->reply == &reply, "reply_tie");
     if (reply.prev != nullptr) reply.prev->next = nullptr;

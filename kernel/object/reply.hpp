@@ -26,6 +26,8 @@ static_assert(sizeof(Reply) <= 1u << 5);
 void push_call(Reply& reply, Tcb& caller, Tcb& callee, bool donate);
 // Takes `reply` off its stack and gives the context back to the caller if the reply was the newest and the caller has none. The caller stays blocked.
 void pop_call(Core& core, Reply& reply);
+// Whether `pop_call` would take the scheduling context of `callee`.
+bool returns_context(const Reply& reply, const Tcb& callee);
 // The caller goes away (or is cancelled): takes the reply out of its stack, which breaks there; the context stays with whoever runs on it.
 void detach_call(Reply& reply);
 // The reply goes away, or is used for another receive: its caller returns with CallCancelled, its receiver goes on without a reply object.

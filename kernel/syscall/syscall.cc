@@ -282,31 +282,34 @@ void receive_after_send(Core& core, Tcb& thread, Syscall alone, const ReceivePha
     restart_syscall(thread);
 }
 
-// -- Refusing senders in time. Only a receive with the flag refuses, and only when the thread has no scheduling context by then: when its first
-// phase gives the context away.
+// -- Refusing senders in time: before a first phase whose message gives the thread's scheduling context away, which a receive with the flag needs.
 
-Reply* named_reply(const Tcb& thread) {
+const Reply* named_reply(const Tcb& thread) {
     Slot* slot = find_slot(thread, CPtr(thread.context.x[reg::reply]));
     return slot != nullptr && slot->cap.is(CapType::Reply) ? &slot->cap.as_object<Reply>() : nullptr;
 }
 
-bool reply_returns_context(const Tcb& thread, const Reply* reply) {
-    bool newest = reply != nullptr && reply->context != nullptr && reply->context == thread.sched_context;
-    return newest && reply->tcb->sched_context == nullptr;
+bool answer_gives_context(const Tcb& thread) {
+    const Reply* reply = named_reply(thread);
+    return reply != nullptr && returns_context(*reply, thread);
 }
 
-bool send_donates(const Tcb& thread) {
+bool message_gives_context(const Tcb& thread) {
     Slot* slot = find_slot(thread, CPtr(thread.context.x[reg::destination]));
-    if (slot == nullptr || !slot->cap.is(CapType::Endpoint) || !as<EndpointCap>(slot->cap).can_send()) return false;
+    if (slot == nullptr) return false;
+    if (slot->cap.is(CapType::Reply)) return returns_context(slot->cap.as_object<Reply>(), thread);
+    if (!slot->cap.is(CapType::Endpoint) || !as<EndpointCap>(slot->cap).can_send()) return false;
     const Endpoint& endpoint = slot->cap.as_object<Endpoint>();
     return endpoint.receiving() && endpoint.queue.head->sched_context == nullptr;
 }
 
-// Refuses the senders that the receive phase will refuse. Preempted: nothing of the system call is done.
-[[gnu::cold, gnu::noinline]] Progress refuse_first(Core& core, Tcb& thread, const Reply* reply, bool gives_context) {
+// Refuses the senders that the receive phase would refuse. Preempted: nothing of the system call is done.
+[[gnu::cold, gnu::noinline]] Progress refuse_first(Core& core, Tcb& thread, bool with_reply) {
     Slot* slot = find_slot(thread, CPtr(thread.context.x[reg::cap]));
-    if (!gives_context || slot == nullptr || !slot->cap.is(CapType::Endpoint) || !as<EndpointCap>(slot->cap).can_receive()) return Progress::Complete;
-    Progress progress = refuse_early(core, thread, slot->cap.as_object<Endpoint>(), reply);
+    if (slot == nullptr || !slot->cap.is(CapType::Endpoint) || !as<EndpointCap>(slot->cap).can_receive()) return Progress::Complete;
+    const Reply* reply = with_reply ? named_reply(thread) : nullptr;
+    if (with_reply && reply == nullptr) return Progress::Complete;
+    Progress progress = refuse_waiting(core, thread, slot->cap.as_object<Endpoint>(), reply);
     if (progress == Progress::Preempted) restart_syscall(thread);
     return progress;
 }
@@ -321,10 +324,7 @@ Reply* answer(Core& core, Tcb& thread) {
 }
 
 [[gnu::always_inline]] inline void reply_recv(Core& core, Tcb& thread, Slot* slot) {
-    if (requires_donation(thread)) {
-        const Reply* reply = named_reply(thread);
-        if (refuse_first(core, thread, reply, reply_returns_context(thread, reply)) == Progress::Preempted) return;
-    }
+    if (requires_donation(thread) && answer_gives_context(thread) && refuse_first(core, thread, true) == Progress::Preempted) return;
     bool is_found = slot != nullptr && !slot->empty();
     Reply* reply = answer(core, thread);
     become_receive(thread, Syscall::Recv);
@@ -334,10 +334,7 @@ Reply* answer(Core& core, Tcb& thread) {
 }
 
 void send_receive(Core& core, Tcb& thread, CPtr destination, bool with_reply) {
-    if (requires_donation(thread)) {
-        const Reply* reply = with_reply ? named_reply(thread) : nullptr;
-        if (refuse_first(core, thread, reply, send_donates(thread)) == Progress::Preempted) return;
-    }
+    if (requires_donation(thread) && message_gives_context(thread) && refuse_first(core, thread, with_reply) == Progress::Preempted) return;
     if (send<first_phase>(core, thread, find_slot_quickly(thread, destination)) == Progress::Preempted) return;
     receive_after_send(core, thread, with_reply ? Syscall::Recv : Syscall::Wait, {.blocking = true, .with_reply = with_reply});
 }

@@ -17,6 +17,8 @@ namespace {
 
 constexpr Word cnode = static_cast<Word>(InitSlot::CNode);
 constexpr Word all_rights = 15;
+constexpr Word write_right = 1;
+constexpr Word no_address = ~Word{0};
 constexpr Word most_pause = 20'000;      // ticks
 
 }  // namespace
@@ -69,8 +71,28 @@ void Driver::perform(Syscall number, Word cap, const test::Message& message, Wor
     note_preemption();
 }
 
+// Who was called gives the context back: by an answer, in either way, or by receiving the next call with the same reply object.
+void Driver::receive_behind_call(Word from, Word reply) {
+    constexpr Word flag = abi::syscall_flag_require_donation;
+    Word other = reply + 1;
+    switch (choices_.below(6)) {
+        case 0: perform(Syscall::Recv, from, {}, reply, 0, flag); break;
+        case 1: perform(Syscall::NBRecv, from, {}, reply, 0, flag); break;
+        case 2: perform(Syscall::NBSendRecv, from, {}, other, reply, flag); break;
+        case 3: perform(Syscall::NBSendRecv, from, {}, reply, 0, flag); break;
+        default: perform(Syscall::ReplyRecv, from, {}, reply, 0, flag);
+    }
+}
+
+void Driver::receive_behind_send(Word from, Word reply, Word destination) {
+    bool waits = choices_.one_in(4);
+    Word answer = choices_.one_in(6) ? 0 : reply + 1;
+    if (choices_.one_in(8)) destination = no_address;
+    perform(waits ? Syscall::NBSendWait : Syscall::NBSendRecv, from, {}, answer, destination, abi::syscall_flag_require_donation);
+}
+
 // Most of a crowd send, or report faults, to one endpoint. Then one receives there that takes only who brings time, and gives its own time away in the same
-// system call: by a send to a server without any, or by the answer to its client. All others are refused.
+// system call: by a send to a server without any, or to its client. All others are refused.
 void Driver::make_refused() {
     constexpr unsigned server = crowd_size - 2;
     constexpr unsigned client = crowd_size - 1;
@@ -78,10 +100,12 @@ void Driver::make_refused() {
     Word served = nest_ + 1;
     Word reply = nest_ + 2;
     Word notification = nest_ + 4;
+    Word sent_only = nest_ + 5;
     raise_crowd(cnode, 0);
     make(abi::ObjectType::Endpoint, 0, crowded, crowd_, 2);
     make(abi::ObjectType::Reply, 0, reply, crowd_, 2);
     make(abi::ObjectType::Notification, 0, notification, crowd_);
+    call({cnode, Method::CNodeCopy, {sent_only, World::full_depth, crowded, World::full_depth, write_right}, {cnode}});
     auto start = [&](unsigned i) { return start_of_crowd(i, crowded); };
     for (unsigned i = 0; i < server; ++i) {
         if (!start(i)) break;
@@ -99,9 +123,16 @@ void Driver::make_refused() {
     if (start(client)) {
         if (answers) perform(Syscall::Call, served);
         if (is_bound && runs(receiver)) perform(Syscall::Send, notification);
+        // Who answers for somebody else keeps the own context.
+        if (answers && choices_.one_in(4)) {
+            call({crowd_ + 1 + server, Method::TCBSuspend, {}, {}});
+            receiver = server - 1;
+            start(receiver);
+        }
         unsigned most_times = static_cast<unsigned>(choices_.below(4));
         for (unsigned i = 0; i < most_times && runs(receiver); ++i) {
-            perform(answers ? Syscall::ReplyRecv : Syscall::NBSendRecv, crowded, {}, answers ? reply : reply + 1, served, abi::syscall_flag_require_donation);
+            Word from = choices_.one_in(6) ? choices_.one_in(2) ? no_address : sent_only : crowded;
+            answers ? receive_behind_call(from, reply) : receive_behind_send(from, reply, served);
         }
     }
     if (!take_over()) return;
@@ -110,12 +141,12 @@ void Driver::make_refused() {
     call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
 }
 
-// A crowd sends to one endpoint, as many as are refused at once. Then one receives there that takes only who brings time, and has just deleted its own.
-void Driver::make_refused_late() {
-    constexpr unsigned server = largest_crowd - 1;
+// A crowd sends to one endpoint. Then one receives there that takes only who brings time, and has just deleted its own.
+void Driver::make_refused_behind() {
+    constexpr unsigned server = crowd_size - 1;
     Word crowded = nest_;
     Word reply = nest_ + 1;
-    raise_crowd(cnode, 0, largest_crowd);
+    raise_crowd(cnode, 0);
     make(abi::ObjectType::Endpoint, 0, crowded, crowd_);
     make(abi::ObjectType::Reply, 0, reply, crowd_);
     unsigned senders = choices_.one_in(2) ? server : static_cast<unsigned>(choices_.below(server));
@@ -125,11 +156,97 @@ void Driver::make_refused_late() {
     }
     if (start_of_crowd(server, 0)) {
         test::Message last{static_cast<Word>(Method::CNodeDelete), {context_of_crowd(server), World::full_depth}, {}};
-        world_.prepare(Syscall::NBSendRecv, crowded, last, reply, cnode, abi::syscall_flag_require_donation);
-        // In the specification they are refused in units, in the kernel at once: see questions.md.
-        lockstep_->system_call();
+        perform(Syscall::NBSendRecv, crowded, last, reply, cnode, abi::syscall_flag_require_donation);
     }
     if (!take_over()) return;
+    call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
+}
+
+// Threads without time of their own call each other at one endpoint, one within the call of another, and answer, in any order. Callers are suspended and
+// reply objects go in between: the stack of calls breaks, and others come to be.
+void Driver::make_stack() {
+    constexpr unsigned members = 5;
+    constexpr unsigned turns = 30;
+    constexpr Word flag = abi::syscall_flag_require_donation;
+    Word threads = crowd_ + 1;
+    Word served = nest_;
+    Word replies = nest_ + 1;
+    raise_crowd(cnode, 0, members);
+    make(abi::ObjectType::Endpoint, 0, served, crowd_);
+    make(abi::ObjectType::Reply, 0, replies, crowd_, members);
+    for (unsigned i = 0; i < members; ++i) {
+        if (start_of_crowd(i, 0)) perform(Syscall::Recv, served, {}, replies + i);
+        if (!take_over()) return;
+        if (i >= 2) call({context_of_crowd(i), Method::SchedContextUnbind, {}, {}});
+    }
+    auto any = [&](Word of) { return of + choices_.below(members); };
+    auto act = [&](unsigned i) {
+        Word own = choices_.one_in(6) ? any(replies) : replies + i;
+        switch (choices_.below(7)) {
+            case 0: perform(Syscall::Recv, served, {}, own, 0, choices_.one_in(2) ? flag : 0); break;
+            case 1: perform(Syscall::NBSendRecv, served, {}, own, choices_.one_in(2) ? served : any(replies)); break;
+            case 2:
+            case 3: perform(Syscall::ReplyRecv, served, {}, own, 0, choices_.one_in(4) ? flag : 0); break;
+            default: perform(Syscall::Call, served);
+        }
+    };
+    auto intervene = [&] {
+        Word thread = any(threads);
+        Word reply = any(replies);
+        switch (choices_.below(4)) {
+            case 0: call({any(context_of_crowd(0)), Method::SchedContextBind, {}, {thread}}); break;
+            case 1: call({any(context_of_crowd(0)), Method::SchedContextUnbind, {}, {}}); break;
+            case 2:
+                remove(reply);
+                make(abi::ObjectType::Reply, 0, reply, crowd_);
+                break;
+            default:
+                call({thread, Method::TCBSuspend, {}, {}});
+                call({thread, Method::TCBResume, {}, {}});
+        }
+    };
+    for (unsigned turn = 0; turn < turns; ++turn) {
+        unsigned i = 0;
+        while (i < members && !runs(i)) ++i;
+        if (i < members && !choices_.one_in(4)) {
+            act(i);
+            continue;
+        }
+        if (!take_over()) return;
+        intervene();
+        let_go();
+    }
+    if (!take_over()) return;
+    call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
+}
+
+// A call goes from the middle of a stack. Its reply object stands in another stack when the call below it goes as well.
+void Driver::break_stack() {
+    constexpr unsigned client = 0;
+    constexpr unsigned other_client = 4;
+    Word threads = crowd_ + 1;
+    Word served = nest_;
+    Word replies = nest_ + 1;
+    raise_crowd(cnode, 0, other_client + 1);
+    make(abi::ObjectType::Endpoint, 0, served, crowd_);
+    make(abi::ObjectType::Reply, 0, replies, crowd_, other_client);
+    for (unsigned server : {1, 2, 3}) {
+        if (start_of_crowd(server, 0)) perform(Syscall::Recv, served, {}, replies + server);
+        call({context_of_crowd(server), Method::SchedContextUnbind, {}, {}});
+    }
+    if (start_of_crowd(client, 0)) perform(Syscall::Call, served);
+    if (runs(1)) perform(Syscall::Call, served);
+    call({threads + 1, Method::TCBSuspend, {}, {}});
+    let_go();
+    if (runs(2)) perform(Syscall::Recv, served, {}, replies + 2);
+    call({context_of_crowd(client), Method::SchedContextUnbind, {}, {}});
+    if (start_of_crowd(other_client, 0)) perform(Syscall::Call, served);
+    if (runs(3)) perform(Syscall::Call, served);
+    call({threads + client, Method::TCBSuspend, {}, {}});
+    let_go();
+    for (unsigned server : {2, 3}) {
+        if (runs(server)) perform(Syscall::ReplyRecv, served, {}, replies + server);
+    }
     call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
 }
 
@@ -137,6 +254,7 @@ void Driver::make_refused_late() {
 // same badge or the other, or at another endpoint, when others have come to wait in between, in front of where it stopped or behind.
 void Driver::make_swept() {
     constexpr unsigned sweeper = crowd_size - 1;
+    constexpr unsigned other_sweeper = sweeper - 1;
     Word threads = crowd_ + 1;
     Word endpoint = nest_;
     Word badged = nest_ + 1;
@@ -154,12 +272,12 @@ void Driver::make_swept() {
     auto give_priority = [&](unsigned member, Word priority) {
         call({threads + member, Method::TCBSetPriority, {priority}, {static_cast<Word>(InitSlot::TCB)}});
     };
-    auto sweep = [&] {
-        if (!runs(sweeper)) return;
+    auto sweep = [&](unsigned member) {
+        if (!runs(member)) return;
         perform(Syscall::Call, cnode, {static_cast<Word>(Method::CNodeCancelBadgedSends), {any_end(), World::full_depth}, {}});
     };
     bool sweeps = false;
-    for (unsigned i = 0; i < sweeper; ++i) {
+    for (unsigned i = 0; i < other_sweeper; ++i) {
         if (start_of_crowd(i, 0)) perform(Syscall::Send, any_end());
         if (!take_over()) return;
         if (choices_.one_in(2)) give_priority(i, fuzz::thread_max_priority - choices_.below(3));
@@ -170,15 +288,19 @@ void Driver::make_swept() {
         } else {
             sweeps = start_of_crowd(sweeper, 0);
         }
-        sweep();
-        if (choices_.one_in(3)) sweep();
+        sweep(sweeper);
+        if (choices_.one_in(3)) sweep(sweeper);
         if (!take_over()) return;
         give_priority(sweeper, 0);
+        // What another one began here is over when somebody else begins.
+        if (choices_.one_in(3) && start_of_crowd(other_sweeper, 0)) sweep(other_sweeper);
+        call({threads + other_sweeper, Method::TCBSuspend, {}, {}});
         // Whose send was cancelled would run before the sweeper does. Some others go away, perhaps the one to whom the sweep has come.
         for (unsigned j = 0; j <= i; ++j) {
             const Tcb& thread = world_.object<Tcb>(threads + j);
             bool is_next = world_.object<Tcb>(threads + sweeper).sweep.next == &thread;
-            if (thread.state == ThreadState::Running || choices_.one_in(is_next ? 2 : 8)) call({threads + j, Method::TCBSuspend, {}, {}});
+            if (thread.state == ThreadState::Running || choices_.one_in(is_next ? 3 : 8)) call({threads + j, Method::TCBSuspend, {}, {}});
+            else if (is_next && choices_.one_in(2)) give_priority(j, choices_.below(fuzz::thread_max_priority));
         }
     }
     call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
@@ -212,24 +334,59 @@ void Driver::make_waiters() {
     call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
 }
 
-// A notification lends its context to a thread without one, which waits there again: the context is the notification's then.
+// A notification lends its context to a thread without one, which waits there again, or at an endpoint if the notification is bound to it: the context
+// is the notification's then. Or the thread gives its own context to a server and takes the notification in the same system call.
 void Driver::make_lent() {
     constexpr unsigned waiter = 0;
     constexpr unsigned lent = 1;
+    constexpr unsigned server = 2;
     constexpr Word budget_us = 5'000;
     Word notification = nest_;
-    raise_crowd(cnode, 0, 2);
+    Word served = nest_ + 1;
+    Word replies = nest_ + 2;
+    bool is_bound = choices_.one_in(2);
+    bool passes_on = choices_.one_in(2);
+    raise_crowd(cnode, 0, server + 1);
     make(abi::ObjectType::Notification, 0, notification, crowd_);
+    make(abi::ObjectType::Endpoint, 0, served, crowd_);
+    make(abi::ObjectType::Reply, 0, replies, crowd_, 2);
     call({world_.sched_control(), Method::SchedControlConfigureFlags, {budget_us, budget_us, 0, 0, 0}, {context_of_crowd(lent)}});
     call({context_of_crowd(lent), Method::SchedContextBind, {}, {notification}});
-    if (start_of_crowd(waiter, 0)) perform(Syscall::Wait, notification);
+    if (is_bound) call({crowd_ + 1 + waiter, Method::TCBBindNotification, {}, {notification}});
+    if (passes_on) {
+        if (start_of_crowd(server, 0)) perform(Syscall::Recv, served, {}, replies + 1);
+        call({context_of_crowd(server), Method::SchedContextUnbind, {}, {}});
+        call_to_end(Syscall::Send, notification);
+    }
+    auto wait = [&](bool blocks) {
+        if (is_bound) return perform(blocks ? Syscall::Recv : Syscall::NBRecv, served, {}, replies);
+        perform(blocks ? Syscall::Wait : Syscall::NBWait, notification);
+    };
+    if (start_of_crowd(waiter, 0)) passes_on ? perform(Syscall::NBSendWait, notification, {}, 0, served) : wait(true);
     call({context_of_crowd(waiter), Method::SchedContextUnbind, {}, {}});
     for (unsigned i = 0; i < 2 && take_over(); ++i) {
         call_to_end(Syscall::Send, notification);
         let_go();
-        if (runs(waiter)) perform(choices_.one_in(4) ? Syscall::NBWait : Syscall::Wait, notification);
+        if (runs(waiter)) wait(!choices_.one_in(4));
     }
     if (!take_over()) return;
+    call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
+}
+
+// Threads use the floating-point unit and go, while it still holds what is theirs; others come to be in the same memory and use it.
+void Driver::make_float() {
+    constexpr unsigned size = 2;
+    constexpr unsigned generations = 3;
+    for (unsigned generation = 0; generation < generations; ++generation) {
+        raise_crowd(cnode, 0, size);
+        auto any = [&] { return static_cast<unsigned>(choices_.below(size)); };
+        for (unsigned turn = 0; turn < 2 * size; ++turn) {
+            if (start_of_crowd(any(), 0)) lockstep_->use_fpu();
+            if (choices_.one_in(3)) call({crowd_ + 1 + any(), Method::TCBSetFlags, {0, choices_.below(8)}, {}});
+            if (choices_.one_in(6)) remove(crowd_ + 1 + any());
+            if (!take_over()) return;
+        }
+    }
     call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
 }
 

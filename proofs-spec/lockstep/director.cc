@@ -234,7 +234,7 @@ void Director::details(Operation& operation) {
         case Method::DomainScheduleConfigure:
             word(operation, 0) = choices_.below(4);
             word(operation, 1) = choices_.below(3);
-            word(operation, 2) = choices_.one_in(4) ? 0 : 10 + choices_.below(choices_.one_in(2) ? 4 : 1'000);
+            word(operation, 2) = turn_length();
             return;
         case Method::DomainScheduleSetStart: word(operation, 0) = choices_.below(4); return;
         case Method::FrameCleanData:

@@ -140,6 +140,7 @@ private:
     bool retype_at_border(fuzz::Operation& operation);
     bool retype_device(fuzz::Operation& operation);
     bool unbind(fuzz::Operation& operation);
+    uint64_t turn_length();
     bool schedule_domains(fuzz::Operation& operation);
 
     fuzz::Choices& choices_;

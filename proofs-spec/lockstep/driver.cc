@@ -131,7 +131,7 @@ void Driver::let_go() {
 }
 
 void Driver::supervise() {
-    switch (choices_.below(30)) {
+    switch (choices_.below(34)) {
         case 7:
         case 8: make_servers(); break;
         case 11: choices_.one_in(2) ? make_nest() : make_chain(); break;
@@ -141,11 +141,21 @@ void Driver::supervise() {
         case 15: make_crowd(); break;
         case 16: leave_unwanted(); break;
         case 17:
-        case 18: choices_.one_in(3) ? make_refused_late() : make_refused(); break;
+        case 18: choices_.one_in(3) ? make_refused_behind() : make_refused(); break;
         case 27: make_swept(); break;
         case 29:
-            switch (choices_.below(6)) {
+        case 30:
+        case 31:
+        case 32:
+        case 33:
+            switch (choices_.below(12)) {
                 case 0: lose_pool(); break;
+                case 9: make_float(); break;
+                case 10: clear_gap(); break;
+                case 11: change_space(); break;
+                case 6:
+                case 7:
+                case 8: choices_.one_in(4) ? break_stack() : make_stack(); break;
                 case 3: make_waiters(); break;
                 case 2: answer_with_source(); break;
                 case 1: make_lent(); break;
@@ -154,7 +164,7 @@ void Driver::supervise() {
             break;
         case 28:
             if (choices_.one_in(20)) make_wide();
-            if (choices_.one_in(20)) choices_.one_in(2) ? fill_pool() : make_pools();
+            if (choices_.one_in(12)) choices_.one_in(2) ? fill_pool() : make_pools();
             if (choices_.one_in(10)) make_huge_page();
             change_plans();
             break;
@@ -400,6 +410,9 @@ void Driver::load(Tcb& thread) {
     buffer->msg[0] = choices_.below(4);
     for (unsigned i = register_words; i < operation_.message_words; ++i) buffer->msg[i] = operation_.words[i];
     std::copy(std::begin(operation_.caps), std::end(operation_.caps), buffer->caps_or_badges);
+    for (Word i = abi::MessageInfo{operation_.x[reg::info]}.extra_caps(); choices_.one_in(2) && i < abi::ipc_extra_caps; ++i) {
+        buffer->caps_or_badges[i] = ~Word{0};
+    }
     buffer->receive_cnode = operation_.receive_cnode;
     buffer->receive_index = operation_.receive_index;
     buffer->receive_depth = operation_.receive_depth;

@@ -15,14 +15,13 @@ namespace caprock::lockstep {
 /// The first of the interrupts whose handlers the component gets.
 inline constexpr Word first_line = 41;
 
-/// Threads beside the component's own that come and go together: mostly, and at most.
+/// Threads beside the component's own that come and go together, at most.
 inline constexpr unsigned crowd_size = 8;
-inline constexpr unsigned largest_crowd = 17;
 /// Slots of the supervisor for a crowd: of its memory, and of its threads and contexts.
-inline constexpr Word crowd_slots = 1 + 2 * largest_crowd;
+inline constexpr Word crowd_slots = 1 + 2 * crowd_size;
 
 /// Slots of the supervisor for objects that come and go.
-inline constexpr Word nest_slots = 5;
+inline constexpr Word nest_slots = 6;
 
 /// How time and preemptions are.
 struct Manner {
@@ -83,6 +82,7 @@ private:
     void make_chain();
     void delete_itself();
     void revoke_itself();
+    void change_space();
     void make_family();
     void change_family();
     void look_for_parents();
@@ -96,13 +96,19 @@ private:
     void raise_crowd(Word space, Word guard, unsigned size = crowd_size);
     bool start_of_crowd(unsigned member, Word fault_handler);
     bool runs(unsigned member) const;
-    Word context_of_crowd(unsigned member) const { return crowd_ + 1 + largest_crowd + member; }
+    Word context_of_crowd(unsigned member) const { return crowd_ + 1 + crowd_size + member; }
     void perform(abi::Syscall number, Word cap, const test::Message& message = {}, Word reply = 0, Word destination = 0, Word flags = 0);
     void make_refused();
-    void make_refused_late();
+    void make_refused_behind();
+    void receive_behind_call(Word from, Word reply);
+    void receive_behind_send(Word from, Word reply, Word destination);
+    void make_stack();
+    void break_stack();
     void make_swept();
     void make_waiters();
     void make_lent();
+    void make_float();
+    void clear_gap();
     void make_yield();
     void answer_with_source();
     void make_crowd();

@@ -334,7 +334,7 @@ void Lockstep::happen(std::string_view kind, std::string_view arguments, const s
     our_effects_.ready_clean = clean_memory_;
     look();
     oracle_.save(before);
-    if (std::string found = saved.difference(*inventory_); !found.empty()) return fail(found);
+    if (std::string found = saved.difference(*inventory_) + forgotten_in_use(); !found.empty()) return fail(found);
     if (armed_at != 0 && our_effects_.cleared.bytes() > armed_at * most_cleared + page_size) {
         return fail("  kernel: clears " + our_effects_.cleared.text() + " with fewer than " + std::to_string(armed_at) + " preemption points\n");
     }
@@ -342,6 +342,18 @@ void Lockstep::happen(std::string_view kind, std::string_view arguments, const s
     // With points between its units the kernel would have been preempted, had there been more of them.
     if (armed_at != 0) event_ += " !" + std::to_string(armed_at * most_units_at_once);
     agree(event_);
+}
+
+// The ASIDs that belong to nobody any more and of which the TLB could learn again, as the processor was in their space when it forgot them.
+std::string Lockstep::forgotten_in_use() const {
+    std::string text;
+    for (const host::Effect& effect : hardware.effects) {
+        bool in_use = effect.kind == host::Effect::InvalidateAsid && effect.b != 0;
+        if (in_use && vspace_of(world_.kernel(), Asid(static_cast<uint16_t>(effect.a))) == KernAddr(0)) {
+            text += "  kernel: ASID " + hex(effect.a) + " is taken away while the processor is in its address space\n";
+        }
+    }
+    return text;
 }
 
 std::string Lockstep::after_units(const std::string& event, unsigned units) { return event + " !" + std::to_string(units); }

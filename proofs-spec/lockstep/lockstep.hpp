@@ -108,6 +108,7 @@ private:
     void take_over_state();
     void look();
     std::vector<Word> overtaken();
+    std::string forgotten_in_use() const;
     void write_all_registers();
 
     test::World& world_;

@@ -138,6 +138,20 @@ void Driver::delete_itself() {
     remove(memory);
 }
 
+// A thread puts another address space in the place of its own, to which there is no other capability.
+void Driver::change_space() {
+    Word space = nest_;
+    raise_crowd(cnode, 0, 1);
+    Word thread = crowd_ + 1;
+    make(abi::ObjectType::VSpace, 0, space, own_memory_);
+    call({static_cast<Word>(InitSlot::ASIDPool), Method::ASIDPoolAssign, {}, {space}});
+    call({thread, Method::TCBSetSpace, {0, 0}, {0, cnode, space}});
+    remove(space);
+    if (start_of_crowd(0, 0)) perform(Syscall::Call, thread, {static_cast<Word>(Method::TCBSetSpace), {0, 0}, {0, cnode, universe_->vspace(0)}});
+    if (!take_over()) return;
+    call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
+}
+
 // A thread revokes the memory that it was made of: it goes, with its scheduling context, and then the address space in which it ran. Or it revokes only
 // its address space, and goes on without one.
 void Driver::revoke_itself() {

@@ -10,6 +10,7 @@ namespace caprock::lockstep {
 using abi::InitSlot;
 using abi::Method;
 using abi::Syscall;
+using host::hardware;
 using test::World;
 
 namespace {
@@ -135,6 +136,41 @@ void Driver::fill_pool() {
         call({kept, Method::CNodeMove, {i, radix, space, World::full_depth}, {cnode}});
     }
     call({cnode, Method::CNodeRevoke, {memory, World::full_depth}, {}});
+    remove(memory);
+}
+
+// Objects in steps, in memory that was used before, behind a small one: not at the beginning of a page. Each step is preempted, and goes on.
+void Driver::clear_gap() {
+    constexpr Word memory_bits = 16;
+    constexpr Word radix = 5;
+    constexpr Word threads = 12;
+    Word memory = nest_;
+    Word kept = nest_ + 1;
+    make(abi::ObjectType::Untyped, memory_bits, memory, own_memory_);
+    make(abi::ObjectType::CNode, radix, kept, own_memory_);
+    auto make_kept = [&](abi::ObjectType type, Word first, Word count) {
+        test::Message message{static_cast<Word>(Method::UntypedRetype), {static_cast<Word>(type), 0, kept, World::full_depth, first, count}, {cnode}};
+        if (!take_over()) return;
+        const Tcb* root = world_.current();
+        world_.prepare(Syscall::Call, memory, message);
+        Word pc = root->context.pc;
+        for (unsigned i = 0; i < 3 * threads && world_.current() == root && root->context.pc == pc; ++i) {
+            hardware.pending_at = manner_.preempts ? 1 : 0;
+            lockstep_->system_call();
+        }
+        if (world_.current() == root && root->context.pc == pc) throw Mismatch("a Retype that is preempted again and again does not come to its end");
+    };
+    for (unsigned i = 0; i < 2; ++i) {
+        Word first = choices_.one_in(2) ? 0 : 1 + choices_.below(threads);
+        if (first != 0) make_kept(choices_.one_in(3) ? abi::ObjectType::Endpoint : abi::ObjectType::TCB, 1, first);
+        make_kept(abi::ObjectType::TCB, 1 + first, threads);
+        // What is made next finds memory that is not clear.
+        call({kept, Method::CNodeCopy, {0, radix, control_, World::full_depth, all_rights}, {cnode}});
+        call({cnode, Method::CNodeRevoke, {memory, World::full_depth}, {}});
+        call({cnode, Method::CNodeDelete, {kept, World::full_depth}, {}});
+        make(abi::ObjectType::CNode, radix, kept, own_memory_);
+    }
+    remove(kept);
     remove(memory);
 }
 

@@ -628,7 +628,19 @@ bool Director::help(Operation& operation, const Slot* space, const Tcb& current)
     return true;
 }
 
-// Turns of domains: short ones, and a new start of the schedule.
+// Mostly short, also none at all, or one that is too short or too long.
+uint64_t Director::turn_length() {
+    constexpr uint64_t least_us = 10;
+    switch (choices_.below(12)) {
+        case 0:
+        case 1: return 0;
+        case 2: return 1 + choices_.below(least_us - 1);
+        case 3: return abi::timeout_max_us + choices_.below(3);
+        default: return least_us + choices_.below(choices_.one_in(2) ? 4 : 1'000);
+    }
+}
+
+// Turns of domains, and a new start of the schedule.
 bool Director::schedule_domains(Operation& operation) {
     std::optional<uint64_t> domain = holder(mask_of(CapType::Domain));
     if (!domain) return false;
@@ -636,8 +648,7 @@ bool Director::schedule_domains(Operation& operation) {
     if (choices_.one_in(2)) {
         invoke(operation, Method::DomainScheduleSetStart, *domain, {entry}, {});
     } else {
-        uint64_t duration = choices_.one_in(6) ? 0 : 10 + choices_.below(choices_.one_in(2) ? 4 : 1'000);
-        invoke(operation, Method::DomainScheduleConfigure, *domain, {entry, choices_.below(3), duration}, {});
+        invoke(operation, Method::DomainScheduleConfigure, *domain, {entry, choices_.below(3), turn_length()}, {});
     }
     return true;
 }

@@ -326,40 +326,26 @@ Proof.
   pose proof (apt_told _ _ _ Error.NoDonation t _ (apt_note ex sane fl t st ok none)) as told.
   exact (proj1 (apt_woken _ _ _ t _ told (a_sane _ _ _ _ told t (or_introl eq_refl)))).
 Qed.
-Lemma refused_same_but t st : same_but t st (refuse_sender t st).
-Proof.
-  unfold refuse_sender. destruct (fault (thread t st)); [apply thread_same_but|]. cbv beta zeta.
-  exact (same_but_trans t _ _ _ (thread_same_but t (with_error_result Error.NoDonation []) st) (proj1 (wake_same_but t _))).
-Qed.
-Lemma apt_received t e r q g queue : forall st, apt none_of (eq t) none_of st -> senders (endpoint e st) = queue -> NoDup queue -> ~ In t queue ->
+Lemma apt_received t e r g queue st : apt none_of (eq t) none_of st -> senders (endpoint e st) = queue -> ~ In t queue ->
   (forall u, In u queue -> exists b g gr c l, run_state (thread u st) = BlockedOnSend e b g gr c l) ->
-  apt none_of (eq t) none_of (snd (receive_from queue t e r q g st))
-  /\ (fst (receive_from queue t e r q g st) = false -> senders (endpoint e (snd (receive_from queue t e r q g st))) = []).
+  apt none_of (eq t) none_of (snd (receive_from queue t e r g st))
+  /\ (fst (receive_from queue t e r g st) = false -> senders (endpoint e (snd (receive_from queue t e r g st))) = []).
 Proof.
-  induction queue as [|s rest IH]; intros st ok queue_ once away states; cbn [receive_from]; [split; [exact ok | intros _; exact queue_]|].
+  destruct queue as [|s rest]; intros ok queue_ away states; cbn [receive_from]; [split; [exact ok | intros _; exact queue_]|].
   destruct (states s (or_introl eq_refl)) as (b & sg & gr & c & l & state). rewrite state. cbv zeta.
   destruct (a_ranked _ _ _ st ok e) as (ranked_s & ranked_r & _). rewrite queue_ in ranked_s.
   set (one := change_endpoint e (fun x => x <| senders := rest |>) st). assert (apt none_of (eq t) none_of one) as popped.
   { apply apt_endpoint; [exact ok | | exact (by_rank_tail _ _ _ ranked_s) | exact ranked_r]. right.
     destruct (a_ends _ _ _ st ok e) as [none|none]; [congruence | exact none]. }
-  assert (s <> t) as apart by (intros ->; apply away; left; reflexivity). apply NoDup_cons_iff in once. destruct once as (new & once).
-  destruct (leaves_without_context _ _ _ _).
-  - pose proof (refused_same_but s one) as alike. apply IH.
-    + refine (apt_less _ _ _ s _ (apt_refused _ _ _ s one popped)).
-    + rewrite (but_endpoint _ _ _ alike). unfold one. rewrite (proj1 (after_endpoint e _ st)), N.eqb_refl. cbn [andb].
-      destruct (endpoint_exists e st) eqn:here; [reflexivity|]. rewrite (proj1 (missing_endpoint e st here)) in queue_. discriminate.
-    + exact once.
-    + intros listed. apply away. right. exact listed.
-    + intros u listed. assert (u <> s) as other by congruence. rewrite (other_state _ _ _ alike u other). unfold one. rewrite only_threads.
-      exact (states u (or_intror listed)).
-  - cbn [fst snd]. split; [|discriminate]. destruct c.
-    + refine (apt_weak _ _ _ _ _ _ _ _ _ _ (apt_met _ _ _ s t e b r g sg gr true l one popped eq_refl apart)); auto. intros u _ (no & _). exact no.
-    + assert (fault (thread s one) = None) as none.
-      { apply (not_awaiting none_of (eq t) none_of s one popped (fun no => no)). unfold one. rewrite only_threads, state. exact id. }
-      pose proof (apt_met _ _ _ s t e b r g sg gr false l one (apt_note _ _ _ s one popped none) (or_intror eq_refl) apart) as after. cbv beta iota in after.
-      pose proof (@keeps_set_empty_result _ _ _ _ (quiet_now _ _ none_of) s _ after) as told.
-      change (apt (less none_of s) (more (eq t) s) none_of (set_empty_result s (meet s t e b r g sg gr false l one))) in told.
-      exact (apt_less _ _ _ s _ (proj1 (apt_woken _ _ _ s _ told (a_sane _ _ _ _ told s (or_introl eq_refl))))).
+  assert (s <> t) as apart by (intros ->; apply away; left; reflexivity).
+  cbn [fst snd]. split; [|discriminate]. destruct c.
+  + refine (apt_weak _ _ _ _ _ _ _ _ _ _ (apt_met _ _ _ s t e b r g sg gr true l one popped eq_refl apart)); auto. intros u _ (no & _). exact no.
+  + assert (fault (thread s one) = None) as none.
+    { apply (not_awaiting none_of (eq t) none_of s one popped (fun no => no)). unfold one. rewrite only_threads, state. exact id. }
+    pose proof (apt_met _ _ _ s t e b r g sg gr false l one (apt_note _ _ _ s one popped none) (or_intror eq_refl) apart) as after. cbv beta iota in after.
+    pose proof (@keeps_set_empty_result _ _ _ _ (quiet_now _ _ none_of) s _ after) as told.
+    change (apt (less none_of s) (more (eq t) s) none_of (set_empty_result s (meet s t e b r g sg gr false l one))) in told.
+    exact (apt_less _ _ _ s _ (proj1 (apt_woken _ _ _ s _ told (a_sane _ _ _ _ told s (or_introl eq_refl))))).
 Qed.
 
 (** ** Receiving *)
@@ -399,7 +385,7 @@ Proof.
   { unfold one. destruct r as [r|]; [|split; [exact ok | split; assumption]]. destruct (reply_freed r st waits_) as (after & _ & keep_running).
     split; [exact (apt_freed _ _ _ r st ok) | split; [exact after | exact (keep_running t runs)]]. }
   clearbody one. clear st ok waits_ runs. rename one into st. set (bound := bound_notification (thread t st)).
-  destruct (apt_received t e r q g (senders (endpoint e st)) st (fit_note t st ok1 runs1) eq_refl (proj1 (w_once nobody st waits1 e))) as (after & no_senders).
+  destruct (apt_received t e r g (senders (endpoint e st)) st (fit_note t st ok1 runs1) eq_refl) as (after & no_senders).
   { intros listed. destruct (is_sender nobody e st t waits1 listed) as (b & sg & gr & c & l & state). congruence. }
   { intros u listed. exact (is_sender nobody e st u waits1 listed). }
   assert (forall two, apt none_of (eq t) none_of two -> senders (endpoint e two) = [] ->
@@ -424,7 +410,7 @@ Proof.
       - cbn [senders set_field setter]. rewrite endpoints. exact none.
       - apply by_rank_chosen; [left; reflexivity | exact ranked]. }
     destruct r as [r|]; [exact (apt_reply _ _ _ r _ _ joined) | exact joined]. }
-  assert (fit (let (got, two) := receive_from (senders (endpoint e st)) t e r q g st in
+  assert (fit (let (got, two) := receive_from (senders (endpoint e st)) t e r g st in
     if got then two
     else if w then
       match bound with
@@ -443,14 +429,14 @@ Proof.
                        (change_thread t (begin_receive (BlockedOnReceive e r q g)) (unplace t two))))
       end
     else set_empty_result t two)) as usual.
-  { destruct (receive_from (senders (endpoint e st)) t e r q g st) as (got & two). cbn [fst snd] in *. destruct got; [exact (fit_of _ _ after)|].
+  { destruct (receive_from (senders (endpoint e st)) t e r g st) as (got & two). cbn [fst snd] in *. destruct got; [exact (fit_of _ _ after)|].
     destruct w; [|exact (@keeps_set_empty_result _ _ _ _ fit_quiet t two (fit_of _ _ after))].
     pose proof (blocks_ two after (no_senders eq_refl)) as done. destruct bound as [n|]; [|exact done].
     exact (@keeps_return_lent_context _ _ _ _ fit_quiet t n eq_refl _ done). }
   destruct bound as [n|]; [destruct (is_signalled t st)|].
   - exact (fit_takes t n st ok1 runs1).
-  - destruct (receive_from (senders (endpoint e st)) t e r q g st) as ([|] & two); [exact usual|]. destruct w; [|exact usual]. destruct r; exact usual.
-  - destruct (receive_from (senders (endpoint e st)) t e r q g st) as ([|] & two); [exact usual|]. destruct w; [|exact usual]. destruct r; exact usual.
+  - destruct (receive_from (senders (endpoint e st)) t e r g st) as ([|] & two); [exact usual|]. destruct w; [|exact usual]. destruct r; exact usual.
+  - destruct (receive_from (senders (endpoint e st)) t e r g st) as ([|] & two); [exact usual|]. destruct w; [|exact usual]. destruct r; exact usual.
 Qed.
 Lemma fit_waits t n w st : fit st -> run_state (thread t st) = Running -> fit (wait_on t n w st).
 Proof.

@@ -970,11 +970,11 @@ Proof.
   - apply (parked none none); [reflexivity | discriminate | intros u _ no; exact no | exact (not_in_queue t st ok stops) | exact ok].
   - cbv zeta. exact (proj1 (woken_none t _ (@keeps_set_error_result _ _ _ _ (bonded_quietly none) Error.NoDonation t st ok))).
 Qed.
-Lemma received_bonds l t e r q g st : waiting nobody st -> bonded none st -> run_state (thread t st) = Running -> senders (endpoint e st) = l ->
+Lemma received_bonds l t e r g st : waiting nobody st -> bonded none st -> run_state (thread t st) = Running -> senders (endpoint e st) = l ->
   (forall r', r = Some r' -> caller (reply r' st) = None /\ receiver (reply r' st) = None) -> (forall r', r = Some r' -> reply_exists r' st = true) ->
-  bonded none (snd (receive_from l t e r q g st)).
+  bonded none (snd (receive_from l t e r g st)).
 Proof.
-  revert st. induction l as [|s rest IH]; intros st wait ok runs queue_ free there; cbn [receive_from]; [exact ok|].
+  destruct l as [|s rest]; intros wait ok runs queue_ free there; cbn [receive_from]; [exact ok|].
   assert (In s (senders (endpoint e st))) as listed by (rewrite queue_; left; reflexivity).
   destruct (is_sender nobody e st s wait listed) as (b & sg & gr & c & k & state). rewrite state. cbv zeta.
   pose proof (pop_senders nobody e st s rest (fun x => x <| senders := rest |>) wait queue_ eq_refl) as popped_.
@@ -983,28 +983,12 @@ Proof.
   assert (forall o, run_state (thread o one) = run_state (thread o st)) as states by apply only_threads.
   assert (forall o, reply o one = reply o st) as replies by apply same_replies.
   assert (s <> t) as apart by congruence.
-  destruct (leaves_without_context _ _ _ _).
-  - destruct (refused (plus nobody s (InSenders e)) s one popped_) as (after & alike).
-    { intros p. rewrite states, state. destruct p; cbn [says]; try contradiction. intros ->. right. split; reflexivity. }
-    { intros u p [[]|(is_s & _)]. exact is_s. }
-    { rewrite states, state. discriminate. }
-    { rewrite states, state. discriminate. }
-    apply IH.
-    + exact after.
-    + apply refused_bonds; [exact ok1 | rewrite states, state; discriminate].
-    + rewrite (other_state _ _ _ alike t) by congruence. rewrite states. exact runs.
-    + rewrite (but_endpoint _ _ _ alike). unfold one. rewrite (proj1 (after_endpoint e _ st)), N.eqb_refl. cbn [andb].
-      destruct (endpoint_exists e st) eqn:here; [reflexivity|]. rewrite (proj1 (missing_endpoint e st here)) in queue_. discriminate.
-    + intros r' is_r. rewrite (but_caller _ _ _ alike), (but_receiver _ _ _ alike), replies. exact (free r' is_r).
-    + intros r' is_r. apply (reply_stays one).
-      * exact (@keeps_refuse_sender _ _ _ _ (stay_quietly one) s eq_refl one (stay_start _ one popped_)).
-      * apply reply_after_endpoint. exact (there r' is_r).
-  - cbn [snd]. assert (bonded none (meet s t e b r g sg gr c k one)) as after.
-    { apply (met_bonds (plus nobody s (InSenders e))); [exact popped_ | exact ok1 | exact apart | rewrite states, state; discriminate | rewrite states, runs;
-        discriminate|].
-      intros r' is_r. rewrite replies. split; [apply reply_after_endpoint; exact (there r' is_r) | exact (proj1 (free r' is_r))]. }
-    destruct c; [exact after|].
-    exact (proj1 (woken_none s _ (@keeps_set_empty_result _ _ _ _ (bonded_quietly none) s _ after))).
+  cbn [snd]. assert (bonded none (meet s t e b r g sg gr c k one)) as after.
+  { apply (met_bonds (plus nobody s (InSenders e))); [exact popped_ | exact ok1 | exact apart | rewrite states, state; discriminate | rewrite states, runs;
+      discriminate|].
+    intros r' is_r. rewrite replies. split; [apply reply_after_endpoint; exact (there r' is_r) | exact (proj1 (free r' is_r))]. }
+  destruct c; [exact after|].
+  exact (proj1 (woken_none s _ (@keeps_set_empty_result _ _ _ _ (bonded_quietly none) s _ after))).
 Qed.
 Lemma first_refused_bonds e r st : waiting nobody st -> bonded none st -> bonded none (refuse_first e r st).
 Proof.
@@ -1072,7 +1056,7 @@ Proof.
     - intros r' is_r. exact (reply_stays _ _ r' stays (r_there r' is_r)). }
   clearbody one. clear st link wait ok runs e_there r_there. rename one into st.
   set (bound := bound_notification (thread t st)).
-  assert (bonded none (let (got, after) := receive_from (senders (endpoint e st)) t e r q g st in
+  assert (bonded none (let (got, after) := receive_from (senders (endpoint e st)) t e r g st in
     if got then after
     else if w then
       match bound with
@@ -1091,9 +1075,9 @@ Proof.
                        (change_thread t (begin_receive (BlockedOnReceive e r q g)) (unplace t after))))
       end
     else set_empty_result t after)) as usual.
-  { destruct (received (senders (endpoint e st)) t e r q g st wait1 runs1 eq_refl free r1) as (_ & kept_).
-    pose proof (received_bonds (senders (endpoint e st)) t e r q g st wait1 ok1 runs1 eq_refl free r1) as after.
-    destruct (receive_from (senders (endpoint e st)) t e r q g st) as (got & two). cbn [fst snd] in *. destruct got; [exact after|].
+  { destruct (received (senders (endpoint e st)) t e r g st wait1 runs1 eq_refl free r1) as (_ & kept_).
+    pose proof (received_bonds (senders (endpoint e st)) t e r g st wait1 ok1 runs1 eq_refl free r1) as after.
+    destruct (receive_from (senders (endpoint e st)) t e r g st) as (got & two). cbn [fst snd] in *. destruct got; [exact after|].
     destruct (kept_ eq_refl) as (_ & free2).
     destruct w; [|exact (@keeps_set_empty_result _ _ _ _ (bonded_quietly none) t two after)].
     set (f := begin_receive (BlockedOnReceive e r q g)). pose proof (same_had _ _ (thread_bonds t f (unplace t two) (begin_receive_context _))) as had3.
@@ -1117,8 +1101,8 @@ Proof.
     destruct bound as [n|]; [exact (lent_returned none t n five done away5) | exact done]. }
   destruct bound as [n|]; [destruct (is_signalled t st)|].
   - exact (taken_at_once t n st link1 wait1 ok1 runs1).
-  - destruct (receive_from (senders (endpoint e st)) t e r q g st) as ([|] & two); [exact usual|]. destruct w; [|exact usual]. destruct r; exact usual.
-  - destruct (receive_from (senders (endpoint e st)) t e r q g st) as ([|] & two); [exact usual|]. destruct w; [|exact usual]. destruct r; exact usual.
+  - destruct (receive_from (senders (endpoint e st)) t e r g st) as ([|] & two); [exact usual|]. destruct w; [|exact usual]. destruct r; exact usual.
+  - destruct (receive_from (senders (endpoint e st)) t e r g st) as ([|] & two); [exact usual|]. destruct w; [|exact usual]. destruct r; exact usual.
 Qed.
 Lemma waited_bonds t n w st : linked st -> waiting nobody st -> bonded none st -> run_state (thread t st) = Running -> bonded none (wait_on t n w st).
 Proof.

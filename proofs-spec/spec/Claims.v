@@ -493,7 +493,7 @@ Definition restarts_come_to_the_same : Prop := forall st units more stopped,
         revoke slot (allow (units + more) st) = revoke slot (allow more stopped))
   /\ (forall e badge, cancel_badged_sends e badge (allow units st) = Preempted stopped ->
         cancel_badged_sends e badge (allow (units + more) st) = cancel_badged_sends e badge (allow more stopped))
-  /\ forall e r, refuse_waiting e r (allow units st) = Preempted stopped -> more <> 0 ->
+  /\ forall e r, refuse_waiting e r (allow units st) = Preempted stopped ->
         refuse_waiting e r (allow (units + more) st) = refuse_waiting e r (allow more stopped).
 
 (** A Retype that is preempted has made as many objects as it was allowed, and goes on with the others, which the caller's message names. *)

@@ -113,13 +113,8 @@ Proof.
       intros same. injection same as <-. lia.
     + intros same. injection same as <-.
       pose proof (stopped_spent _ _ _ _ first). lia.
-  - intros r. unfold refuse_waiting. generalize (enter ev st). clear. intros st.
-    destruct (in_units _ _ tt (allow units st)) as [after|after] eqn:first; cbn [and_then];
-      apply (units_allowed (fun (_ : unit) st => is_some (first_refused e r st)) (fun _ st => (tt, refuse_first e r st)) ltac:(reflexivity)
-        (refuse_unit_alike e r)) in first;
-      pose proof (refuse_counts e r _ _ first) as counted; cbn [fst snd state_of] in counted.
-    + destruct (must_stop after && _) eqn:stops; [|discriminate]. apply andb_prop, proj1 in stops. unfold must_stop in stops. apply N.eqb_eq in stops.
-      intros same. injection same as <-. lia.
-    + intros same. injection same as <-.
-      pose proof (stopped_spent _ _ _ _ first). lia.
+  - intros r. unfold refuse_waiting. generalize (enter ev st). clear. intros st first.
+    apply (units_allowed (fun (_ : unit) st => is_some (first_refused e r st)) (fun _ st => (tt, refuse_first e r st)) ltac:(reflexivity)
+      (refuse_unit_alike e r)) in first.
+    pose proof (refuse_counts e r _ _ first) as counted. cbn [fst snd state_of] in counted. pose proof (stopped_spent _ _ _ _ first). lia.
 Qed.

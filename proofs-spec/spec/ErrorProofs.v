@@ -36,10 +36,11 @@ Proof.
 Qed.
 
 (** ** Which system calls return errors *)
+Lemma unless_preempted_never_fails t p rest error :
+  (forall st, fst (rest st) <> Fails error) -> fst (unless_preempted t p rest) <> Fails error.
+Proof. intros each. destruct p as [st|st]; [exact (each st) | discriminate]. Qed.
 Lemma receive_phase_never_fails t r b st error : fst (receive_phase t r b st) <> Fails error.
-Proof.
-  unfold receive_phase, cap_fault. destruct (source_of t r st); discriminate.
-Qed.
+Proof. apply unless_preempted_never_fails. intros after. unfold cap_fault. destruct (source_of t r after); discriminate. Qed.
 
 Lemma then_receive_never_fails t r st error : fst (then_receive t r st) <> Fails error.
 Proof.
@@ -47,9 +48,6 @@ Proof.
   destruct (is_running t _ && negb _); [apply receive_phase_never_fails | discriminate].
 Qed.
 
-Lemma unless_preempted_never_fails t p rest error :
-  (forall st, fst (rest st) <> Fails error) -> fst (unless_preempted t p rest) <> Fails error.
-Proof. intros each. destruct p as [st|st]; [exact (each st) | discriminate]. Qed.
 Lemma reply_and_receive_never_fails t st error : fst (reply_and_receive t st) <> Fails error.
 Proof. apply unless_preempted_never_fails. intros after. apply then_receive_never_fails. Qed.
 Lemma send_and_receive_never_fails t r st error : fst (send_and_receive t r st) <> Fails error.

@@ -552,48 +552,18 @@ Lemma tail_incl (l : list N) : incl (tl l) l. Proof. destruct l as [|first rest]
 Instance senders_tail o : RuledEndpoint o (fun x => x <| senders := tl (senders x) |>).
 Proof. intros x. refine (endpoint_by o BySending x _ by_sending (sender_comes start x 0 _ _)). intros u listed. right. exact (tail_incl _ u listed). Qed.
 Instance keeps_refuse_first p r : Keeps (refuse_first p r). Proof. keeping refuse_first. Qed.
-Lemma endpoint_of_thread p t f st : endpoint p (change_thread t f st) = endpoint p st.
-Proof.
-  unfold change_thread, endpoint. destruct (objects st !! t) as [[|x| | | | | | |]|] eqn:found; try reflexivity.
-  match goal with |- context [put_object t ?x st] => change (objects (put_object t x st)) with (set t x (objects st)) end.
-  rewrite find_set. destruct (N.eqb_spec p t) as [->|]; [rewrite found|]; reflexivity.
-Qed.
-Lemma endpoint_of_context p c f st : endpoint p (change_context c f st) = endpoint p st.
-Proof.
-  unfold change_context, endpoint. destruct (objects st !! c) as [[| | | | |x| | |]|] eqn:found; try reflexivity.
-  match goal with |- context [put_object c ?x st] => change (objects (put_object c x st)) with (set c x (objects st)) end.
-  rewrite find_set. destruct (N.eqb_spec p c) as [->|]; [rewrite found|]; reflexivity.
-Qed.
-Lemma endpoint_of_place p t st : endpoint p (place t st) = endpoint p st.
-Proof. unfold endpoint, place. rewrite (proj2 (proj2 (place_by_same insert_behind t st))). reflexivity. Qed.
-Lemma endpoint_of_refused p t st : endpoint p (refuse_sender t st) = endpoint p st.
-Proof.
-  unfold refuse_sender. destruct (fault (thread t st)); [apply endpoint_of_thread|]. unfold wake. rewrite endpoint_of_place.
-  transitivity (endpoint p (change_thread t (with_state Running) (set_error_result Error.NoDonation t st))).
-  - unfold begin_sporadic. destruct (context_of t _) as [c|]; [|reflexivity]. destruct (_ && _); [apply endpoint_of_context | reflexivity].
-  - unfold set_error_result. rewrite !endpoint_of_thread. reflexivity.
-Qed.
 Lemma fewer_senders p l st : incl l (senders (endpoint p st)) -> good st ->
   good (change_endpoint p (fun x => x <| senders := l |>) st).
 Proof.
   intros fewer ok. unfold change_endpoint, endpoint in *. destruct (objects st !! p) as [[| |y| | | | | |]|] eqn:found; try solve [keep].
   refine (framed_put p _ _ st found (endpoint_by p BySending y _ _ (sender_comes start y 0 l _)) ok). intros u listed. right. exact (fewer u listed).
 Qed.
-Lemma senders_then p l st : senders (endpoint p st) <> [] -> senders (endpoint p (change_endpoint p (fun x => x <| senders := l |>) st)) = l.
+Lemma received queue t p r g st {grants : Allows ByGrant} {donates : Allows ByDonation} : incl queue (senders (endpoint p st)) -> good st ->
+  good (receive_from queue t p r g st).
 Proof.
-  unfold change_endpoint, endpoint. destruct (objects st !! p) as [[| |y| | | | | |]|] eqn:found; intros some; try (destruct (some eq_refl)).
-  match goal with |- context [put_object p ?x st] => change (objects (put_object p x st)) with (set p x (objects st)) end.
-  rewrite find_set, N.eqb_refl. reflexivity.
-Qed.
-Lemma received queue t p r requires g st {grants : Allows ByGrant} {donates : Allows ByDonation} : incl queue (senders (endpoint p st)) -> good st ->
-  good (receive_from queue t p r requires g st).
-Proof.
-  revert st. induction queue as [|first rest IH]; intros st there ok; cbn [receive_from]; [keep|].
+  intros there ok. destruct queue as [|first rest]; cbn [receive_from]; [keep|].
   destruct (run_state (thread first st)) as [| | |q badge grant grant_reply is_call lends| |]; try solve [keep]. cbv zeta.
-  pose proof (fewer_senders p rest st (fun u listed => there u (or_intror listed)) ok) as ok1.
-  assert (senders (endpoint p st) <> []) as some by (intros none; rewrite none in there; exact (there first (or_introl eq_refl))).
-  pose proof (senders_then p rest st some) as now_. revert ok1 now_. generalize (change_endpoint p (fun x => x <| senders := rest |>) st). intros st1 ok1 now_.
-  destruct (leaves_without_context _ _ _ _); [|keep]. apply IH; [|keep]. rewrite endpoint_of_refused, now_. apply incl_refl.
+  pose proof (fewer_senders p rest st (fun u listed => there u (or_intror listed)) ok) as ok1. keep.
 Qed.
 Instance keeps_take_flags t n {donates : Allows ByDonation} {flags_ : Allows ByFlags} : Keeps (take_flags t n). Proof. keeping take_flags. Qed.
 Instance keeps_receive t p r requires g b {runs : Caller t} {grants : Allows ByGrant} {donates : Allows ByDonation} {flags_ : Allows ByFlags}
@@ -601,7 +571,7 @@ Instance keeps_receive t p r requires g b {runs : Caller t} {grants : Allows ByG
 Proof.
   intros st ok. unfold receive. assert (good (match r with Some r => free_reply r st | None => st end)) as ok1 by keep. revert ok1.
   generalize (match r with Some r => free_reply r st | None => st end). intros st1 ok1. cbv zeta.
-  assert (good (let (received, st) := receive_from (senders (endpoint p st1)) t p r requires g st1 in
+  assert (good (let (received, st) := receive_from (senders (endpoint p st1)) t p r g st1 in
       if received then st
       else if b then
         let st := unplace t st >> change_thread t (begin_receive (BlockedOnReceive p r requires g)) in
@@ -609,8 +579,8 @@ Proof.
         let st := match r with Some r => put_reply r {| caller := None; receiver := Some t; along := None |} st | None => st end in
         match bound_notification (thread t st1) with Some n => return_lent_context t n st | None => st end
       else set_empty_result t st)) as waits.
-  { pose proof (received (senders (endpoint p st1)) t p r requires g st1 (incl_refl _) ok1) as ok2.
-    destruct (receive_from _ t p r requires g st1) as (done_ & st2). apply both_good in ok2. destruct ok2 as (_ & ok2). keep. }
+  { pose proof (received (senders (endpoint p st1)) t p r g st1 (incl_refl _) ok1) as ok2.
+    destruct (receive_from _ t p r g st1) as (done_ & st2). apply both_good in ok2. destruct ok2 as (_ & ok2). keep. }
   destruct (bound_notification (thread t st1)) as [n|]; [destruct (is_signalled t st1); [keep | exact waits] | exact waits].
 Qed.
 Instance keeps_wait_on t n b {runs : Caller t} {donates : Allows ByDonation} {flags_ : Allows ByFlags} {receives : Allows ByReceiving} : Keeps (wait_on t n b).
@@ -932,13 +902,6 @@ Instance keeps_put_result t x l : Keeps (put_result t x l). Proof. keeping put_r
 Instance keeps_go_back t : Keeps (go_back t). Proof. keeping go_back. Qed.
 Lemma finish_send_good t m outcome {runs : Caller t} {donates : Allows ByDonation} : good outcome -> good (finish_send t m outcome).
 Proof. intros ok. unfold finish_send. keep. Qed.
-Instance keeps_receive_phase t r b {runs : Caller t} {grants : Allows ByGrant} {donates : Allows ByDonation} {flags_ : Allows ByFlags}
-  {receives : Allows ByReceiving} : Keeps (receive_phase t r b).
-Proof. keeping receive_phase. Qed.
-Instance keeps_becomes n t : Keeps (becomes n t). Proof. keeping becomes. Qed.
-Instance keeps_then_receive t r {runs : Caller t} {grants : Allows ByGrant} {donates : Allows ByDonation} {flags_ : Allows ByFlags}
-  {receives : Allows ByReceiving} : Keeps (then_receive t r).
-Proof. keeping then_receive. Qed.
 Instance keeps_refuse_waiting p r : Keeps (refuse_waiting p r).
 Proof.
   intros st ok. unfold refuse_waiting. assert (forall u : unit, Keeps (fun st => (u, refuse_first p r st))) as each by (intros u; keep).
@@ -949,6 +912,20 @@ Proof.
   intros st ok. unfold refuse_early. destruct (source_of t r st) as [p reply_ g|n|a report]; try exact ok.
   destruct (_ && _); [|exact ok]. exact (keeps_refuse_waiting p reply_ st ok).
 Qed.
+Instance keeps_receive_now t r b {runs : Caller t} {grants : Allows ByGrant} {donates : Allows ByDonation} {flags_ : Allows ByFlags}
+  {receives : Allows ByReceiving} : Keeps (receive_now t r b).
+Proof. keeping receive_now. Qed.
+Instance keeps_receive_phase t r b {runs : Caller t} {grants : Allows ByGrant} {donates : Allows ByDonation} {flags_ : Allows ByFlags}
+  {receives : Allows ByReceiving} : Keeps (receive_phase t r b).
+Proof.
+  intros st ok. change (receive_phase t r b st) with (unless_preempted t (refuse_early t r (free_own_reply t r) st) (receive_now t r b)).
+  pose proof (keeps_refuse_early t r (free_own_reply t r) st ok) as ok1. unfold unless_preempted.
+  destruct (refuse_early t r (free_own_reply t r) st) as [st1|st1]; change (good st1) in ok1; keep.
+Qed.
+Instance keeps_becomes n t : Keeps (becomes n t). Proof. keeping becomes. Qed.
+Instance keeps_then_receive t r {runs : Caller t} {grants : Allows ByGrant} {donates : Allows ByDonation} {flags_ : Allows ByFlags}
+  {receives : Allows ByReceiving} : Keeps (then_receive t r).
+Proof. keeping then_receive. Qed.
 
 (** What a system call sends through the thread can name, as slots are what they were. *)
 Definition unmoved (st : State) : Prop := forall slot, slots st !! slot = slots start !! slot.
@@ -1000,11 +977,11 @@ Proof.
   pose proof (reply_phase_good t st1 names ok1) as ok2. keep.
 Qed.
 Lemma send_and_receive_good t r st {runs : Caller t} {donates : Allows ByDonation} {grants : Allows ByGrant} {flags_ : Allows ByFlags}
-    {receives : Allows ByReceiving} {its : ItsUse} : cause e = SystemCall -> unmoved (state_of (refuse_early t r (fun st => snd (pass_on t st)) st)) ->
+    {receives : Allows ByReceiving} {its : ItsUse} : cause e = SystemCall -> unmoved (state_of (refuse_early t r (pass_message t) st)) ->
   all_through (passed_on t r st) -> good st -> good (send_and_receive t r st).
 Proof.
   intros why same names ok. unfold send_and_receive, passed_on, unless_preempted in *.
-  pose proof (keeps_refuse_early t r (fun st => snd (pass_on t st)) st ok) as ok1.
+  pose proof (keeps_refuse_early t r (pass_message t) st ok) as ok1.
   destruct (refuse_early t r _ st) as [st1|st1]; change (good st1) in ok1; [|keep].
   assert (good (pass_on t st1)) as ok2 by (exact (phase_good t _ passing_on st1 why same names ok1)).
   destruct (pass_on t st1) as (report & st2). apply both_good in ok2. destruct ok2 as (_ & ok2). keep.

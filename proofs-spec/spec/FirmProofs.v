@@ -695,29 +695,18 @@ Proof.
   { apply firm_endpoint; [assumption | | exact ok]. intros x (a & b). split; [|exact b]. cbn. destruct a; [constructor | assumption]. }
   firmly.
 Qed.
-Lemma firm_receive_from queue t e r q g st : is_a AThread t -> is_a AnEndpoint e -> named AReply r ->
-  waiting nobody st -> senders (endpoint e st) = queue -> firm st -> firm (snd (receive_from queue t e r q g st)).
+Lemma firm_receive_from queue t e r g st : is_a AThread t -> is_a AnEndpoint e -> named AReply r ->
+  waiting nobody st -> senders (endpoint e st) = queue -> firm st -> firm (snd (receive_from queue t e r g st)).
 Proof.
-  intros t_there e_there r_there. revert st. induction queue as [|s rest IH]; intros st wait queue_ ok; cbn [receive_from]; [exact ok|].
+  intros t_there e_there r_there wait queue_ ok. destruct queue as [|s rest]; cbn [receive_from]; [exact ok|].
   assert (In s (senders (endpoint e st))) as listed by (rewrite queue_; left; reflexivity).
   destruct (is_sender nobody e st s wait listed) as (b & sg & gr & c & l & state). rewrite state. learn_from queue_. cbv zeta.
-  pose proof (pop_senders nobody e st s rest (fun x => x <| senders := rest |>) wait queue_ eq_refl) as popped.
   assert (firm (change_endpoint e (fun x => x <| senders := rest |>) st)) as ok1 by firmly.
-  assert (forall o, run_state (thread o (change_endpoint e (fun x => x <| senders := rest |>) st)) = run_state (thread o st)) as states by apply only_threads.
-  assert (senders (endpoint e (change_endpoint e (fun x => x <| senders := rest |>) st)) = rest) as left_.
-  { rewrite (proj1 (after_endpoint e _ st)), N.eqb_refl. cbn [andb].
-    destruct (endpoint_exists e st) eqn:here; [reflexivity|]. rewrite (proj1 (missing_endpoint e st here)) in queue_. discriminate. }
-  set (one := change_endpoint e (fun x => x <| senders := rest |>) st) in *. clearbody one. destruct (leaves_without_context _ _ _ _).
-  - destruct (refused (plus nobody s (InSenders e)) s one popped) as (after & alike).
-    + intros p. rewrite states, state. destruct p; cbn [says]; try contradiction. intros ->. right. split; reflexivity.
-    + intros u p [[]|(is_s & _)]. exact is_s.
-    + rewrite states, state. discriminate.
-    + rewrite states, state. discriminate.
-    + apply IH; [exact after | | firmly]. rewrite (but_endpoint _ _ _ alike). exact left_.
-  - cbn [snd]. assert (firm (meet s t e b r g sg gr c l one)) as ok2 by firmly. destruct c; [exact ok2 | firmly].
+  set (one := change_endpoint e (fun x => x <| senders := rest |>) st) in *. clearbody one.
+  cbn [snd]. assert (firm (meet s t e b r g sg gr c l one)) as ok2 by firmly. destruct c; [exact ok2 | firmly].
 Qed.
 Lemma firm_begin_receive t e r q g bound b st : is_a AThread t -> is_a AnEndpoint e -> named AReply r -> waiting nobody st -> firm st ->
-  firm (let (received, st) := receive_from (senders (endpoint e st)) t e r q g st in
+  firm (let (received, st) := receive_from (senders (endpoint e st)) t e r g st in
         if received then st
         else if b : bool then
           let st := change_thread t (begin_receive (BlockedOnReceive e r q g)) (unplace t st) in
@@ -727,8 +716,8 @@ Lemma firm_begin_receive t e r q g bound b st : is_a AThread t -> is_a AnEndpoin
         else set_empty_result t st).
 Proof.
   intros t_there e_there r_there wait ok.
-  pose proof (firm_receive_from (senders (endpoint e st)) t e r q g st t_there e_there r_there wait eq_refl ok) as after.
-  destruct (receive_from _ _ _ _ _ _ _) as (got & two). cbn [snd] in after. destruct got; [exact after|]. destruct b; [|firmly].
+  pose proof (firm_receive_from (senders (endpoint e st)) t e r g st t_there e_there r_there wait eq_refl ok) as after.
+  destruct (receive_from _ _ _ _ _ _) as (got & two). cbn [snd] in after. destruct got; [exact after|]. destruct b; [|firmly].
   let_first.
   - apply firm_thread; [exact t_there | | firmly]. intros x (_ & fine). unfold begin_receive, lose_registers. rewrite registers_only.
     split; [split; [exact e_there | exact r_there] | exact fine].
@@ -769,9 +758,26 @@ Proof.
   intros there wait ok. unfold unknown_system_call. cbn [snd]. apply firm_raise; [exact there | | firmly]. intros e. apply heads_receive.
   exact (proj1 (quiet_thread t to_restart st ltac:(reflexivity) wait)).
 Qed.
-Lemma firm_receive_phase t w b st : waiting nobody st -> run_state (thread t st) = Running -> firm st -> firm (snd (receive_phase t w b st)).
+Instance firm_go_back t : Firm (go_back t). Proof. firming go_back. Qed.
+Lemma firm_units {A} remains (work : A -> State -> A * State) a st : (forall a st, firm st -> firm (snd (work a st))) -> firm st ->
+  firm (state_of (in_units remains work a st)).
 Proof.
-  intros wait runs ok. pose proof (runs_there t st ok runs) as there. unfold receive_phase.
+  intros each ok. unfold in_units.
+  assert (match repeat_after (allowance st) (unit_turn remains work) (a, allowance st, st) with Again x => firm (snd x) | Finished p => firm (state_of p) end)
+    as kept.
+  { apply (repeat_keeps (unit_turn remains work) (fun x => firm (snd x)) (fun p => firm (state_of p))); [|exact ok].
+    intros ((b & units) & one) ok1. cbn [snd] in ok1. unfold unit_turn. destruct (negb _); [cbn [state_of]; unfold allow; firmly|].
+    destruct (_ =? _); [cbn [state_of]; unfold allow; firmly|]. pose proof (each b one ok1) as after. destruct (work b one). exact after. }
+  destruct (repeat_after _ _ _) as [((b & units) & one)|q]; exact kept.
+Qed.
+Lemma firm_early t w first st : firm st -> firm (state_of (refuse_early t w first st)).
+Proof.
+  intros ok. unfold refuse_early. destruct (source_of t w st) as [e r g|n|a r]; try exact ok. destruct (_ && _); [|exact ok].
+  apply firm_units; [|exact ok]. intros u one ok1. exact (firm_refuse_first e r one ok1).
+Qed.
+Lemma firm_receive_now t w b st : waiting nobody st -> run_state (thread t st) = Running -> firm st -> firm (snd (receive_now t w b st)).
+Proof.
+  intros wait runs ok. pose proof (runs_there t st ok runs) as there. unfold receive_now.
   assert (match source_of t w st with
           | FromEndpoint e r _ => is_a AnEndpoint e /\ named AReply r
           | FromNotification n => is_a ANotification n
@@ -788,8 +794,14 @@ Proof.
   - apply firm_wait_on; [exact there | exact names_ | exact ok].
   - exact (firm_cap_fault t a 1 r st there wait ok).
 Qed.
+Lemma firm_receive_phase t w b st : waiting nobody st -> run_state (thread t st) = Running -> firm st -> firm (snd (receive_phase t w b st)).
+Proof.
+  intros wait runs ok. change (receive_phase t w b st) with (unless_preempted t (refuse_early t w (free_own_reply t w) st) (receive_now t w b)).
+  pose proof (firm_early t w (free_own_reply t w) st ok) as ok1. destruct (refused_early t w (free_own_reply t w) st (conj wait runs)) as (wait1 & runs1).
+  destruct (refuse_early t w (free_own_reply t w) st) as [one|one]; cbn [unless_preempted state_of snd] in *; [|firmly].
+  exact (firm_receive_now t w b one wait1 runs1 ok1).
+Qed.
 Instance firm_put_result t e l : Firm (put_result t e l). Proof. firming put_result. Qed.
-Instance firm_go_back t : Firm (go_back t). Proof. firming go_back. Qed.
 Instance firm_reply_phase t : Firm (reply_phase t).
 Proof.
   intros st ok. unfold reply_phase. destruct (occupied_slot_of_address _ _ _) as [(s & c)|] eqn:found; [|exact ok]. learn_from found. destruct c; firmly.
@@ -1251,17 +1263,6 @@ Proof.
       | exact (fills_nowhere pivot st from_p ok in_p)
       | apply (firm_move pivot dest two to_d at_p); [apply vacant_none; exact at_d | exact (slot_under_low st _ _ _ dest ok fine into) | exact ok2] ] ]
   end.
-Qed.
-Lemma firm_units {A} remains (work : A -> State -> A * State) a st : (forall a st, firm st -> firm (snd (work a st))) -> firm st ->
-  firm (state_of (in_units remains work a st)).
-Proof.
-  intros each ok. unfold in_units.
-  assert (match repeat_after (allowance st) (unit_turn remains work) (a, allowance st, st) with Again x => firm (snd x) | Finished p => firm (state_of p) end)
-    as kept.
-  { apply (repeat_keeps (unit_turn remains work) (fun x => firm (snd x)) (fun p => firm (state_of p))); [|exact ok].
-    intros ((b & units) & one) ok1. cbn [snd] in ok1. unfold unit_turn. destruct (negb _); [cbn [state_of]; unfold allow; firmly|].
-    destruct (_ =? _); [cbn [state_of]; unfold allow; firmly|]. pose proof (each b one ok1) as after. destruct (work b one). exact after. }
-  destruct (repeat_after _ _ _) as [((b & units) & one)|q]; exact kept.
 Qed.
 Lemma firm_cancel e badge u st : firm st -> firm (snd (cancel_unit e badge u st)).
 Proof.

@@ -338,26 +338,6 @@ Proof.
     exact (@keeps_put_result _ _ _ _ both_quiet t _ _ st (conj waits_ (proj2 ok))).
   - exact (@keeps_go_back _ _ _ _ both_quiet t two after).
 Qed.
-Lemma phase_receives_fit t w b st : goes_fit t st -> both (snd (receive_phase t w b st)).
-Proof.
-  intros ok. pose proof ok as ((waits_ & runs) & fit_). split; [exact (phase_receives t w b st waits_ runs)|]. unfold receive_phase.
-  destruct (source_of t w st) as [e r g|n|a r]; cbn [snd].
-  - exact (fit_receives t e r _ g b st fit_ waits_ runs).
-  - exact (fit_waits t n b st fit_ runs).
-  - exact (proj2 (cap_faulted_fit t a 1 r st ok)).
-Qed.
-Lemma then_receives_fit t w st : both st -> both (snd (then_receive t w st)).
-Proof.
-  intros ok. unfold then_receive. destruct (negb (thread_exists t st)); [exact ok|]. cbv zeta.
-  pose proof (@keeps_becomes _ _ _ _ both_quiet (if w then Syscall.Recv else Syscall.Wait) t st ok) as after.
-  change (both (becomes (if w then Syscall.Recv else Syscall.Wait) t st)) in after. revert after.
-  generalize (becomes (if w then Syscall.Recv else Syscall.Wait) t st). intros one after.
-  assert (both (change_thread t to_restart (forget_yield t one))) as again.
-  { pose proof (@keeps_forget_yield _ _ _ _ both_quiet t one after) as (waits_ & fit_).
-    split; [exact (proj1 (quiet_thread t to_restart _ ltac:(reflexivity) waits_))|]. apply apt_still; [intros x; repeat split | exact fit_]. }
-  destruct (is_running t one) eqn:runs; cbn [andb]; [|exact again]. destruct (negb _); [|exact again].
-  apply phase_receives_fit. split; [split; [exact (proj1 after) | apply running_is; exact runs] | exact (proj2 after)].
-Qed.
 Lemma first_refused_fit t e r st : goes_fit t st -> goes_fit t (refuse_first e r st).
 Proof.
   intros (goes_ & ok). split; [exact (refused_and_goes t e r st goes_)|]. destruct goes_ as (waits_ & _).
@@ -374,12 +354,34 @@ Proof.
   intros ok. unfold refuse_early. destruct (source_of t w st) as [e r g|n|a r]; try exact ok. destruct (_ && _); [|exact ok]. unfold refuse_waiting.
   assert (goes_fit t (state_of (in_units (fun _ st => is_some (first_refused e r st)) (fun _ st => (tt, refuse_first e r st)) tt st))) as after.
   { refine (@keeps_in_units _ _ _ _ (goes_fit_quiet t) _ _ _ tt _ st ok). intros u before fine. exact (conj I (first_refused_fit t e r before fine)). }
-  destruct (in_units _ _ _ _) as [one|one]; [|exact after]. cbn [state_of and_then] in *. destruct (_ && _); exact after.
+  exact after.
 Qed.
 Lemma both_goes t st : goes_fit t st -> both st. Proof. intros ((waits_ & _) & ok). exact (conj waits_ ok). Qed.
 Lemma unless_fit t p rest : goes_fit t (state_of p) -> (forall st, goes_fit t st -> both (snd (rest st))) -> both (snd (unless_preempted t p rest)).
 Proof.
   intros ok each. unfold unless_preempted. destruct p as [one|one]; [exact (each _ ok)|]. exact (@keeps_go_back _ _ _ _ both_quiet t one (both_goes t one ok)).
+Qed.
+Lemma receives_now_fit t w b st : goes_fit t st -> both (snd (receive_now t w b st)).
+Proof.
+  intros ok. pose proof ok as ((waits_ & runs) & fit_). split; [exact (receives_now t w b st waits_ runs)|]. unfold receive_now.
+  destruct (source_of t w st) as [e r g|n|a r]; cbn [snd].
+  - exact (fit_receives t e r _ g b st fit_ waits_ runs).
+  - exact (fit_waits t n b st fit_ runs).
+  - exact (proj2 (cap_faulted_fit t a 1 r st ok)).
+Qed.
+Lemma phase_receives_fit t w b st : goes_fit t st -> both (snd (receive_phase t w b st)).
+Proof. intros ok. exact (unless_fit t _ (receive_now t w b) (early_fit t w _ st ok) (receives_now_fit t w b)). Qed.
+Lemma then_receives_fit t w st : both st -> both (snd (then_receive t w st)).
+Proof.
+  intros ok. unfold then_receive. destruct (negb (thread_exists t st)); [exact ok|]. cbv zeta.
+  pose proof (@keeps_becomes _ _ _ _ both_quiet (if w then Syscall.Recv else Syscall.Wait) t st ok) as after.
+  change (both (becomes (if w then Syscall.Recv else Syscall.Wait) t st)) in after. revert after.
+  generalize (becomes (if w then Syscall.Recv else Syscall.Wait) t st). intros one after.
+  assert (both (change_thread t to_restart (forget_yield t one))) as again.
+  { pose proof (@keeps_forget_yield _ _ _ _ both_quiet t one after) as (waits_ & fit_).
+    split; [exact (proj1 (quiet_thread t to_restart _ ltac:(reflexivity) waits_))|]. apply apt_still; [intros x; repeat split | exact fit_]. }
+  destruct (is_running t one) eqn:runs; cbn [andb]; [|exact again]. destruct (negb _); [|exact again].
+  apply phase_receives_fit. split; [split; [exact (proj1 after) | apply running_is; exact runs] | exact (proj2 after)].
 Qed.
 Lemma reply_phase_fit t st : both st -> both (reply_phase t st).
 Proof.

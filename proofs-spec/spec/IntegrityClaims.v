@@ -275,7 +275,7 @@ Definition answered_by (t a : N) (st : State) : option Target :=
   match named_by t a st with Some (ReplyCap r rights) => Some (ReplyCap r rights, None) | _ => None end.
 Definition once_done (f : State -> option Target) (p : Progress) : option Target := match p with Done st => f st | Preempted _ => None end.
 Definition passed_on (t : N) (with_reply : bool) (st : State) : option Target :=
-  once_done (fun st => sent_by t (register 8 (thread t st)) st) (refuse_early t with_reply (fun st => snd (pass_on t st)) st).
+  once_done (fun st => sent_by t (register 8 (thread t st)) st) (refuse_early t with_reply (pass_message t) st).
 Definition sent_through (t : N) (s : Syscall.t) (st : State) : option Target :=
   match s with
   | Syscall.Call | Syscall.Send | Syscall.NBSend => sent_by t (register 0 (thread t st)) st

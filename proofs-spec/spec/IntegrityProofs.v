@@ -1169,17 +1169,15 @@ Proof.
     assert (OwnIf receiver_grant t) as answers by (intros _; exact ok). keep.
 Qed.
 Instance keeps_refuse_sender t : Touched t -> Keeps (refuse_sender t). Proof. intros ok. keeping refuse_sender. Qed.
-Instance keeps_receive_from queue t e r requires mg : Own t -> Touched e -> Nice r -> GrantsAt mg e -> Queued e queue ->
-  Keeps (receive_from queue t e r requires mg).
+Instance keeps_receive_from queue t e r mg : Own t -> Touched e -> Nice r -> GrantsAt mg e -> Queued e queue -> Keeps (receive_from queue t e r mg).
 Proof.
-  intros ok ok_e ok_r grants_ q. red in ok_r. induction queue as [|sender rest IH]; intros st w; cbn [receive_from]; [exact (conj I w)|].
-  apply Forall_cons_iff in q. destruct q as ((ok_s & own_s) & q). change (Queued e rest) in q. specialize (IH q). red in q.
+  intros ok ok_e ok_r grants_ q st w. red in ok_r. destruct queue as [|sender rest]; cbn [receive_from]; [exact (conj I w)|].
+  apply Forall_cons_iff in q. destruct q as ((ok_s & own_s) & q). change (Queued e rest) in q. red in q.
   pose proof (gives_now sender st ok_s w) as gives_.
   destruct (run_state (thread sender st)) as [| | |x badge grant grant_reply is_call lends| |]; try exact (conj I (within_emit _ st w)). cbv zeta.
   assert (Giving grant sender t) as between by (intros yes; exact (conj (gives_ yes) ok)).
   assert (OwnIf mg sender) as answers by (intros yes; exact (own_s (grants_ yes))).
-  assert (good (change_endpoint e (fun x0 : Endpoint => set_field senders rest x0) st)) as w1 by keep.
-  destruct (leaves_without_context t _ _ _); [exact (IH _ (keeps_refuse_sender sender ok_s _ w1))|]. keep.
+  assert (good (change_endpoint e (fun x0 : Endpoint => set_field senders rest x0) st)) as w1 by keep. keep.
 Qed.
 Instance keeps_refuse_first e r : Touched e -> Keeps (refuse_first e r).
 Proof.
@@ -1769,9 +1767,9 @@ Instance keeps_put_result t e l : Touched t -> Keeps (put_result t e l). Proof. 
 Instance keeps_go_back t : Touched t -> Keeps (go_back t). Proof. intros ok. keeping go_back. Qed.
 Lemma finish_send_good t m outcome : Own t -> good outcome -> good (finish_send t m outcome).
 Proof. intros ok_t ok. unfold finish_send. keep. Qed.
-Instance keeps_receive_phase t r b : Own t -> Keeps (receive_phase t r b).
+Instance keeps_receive_now t r b : Own t -> Keeps (receive_now t r b).
 Proof.
-  intros ok_t st ok. unfold receive_phase, source_of. cbv zeta. pose proof (keeps_occupied_slot t (register 0 (thread t st)) ok_t st ok) as found.
+  intros ok_t st ok. unfold receive_now, source_of. cbv zeta. pose proof (keeps_occupied_slot t (register 0 (thread t st)) ok_t st ok) as found.
   destruct (occupied_slot_of_address t (register 0 (thread t st)) st) as [(slot & c)|report]; [|keep]. destruct found as (ok_s & fine_c). cbn [snd] in fine_c.
   change (good c) in fine_c. destruct c; try solve [keep].
   - destruct (negb _); [keep|]. destruct r; [|keep]. pose proof (keeps_occupied_slot t (register 6 (thread t st)) ok_t st ok) as found2.
@@ -1780,13 +1778,12 @@ Proof.
   - destruct (_ && _); keep.
 Qed.
 Instance keeps_becomes n t : Touched t -> Keeps (becomes n t). Proof. intros ok. keeping becomes. Qed.
-Instance keeps_then_receive t r : Own t -> Keeps (then_receive t r). Proof. intros ok. keeping then_receive. Qed.
 Instance keeps_refuse_waiting e r : Touched e -> Keeps (refuse_waiting e r).
 Proof.
   intros ok st w. unfold refuse_waiting.
   pose proof (units_keep (fun _ : unit => True) (fun _ st => is_some (first_refused e r st)) (fun _ st => (tt, refuse_first e r st)) tt st
     (fun _ st _ w => conj I (keeps_refuse_first e r ok st w)) I w) as done_.
-  unfold and_then. destruct (in_units _ _ tt st); [|exact done_]. destruct (_ && _); exact done_.
+  exact done_.
 Qed.
 Instance keeps_refuse_early t r first_ : Own t -> Keeps (refuse_early t r first_).
 Proof.
@@ -1804,6 +1801,11 @@ Proof.
 Qed.
 Lemma unless_preempted_good t p rest : Touched t -> good p -> Keeps rest -> good (unless_preempted t p rest).
 Proof. intros ok_t ok each. unfold unless_preempted. destruct p as [st|st]; [exact (each st ok) | exact (conj I (keeps_go_back t ok_t st ok))]. Qed.
+Instance keeps_receive_phase t r b : Own t -> Keeps (receive_phase t r b).
+Proof.
+  intros ok_t st ok. apply (unless_preempted_good t _ (receive_now t r b)); [exact (own_touched t ok_t) | exact (keeps_refuse_early t r _ ok_t st ok) | keep].
+Qed.
+Instance keeps_then_receive t r : Own t -> Keeps (then_receive t r). Proof. intros ok. keeping then_receive. Qed.
 Instance keeps_reply_phase t : Own t -> Keeps (reply_phase t). Proof. intros ok. keeping reply_phase. Qed.
 Instance keeps_reply_and_receive t : Own t -> Keeps (reply_and_receive t).
 Proof. intros ok st w. unfold reply_and_receive. apply unless_preempted_good; keep. Qed.

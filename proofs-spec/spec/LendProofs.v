@@ -642,35 +642,6 @@ Proof.
   - rewrite (back x r eq_refl). destruct (faults m); [exact (cap_faulted_parts t x 0 r st ok runs) | apply result_parts; exact ok].
   - apply back_parts. exact after.
 Qed.
-Lemma phase_receives_parts t w b st : parts st -> run_state (thread t st) = Running -> parts (snd (receive_phase t w b st)).
-Proof.
-  intros (link & wait & ok) runs. split; [exact (proj2 (@keeps_receive_phase _ _ _ _ linked_quietly linked_kept t w b eq_refl st link))|].
-  split; [exact (phase_receives t w b st wait runs)|]. unfold receive_phase.
-  assert (match source_of t w st with
-          | FromEndpoint e r _ => endpoint_exists e st = true /\ forall r', r = Some r' -> reply_exists r' st = true
-          | _ => True
-          end) as there.
-  { unfold source_of. cbv zeta. destruct (occupied_slot_of_address t (register 0 (thread t st)) st) as [(s & c)|] eqn:found; [|exact I].
-    apply occupied_in_place in found. destruct c; try exact I.
-    - pose proof (endpoint_there s _ _ _ st wait found) as e_there. destruct (negb _); [exact I|]. destruct w; [|split; [exact e_there | discriminate]].
-      destruct (occupied_slot_of_address t (register 6 (thread t st)) st) as [(k & d)|] eqn:second; [|exact I]. apply occupied_in_place in second.
-      destruct d; try exact I. split; [exact e_there|]. intros r' is_r. injection is_r as <-. exact (reply_there k _ _ st wait second).
-    - destruct (_ && _); exact I. }
-  destruct (source_of t w st) as [e r g|n|a r]; cbn [snd].
-  - destruct there as (e_there & r_there). exact (receives_bonds t e r _ g b st link wait ok runs e_there r_there).
-  - exact (waited_bonds t n b st link wait ok runs).
-  - exact (proj2 (proj2 (cap_faulted_parts t a 1 r st (conj link (conj wait ok)) runs))).
-Qed.
-Lemma then_receives_parts t w st : parts st -> parts (snd (then_receive t w st)).
-Proof.
-  intros ok. unfold then_receive. destruct (negb (thread_exists t st)); [exact ok|]. cbv zeta.
-  assert (parts (becomes (if w then Syscall.Recv else Syscall.Wait) t st)) as after by exact (@keeps_becomes _ _ _ _ parts_quietly _ t st ok).
-  revert after. generalize (becomes (if w then Syscall.Recv else Syscall.Wait) t st). intros one after.
-  assert (parts (change_thread t to_restart (forget_yield t one))) as restarts
-    by exact (proj1 (parts_restart t _ (@keeps_forget_yield _ _ _ _ parts_quietly t one after))).
-  destruct (is_running t one) eqn:runs; cbn [andb]; [|exact restarts].
-  destruct (negb _); [apply phase_receives_parts; [exact after | apply running_is; exact runs] | exact restarts].
-Qed.
 
 (** Senders that are refused early: who runs goes on. *)
 Definition goes_on_whole (t : N) (st : State) : Prop := parts st /\ run_state (thread t st) = Running.
@@ -695,11 +666,45 @@ Proof.
   intros ok. unfold refuse_early. destruct (source_of t w st) as [e r g|n|a r]; try exact ok. destruct (_ && _); [|exact ok]. unfold refuse_waiting.
   assert (goes_on_whole t (state_of (in_units (fun _ st => is_some (first_refused e r st)) (fun _ st => (tt, refuse_first e r st)) tt st))) as after.
   { refine (@keeps_in_units _ _ _ _ (goes_whole_quietly t) _ _ _ tt _ st ok). intros u before fine. exact (conj I (refused_whole t e r before fine)). }
-  destruct (in_units _ _ _ _) as [one|one]; [|exact after]. cbn [state_of and_then] in *. destruct (_ && _); exact after.
+  exact after.
 Qed.
 Lemma unless_it_stops_whole t p rest : goes_on_whole t (state_of p) -> (forall st, goes_on_whole t st -> parts (snd (rest st)))
   -> parts (snd (unless_preempted t p rest)).
 Proof. intros ok each. unfold unless_preempted. destruct p; [exact (each _ ok) | exact (back_parts t _ (proj1 ok))]. Qed.
+Lemma receives_now_parts t w b st : parts st -> run_state (thread t st) = Running -> parts (snd (receive_now t w b st)).
+Proof.
+  intros (link & wait & ok) runs. split; [exact (proj2 (@keeps_receive_now _ _ _ _ linked_quietly linked_kept t w b eq_refl st link))|].
+  split; [exact (receives_now t w b st wait runs)|]. unfold receive_now.
+  assert (match source_of t w st with
+          | FromEndpoint e r _ => endpoint_exists e st = true /\ forall r', r = Some r' -> reply_exists r' st = true
+          | _ => True
+          end) as there.
+  { unfold source_of. cbv zeta. destruct (occupied_slot_of_address t (register 0 (thread t st)) st) as [(s & c)|] eqn:found; [|exact I].
+    apply occupied_in_place in found. destruct c; try exact I.
+    - pose proof (endpoint_there s _ _ _ st wait found) as e_there. destruct (negb _); [exact I|]. destruct w; [|split; [exact e_there | discriminate]].
+      destruct (occupied_slot_of_address t (register 6 (thread t st)) st) as [(k & d)|] eqn:second; [|exact I]. apply occupied_in_place in second.
+      destruct d; try exact I. split; [exact e_there|]. intros r' is_r. injection is_r as <-. exact (reply_there k _ _ st wait second).
+    - destruct (_ && _); exact I. }
+  destruct (source_of t w st) as [e r g|n|a r]; cbn [snd].
+  - destruct there as (e_there & r_there). exact (receives_bonds t e r _ g b st link wait ok runs e_there r_there).
+  - exact (waited_bonds t n b st link wait ok runs).
+  - exact (proj2 (proj2 (cap_faulted_parts t a 1 r st (conj link (conj wait ok)) runs))).
+Qed.
+Lemma phase_receives_parts t w b st : parts st -> run_state (thread t st) = Running -> parts (snd (receive_phase t w b st)).
+Proof.
+  intros ok runs. apply (unless_it_stops_whole t _ (receive_now t w b)); [exact (refused_early_whole t w _ st (conj ok runs))|].
+  intros one (fine & goes_on_). exact (receives_now_parts t w b one fine goes_on_).
+Qed.
+Lemma then_receives_parts t w st : parts st -> parts (snd (then_receive t w st)).
+Proof.
+  intros ok. unfold then_receive. destruct (negb (thread_exists t st)); [exact ok|]. cbv zeta.
+  assert (parts (becomes (if w then Syscall.Recv else Syscall.Wait) t st)) as after by exact (@keeps_becomes _ _ _ _ parts_quietly _ t st ok).
+  revert after. generalize (becomes (if w then Syscall.Recv else Syscall.Wait) t st). intros one after.
+  assert (parts (change_thread t to_restart (forget_yield t one))) as restarts
+    by exact (proj1 (parts_restart t _ (@keeps_forget_yield _ _ _ _ parts_quietly t one after))).
+  destruct (is_running t one) eqn:runs; cbn [andb]; [|exact restarts].
+  destruct (negb _); [apply phase_receives_parts; [exact after | apply running_is; exact runs] | exact restarts].
+Qed.
 Lemma reply_phase_parts t st : parts st -> parts (reply_phase t st).
 Proof.
   intros (link & wait & ok). split; [exact (@keeps_reply_phase _ _ _ _ linked_quietly linked_kept t eq_refl st link)|].

@@ -728,14 +728,14 @@ Proof.
   destruct (run_state (thread t st)) as [| |x r q g|x b g gr c l| |]; try contradiction; [destruct r; contradiction|]. cbn [says] in named. subst x.
   do 5 eexists. reflexivity.
 Qed.
-Lemma received queue t e r q g st : waiting nobody st -> run_state (thread t st) = Running -> senders (endpoint e st) = queue ->
+Lemma received queue t e r g st : waiting nobody st -> run_state (thread t st) = Running -> senders (endpoint e st) = queue ->
   (forall r', r = Some r' -> caller (reply r' st) = None /\ receiver (reply r' st) = None) -> (forall r', r = Some r' -> reply_exists r' st = true) ->
-  waiting nobody (snd (receive_from queue t e r q g st))
-  /\ (fst (receive_from queue t e r q g st) = false -> run_state (thread t (snd (receive_from queue t e r q g st))) = Running
-      /\ forall r', r = Some r' -> caller (reply r' (snd (receive_from queue t e r q g st))) = None
-        /\ receiver (reply r' (snd (receive_from queue t e r q g st))) = None).
+  waiting nobody (snd (receive_from queue t e r g st))
+  /\ (fst (receive_from queue t e r g st) = false -> run_state (thread t (snd (receive_from queue t e r g st))) = Running
+      /\ forall r', r = Some r' -> caller (reply r' (snd (receive_from queue t e r g st))) = None
+        /\ receiver (reply r' (snd (receive_from queue t e r g st))) = None).
 Proof.
-  revert st. induction queue as [|s rest IH]; intros st ok runs queue_ free there; cbn [receive_from]; [split; [exact ok | intros _; split; assumption]|].
+  destruct queue as [|s rest]; intros ok runs queue_ free there; cbn [receive_from]; [split; [exact ok | intros _; split; assumption]|].
   assert (In s (senders (endpoint e st))) as listed by (rewrite queue_; left; reflexivity).
   destruct (is_sender nobody e st s ok listed) as (b & sg & gr & c & l & state). rewrite state. cbv zeta.
   pose proof (pop_senders nobody e st s rest (fun x => x <| senders := rest |>) ok queue_ eq_refl) as popped.
@@ -746,36 +746,25 @@ Proof.
   assert (forall p, says (run_state (thread s one)) p -> plus nobody s (InSenders e) s p) as excused.
   { intros p. rewrite states, state. destruct p; cbn [says]; try contradiction. intros ->. right. split; reflexivity. }
   assert (forall u p, plus nobody s (InSenders e) u p -> u = s) as only by (intros u p [[]|(is_s & _)]; exact is_s).
-  destruct (leaves_without_context _ _ _ _).
-  - destruct (refused (plus nobody s (InSenders e)) s one popped excused only) as (after & alike); try (rewrite states, state; discriminate).
-    apply IH.
-    + exact after.
-    + rewrite (other_state _ _ _ alike t) by congruence. rewrite states. exact runs.
-    + rewrite (but_endpoint _ _ _ alike). unfold one. rewrite (proj1 (after_endpoint e _ st)), N.eqb_refl. cbn [andb].
-      destruct (endpoint_exists e st) eqn:here; [reflexivity|]. rewrite (proj1 (missing_endpoint e st here)) in queue_. discriminate.
-    + intros r' is_r. rewrite (but_caller _ _ _ alike), (but_receiver _ _ _ alike), replies. exact (free r' is_r).
-    + intros r' is_r. apply (reply_stays one).
-      * exact (@keeps_refuse_sender _ _ _ _ (stay_quietly one) s eq_refl one (stay_start _ one popped)).
-      * apply reply_after_endpoint. exact (there r' is_r).
-  - cbn [fst snd]. split; [|discriminate].
-    destruct (met (plus nobody s (InSenders e)) s t e b r g sg gr c l one popped apart) as (after & kept_).
-    + rewrite states, state. discriminate.
-    + rewrite states, runs. discriminate.
-    + intros u p is_. left. exact (only u p is_).
-    + exact excused.
-    + intros p. rewrite states, runs. intros [].
-    + intros r' is_r. rewrite replies. destruct (free r' is_r) as (no_c & no_r). rewrite no_c, no_r. split; [|split; [reflexivity | discriminate]].
-      apply reply_after_endpoint. exact (there r' is_r).
-    + destruct c.
-      * apply (excuse (fun u _ => true = false /\ u = s)); [exact after|]. intros u p _. unfold nobody. split; [intros (no & _);
-        discriminate | contradiction].
-      * set (two := meet s t e b r g sg gr false l one) in *. specialize (kept_ eq_refl). rewrite states, state in kept_.
-        destruct (@keeps_set_empty_result _ _ _ _ (still_quietly _ two) s two (still_start _ two after)) as (told & same).
-        change (waiting (fun u _ => false = false /\ u = s) (set_empty_result s two)) in told.
-        refine (proj1 (wakes _ nobody s (set_empty_result s two) told _ _ _)).
-        -- intros p _. split; reflexivity.
-        -- apply (awake _ s _ told). rewrite (same_state _ _ same), kept_. discriminate.
-        -- intros u p other. unfold nobody. tauto.
+  cbn [fst snd]. split; [|discriminate].
+  destruct (met (plus nobody s (InSenders e)) s t e b r g sg gr c l one popped apart) as (after & kept_).
+  + rewrite states, state. discriminate.
+  + rewrite states, runs. discriminate.
+  + intros u p is_. left. exact (only u p is_).
+  + exact excused.
+  + intros p. rewrite states, runs. intros [].
+  + intros r' is_r. rewrite replies. destruct (free r' is_r) as (no_c & no_r). rewrite no_c, no_r. split; [|split; [reflexivity | discriminate]].
+    apply reply_after_endpoint. exact (there r' is_r).
+  + destruct c.
+    * apply (excuse (fun u _ => true = false /\ u = s)); [exact after|]. intros u p _. unfold nobody. split; [intros (no & _);
+      discriminate | contradiction].
+    * set (two := meet s t e b r g sg gr false l one) in *. specialize (kept_ eq_refl). rewrite states, state in kept_.
+      destruct (@keeps_set_empty_result _ _ _ _ (still_quietly _ two) s two (still_start _ two after)) as (told & same).
+      change (waiting (fun u _ => false = false /\ u = s) (set_empty_result s two)) in told.
+      refine (proj1 (wakes _ nobody s (set_empty_result s two) told _ _ _)).
+      -- intros p _. split; reflexivity.
+      -- apply (awake _ s _ told). rewrite (same_state _ _ same), kept_. discriminate.
+      -- intros u p other. unfold nobody. tauto.
 Qed.
 Lemma first_is_refused e r st : waiting nobody st -> waiting nobody (refuse_first e r st).
 Proof.
@@ -822,7 +811,7 @@ Proof.
     - intros r' is_r. exact (reply_stays _ _ r' stays (r_there r' is_r)). }
   clearbody one. clear st ok runs e_there r_there. rename one into st.
   set (bound := bound_notification (thread t st)).
-  assert (waiting nobody (let (got, after) := receive_from (senders (endpoint e st)) t e r q g st in
+  assert (waiting nobody (let (got, after) := receive_from (senders (endpoint e st)) t e r g st in
     if got then after
     else if w then
       match bound with
@@ -841,11 +830,11 @@ Proof.
                        (change_thread t (begin_receive (BlockedOnReceive e r q g)) (unplace t after))))
       end
     else set_empty_result t after)) as usual.
-  { destruct (received (senders (endpoint e st)) t e r q g st ok1 runs1 eq_refl free r1) as (after & kept_).
-    pose proof (@keeps_receive_from _ _ _ _ (stay_quietly st) (stay_kept st) (senders (endpoint e st)) t e r q g eq_refl st (stay_start nobody st ok1)) as
+  { destruct (received (senders (endpoint e st)) t e r g st ok1 runs1 eq_refl free r1) as (after & kept_).
+    pose proof (@keeps_receive_from _ _ _ _ (stay_quietly st) (stay_kept st) (senders (endpoint e st)) t e r g eq_refl st (stay_start nobody st ok1)) as
       stays.
-    change (True /\ stay st (snd (receive_from (senders (endpoint e st)) t e r q g st))) in stays. destruct stays as (_ & stays).
-    destruct (receive_from (senders (endpoint e st)) t e r q g st) as (got & two). cbn [fst snd] in *. destruct got; [exact after|].
+    change (True /\ stay st (snd (receive_from (senders (endpoint e st)) t e r g st))) in stays. destruct stays as (_ & stays).
+    destruct (receive_from (senders (endpoint e st)) t e r g st) as (got & two). cbn [fst snd] in *. destruct got; [exact after|].
     destruct (kept_ eq_refl) as (runs2 & free2). pose proof (endpoint_stays _ _ e stays e1) as e2.
     destruct w; [|exact (proj1 (@keeps_set_empty_result _ _ _ _ (still_quietly nobody two) t two (still_start nobody two after)))].
     set (s := BlockedOnReceive e r q g). set (f := begin_receive s).
@@ -880,8 +869,8 @@ Proof.
     destruct bound as [n|]; [|exact done]. exact (@keeps_return_lent_context _ _ _ _ (waiting_quietly nobody) t n eq_refl five done). }
   destruct bound as [n|]; [destruct (is_signalled t st)|].
   - exact (takes_at_once t n st ok1 runs1).
-  - destruct (receive_from (senders (endpoint e st)) t e r q g st) as ([|] & two); [exact usual|]. destruct w; [|exact usual]. destruct r; exact usual.
-  - destruct (receive_from (senders (endpoint e st)) t e r q g st) as ([|] & two); [exact usual|]. destruct w; [|exact usual]. destruct r; exact usual.
+  - destruct (receive_from (senders (endpoint e st)) t e r g st) as ([|] & two); [exact usual|]. destruct w; [|exact usual]. destruct r; exact usual.
+  - destruct (receive_from (senders (endpoint e st)) t e r g st) as ([|] & two); [exact usual|]. destruct w; [|exact usual]. destruct r; exact usual.
 Qed.
 Lemma waits_on t n w st : waiting nobody st -> run_state (thread t st) = Running -> notification_exists n st = true -> waiting nobody (wait_on t n w st).
 Proof.

@@ -312,18 +312,15 @@ Definition refuse_sender (t : N) (st : State) : State :=
   | None => set_error_result Error.NoDonation t st >> wake t
   end.
 
-(** Takes the message of the first sender that is not refused; says whether there was one. A plain sender goes on. *)
-Fixpoint receive_from (queue : list N) (t e : N) (r : option N) (requires may_grant : bool) (st : State) : bool * State :=
+(** Takes the message of the first sender; says whether there was one. A plain sender goes on. *)
+Definition receive_from (queue : list N) (t e : N) (r : option N) (may_grant : bool) (st : State) : bool * State :=
   match queue with
   | sender :: rest =>
       match run_state (thread sender st) with
       | BlockedOnSend _ badge grant grant_reply is_call lends =>
           let st := change_endpoint e (fun x => x <| senders := rest |>) st in
-          let lending := lends_now sender t (lends && (negb is_call || answerable r grant grant_reply)) st in
-          if leaves_without_context t requires lending st then receive_from rest t e r requires may_grant (refuse_sender sender st)
-          else
-            let st := meet sender t e badge r may_grant grant grant_reply is_call lends st in
-            (true, if is_call then st else set_empty_result sender st >> wake sender)
+          let st := meet sender t e badge r may_grant grant grant_reply is_call lends st in
+          (true, if is_call then st else set_empty_result sender st >> wake sender)
       | _ => (false, emit Stuck st)
       end
   | [] => (false, st)
@@ -359,14 +356,14 @@ Definition is_signalled (t : N) (st : State) : bool :=
   match bound_notification (thread t st) with Some n => is_active n st | None => false end.
 
 (** Receives from an endpoint through a capability that has the right grant or not. A reply object that stands for a call is freed
-    first. Flags of the bound notification come before messages. *)
+    first. Flags of the bound notification come before messages. Who would be refused was, before. *)
 Definition receive (t e : N) (r : option N) (requires may_grant blocking : bool) (st : State) : State :=
   let st := match r with Some r => free_reply r st | None => st end in
   let bound := bound_notification (thread t st) in
   match bound, is_signalled t st with
   | Some n, true => take_flags t n st >> (fun st => if is_some (context_of t st) && negb (member t (ready st)) then wake_ahead t st else st)
   | _, _ =>
-      let (received, st) := receive_from (senders (endpoint e st)) t e r requires may_grant st in
+      let (received, st) := receive_from (senders (endpoint e st)) t e r may_grant st in
       if received then st
       else if blocking then
         let st := unplace t st >> change_thread t (begin_receive (BlockedOnReceive e r requires may_grant)) in

@@ -991,8 +991,7 @@ Proof.
         goes_).
     - intros u one (goes_ & same). cbn [snd]. split; [exact (refused_and_goes t e r one goes_)|]. rewrite (refused_other t e r one); [exact same | |];
         apply goes_. }
-  destruct (in_units _ _ tt st) as [one|one]; cbn [and_then state_of] in *; [|exact same].
-  match goal with |- context [if ?x then _ else _] => destruct x end; exact same.
+  exact same.
 Qed.
 Lemma early_well t w first st : calls_well m t st -> calls_well m t (state_of (refuse_early t w first st)).
 Proof.
@@ -1003,11 +1002,7 @@ Proof.
     + exact (@keeps_refuse_early _ _ _ _ yielding_quietly t w first eq_refl st yields).
     + exact (@keeps_refuse_early _ _ _ _ handled_quietly t w first eq_refl st handled_).
     + exact (@keeps_refuse_early _ _ _ _ (fine_is_kept_quietly bounded) t w first eq_refl st fine).
-    + unfold refuse_early. destruct (source_of t w st) as [e r g|n|a r]; try exact usual. destruct (_ && _); [|exact usual]. unfold refuse_waiting.
-      assert (firm (sorts_of st) m (state_of (in_units (fun _ st => is_some (first_refused e r st)) (fun _ st => (tt, refuse_first e r st)) tt st))) as after.
-      { apply (firm_units (sorts_of st) m); [|exact (right_firm m st ok)]. intros u one ok1. exact (firm_refuse_first _ m e r one ok1). }
-      apply firm_clean in after. destruct (in_units _ _ tt st) as [one|one]; cbn [and_then state_of] in *; [|exact after].
-      match goal with |- context [if ?x then _ else _] => destruct x end; exact after.
+    + exact (firm_clean _ _ _ (firm_early (sorts_of st) m t w first st (right_firm m st ok))).
   - exact (@keeps_refuse_early _ _ _ _ placed_quietly t w first eq_refl st spaces).
   - intros u i few_.
     rewrite (capability_same _ st _ (proj1 (@keeps_refuse_early _ _ _ _ (tables_are_kept_quietly (slots st) (references st)) t w first eq_refl st

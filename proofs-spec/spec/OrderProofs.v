@@ -370,10 +370,10 @@ Qed.
 Lemma passes_order t w st : tidy st -> run_state (thread t st) = Running -> ordered (snd (send_and_receive t w st)).
 Proof.
   intros (all_ & ok) runs. unfold send_and_receive.
-  pose proof (refused_early_whole t w (fun st => snd (pass_on t st)) st (conj all_ runs)) as early.
-  pose proof (@keeps_refuse_early _ _ _ _ order_quiet t w (fun st => snd (pass_on t st)) eq_refl st ok) as refused.
-  change (ordered (state_of (refuse_early t w (fun st => snd (pass_on t st)) st))) in refused. unfold unless_preempted.
-  destruct (refuse_early t w (fun st => snd (pass_on t st)) st) as [one|one]; cbn [state_of] in *;
+  pose proof (refused_early_whole t w (pass_message t) st (conj all_ runs)) as early.
+  pose proof (@keeps_refuse_early _ _ _ _ order_quiet t w (pass_message t) eq_refl st ok) as refused.
+  change (ordered (state_of (refuse_early t w (pass_message t) st))) in refused. unfold unless_preempted.
+  destruct (refuse_early t w (pass_message t) st) as [one|one]; cbn [state_of] in *;
     [|exact (@keeps_go_back _ _ _ _ order_quiet t one refused)].
   pose proof (phase_order t (register 8 (thread t one)) passing_on one (conj (proj1 early) refused)) as after. fold (pass_on t one) in after.
   destruct (pass_on t one) as ([e d| |x r|] & two); cbn [snd] in *;

@@ -89,17 +89,17 @@ Definition acts (p : Policy) (st : State) (t subject : N) : Prop :=
   is_of p t subject /\ ~ is_ending st (slot_of t cspace_slot) /\ gives_away p st subject.
 
 (** A system call has one phase or two, each of which begins in a state and invokes what an address names: a Reply what x6, a send before a receive what x8
-    names, the others what x0 names. Senders that wait may be refused before the first of two. *)
+    names, the others what x0 names. Senders that wait may be refused before the first of two, and before each that receives. *)
 Definition phases (s : Syscall.t) (t : N) (st : State) : list (State * N) :=
   let by_x n st := (st, register n (thread t st)) in
-  let two with_reply n first_phase told :=
-    let st := state_of (refuse_early t with_reply first_phase st) in
-    [by_x n st; by_x 0 (becomes (if with_reply then Syscall.Recv else Syscall.Wait) t (told st))] in
+  let receives with_reply st := by_x 0 (state_of (refuse_early t with_reply (free_own_reply t with_reply) st)) in
+  let two with_reply n first_phase told := let st := state_of (refuse_early t with_reply first_phase st) in
+    [by_x n st; receives with_reply (becomes (if with_reply then Syscall.Recv else Syscall.Wait) t (told st))] in
   let told st := match pass_on t st with (Reported _ l, st) => write_long_words t (fitting_words t l st) st | (_, st) => st end in
   match s with
   | Syscall.ReplyRecv => two true 6 (reply_phase t) (reply_phase t)
-  | Syscall.NBSendRecv => two true 8 (fun st => snd (pass_on t st)) told
-  | Syscall.NBSendWait => two false 8 (fun st => snd (pass_on t st)) told
+  | Syscall.NBSendRecv => two true 8 (pass_message t) told | Syscall.NBSendWait => two false 8 (pass_message t) told
+  | Syscall.Recv | Syscall.NBRecv => [receives true st] | Syscall.Wait | Syscall.NBWait => [receives false st]
   | _ => [by_x 0 st]
   end.
 Definition begins (st : State) (t : N) (at_ : State) (address : N) : Prop :=

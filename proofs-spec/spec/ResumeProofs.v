@@ -342,23 +342,7 @@ Proof.
       destruct (done_none remains work remains_alike _ stopped first) as ([] & none). exact none.
     + intros same. injection same as ->. destruct (cancels e badge tt st units stopped first) as (_ & [] & _ & rest). specialize (rest more).
       change (in_units remains work tt (allow (units + more) st) = in_units remains work tt (allow more stopped)) in rest. rewrite rest. reflexivity.
-  - intros e r preempted some. revert preempted. unfold refuse_waiting. set (remains := fun (_ : unit) st => is_some (first_refused e r st)).
-    set (work := fun (_ : unit) st => (tt, refuse_first e r st)).
-    assert (forall l a st, remains a (allow l st) = remains a st) as remains_alike by reflexivity.
-    pose proof (refuse_unit_alike e r : forall l a st, work a (allow l st) = _) as work_alike.
-    assert (must_stop (allow (units + more) st) = false /\ must_stop (allow more stopped) = false) as (go & go')
-      by (split; apply N.eqb_neq; cbn; lia).
-    destruct (in_units remains work tt (allow units st)) as [after|after] eqn:first; cbn [and_then].
-    + destruct (must_stop after && _) eqn:stops; [|discriminate]. intros same. injection same as ->. apply andb_prop, proj1 in stops.
-      apply (units_allowed remains work remains_alike work_alike) in first. unfold must_stop in stops. apply N.eqb_eq in stops.
-      pose proof (done_has_more remains work _ stopped more first) as second. cbn beta iota in second. rewrite stops in second.
-      apply (units_allowed remains work remains_alike work_alike) in second. rewrite second. change (0 + more) with more.
-      assert (in_units remains work tt (allow more stopped) = Done (allow more stopped)) as third.
-      { apply (units_allowed remains work remains_alike work_alike). apply ends_done.
-        destruct (done_none remains work remains_alike _ stopped first) as ([] & none). exact none. }
-      rewrite third. cbn [and_then]. rewrite go, go'. reflexivity.
-    + intros same. injection same as ->. destruct (refuses e r tt st units stopped first) as (_ & [] & _ & rest). specialize (rest more).
-      change (in_units remains work tt (allow (units + more) st) = in_units remains work tt (allow more stopped)) in rest. rewrite rest, go, go'. reflexivity.
+  - intros e r preempted. destruct (refuses e r tt st units stopped preempted) as (_ & [] & _ & rest). exact (rest more).
 Qed.
 
 (** Claim [retypes_go_on]. *)

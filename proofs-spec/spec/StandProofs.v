@@ -331,36 +331,6 @@ Proof.
   - rewrite (back x r eq_refl). destruct (faults m); [exact (cap_faulted t x 0 r st ok runs) | apply result_put; exact ok].
   - apply gone_back. exact after.
 Qed.
-Lemma phase_receives t w b st : waiting nobody st -> run_state (thread t st) = Running -> waiting nobody (snd (receive_phase t w b st)).
-Proof.
-  intros ok runs. unfold receive_phase.
-  assert (match source_of t w st with
-          | FromEndpoint e r _ => endpoint_exists e st = true /\ forall r', r = Some r' -> reply_exists r' st = true
-          | FromNotification n => notification_exists n st = true
-          | FromNothing _ _ => True
-          end) as there.
-  { unfold source_of. cbv zeta. destruct (occupied_slot_of_address t (register 0 (thread t st)) st) as [(s & c)|] eqn:found; [|exact I].
-    apply occupied_in_place in found. destruct c; try exact I.
-    - pose proof (endpoint_there s _ _ _ st ok found) as e_there. destruct (negb _); [exact I|]. destruct w; [|split; [exact e_there | discriminate]].
-      destruct (occupied_slot_of_address t (register 6 (thread t st)) st) as [(k & d)|] eqn:second; [|exact I]. apply occupied_in_place in second.
-      destruct d; try exact I. split; [exact e_there|]. intros r' is_r. injection is_r as <-. exact (reply_there k _ _ st ok second).
-    - destruct (_ && _); [|exact I]. exact (notification_is_there s _ _ _ st ok found). }
-  destruct (source_of t w st) as [e r g|n|a r]; cbn [snd].
-  - destruct there as (e_there & r_there). exact (receives t e r _ g b st ok runs e_there r_there).
-  - exact (waits_on t n b st ok runs there).
-  - exact (cap_faulted t a 1 r st ok runs).
-Qed.
-Lemma then_receives t w st : waiting nobody st -> waiting nobody (snd (then_receive t w st)).
-Proof.
-  intros ok. unfold then_receive. destruct (negb (thread_exists t st)); [exact ok|]. cbv zeta.
-  assert (waiting nobody (becomes (if w then Syscall.Recv else Syscall.Wait) t st)) as after
-    by exact (@keeps_becomes _ _ _ _ (waiting_quietly nobody) _ t st ok).
-  revert after. generalize (becomes (if w then Syscall.Recv else Syscall.Wait) t st). intros one after.
-  destruct (is_running t one) eqn:runs; cbn [andb].
-  - destruct (negb _); [apply phase_receives; [exact after | apply running_is; exact runs]|]. cbn [snd].
-    exact (proj1 (quiet_thread t to_restart _ ltac:(reflexivity) (@keeps_forget_yield _ _ _ _ (waiting_quietly nobody) t one after))).
-  - exact (proj1 (quiet_thread t to_restart _ ltac:(reflexivity) (@keeps_forget_yield _ _ _ _ (waiting_quietly nobody) t one after))).
-Qed.
 
 (** Senders that are refused early: who runs goes on. *)
 Definition goes (t : N) (st : State) : Prop := waiting nobody st /\ run_state (thread t st) = Running.
@@ -391,11 +361,46 @@ Proof.
   intros ok. unfold refuse_early. destruct (source_of t w st) as [e r g|n|a r]; try exact ok. destruct (_ && _); [|exact ok]. unfold refuse_waiting.
   assert (goes t (state_of (in_units (fun _ st => is_some (first_refused e r st)) (fun _ st => (tt, refuse_first e r st)) tt st))) as after.
   { refine (@keeps_in_units _ _ _ _ (goes_quietly t) _ _ _ tt _ st ok). intros u before fine. exact (conj I (refused_and_goes t e r before fine)). }
-  destruct (in_units _ _ _ _) as [one|one]; [|exact after]. cbn [state_of and_then] in *. destruct (_ && _); exact after.
+  exact after.
 Qed.
 Lemma unless_it_stops t p rest : goes t (state_of p) -> (forall st, goes t st -> waiting nobody (snd (rest st))) ->
   waiting nobody (snd (unless_preempted t p rest)).
 Proof. intros ok each. unfold unless_preempted. destruct p; [exact (each _ ok) | exact (gone_back t _ (proj1 ok))]. Qed.
+Lemma receives_now t w b st : waiting nobody st -> run_state (thread t st) = Running -> waiting nobody (snd (receive_now t w b st)).
+Proof.
+  intros ok runs. unfold receive_now.
+  assert (match source_of t w st with
+          | FromEndpoint e r _ => endpoint_exists e st = true /\ forall r', r = Some r' -> reply_exists r' st = true
+          | FromNotification n => notification_exists n st = true
+          | FromNothing _ _ => True
+          end) as there.
+  { unfold source_of. cbv zeta. destruct (occupied_slot_of_address t (register 0 (thread t st)) st) as [(s & c)|] eqn:found; [|exact I].
+    apply occupied_in_place in found. destruct c; try exact I.
+    - pose proof (endpoint_there s _ _ _ st ok found) as e_there. destruct (negb _); [exact I|]. destruct w; [|split; [exact e_there | discriminate]].
+      destruct (occupied_slot_of_address t (register 6 (thread t st)) st) as [(k & d)|] eqn:second; [|exact I]. apply occupied_in_place in second.
+      destruct d; try exact I. split; [exact e_there|]. intros r' is_r. injection is_r as <-. exact (reply_there k _ _ st ok second).
+    - destruct (_ && _); [|exact I]. exact (notification_is_there s _ _ _ st ok found). }
+  destruct (source_of t w st) as [e r g|n|a r]; cbn [snd].
+  - destruct there as (e_there & r_there). exact (receives t e r _ g b st ok runs e_there r_there).
+  - exact (waits_on t n b st ok runs there).
+  - exact (cap_faulted t a 1 r st ok runs).
+Qed.
+Lemma phase_receives t w b st : waiting nobody st -> run_state (thread t st) = Running -> waiting nobody (snd (receive_phase t w b st)).
+Proof.
+  intros ok runs. apply (unless_it_stops t _ (receive_now t w b)); [exact (refused_early t w _ st (conj ok runs))|]. intros one (fine & goes_on_).
+  exact (receives_now t w b one fine goes_on_).
+Qed.
+Lemma then_receives t w st : waiting nobody st -> waiting nobody (snd (then_receive t w st)).
+Proof.
+  intros ok. unfold then_receive. destruct (negb (thread_exists t st)); [exact ok|]. cbv zeta.
+  assert (waiting nobody (becomes (if w then Syscall.Recv else Syscall.Wait) t st)) as after
+    by exact (@keeps_becomes _ _ _ _ (waiting_quietly nobody) _ t st ok).
+  revert after. generalize (becomes (if w then Syscall.Recv else Syscall.Wait) t st). intros one after.
+  destruct (is_running t one) eqn:runs; cbn [andb].
+  - destruct (negb _); [apply phase_receives; [exact after | apply running_is; exact runs]|]. cbn [snd].
+    exact (proj1 (quiet_thread t to_restart _ ltac:(reflexivity) (@keeps_forget_yield _ _ _ _ (waiting_quietly nobody) t one after))).
+  - exact (proj1 (quiet_thread t to_restart _ ltac:(reflexivity) (@keeps_forget_yield _ _ _ _ (waiting_quietly nobody) t one after))).
+Qed.
 Lemma reply_phase_waits t st : waiting nobody st -> waiting nobody (reply_phase t st).
 Proof. intros ok. unfold reply_phase. destruct (occupied_slot_of_address _ _ _) as [(s & [])|]; try exact ok. exact (answered _ _ _ st ok). Qed.
 Lemma passes_on t w st : goes t st -> waiting nobody (snd (send_and_receive t w st)).

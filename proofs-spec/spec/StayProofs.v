@@ -42,10 +42,6 @@ Lemma sends_reply o r st : sends_as st (put_reply o r st).
 Proof.
   unfold put_reply. destruct (objects st !! o) as [[]|] eqn:there; try (apply sends_objects; reflexivity). refine (sends_put _ _ _ st there _ _); exact I.
 Qed.
-Lemma sends_endpoint o f st : sends_as st (change_endpoint o f st).
-Proof.
-  unfold change_endpoint. destruct (objects st !! o) as [[]|] eqn:there; try (apply sends_objects; reflexivity). refine (sends_put _ _ _ st there _ _); exact I.
-Qed.
 Lemma sends_place insert t st : sends_as st (place_by insert t st). Proof. apply sends_objects. exact (proj2 (proj2 (place_by_same insert t st))). Qed.
 Lemma sends_sporadic t st : sends_as st (begin_sporadic t st).
 Proof.
@@ -80,11 +76,6 @@ Proof.
 Qed.
 Lemma state_of_error e x : run_state (with_error_result e [] x) = run_state x. Proof. unfold with_error_result, with_result. apply state_of_registers. Qed.
 Lemma sends_error e t st : sends_as st (set_error_result e t st). Proof. apply sends_thread. intros x _. apply state_of_error. Qed.
-Lemma sends_refused t st : sends_as st (refuse_sender t st).
-Proof.
-  unfold refuse_sender. destruct (fault _); [apply sends_thread; discriminate|].
-  exact (sends_trans _ _ _ (sends_error Error.NoDonation t st) (proj1 (sends_wake t _))).
-Qed.
 Lemma sends_freed r st : sends_as st (free_reply r st).
 Proof.
   unfold free_reply. cbv zeta. eapply sends_trans; [|apply sends_reply].
@@ -211,24 +202,20 @@ Proof.
 Qed.
 
 (** ** Receiving *)
-Lemma held_receive_from start t e r q rg queue : forall st,
+Lemma held_receive_from start t e r rg queue st :
   (forall u st' x b g gr l o, In u queue -> held st' -> sends_as start st' -> run_state (thread u st') = BlockedOnSend x b g gr true l -> r = Some o ->
      rg = true -> g || gr = true -> fault (thread u st') = None -> M u o) ->
-  sends_as start st -> held st -> held (snd (receive_from queue t e r q rg st)).
+  sends_as start st -> held st -> held (snd (receive_from queue t e r rg st)).
 Proof.
-  induction queue as [|sender rest IH]; intros st may_ before ok; cbn [receive_from]; [exact ok|].
+  intros may_ before ok. destruct queue as [|sender rest]; cbn [receive_from]; [exact ok|].
   destruct (run_state (thread sender st)) as [| | |x b g gr c l| |] eqn:state; cbn [snd]; try exact (keeps_emit p M Stuck st ok). cbv zeta.
   pose proof (keeps_change_endpoint p M e (fun y => y <| senders := rest |>) st ok) as ok1.
   pose proof (faults_endpoint e (fun y => y <| senders := rest |>) st) as same.
-  pose proof (sends_trans _ _ _ before (sends_endpoint e (fun y => y <| senders := rest |>) st)) as then_.
   change (held (change_endpoint e (fun y => y <| senders := rest |>) st)) in ok1.
-  destruct (leaves_without_context _ _ _ _).
-  - apply IH; [|exact (sends_trans _ _ _ then_ (sends_refused sender _)) | exact (keeps_refuse_sender p M sender _ ok1)].
-    intros u st' x' b' g' gr' l' o listed. apply may_. right. exact listed.
-  - cbn [snd]. assert (held (meet sender t e b r rg g gr c l (change_endpoint e (fun y => y <| senders := rest |>) st))) as met_.
-    { apply held_meet; [|exact ok1]. intros o is_o asks grants none. rewrite (same sender) in none. apply andb_prop in asks. destruct asks as (-> & asks).
-      rewrite is_o in asks. exact (may_ sender st x b g gr l o (or_introl eq_refl) ok before state is_o grants asks none). }
-    destruct c; [exact met_|]. exact (keeps_wake p M sender _ (keeps_set_empty_result p M sender _ met_)).
+  assert (held (meet sender t e b r rg g gr c l (change_endpoint e (fun y => y <| senders := rest |>) st))) as met_.
+  { apply held_meet; [|exact ok1]. intros o is_o asks grants none. rewrite (same sender) in none. apply andb_prop in asks. destruct asks as (-> & asks).
+    rewrite is_o in asks. exact (may_ sender st x b g gr l o (or_introl eq_refl) ok before state is_o grants asks none). }
+  destruct c; [exact met_|]. exact (keeps_wake p M sender _ (keeps_set_empty_result p M sender _ met_)).
 Qed.
 Lemma held_receive t e r q rg w st :
   waits_by t (EndpointCap e 0 {| can_write := false; can_read := true; can_grant := rg; can_grant_reply := false |}) ->
@@ -242,14 +229,14 @@ Proof.
     by (unfold st1; destruct r as [o|]; [split; [exact (keeps_free_reply p M o st ok) | split; [apply sends_freed | apply stay_free]]
       | split; [exact ok | split; [apply sends_objects; reflexivity | apply stay_objects; reflexivity]]]).
   clearbody st1. rewrite <- (same e) in may_.
-  assert (held (let (received, st) := receive_from (senders (endpoint e st1)) t e r q rg st1 in
+  assert (held (let (received, st) := receive_from (senders (endpoint e st1)) t e r rg st1 in
                if received then st else if w then
                  let st := unplace t st >> change_thread t (begin_receive (BlockedOnReceive e r q rg)) in
                  let st := change_endpoint e (fun x => x <| receivers := insert_behind t (receivers x) st |>) st in
                  let st := match r with Some r => put_reply r {| caller := None; receiver := Some t; along := None |} st | None => st end in
                  match bound_notification (thread t st1) with Some n => return_lent_context t n st | None => st end
                else set_empty_result t st)) as usual.
-  { pose proof (held_receive_from st t e r q rg _ st1 may_ then_ ok1) as done_. destruct (receive_from _ _ _ _ _ _ _) as ([] & after); cbn [snd] in done_;
+  { pose proof (held_receive_from st t e r rg _ st1 may_ then_ ok1) as done_. destruct (receive_from _ _ _ _ _ _) as ([] & after); cbn [snd] in done_;
     [exact done_|].
     destruct w; [|exact (keeps_set_empty_result p M t after done_)]. cbv zeta.
     pose proof (begins_to_receive_ t e r q rg _ by_ answers_ (keeps_unplace p M t after done_)) as waits_. revert waits_.
@@ -592,16 +579,13 @@ Proof.
   - destruct (can_read rights && _) eqn:reads; [|exact I]. apply andb_prop in reads. exists badge, rights.
     split; [exists slot; exact found | exact (proj1 reads)].
 Qed.
-Lemma kept_receives with_reply blocking : address = register 0 (thread t start) -> kept_in (snd (receive_phase t with_reply blocking start)).
+Lemma kept_receive_now with_reply blocking : address = register 0 (thread t start) -> kept_in (snd (receive_now t with_reply blocking start)).
 Proof.
-  intros is_x0. pose proof ok as [okf okp okh]. pose proof (phase_receives_parts t with_reply blocking start okp on) as parts_.
-  pose proof (source_cases with_reply is_x0) as source_. unfold receive_phase in *.
+  intros is_x0. pose proof ok as [okf okp okh]. pose proof (receives_now_parts t with_reply blocking start okp on) as parts_.
+  pose proof (source_cases with_reply is_x0) as source_. unfold receive_now in *.
   destruct (source_of t with_reply start) as [e r g|n|a report]; cbn [snd] in *; [| |exact (kept_cap_fault t a 1 report start ok on)].
   - destruct source_ as (badge & rights & named_ & reads & -> & replies). constructor; [|exact parts_|].
     + apply (fit_receive p start is_closed nobodys (fun st => held st /\ sends_as start st)).
-      * intros sender e' rest st (held_ & before). pose proof (keeps_change_endpoint p M e' (fun x => x <| senders := rest |>) st held_) as one.
-        pose proof (sends_trans _ _ _ before (sends_endpoint e' (fun x => x <| senders := rest |>) st)) as then_.
-        split; [exact (conj one then_) | split; [exact (keeps_refuse_sender p M sender _ one) | exact (sends_trans _ _ _ then_ (sends_refused sender _))]].
       * intros o (held_ & _). split; [exact (keeps_free_reply p M o start held_) | apply sends_freed].
       * exact okf.
       * split; [exact okh | apply sends_objects; reflexivity].
@@ -640,16 +624,25 @@ Proof.
   constructor; [exact (@StepProofs.keeps_refuse_early _ _ _ _ quietly t r first_phase eq_refl st okf) | exact after | exact (keeps_refuse_early p M t r
     first_phase st okh)].
 Qed.
-Lemma kept_then_receive (r : bool) st : kept_in st ->
-  (let at_ := becomes (if r then Syscall.Recv else Syscall.Wait) t st in kept_in at_ -> runs t at_ -> ready_for t at_ (register 0 (thread t at_))) ->
+(** What is needed of the phase that receives is needed once all that are refused are. *)
+Definition ready_then (r : bool) (st : State) : Prop :=
+  let at_ := all_refused t r st in kept_in at_ -> runs t at_ -> ready_for t at_ (register 0 (thread t at_)).
+Lemma kept_receives r blocking st : kept_in st -> runs t st -> ready_then r st -> kept_in (snd (receive_phase t r blocking st)).
+Proof.
+  intros before goes then_. destruct (kept_early r (free_own_reply t r) st before goes) as (ok1 & on1). destruct (then_ ok1 on1) as (subject & who & _ & fair).
+  change (receive_phase t r blocking st) with (unless_preempted t (refuse_early t r (free_own_reply t r) st) (receive_now t r blocking)).
+  unfold all_refused in *. destruct (refuse_early t r (free_own_reply t r) st) as [one|one]; cbn [state_of unless_preempted] in *;
+    [|exact (kept_back t one ok1)].
+  exact (kept_receive_now t subject one _ ok1 on1 who fair r blocking eq_refl).
+Qed.
+Lemma kept_then_receive (r : bool) st : kept_in st -> ready_then r (becomes (if r then Syscall.Recv else Syscall.Wait) t st) ->
   kept_in (snd (then_receive t r st)).
 Proof.
-  intros okb second. cbv zeta in second. unfold then_receive. destruct (negb _); [exact okb|]. cbv zeta.
+  intros okb second. unfold then_receive. destruct (negb _); [exact okb|]. cbv zeta.
   pose proof (kept_becomes (if r then Syscall.Recv else Syscall.Wait) st okb) as ok1. revert ok1 second.
   generalize (becomes (if r then Syscall.Recv else Syscall.Wait) t st). intros st1 ok1 second.
   destruct (is_running t st1) eqn:goes; cbn [andb]; [destruct (negb _)|]; cbn [snd].
-  - apply running_is in goes. destruct (second ok1 goes) as (subject & who & tables & fair). exact (kept_receives t subject st1 _ ok1 goes who fair r true
-    eq_refl).
+  - exact (kept_receives r true st1 ok1 (proj1 (running_is t st1) goes) second).
   - pose proof ok1 as [okf okp okh]. constructor; [apply q_thread; exact (@StepProofs.keeps_forget_yield _ _ _ _ quietly t _ okf) | |].
     + exact (proj1 (parts_restart t _ (@StepProofs.keeps_forget_yield _ _ _ _ parts_quietly t st1 okp))).
     + refine (keeps_change_thread p M t to_restart _ _ (keeps_forget_yield p M t st1 okh)). intros o x. apply calm_same; [reflexivity | left; reflexivity].
@@ -667,7 +660,7 @@ Proof.
     [|exact (kept_back t st1 ok1)].
   destruct (here _ _ (or_introl eq_refl) ok1 on1) as (subject & who & tables & fair).
   apply kept_then_receive; [exact (kept_reply_phase t st1 _ ok1 fair eq_refl)|].
-  cbv zeta. exact (here _ _ (or_intror (or_introl eq_refl))).
+  exact (here _ _ (or_intror (or_introl eq_refl))).
 Qed.
 Lemma kept_long_words l st : kept_in st -> kept_in (write_long_words t l st).
 Proof.
@@ -680,15 +673,14 @@ Proof.
   intros is_s number. unfold send_and_receive.
   assert (forall at_ address, In (at_, address) (phases s t start) -> kept_in at_ -> runs t at_ -> ready_for t at_ address) as here
     by (intros at_ address listed; apply each; exists s; split; assumption).
-  destruct (kept_early r (fun st => snd (pass_on t st)) start ok on) as (ok1 & on1).
-  assert (forall st1, refuse_early t r (fun st => snd (pass_on t st)) start = Done st1 ->
+  destruct (kept_early r (pass_message t) start ok on) as (ok1 & on1).
+  assert (forall st1, refuse_early t r (pass_message t) start = Done st1 ->
     (kept_in st1 -> runs t st1 -> ready_for t st1 (register 8 (thread t st1)))
     /\ let told := match pass_on t st1 with (Reported _ l, st) => write_long_words t (fitting_words t l st) st | (_, st) => st end in
-       let second := becomes (if r then Syscall.Recv else Syscall.Wait) t told in
-       kept_in second -> runs t second -> ready_for t second (register 0 (thread t second))) as both_.
-  { intros st1 early. rewrite is_s in here. split; apply here; destruct r; cbn [phases]; cbv zeta; rewrite early; cbn [state_of];
+       ready_then r (becomes (if r then Syscall.Recv else Syscall.Wait) t told)) as both_.
+  { intros st1 early. rewrite is_s in here. unfold ready_then, all_refused. split; apply here; destruct r; cbn [phases]; cbv zeta; rewrite early; cbn [state_of];
       first [left; reflexivity | right; left; reflexivity]. }
-  destruct (refuse_early t r (fun st => snd (pass_on t st)) start) as [st1|st1]; cbn [state_of unless_preempted] in *; [|exact (kept_back t st1 ok1)].
+  destruct (refuse_early t r (pass_message t) start) as [st1|st1]; cbn [state_of unless_preempted] in *; [|exact (kept_back t st1 ok1)].
   destruct (both_ st1 eq_refl) as (first & second). clear both_ here. destruct (first ok1 on1) as (subject & who & tables & fair).
   pose proof (kept_send_phase t subject st1 _ ok1 on1 who tables fair passing_on) as passed.
   fold (pass_on t st1) in passed. cbv zeta in second. destruct (pass_on t st1) as ([error l| |address report|] & after); cbn [snd] in passed.
@@ -716,7 +708,7 @@ Proof.
     by (intros listed; apply each; [exists s; split; assumption | exact ok | exact on]).
   unfold run_system_call. cbv zeta. destruct s;
     try (apply kept_sends, here; left; reflexivity);
-    try (destruct (here (or_introl eq_refl)) as (subject & who & tables & fair); exact (kept_receives t subject start _ ok on who fair _ _ eq_refl)).
+    try (apply kept_receives; [exact ok | exact on | unfold ready_then, all_refused; apply each; eexists; split; [exact number | left; reflexivity]]).
   all: cbn [snd]; clear here; pose proof ok as [okf okp okh].
   - exact (kept_reply_and_receive number).
   - exact (kept_send_and_receive true _ eq_refl number).

@@ -194,12 +194,32 @@ Definition source_of (t : N) (with_reply : bool) (st : State) : Source :=
   end.
 Definition requires_donation (t : N) (st : State) : bool :=
   negb (N.land (register 7 (thread t st)) syscall_flag_require_donation =? 0).
-Definition receive_phase (t : N) (with_reply blocking : bool) (st : State) : Result * State :=
+
+(** Before what leaves the thread without a scheduling context, senders that wait already are refused if the thread requires one of them, one per unit. It
+    is preempted only in between, and nothing else is done until all are refused. *)
+Definition refuse_waiting (e : N) (r : option N) (st : State) : Progress :=
+  in_units (fun _ st => is_some (first_refused e r st)) (fun _ st => (tt, refuse_first e r st)) tt st.
+Definition refuse_early (t : N) (with_reply : bool) (what_follows : State -> State) (st : State) : Progress :=
   match source_of t with_reply st with
-  | FromEndpoint e r may_grant => (Succeeds, receive t e r (requires_donation t st) may_grant blocking st)
-  | FromNotification n => (Succeeds, wait_on t n blocking st)
-  | FromNothing address report => cap_fault t address 1 report st
+  | FromEndpoint e r _ =>
+      if requires_donation t st && negb (is_signalled t st) && negb (is_some (context_of t (what_follows st)))
+      then refuse_waiting e r st
+      else Done st
+  | _ => Done st
   end.
+Definition unless_preempted (t : N) (p : Progress) (rest : State -> Result * State) : Result * State :=
+  match p with Done st => rest st | Preempted st => (IsPreempted, go_back t st) end.
+
+(** Freeing the reply object may return the context that came with the call. *)
+Definition free_own_reply (t : N) (with_reply : bool) (st : State) : State :=
+  match source_of t with_reply st with FromEndpoint _ (Some r) _ => free_reply r st | _ => st end.
+Definition receive_phase (t : N) (with_reply blocking : bool) (st : State) : Result * State :=
+  unless_preempted t (refuse_early t with_reply (free_own_reply t with_reply) st) (fun st =>
+    match source_of t with_reply st with
+    | FromEndpoint e r may_grant => (Succeeds, receive t e r (requires_donation t st) may_grant blocking st)
+    | FromNotification n => (Succeeds, wait_on t n blocking st)
+    | FromNothing address report => cap_fault t address 1 report st
+    end).
 
 (** A system call with two phases is a Recv or a Wait from its second phase on. *)
 Definition becomes (number : Syscall.t) (t : N) (st : State) : State :=
@@ -214,22 +234,6 @@ Definition then_receive (t : N) (with_reply : bool) (st : State) : Result * Stat
     if is_running t st && negb (is_some (yielded_to (thread t st))) then receive_phase t with_reply true st
     else (Succeeds, forget_yield t st >> change_thread t to_restart).
 
-(** Before a first phase that gives the thread's scheduling context away, senders that wait already are refused if the thread requires one
-    of them, one per unit; behind the last it can be preempted too. So nothing else is done then, and the system call is executed again. *)
-Definition refuse_waiting (e : N) (r : option N) (st : State) : Progress :=
-  and_then (in_units (fun _ st => is_some (first_refused e r st)) (fun _ st => (tt, refuse_first e r st)) tt st) (fun after =>
-    if must_stop after && negb (must_stop st) then Preempted after else Done after).
-Definition refuse_early (t : N) (with_reply : bool) (first_phase : State -> State) (st : State) : Progress :=
-  match source_of t with_reply st with
-  | FromEndpoint e r _ =>
-      if requires_donation t st && negb (is_signalled t st) && negb (is_some (context_of t (first_phase st)))
-      then refuse_waiting e r st
-      else Done st
-  | _ => Done st
-  end.
-Definition unless_preempted (t : N) (p : Progress) (rest : State -> Result * State) : Result * State :=
-  match p with Done st => rest st | Preempted st => (IsPreempted, go_back t st) end.
-
 (** The first phase of ReplyRecv. *)
 Definition reply_phase (t : N) (st : State) : State :=
   match occupied_slot_of_address t (register 6 (thread t st)) st with
@@ -240,11 +244,16 @@ Definition reply_and_receive (t : N) (st : State) : Result * State :=
   unless_preempted t (refuse_early t true (reply_phase t) st) (fun st => then_receive t true (reply_phase t st)).
 
 (** The first phase of NBSendRecv and NBSendWait; a preempted invocation restarts all of the system call. What it would report is lost,
-    but for words beyond the registers. *)
+    but for words beyond the registers. That the context is given away is foreseen of a message; behind a method it is the second phase that refuses. *)
 Definition passing_on : Manner := {| calls_back := false; waits := false; lends_context := true; faults := false |}.
 Definition pass_on (t : N) (st : State) : Report * State := send_phase t (register 8 (thread t st)) passing_on st.
+Definition pass_message (t : N) (st : State) : State :=
+  match occupied_slot_of_address t (register 8 (thread t st)) st with
+  | inl (_, EndpointCap _ _ _) | inl (_, ReplyCap _ _) => snd (pass_on t st)
+  | _ => st
+  end.
 Definition send_and_receive (t : N) (with_reply : bool) (st : State) : Result * State :=
-  unless_preempted t (refuse_early t with_reply (fun st => snd (pass_on t st)) st) (fun st =>
+  unless_preempted t (refuse_early t with_reply (pass_message t) st) (fun st =>
     match pass_on t st with
     | (Restarted, st) => (IsPreempted, go_back t st)
     | (Reported _ details, st) => then_receive t with_reply (write_long_words t (fitting_words t details st) st)

@@ -829,8 +829,7 @@ Instance keeps_lend_context t n {lent : Lends} : Keeps (lend_context t n). Proof
 Instance keeps_meet s t e b r rg g gr c l {moves : Free Waiting} : Keeps (meet s t e b r rg g gr c l). Proof. keeping meet. Qed.
 Instance keeps_send t e b g gr c l w {moves : Free Waiting} : Keeps (send t e b g gr c l w). Proof. keeping send. Qed.
 Instance keeps_refuse_sender t {moves : Free Waiting} : Keeps (refuse_sender t). Proof. keeping refuse_sender. Qed.
-Instance keeps_receive_from queue t e r requires g {moves : Free Waiting} : Keeps (receive_from queue t e r requires g).
-Proof. induction queue as [|sender rest IH]; intros st ok; simpl; keep. Qed.
+Instance keeps_receive_from queue t e r g {moves : Free Waiting} : Keeps (receive_from queue t e r g). Proof. keeping receive_from. Qed.
 Instance keeps_refuse_first e r {moves : Free Waiting} : Keeps (refuse_first e r). Proof. keeping refuse_first. Qed.
 Instance keeps_take_flags t n {lent : Lends} : Keeps (take_flags t n). Proof. keeping take_flags. Qed.
 Instance keeps_receive t e r requires g b {moves : Free Waiting} : Keeps (receive t e r requires g b). Proof. keeping receive. Qed.
@@ -1189,9 +1188,7 @@ Instance keeps_put_result t e l : Keeps (put_result t e l). Proof. keeping put_r
 Instance keeps_go_back t : Keeps (go_back t). Proof. keeping go_back. Qed.
 Lemma finish_send_good t m outcome {moves : Free Waiting} : good outcome -> good (finish_send t m outcome).
 Proof. intros ok. unfold finish_send. keep. Qed.
-Instance keeps_receive_phase t r b {moves : Free Waiting} : Keeps (receive_phase t r b). Proof. keeping receive_phase. Qed.
 Instance keeps_becomes n t : Keeps (becomes n t). Proof. keeping becomes. Qed.
-Instance keeps_then_receive t r {moves : Free Waiting} : Keeps (then_receive t r). Proof. keeping then_receive. Qed.
 Instance keeps_refuse_waiting e r {moves : Free Waiting} : Keeps (refuse_waiting e r).
 Proof.
   intros st ok. unfold refuse_waiting.
@@ -1205,6 +1202,17 @@ Proof.
 Qed.
 Lemma unless_preempted_good t p rest : good p -> Keeps rest -> good (unless_preempted t p rest).
 Proof. intros ok each. unfold unless_preempted. destruct p as [st|st]; [exact (each st ok) | exact (good_both _ _ I (keeps_go_back t st ok))]. Qed.
+(** The phase that receives, once all that are refused are. *)
+Definition receive_now (t : N) (with_reply blocking : bool) (st : State) : Result * State :=
+  match source_of t with_reply st with
+  | FromEndpoint e r may_grant => (Succeeds, receive t e r (requires_donation t st) may_grant blocking st)
+  | FromNotification n => (Succeeds, wait_on t n blocking st)
+  | FromNothing address report => cap_fault t address 1 report st
+  end.
+Instance keeps_receive_now t r b {moves : Free Waiting} : Keeps (receive_now t r b). Proof. keeping receive_now. Qed.
+Instance keeps_receive_phase t r b {moves : Free Waiting} : Keeps (receive_phase t r b).
+Proof. intros st ok. exact (unless_preempted_good t _ (receive_now t r b) (keeps_refuse_early t r (free_own_reply t r) st ok) _). Qed.
+Instance keeps_then_receive t r {moves : Free Waiting} : Keeps (then_receive t r). Proof. keeping then_receive. Qed.
 Instance keeps_reply_phase t {moves : Free Waiting} : Keeps (reply_phase t). Proof. keeping reply_phase. Qed.
 Instance keeps_reply_and_receive t {moves : Free Waiting} : Keeps (reply_and_receive t).
 Proof. intros st ok. unfold reply_and_receive. apply unless_preempted_good; keep. Qed.

@@ -294,26 +294,20 @@ Notation seen := (seen p start).
 Hypothesis is_closed : closed p.
 Hypothesis nobodys : owner_of p nowhere = None.
 Lemma q_wake_ t st : fit st -> fit (wake t st). Proof. exact (@keeps_wake _ _ _ _ quietly t eq_refl st). Qed.
-(** The queue is gone through; meanwhile what [inv] says stays. *)
+(** Meanwhile what [inv] says stays. *)
 Variable inv : State -> Prop.
-Hypothesis inv_stays : forall sender e rest st, inv st ->
-  inv (change_endpoint e (fun x => x <| senders := rest |>) st) /\ inv (refuse_sender sender (change_endpoint e (fun x => x <| senders := rest |>) st)).
 Hypothesis inv_freed : forall r, inv start -> inv (free_reply r start).
 Definition may_give (u t : N) : Prop := forall st x b gr c l, inv st -> run_state (thread u st) = BlockedOnSend x b true gr c l -> fault (thread u st) = None ->
   agree p start u t.
-Lemma fit_receive_from t e r requires rg queue : forall st, seen st -> inv st -> (forall u, In u queue -> may_give u t) ->
-  fit (snd (receive_from queue t e r requires rg st)).
+Lemma fit_receive_from t e r rg queue st : seen st -> inv st -> (forall u, In u queue -> may_give u t) -> fit (snd (receive_from queue t e r rg st)).
 Proof.
-  induction queue as [|sender rest IH]; intros st later now_ who; cbn [receive_from]; [exact (seen_fit _ _ _ later)|].
+  intros later now_ who. destruct queue as [|sender rest]; cbn [receive_from]; [exact (seen_fit _ _ _ later)|].
   destruct (run_state (thread sender st)) as [| | |x b g gr c l| |] eqn:state; cbn [snd]; try (apply q_emit; exact (seen_fit _ _ _ later)). cbv zeta.
-  pose proof (seen_endpoint p start e (fun x => x <| senders := rest |>) st later) as later1. destruct (inv_stays sender e rest st now_) as (_ & then_).
-  destruct (leaves_without_context _ _ _ _).
-  - apply IH; [|exact then_ | intros u listed; apply who; right; exact listed].
-    exact (@keeps_refuse_sender _ _ _ _ (seen_quietly p start) sender eq_refl _ later1).
-  - assert (g = true -> fault (thread sender (change_endpoint e (fun x => x <| senders := rest |>) st)) = None -> agree p start sender t) as met.
-    { intros -> none. rewrite (faults_endpoint e _ st sender) in none. exact (who sender (or_introl eq_refl) st x b gr c l now_ state none). }
-    pose proof (fit_meet p start is_closed nobodys sender t e b r rg g gr c l _ later1 met) as after. cbn [snd]. destruct c; [exact after|].
-    apply q_wake_. unfold set_empty_result. apply q_thread. exact after.
+  pose proof (seen_endpoint p start e (fun x => x <| senders := rest |>) st later) as later1.
+  assert (g = true -> fault (thread sender (change_endpoint e (fun x => x <| senders := rest |>) st)) = None -> agree p start sender t) as met.
+  { intros -> none. rewrite (faults_endpoint e _ st sender) in none. exact (who sender (or_introl eq_refl) st x b gr c l now_ state none). }
+  pose proof (fit_meet p start is_closed nobodys sender t e b r rg g gr c l _ later1 met) as after. cbn [snd]. destruct c; [exact after|].
+  apply q_wake_. unfold set_empty_result. apply q_thread. exact after.
 Qed.
 Lemma fit_take t n st : fit st -> fit (take_flags t n st). Proof. exact (@keeps_take_flags _ _ _ _ quietly t n eq_refl st). Qed.
 Lemma fit_ahead t st : fit st -> fit (if is_some (context_of t st) && negb (member t (ready st)) then wake_ahead t st else st).
@@ -328,16 +322,16 @@ Proof.
     | split; [exact (inv_freed o now_) | apply stay_free]]|].
     split; [exact (seen_refl p start ok) | split; [exact now_ | apply stay_objects; reflexivity]]. }
   clearbody st1. pose proof (seen_fit _ _ _ later) as ok1.
-  assert (fit (let (received, st) := receive_from (senders (endpoint e st1)) t e r requires rg st1 in
+  assert (fit (let (received, st) := receive_from (senders (endpoint e st1)) t e r rg st1 in
                if received then st else if blocking then
                  let st := unplace t st >> change_thread t (begin_receive (BlockedOnReceive e r requires rg)) in
                  let st := change_endpoint e (fun x => x <| receivers := insert_behind t (receivers x) st |>) st in
                  let st := match r with Some r => put_reply r {| caller := None; receiver := Some t; along := None |} st | None => st end in
                  match bound_notification (thread t st1) with Some n => return_lent_context t n st | None => st end
                else set_empty_result t st)) as usual.
-  { assert (fit (snd (receive_from (senders (endpoint e st1)) t e r requires rg st1))) as done
+  { assert (fit (snd (receive_from (senders (endpoint e st1)) t e r rg st1))) as done
       by (apply fit_receive_from; [exact later | exact then_ | intros u; rewrite (same e); apply who]).
-    destruct (receive_from _ _ _ _ _ _ _) as ([] & after); cbn [snd] in done; [exact done|]. destruct blocking; [|apply q_thread; exact done]. cbv zeta.
+    destruct (receive_from _ _ _ _ _ _) as ([] & after); cbn [snd] in done; [exact done|]. destruct blocking; [|apply q_thread; exact done]. cbv zeta.
     match goal with |- fit (match _ with Some n => return_lent_context t n ?s | None => _ end) => assert (fit s) as ok3; [|revert ok3; generalize s;
       intros st3 ok3] end.
     - assert (forall s, fit s -> fit (match r with Some r => put_reply r {| caller := None; receiver := Some t; along := None |} s | None => s end)) as named_
@@ -384,12 +378,12 @@ Proof.
   destruct c; try exact ok. apply fit_answer; [exact is_closed | exact nobodys | exact ok|]. intros u yes calls_ grants _.
   exact (met t u (by_answering start t address reply rights u (ex_intro _ slot found) yes calls_ grants)).
 Qed.
-Lemma fit_receives with_reply blocking : address = register 0 (thread t start) -> fit (snd (receive_phase t with_reply blocking start)).
+Lemma fit_receive_now with_reply blocking : address = register 0 (thread t start) -> fit (snd (receive_now t with_reply blocking start)).
 Proof.
   intros is_x0. assert (forall a r, fit (snd (cap_fault t a 1 r start))) as faults_
     by (intros a r; exact (proj2 (@keeps_cap_fault _ _ _ _ quietly t a 1 r eq_refl start ok))).
-  unfold receive_phase. destruct (source_of t with_reply start) as [e r grant|n|a report] eqn:from; cbn [snd]; [| |apply faults_].
-  - apply (fit_receive p start is_closed nobodys (fun _ => True)); [intros; split; exact I | intros; exact I | exact ok | exact I|].
+  unfold receive_now. destruct (source_of t with_reply start) as [e r grant|n|a report] eqn:from; cbn [snd]; [| |apply faults_].
+  - apply (fit_receive p start is_closed nobodys (fun _ => True)); [intros; exact I | exact ok | exact I|].
     intros u listed st' x b gr asks l _ _ _. unfold source_of in from. rewrite <- is_x0 in from.
     destruct (occupied_slot_of_address t address start) as [(slot & c)|] eqn:found; [|discriminate].
     destruct c; try discriminate from.
@@ -409,15 +403,23 @@ Lemma q_becomes n st : fit st -> fit (becomes n t st). Proof. apply q_thread. Qe
 Lemma q_back st : fit st -> fit (go_back t st). Proof. exact (@keeps_go_back _ _ _ _ quietly t st). Qed.
 Lemma q_early r first_phase st : fit st -> fit (state_of (refuse_early t r first_phase st)).
 Proof. exact (@keeps_refuse_early _ _ _ _ quietly t r first_phase eq_refl st). Qed.
-Lemma fit_then_receive (r : bool) st : fit st -> (forall address, address = register 0 (thread t (becomes (if r then Syscall.Recv else Syscall.Wait) t st)) ->
-    acts p (becomes (if r then Syscall.Recv else Syscall.Wait) t st) t subject
-    /\ meets_its_like p (becomes (if r then Syscall.Recv else Syscall.Wait) t st) t address) ->
-  fit (snd (then_receive t r st)).
+(** What is needed of the phase that receives is needed once all that are refused are. *)
+Definition all_refused (r : bool) (st : State) : State := state_of (refuse_early t r (free_own_reply t r) st).
+Definition meets_then (r : bool) (st : State) : Prop :=
+  acts p (all_refused r st) t subject /\ meets_its_like p (all_refused r st) t (register 0 (thread t (all_refused r st))).
+Lemma fit_receives r blocking st : fit st -> meets_then r st -> fit (snd (receive_phase t r blocking st)).
+Proof.
+  intros before (_ & met). pose proof (q_early r (free_own_reply t r) st before) as after. unfold all_refused in met.
+  change (receive_phase t r blocking st) with (unless_preempted t (refuse_early t r (free_own_reply t r) st) (receive_now t r blocking)).
+  destruct (refuse_early t r (free_own_reply t r) st) as [one|one]; cbn [state_of unless_preempted] in *; [|exact (q_back one after)].
+  exact (fit_receive_now one _ after met r blocking eq_refl).
+Qed.
+Lemma fit_then_receive (r : bool) st : fit st -> meets_then r (becomes (if r then Syscall.Recv else Syscall.Wait) t st) -> fit (snd (then_receive t r st)).
 Proof.
   intros okb second. unfold then_receive. destruct (negb _); [exact okb|]. cbv zeta. pose proof (q_becomes (if r then Syscall.Recv else Syscall.Wait)
     st okb) as ok1.
   destruct (_ && _); cbn [snd].
-  - destruct (second _ eq_refl) as (_ & met). exact (fit_receives _ _ ok1 met r true eq_refl).
+  - exact (fit_receives r true _ ok1 second).
   - apply q_thread. exact (@keeps_forget_yield _ _ _ _ quietly t _ ok1).
 Qed.
 Lemma fit_reply_and_receive : Syscall.of_number (N.land (register 7 (thread t start)) syscall_number_mask) = Some Syscall.ReplyRecv ->
@@ -429,7 +431,7 @@ Proof.
   cbn [phases] in here. cbv zeta in here. destruct (refuse_early t true (reply_phase t) start) as [st1|st1]; cbn [state_of unless_preempted] in *;
     [|exact (q_back st1 ok1)].
   destruct (here _ _ (or_introl eq_refl)) as (_ & met). apply fit_then_receive; [exact (fit_reply_phase st1 _ ok1 met eq_refl)|].
-  intros address ->. exact (here _ _ (or_intror (or_introl eq_refl))).
+  exact (here _ _ (or_intror (or_introl eq_refl))).
 Qed.
 Lemma fit_send_and_receive (r : bool) s : s = (if r then Syscall.NBSendRecv else Syscall.NBSendWait) ->
   Syscall.of_number (N.land (register 7 (thread t start)) syscall_number_mask) = Some s -> fit (snd (send_and_receive t r start)).
@@ -437,20 +439,19 @@ Proof.
   intros is_s number. unfold send_and_receive.
   assert (forall at_ address, In (at_, address) (phases s t start) -> acts p at_ t subject /\ meets_its_like p at_ t address) as here
     by (intros at_ address listed; apply each; exists s; split; assumption).
-  pose proof (q_early r (fun st => snd (pass_on t st)) start ok) as ok1.
-  assert (forall st1, refuse_early t r (fun st => snd (pass_on t st)) start = Done st1 ->
+  pose proof (q_early r (pass_message t) start ok) as ok1.
+  assert (forall st1, refuse_early t r (pass_message t) start = Done st1 ->
     (acts p st1 t subject /\ meets_its_like p st1 t (register 8 (thread t st1)))
     /\ let told := match pass_on t st1 with (Reported _ l, st) => write_long_words t (fitting_words t l st) st | (_, st) => st end in
-       let second := becomes (if r then Syscall.Recv else Syscall.Wait) t told in
-       acts p second t subject /\ meets_its_like p second t (register 0 (thread t second))) as both.
+       meets_then r (becomes (if r then Syscall.Recv else Syscall.Wait) t told)) as both.
   { intros st1 early. rewrite is_s in here. split; apply here; destruct r; cbn [phases]; cbv zeta; rewrite early; cbn [state_of];
       first [left; reflexivity | right; left; reflexivity]. }
-  destruct (refuse_early t r (fun st => snd (pass_on t st)) start) as [st1|st1]; cbn [state_of unless_preempted] in *; [|exact (q_back st1 ok1)].
+  destruct (refuse_early t r (pass_message t) start) as [st1|st1]; cbn [state_of unless_preempted] in *; [|exact (q_back st1 ok1)].
   destruct (both st1 eq_refl) as ((who & met) & second). clear both here. pose proof (fit_send_phase st1 _ ok1 who met passing_on) as passed.
   fold (pass_on t st1) in passed. destruct (pass_on t st1) as ([error l| |address report|] & after); cbn [snd] in passed.
-  - apply fit_then_receive; [apply fit_long_words; exact passed | intros address ->; exact second].
-  - apply fit_then_receive; [exact passed | intros address ->; exact second].
-  - apply fit_then_receive; [exact passed | intros address_ ->; exact second].
+  - apply fit_then_receive; [apply fit_long_words; exact passed | exact second].
+  - apply fit_then_receive; [exact passed | exact second].
+  - apply fit_then_receive; [exact passed | exact second].
   - exact (q_back after passed).
 Qed.
 Lemma fit_system_call : fit (snd (system_call t start)).
@@ -462,8 +463,8 @@ Proof.
   assert (forall manner, In (start, register 0 (thread t start)) (phases s t start) -> fit (snd (sends t manner start))) as sends_.
   { intros manner listed. destruct (here _ _ listed) as (who & met). unfold sends. apply (@finish_send_good _ _ _ _ quietly t manner _ eq_refl).
     split; [exact I | exact (fit_send_phase start _ ok who met manner)]. }
-  assert (forall r b, In (start, register 0 (thread t start)) (phases s t start) -> fit (snd (receive_phase t r b start))) as receives_
-    by (intros r b listed; destruct (here _ _ listed) as (_ & met); exact (fit_receives start _ ok met r b eq_refl)).
+  assert (forall r b, In (all_refused r start, register 0 (thread t (all_refused r start))) (phases s t start) -> fit (snd (receive_phase t r b start)))
+    as receives_ by (intros r b listed; exact (fit_receives r b start ok (here _ _ listed))).
   unfold run_system_call. cbv zeta. destruct s;
     try (apply sends_; left; reflexivity); try (apply receives_; left; reflexivity); cbn [snd].
   all: clear sends_ receives_ here.

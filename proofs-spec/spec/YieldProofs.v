@@ -413,10 +413,10 @@ Qed.
 Lemma passes_yields t w st : calls_freshly t st -> yielding (snd (send_and_receive t w st)).
 Proof.
   intros (all_ & ok & runs & no_to). unfold send_and_receive.
-  pose proof (refused_early_whole t w (fun st => snd (pass_on t st)) st (conj all_ runs)) as early.
-  pose proof (@keeps_refuse_early _ _ _ _ (idle_quietly t) t w (fun st => snd (pass_on t st)) eq_refl st (conj ok no_to)) as fresh.
-  change (idle t (state_of (refuse_early t w (fun st => snd (pass_on t st)) st))) in fresh. unfold unless_preempted.
-  destruct (refuse_early t w (fun st => snd (pass_on t st)) st) as [one|one]; cbn [state_of] in *.
+  pose proof (refused_early_whole t w (pass_message t) st (conj all_ runs)) as early.
+  pose proof (@keeps_refuse_early _ _ _ _ (idle_quietly t) t w (pass_message t) eq_refl st (conj ok no_to)) as fresh.
+  change (idle t (state_of (refuse_early t w (pass_message t) st))) in fresh. unfold unless_preempted.
+  destruct (refuse_early t w (pass_message t) st) as [one|one]; cbn [state_of] in *.
   2: { exact (@keeps_go_back _ _ _ _ yielding_quietly t one (proj1 fresh)). }
   destruct early as (all1 & runs1), fresh as (ok1 & no1).
   pose proof (phase_yields t (register 8 (thread t one)) passing_on one (conj all1 (conj ok1 (conj runs1 no1)))) as after. fold (pass_on t one) in after.

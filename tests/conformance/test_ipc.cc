@@ -477,6 +477,26 @@ TEST(refused_many, "however many senders were there first, all of them are refus
     CHECK_EQUAL(CHECK_OK(inspect.read_tcb(server.tcb)).state, 2);
 }
 
+TEST(refused_dropped, "senders are refused as well when the context goes back because the server receives again without an answer") {
+    constexpr unsigned count = 20;
+    const Channel channel;
+    Crowd crowd(count);
+    Cap<TCB> senders[count];
+    auto serving = [&] {
+        sys::Message message;
+        receive(channel, message, abi::syscall_flag_require_donation);
+        for (Cap<TCB>& sender : senders) sender = crowd.add(abi::Syscall::Send, channel.endpoint, 120);
+        receive(channel, message, abi::syscall_flag_require_donation);
+    };
+    const Thread& server = spawn(serving);
+    CHECK_OK(server.context.unbind());
+    sys::ShortMessage message{MessageInfo{0}, 0, {}};
+    sys::call(channel.endpoint.address(), message);
+    CHECK_EQUAL(message.info.label(), Error::CallCancelled);
+    for (const Cap<TCB> sender : senders) CHECK_EQUAL(CHECK_OK(inspect.read_tcb(sender)).state, 1);
+    CHECK_EQUAL(CHECK_OK(inspect.read_tcb(server.tcb)).state, 2);
+}
+
 TEST(refused_late, "senders to an endpoint that comes with the server's own reply into the slot where it receives are refused too") {
     const Channel channel;
     const Cap<Endpoint> later = create<Endpoint>();

@@ -581,7 +581,7 @@ TEST_CASE("a passive server refuses however many plain senders before it gives i
             w.execute();
         }
         hardware.always_pending = false;
-        CHECK(hardware.preemption_points - before >= Besieged::size);
+        CHECK(hardware.preemption_points - before == Besieged::size - 1);
         w.check_refused();
         CHECK(w.answer(w.client) == Answer{.label = 3, .words = {7}});
         CHECK(w.server->state == ThreadState::BlockedOnReceive);
@@ -672,7 +672,7 @@ TEST_CASE("a signal that waits comes before senders are refused", "[ipc]") {
     if (active) CHECK(w.answer(w.server) == notified_with(4));
 }
 
-TEST_CASE("what the reply itself makes the server receive from is refused up to a bound", "[ipc]") {
+TEST_CASE("what the reply itself makes the server receive from is refused too, as far as no interrupt comes", "[ipc]") {
     Besieged w;
     w.set_deep(false);
     w.besiege();
@@ -682,17 +682,47 @@ TEST_CASE("what the reply itself makes the server receive from is refused up to 
     w.client.ipc().receive_index = slot;
     w.client.ipc().receive_depth = World::full_depth;
     w.run(w.server);
-    w.syscall(Syscall::ReplyRecv, slot, {.label = 3, .caps = {w.endpoint}}, w.reply, 0, require_donation);
+    constexpr unsigned point = 3;
+    bool preempted = GENERATE(false, true);
+    if (preempted) hardware.pending_at = point;
+    w.prepare(Syscall::ReplyRecv, slot, {.label = 3, .caps = {w.endpoint}}, w.reply, 0, require_donation);
+    w.execute();
     CHECK(w.slot(slot).cap.is(CapType::Endpoint));
     CHECK(w.answer(w.client).label == 3);
-    w.check_refused(16);
-    // The rest waits until the server has a context.
-    CHECK(w.server->state == ThreadState::Running);
+    w.check_refused(preempted ? point : Besieged::size);
     CHECK(w.server->sched_context == nullptr);
+    CHECK(w.server->state == (preempted ? ThreadState::Running : ThreadState::BlockedOnReceive));
+    if (!preempted) return;
+    // The rest waits until the server has a context.
     w.must(w.starter, Method::SchedContextBind, {}, {w.server.tcb});
     w.run(w.server);
     w.execute();
     CHECK(w.answer(w.server).label == 2);
+}
+
+TEST_CASE("a passive server that drops a call refuses however many plain senders before it frees the reply object", "[ipc]") {
+    Besieged w;
+    w.set_deep(false);
+    w.besiege();
+    Word wrong = w.make(ObjectType::Reply);
+    w.run(w.server);
+    hardware.always_pending = GENERATE(false, true);
+    switch (GENERATE(0, 1, 2, 3)) {
+        case 0: w.prepare(Syscall::Recv, w.endpoint, {}, w.reply, 0, require_donation); break;
+        case 1: w.prepare(Syscall::NBRecv, w.endpoint, {}, w.reply, 0, require_donation); break;
+        case 2: w.prepare(Syscall::NBSendRecv, w.endpoint, {}, w.reply, w.quiet, require_donation); break;
+        default: w.prepare(Syscall::NBSendRecv, w.endpoint, {}, wrong, w.reply, require_donation);
+    }
+    unsigned before = hardware.preemption_points;
+    for (unsigned i = 0; i < Besieged::size && w.client->state == ThreadState::BlockedOnReply; ++i) {
+        CHECK(w.current() == w.server.object);
+        w.execute();
+    }
+    hardware.always_pending = false;
+    CHECK(hardware.preemption_points - before == Besieged::size - 1);
+    w.check_refused();
+    CHECK(w.client->state == ThreadState::Running);
+    CHECK(w.server->sched_context == nullptr);
 }
 
 TEST_CASE("an answer brings the CNode through which its thread receives next", "[ipc]") {

@@ -125,8 +125,8 @@ void measure_refusals(Sweep& sweep) {
     sweep.each([=] { prepare(3); }, operation);
 }
 
-// The server's scheduling context is destroyed by the first half of the system call whose second half finds the senders.
-void measure_late_refusals(Sweep& sweep) {
+// The server's scheduling context is destroyed by the first half of the system call whose second half finds the senders. Where it is preempted, it stays.
+void measure_refusals_behind(Sweep& sweep) {
     constexpr unsigned members = 100;
     const Cap<Endpoint> endpoint = create<Endpoint>();
     const Cap<Reply> reply = create<Reply>();
@@ -218,7 +218,7 @@ const Operation queue_operations[] = {
     {"priority change in a queue of 4,096", measure_priority_change},
     {"blocking and suspension in a queue of 4,096", measure_block_in_queue},
     {"4,096 senders refused", measure_refusals},
-    {"senders refused by a server that has just lost its time", measure_late_refusals},
+    {"senders refused by a server that has just lost its time", measure_refusals_behind},
     {"a chain of 1,000 calls destroyed", measure_call_chain},
     {nullptr, nullptr},
 };

@@ -110,7 +110,7 @@ void write_entry(Pte* slot, Pte entry) {
     *slot = entry;
 }
 void tlb_invalidate_page(Asid asid, UserVirtAddr page) { record(Effect::InvalidatePage, asid.raw, page.raw); }
-void tlb_invalidate_asid(Asid asid) { record(Effect::InvalidateAsid, asid.raw); }
+void tlb_invalidate_asid(Asid asid) { record(Effect::InvalidateAsid, asid.raw, hardware.root != PhysAddr(0) && hardware.asid == asid); }
 AddressSpace address_space(PhysAddr root, Asid asid) { return root.raw | Word{asid.raw} << 48; }
 void set_address_space(AddressSpace space) {
     hardware.root = PhysAddr(space & 0xffff'ffff'ffff);

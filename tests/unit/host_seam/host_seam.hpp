@@ -33,9 +33,9 @@ struct Effect {
         Unify,           // physical start, bytes
         WriteEntry,      // physical address of the entry, entry
         InvalidatePage,  // ASID, address
-        InvalidateAsid,
+        InvalidateAsid,  // ASID, whether the processor is in its address space
         SetAddressSpace,
-        NoAddressSpace,  // ASID; root, ASID; nothing
+        NoAddressSpace,  // root, ASID; nothing
         PriorityDrop,
         Deactivate,
         Mask,
