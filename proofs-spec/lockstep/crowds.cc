@@ -272,9 +272,20 @@ void Driver::make_swept() {
     auto give_priority = [&](unsigned member, Word priority) {
         call({threads + member, Method::TCBSetPriority, {priority}, {static_cast<Word>(InitSlot::TCB)}});
     };
+    Word swept = any_end();
     auto sweep = [&](unsigned member) {
         if (!runs(member)) return;
-        perform(Syscall::Call, cnode, {static_cast<Word>(Method::CNodeCancelBadgedSends), {any_end(), World::full_depth}, {}});
+        if (choices_.one_in(2)) swept = any_end();
+        perform(Syscall::Call, cnode, {static_cast<Word>(Method::CNodeCancelBadgedSends), {swept, World::full_depth}, {}});
+    };
+    // Whose send was cancelled would run before a sweeper does. Some others go away or change their places, perhaps the one to whom the sweep has come.
+    auto thin_out = [&](unsigned senders) {
+        for (unsigned i = 0; i < senders; ++i) {
+            const Tcb& thread = world_.object<Tcb>(threads + i);
+            bool is_next = world_.object<Tcb>(threads + sweeper).sweep.next == &thread;
+            if (thread.state == ThreadState::Running || choices_.one_in(is_next ? 3 : 8)) call({threads + i, Method::TCBSuspend, {}, {}});
+            else if (is_next && choices_.one_in(2)) give_priority(i, choices_.below(fuzz::thread_max_priority));
+        }
     };
     bool sweeps = false;
     for (unsigned i = 0; i < other_sweeper; ++i) {
@@ -292,16 +303,12 @@ void Driver::make_swept() {
         if (choices_.one_in(3)) sweep(sweeper);
         if (!take_over()) return;
         give_priority(sweeper, 0);
-        // What another one began here is over when somebody else begins.
-        if (choices_.one_in(3) && start_of_crowd(other_sweeper, 0)) sweep(other_sweeper);
+        thin_out(i + 1);
+        if (choices_.one_in(2)) continue;
+        // What was begun here is over when somebody else begins.
+        if (start_of_crowd(other_sweeper, 0)) sweep(other_sweeper);
         call({threads + other_sweeper, Method::TCBSuspend, {}, {}});
-        // Whose send was cancelled would run before the sweeper does. Some others go away, perhaps the one to whom the sweep has come.
-        for (unsigned j = 0; j <= i; ++j) {
-            const Tcb& thread = world_.object<Tcb>(threads + j);
-            bool is_next = world_.object<Tcb>(threads + sweeper).sweep.next == &thread;
-            if (thread.state == ThreadState::Running || choices_.one_in(is_next ? 3 : 8)) call({threads + j, Method::TCBSuspend, {}, {}});
-            else if (is_next && choices_.one_in(2)) give_priority(j, choices_.below(fuzz::thread_max_priority));
-        }
+        thin_out(i + 1);
     }
     call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
 }

@@ -146,6 +146,7 @@ void Driver::change_space() {
     make(abi::ObjectType::VSpace, 0, space, own_memory_);
     call({static_cast<Word>(InitSlot::ASIDPool), Method::ASIDPoolAssign, {}, {space}});
     call({thread, Method::TCBSetSpace, {0, 0}, {0, cnode, space}});
+    call({thread, Method::TCBSetIPCBuffer, {universe_->buffer_of(0)}, {universe_->buffer(0)}});
     remove(space);
     if (start_of_crowd(0, 0)) perform(Syscall::Call, thread, {static_cast<Word>(Method::TCBSetSpace), {0, 0}, {0, cnode, universe_->vspace(0)}});
     if (!take_over()) return;
