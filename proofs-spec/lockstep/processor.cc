@@ -96,7 +96,8 @@ std::string Processor::timer(const Lines& state, bool at_timer) {
     if (at_timer && woke) last_release_ = number(field(core, "charged_until"));
     sleeping_ = std::move(now);
     Instants next = next_instants(state, last_release_);
-    bool kept = hardware.deadline == earlier_deadline_;
+    // One that was earlier than it need be may stay, but it does not come twice.
+    bool kept = hardware.deadline == earlier_deadline_ && !(at_timer && hardware.deadline <= hardware.time);
     earlier_deadline_ = hardware.deadline;
     if (hardware.deadline > next.last && next.last < never) return said("has its timer set to", hex(hardware.deadline), hex(next.last));
     if (hardware.deadline < next.first && !kept) return said("has its timer set to", hex(hardware.deadline), hex(next.first));

@@ -451,16 +451,22 @@ Definition revoked_memory_is_unmapped : Prop := forall p st e call slot next don
 
 (** ** S2, T2d: what is made holds its first value only
 
-    An object that comes by a Retype or by MakePool holds what a new one of its type holds, and its memory was cleared; so was that of each new frame of
-    memory. *)
+    Whatever the event, an object that was not there before holds what a new one of its type holds, and its memory was cleared in the step. But a system call
+    of two phases can make it in the first and use it in the second: then its caller waits there, or receives with it the call of somebody who waited. *)
 Definition first_value (x : Object) (bits : N) : Prop := (exists type n, new_object type n = Some x /\ bits = object_bits type n)
   \/ (exists index, x = ASIDPoolObject {| pool_index := index; assigned := empty |} /\ bits = page_bits).
 Definition is_fresh (o : N) (x : Object) (done : list Effect) : Prop := exists bits, first_value x bits /\ In (ClearMemory o (N.shiftl 1 bits) false) done.
-Definition made_objects_are_fresh : Prop := forall p st e call next result done, reachable p st -> leaves_time_alone e -> cause e = SystemCall ->
-    invokes (enter e st) Method.UntypedRetype call \/ invokes (enter e st) Method.ASIDControlMakePool call -> one_step st e = (next, result, done) ->
-    (forall o x, objects st !! o = None -> objects next !! o = Some x -> is_fresh o x done)
-    /\ forall slot base bits r p, slots st !! slot = None -> capability_at slot next = Some (FrameCap base bits false r p) ->
-         In (ClearMemory base (N.shiftl 1 bits) true) done.
+Definition sends_and_receives (t : N) (st : State) : Prop :=
+  exists s, Syscall.of_number (N.land (register 7 (thread t st)) syscall_number_mask) = Some s /\ In s [Syscall.NBSendRecv; Syscall.NBSendWait].
+Inductive used_by (t : N) : Object -> Object -> Prop :=
+| waits_for_message : used_by t (EndpointObject {| senders := []; receivers := [] |}) (EndpointObject {| senders := []; receivers := [t] |})
+| waits_for_signal : used_by t (NotificationObject idle_notification) (NotificationObject (idle_notification <| waiters := [t] |>))
+| waits_for_call : used_by t (ReplyObject unused_reply) (ReplyObject {| caller := None; receiver := Some t; along := None |})
+| received_call other c : used_by t (ReplyObject unused_reply) (ReplyObject {| caller := Some other; receiver := None; along := c |}).
+Definition made_objects_are_fresh : Prop := forall p st e next result done o x, roots_are_sound p -> reachable p st ->
+  one_step st e = (next, result, done) -> objects st !! o = None -> objects next !! o = Some x ->
+  exists first, is_fresh o first done
+    /\ (x = first \/ exists t, current st = Some t /\ sends_and_receives t (enter e st) /\ used_by t first x).
 
 (** ** S5, T5d: an interrupt signals its notification only
 

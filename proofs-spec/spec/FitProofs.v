@@ -351,10 +351,8 @@ Proof.
 Qed.
 Lemma early_fit t w first st : goes_fit t st -> goes_fit t (state_of (refuse_early t w first st)).
 Proof.
-  intros ok. unfold refuse_early. destruct (source_of t w st) as [e r g|n|a r]; try exact ok. destruct (_ && _); [|exact ok]. unfold refuse_waiting.
-  assert (goes_fit t (state_of (in_units (fun _ st => is_some (first_refused e r st)) (fun _ st => (tt, refuse_first e r st)) tt st))) as after.
-  { refine (@keeps_in_units _ _ _ _ (goes_fit_quiet t) _ _ _ tt _ st ok). intros u before fine. exact (conj I (first_refused_fit t e r before fine)). }
-  exact after.
+  intros ok. unfold refuse_early. destruct (source_of t w st) as [e r g|n|a r]; try exact ok. destruct (_ && _); [|exact ok].
+  refine (@keeps_in_units _ _ _ _ (goes_fit_quiet t) _ _ _ tt _ st ok). intros u before fine. exact (conj I (first_refused_fit t e r before fine)).
 Qed.
 Lemma both_goes t st : goes_fit t st -> both st. Proof. intros ((waits_ & _) & ok). exact (conj waits_ ok). Qed.
 Lemma unless_fit t p rest : goes_fit t (state_of p) -> (forall st, goes_fit t st -> both (snd (rest st))) -> both (snd (unless_preempted t p rest)).

@@ -134,6 +134,72 @@ Inductive by_edges (st : State) (e : Event) (allowed : ChangeRule -> option Obje
 | as_it_stood : by_edges st e allowed o x x
 | and_by_edge rule y z : by_edges st e allowed o x y -> allowed rule y -> changes st e o rule y z -> by_edges st e allowed o x z.
 
+(** ** Whom a message reaches: one edge a rule
+
+    A step in which no method is invoked changes only what one edge leads to from the subject that acts, or what a field of that names. Of what the policy
+    does not say, who is bound, lent or called, a row asks the state where the step begins. The rules, the edge that each takes, and what changes:
+    - _Send_, _Call_: an endpoint that the subject may send to; a thread that waits there, as it may, to receive, and the reply object that this named.
+    - _Receive_: an endpoint that the subject may receive from; a thread that waits there, as it may, to send.
+    - _Notify_, _Interrupt_: a notification that the subject may signal, or whose capability lies in its interrupt's slot; a thread that waits for it, as
+      it may, or that is bound to it and receives a message, and where that one waited. _Wait_: a notification that the subject may wait for.
+    - _Reply_, _Reset_: a reply object that the subject may hold, and whoever called or receives with it. _Grant_: slots, and no object.
+    - _Donate_: the context of such a thread, of such a call, or a free one that such a notification lends; who has it; and the calls in its stack.
+    - _Fault_: the endpoint in a slot of the thread that runs, which the slot's owner may hold, as if that one sent. _Budget_: the context in use; who has
+      it when its time is up, as if it sent to the endpoint in its slot. _Schedule_: no edge; who runs next, when its YieldTo returns. *)
+Definition conveys (c : Capability) : bool :=
+  match c with EndpointCap _ _ _ | NotificationCap _ _ _ | ReplyCap _ _ | SGISignalCap _ _ => true | _ => false end.
+Definition only_messages (st : State) (e : Event) : Prop :=
+  forall t s c m, cause e = SystemCall -> current st = Some t -> system_call_of t (enter e st) = Some s -> sent_through t s (enter e st) = Some (c, m) ->
+    conveys c = true.
+Definition awaits_a_message (s : RunState) : bool := match s with BlockedOnReceive _ _ _ _ => true | _ => false end.
+Definition when_handled (st : State) (e : Event) : State := snd (handle (cause e) (enter e st)).
+Section Rows.
+Variables (p : Policy) (subject : N) (st : State) (e : Event).
+Definition may_wait (t o : N) (right : Rights -> bool) : Prop :=
+  exists x part c, objects st !! t = Some (ThreadObject x) /\ owner_of p t = Some part /\ In c (waits_with (run_state x)) /\ object_of c = Some o
+    /\ right (rights_of c) = true /\ (may p part c \/ may p (acting p part) c).
+Definition has_time (at_ : State) (t : N) : Prop :=
+  In at_ [enter e st; when_handled st e] /\ exists c, current_context st = Some c /\ context_thread (context c at_) = Some t.
+Inductive may_reach (x : N) : Prop :=
+| by_send badge r : may p subject (EndpointCap x badge r) -> can_write r = true -> may_reach x
+| by_fault t badge r : current st = Some t -> may p subject (EndpointCap x badge r) \/ can_lie p (slot_of t fault_slot) (EndpointCap x badge r) ->
+    can_write r = true -> may_reach x
+| by_budget at_ t badge r : has_time at_ t -> capability_at (slot_of t timeout_slot) at_ = Some (EndpointCap x badge r) -> can_write r = true -> may_reach x.
+Definition may_take (x : N) : Prop := exists badge r, may p subject (EndpointCap x badge r) /\ can_read r = true.
+Definition may_signal (n : N) : Prop :=
+  exists badge r, may p subject (NotificationCap n badge r) /\ (can_write r = true \/ exists irq, cause e = InterruptArrives irq).
+Definition may_await (n : N) : Prop :=
+  (exists badge r, may p subject (NotificationCap n badge r) /\ can_read r = true)
+  \/ exists t, current st = Some t /\ bound_notification (thread t st) = Some n.
+Definition may_reply (r : N) : Prop := exists rights, may p subject (ReplyCap r rights).
+Inductive met_thread (t : N) : Prop :=
+| it_runs : current st = Some t -> met_thread t
+| it_has_time at_ : has_time at_ t -> met_thread t
+| it_receives x : may_reach x -> may_wait t x can_read -> met_thread t
+| it_sends x : may_take x -> may_wait t x can_write -> met_thread t
+| it_waits n : may_signal n -> may_wait t n can_read -> met_thread t
+| it_is_bound n : may_signal n -> bound_thread (notification n st) = Some t -> awaits_a_message (run_state (thread t st)) = true -> met_thread t
+| it_calls r : may_reply r -> caller (reply r st) = Some t -> met_thread t.
+Definition where_it_waits (o : N) : Prop := exists t, met_thread t /\ In o (waits_at (run_state (thread t st))).
+Inductive met_context (c : N) : Prop :=
+| of_a_thread t : met_thread t -> context_of t st = Some c -> met_context c
+| of_a_call r : may_reply r \/ where_it_waits r -> along (reply r st) = Some c -> met_context c
+| of_a_loan n : may_signal n \/ may_await n -> lent_context (notification n st) = Some c -> context_thread (context c st) = None -> met_context c.
+Definition met_by_edge (next : State) (o : N) : Prop :=
+  match objects st !! o with
+  | Some (ThreadObject t) =>
+      met_thread o \/ (exists r, may_reply r /\ receiver (reply r st) = Some o) \/ (exists c, met_context c /\ context_thread (context c st) = Some o)
+      \/ current next = Some o /\ yielded_to t <> None
+  | Some (EndpointObject _) => may_reach o \/ may_take o \/ where_it_waits o
+  | Some (NotificationObject _) => may_signal o \/ may_await o \/ where_it_waits o
+  | Some (ReplyObject _) => may_reply o \/ where_it_waits o \/ exists c, met_context c /\ In o (calls (context c st))
+  | Some (SchedContextObject _) =>
+      met_context o \/ current_context st = Some o \/ (exists t, met_thread t /\ yielded_to (thread t st) = Some o)
+      \/ exists t, current next = Some t /\ (context_of t st = Some o \/ yielded_to (thread t st) = Some o)
+  | _ => False
+  end.
+End Rows.
+
 (** ** What follows
 
     What is computed is what edges lead to. *)
@@ -160,13 +226,14 @@ Definition policy_prevents_interference : Prop :=
       objects next !! x = objects st !! x /\ stays (slots st !! x) (slots next !! x)
       /\ (~ lends st (things_of p (reach_from p sources) st) x -> slots next !! x = slots st !! x).
 
-(** Each change in a step is of what edges lead to, from those with whom the step begins, and by rules that the subject has, which acts. *)
+(** Each change in a step is of what edges lead to, from those with whom the step begins, and by rules that the subject has, which acts; by one, of messages. *)
 Definition changes_follow_the_policy : Prop :=
   forall plan p found st e subject,
     roots_are_apart plan -> reachable one_step plan st -> pol_check p st = true -> is_closed_set p found = true -> links_stay p found st = true ->
     begins_within one_step (things_of p found st) st e -> does p st e subject ->
     let next := next_of one_step st e in
-    (forall o, by_edges st e (fun rule x => is_theirs p found o /\ In rule (rules_of st e) /\ may_change p subject o rule x)
+    (forall o, by_edges st e (fun rule x => is_theirs p found o /\ In rule (rules_of st e) /\ may_change p subject o rule x
+                                            /\ (only_messages st e -> met_by_edge p subject st e next o))
                         o (objects st !! o) (objects next !! o))
     /\ (forall slot, slot_by_rules (fun rule => In rule (rules_of st e) /\ has_edge p subject rule) (slots st !! slot) (slots next !! slot))
     /\ forall slot, ~ is_theirs p found slot -> stays (slots st !! slot) (slots next !! slot).

@@ -4,7 +4,7 @@
     What a capability opens is its holder's by an edge of the policy; so what belongs to a set of subjects that is closed under the edges is closed under the
     rules by which things lead to things. *)
 From Coq Require Import Lia.
-From Spec Require Export FlowClaims DangleProofs LiveProofs IntegrityProofs FieldProofs PolicyProofs.
+From Spec Require Export EdgeProofs FlowClaims DangleProofs LiveProofs IntegrityProofs FieldProofs PolicyProofs.
 Open Scope N_scope.
 
 Lemma edge_listed rule : In rule edges. Proof. destruct rule; simpl; tauto. Qed.
@@ -477,8 +477,13 @@ Proof.
     (things_are_closed p found closed_ st live linked waits_ within_ links_) begins_) as (_ & [objects_ capabilities_ _ _]).
   destruct (fields_change_by_rule_proved st e) as (of_objects & of_slots & _). fold next in objects_, capabilities_, of_objects, of_slots. split; [|split].
   - intros o. destruct (theirs p found o) eqn:whose.
-    + apply theirs_is in whose. specialize (of_objects o). induction of_objects as [|rule y z before IH listed row]; [apply as_it_stood|].
-      apply (and_by_edge _ _ _ _ _ rule y z IH); [|exact row]. split; [exact whose|]. split; [exact listed|].
+    + apply theirs_is in whose. specialize (of_objects o). assert (objects next !! o = objects st !! o
+        \/ (only_messages st e -> met_by_edge p subject st e next o)) as [same|edge_].
+      { destruct (is_it_messages st e) as [only|not_only]; [|right; contradiction].
+        destruct (changes_by_edge plan p subject st e apart reached_ closed_policy within_ does_ only o); [left | right; intros _]; assumption. }
+      { fold next. rewrite same. apply as_it_stood. }
+      clear objects_. induction of_objects as [|rule y z before IH listed row]; [apply as_it_stood|].
+      apply (and_by_edge _ _ _ _ _ rule y z IH); [|exact row]. split; [exact whose|]. split; [exact listed|]. split; [|exact edge_].
       exact (row_may_change p st e subject closed_policy (holds_within p st within_) does_ o rule y z listed row).
     + rewrite (objects_ o); [apply as_it_stood|]. intros theirs_. apply theirs_is in theirs_. congruence.
   - intros slot. specialize (of_slots slot). induction of_slots as [|rule y z before IH listed row]; [apply slot_as_it_was|].

@@ -158,7 +158,9 @@ Proof.
   rewrite root_runs in is_cur. injection is_cur as <-. exact root_thread_is_roots.
 Qed.
 Example it_stops_itself : by_edges (boot small_plan) stop_itself
-    (fun rule x => is_theirs root_policy [root] 0x1000 /\ In rule (rules_of (boot small_plan) stop_itself) /\ may_change root_policy root 0x1000 rule x)
+    (fun rule x => is_theirs root_policy [root] 0x1000 /\ In rule (rules_of (boot small_plan) stop_itself) /\ may_change root_policy root 0x1000 rule x
+      /\ (only_messages (boot small_plan) stop_itself ->
+          met_by_edge root_policy root (boot small_plan) stop_itself (next_of step (boot small_plan) stop_itself) 0x1000))
     0x1000 (objects (boot small_plan) !! 0x1000) (objects (next_of step (boot small_plan) stop_itself) !! 0x1000).
 Proof.
   refine (proj1 (changes_follow_the_policy_proved small_plan root_policy [root] (boot small_plan) stop_itself root small_roots_are_apart (at_boot _ _)
@@ -182,4 +184,107 @@ Proof.
     the_root_task_is_within (proj1 roots_flows) (proj2 roots_flows) _ (root_does yields_time eq_refl)) 0x1000)).
   - intros rule z (_ & listed & _). exact listed.
   - split; intros x _; apply all_is_roots.
+Qed.
+
+(** ** One edge a rule
+
+    A thread of the guest's waits at an endpoint, and the root task calls it: so it runs, by one edge, and of all else that changes each thing has one. *)
+Definition of_guest (h : Holding) : Holding := permit guest (held_type h) (held_start h) (held_size h) (held_rights h).
+Definition calling_policy : Policy :=
+  policy_of [{| region_start := 0x10000; region_size := 0x800; region_owner := guest |}; all_of_it]
+            (root_untyped :: root_permits ++ map of_guest (root_untyped :: root_permits)).
+Definition it_waits_there : State := after (removelast call_the_second).
+Definition it_is_called : Event := calls_with Syscall.Call [(0, 42); (1, 0)].
+Example the_guest_waits_for_it :
+  (pol_check calling_policy it_waits_there, owner_of calling_policy 0x10000, current it_waits_there, awaits_a_message (run_state (thread 0x10000
+    it_waits_there)),
+   is_running 0x10000 (next_of step it_waits_there it_is_called)) = (true, Some guest, Some 0x1000, true, true).
+Proof. vm_compute. reflexivity. Qed.
+Lemma the_call_is_a_message : only_messages it_waits_there it_is_called.
+Proof.
+  intros t s c m _ cur number sent. assert (current it_waits_there = Some 0x1000) as runs by (vm_compute; reflexivity). rewrite runs in cur.
+    injection cur as <-.
+  assert (system_call_of 0x1000 (enter it_is_called it_waits_there) = Some Syscall.Call) as is_call by (vm_compute; reflexivity).
+  rewrite is_call in number. injection number as <-. vm_compute in sent. injection sent as <- _. reflexivity.
+Qed.
+Example the_guest_is_met_by_one_edge :
+  met_by_edge calling_policy root it_waits_there it_is_called (next_of step it_waits_there it_is_called) 0x10000.
+Proof.
+  assert (pol_check calling_policy it_waits_there = true) as checked by (vm_compute; reflexivity).
+  destruct (pol_check_is_sound_proved _ _ checked) as (closed_ & within_).
+  destruct (changes_by_edge small_plan calling_policy root it_waits_there it_is_called small_roots_are_apart (reached_after _) closed_ within_) with (o :=
+    0x10000)
+    as [same|met_]; [| exact the_call_is_a_message | | exact met_].
+  - intros t is_cur. assert (current it_waits_there = Some 0x1000) as runs by (vm_compute; reflexivity). rewrite runs in is_cur. injection is_cur as <-.
+    exists root. repeat split; try (vm_compute; reflexivity); vm_compute; tauto.
+  - assert (run_state (thread 0x10000 (next_of step it_waits_there it_is_called)) = run_state (thread 0x10000 it_waits_there)) as as_before
+      by (unfold thread; rewrite same; reflexivity).
+    vm_compute in as_before. discriminate as_before.
+Qed.
+
+(** Who calls no policy says: the root task waits for an answer, and the endpoint that it called through is gone, so that nobody may hold any; who holds the
+    reply object answers all the same. So of callers the state is asked, and an edge through an endpoint would be too much. *)
+Definition only_answers : Policy :=
+  policy_of [all_of_it] (permit root CapType.TCB 0x10000 0x800 no_rights :: permit root CapType.SchedContext 0x10800 0x100 no_rights
+                         :: permit root CapType.Reply 0x10920 32 no_rights :: root_permits).
+Definition it_waits_for_an_answer : State := after (call_the_second ++ [delete_slot 42; delete_slot 18]).
+Definition it_is_answered : Event := calls_with Syscall.Send [(0, 43); (1, 0)].
+Example no_policy_says_who_calls :
+  (pol_check only_answers it_waits_for_an_answer, edge only_answers root root Answering, caller (reply 0x10920 it_waits_for_an_answer),
+   is_running 0x1000 it_waits_for_an_answer, is_running 0x1000 (next_of step it_waits_for_an_answer it_is_answered))
+  = (true, false, Some 0x1000, false, true).
+Proof. vm_compute. reflexivity. Qed.
+
+(** A step that writes into a register of a thread each time, to which the root task's memory leads, but of which no message knows. *)
+Definition scribble : State -> State := change_thread 0x10800 (fun t => with_register 9 (register 9 t + 1) t).
+Definition scribbled : State := after_mistakes scribble make_guest.
+Definition scribbled_again : State := next_of (with_mistake scribble) scribbled yields_time.
+Lemma of_all_objects st (f : Object -> bool) : forallb (fun entry => f (snd entry)) (entries (objects st)) = true ->
+  forall o x, objects st !! o = Some x -> f x = true.
+Proof. intros all_ o x there. apply in_entries in there. exact (proj1 (forallb_forall _ _) all_ _ there). Qed.
+Lemma nobody_scribbles : ~ met_by_edge root_policy root scribbled yields_time scribbled_again 0x10800.
+Proof.
+  assert (current scribbled = Some 0x1000) as runs by (vm_compute; reflexivity).
+  assert (exists x, objects scribbled !! 0x10800 = Some (ThreadObject x) /\ run_state x = Inactive) as (x & there & idle)
+    by (eexists; split; vm_compute; reflexivity).
+  assert (forall r, reply r scribbled = unused_reply) as no_replies.
+  { intros r. unfold reply. destruct (objects scribbled !! r) as [[]|] eqn:found; try reflexivity.
+    apply (of_all_objects scribbled (fun x => match x with ReplyObject _ => false | _ => true end)) in found;
+      [discriminate found | vm_compute; reflexivity]. }
+  assert (forall c, context_thread (context c scribbled) <> Some 0x10800) as no_context.
+  { intros c. unfold context. destruct (objects scribbled !! c) as [[]|] eqn:found;
+      try (intros same; discriminate same).
+    apply (of_all_objects scribbled (fun x => match x with SchedContextObject c => negb (is_number (context_thread c) 0x10800) | _ => true end)) in found;
+      [|vm_compute; reflexivity]. intros same. rewrite same in found. discriminate found. }
+  unfold met_by_edge. rewrite there. intros [met_|[(r & _ & named)|[(c & _ & has)|(next_ & _)]]].
+  - assert (forall o right, ~ may_wait root_policy scribbled 0x10800 o right) as waits_nowhere.
+    { intros o right (y & part & c & same & _ & listed & _). rewrite there in same. injection same as <-. rewrite idle in listed. destruct listed. }
+    destruct met_ as [cur|at_ (listed & c & use & has)|y _ waits_|y _ waits_|n _ waits_|n _ _ receives_|r _ named]; try exact (waits_nowhere _ _ waits_).
+    + congruence.
+    + assert (current_context scribbled = Some 0x5000) as used by (vm_compute; reflexivity). rewrite used in use. injection use as <-.
+      destruct listed as [<-|[<-|[]]]; vm_compute in has; discriminate has.
+    + unfold thread in receives_. rewrite there, idle in receives_. discriminate receives_.
+    + rewrite no_replies in named. discriminate named.
+  - rewrite no_replies in named. discriminate named.
+  - exact (no_context c has).
+  - assert (current scribbled_again = Some 0x1000) as runs_again by (vm_compute; reflexivity). congruence.
+Qed.
+Lemma no_edge_changes st e (allowed : ChangeRule -> option Object -> Prop) o x y : (forall rule z, ~ allowed rule z) -> by_edges st e allowed o x y -> y = x.
+Proof. intros none changed. induction changed as [|rule y z _ _ ok _]; [reflexivity | destruct (none rule y ok)]. Qed.
+Example scribbling_is_refuted : ~ changes_follow_the_policy (with_mistake scribble).
+Proof.
+  intros claim. assert (pol_check root_policy scribbled = true) as checked by (vm_compute; reflexivity).
+  assert (links_stay root_policy [root] scribbled = true) as links_ by (vm_compute; reflexivity).
+  assert (only_messages scribbled yields_time) as only.
+  { intros t s c m _ cur number sent. assert (current scribbled = Some 0x1000) as runs by (vm_compute; reflexivity). rewrite runs in cur. injection cur as <-.
+    vm_compute in number. injection number as <-. discriminate sent. }
+  assert (does root_policy scribbled yields_time root) as acts_.
+  { intros t is_cur. assert (current scribbled = Some 0x1000) as runs by (vm_compute; reflexivity). rewrite runs in is_cur. injection is_cur as <-.
+    exact root_thread_is_roots. }
+  pose proof (proj1 (claim small_plan root_policy [root] scribbled yields_time root small_roots_are_apart (mistakes_reach scribble make_guest) checked
+    (proj1 roots_flows) links_ (conj (fun x _ => all_is_roots scribbled x) (fun t _ => all_is_roots scribbled (AnObject t))) acts_) 0x10800) as changed.
+  pose proof (no_edge_changes _ _ _ _ _ _ (fun rule z ok => nobody_scribbles (proj2 (proj2 (proj2 ok)) only)) changed
+    : objects scribbled_again !! 0x10800 = objects scribbled !! 0x10800) as same.
+  assert (register 9 (thread 0x10800 scribbled_again) = register 9 (thread 0x10800 scribbled)) as as_before by (unfold thread; rewrite same; reflexivity).
+  vm_compute in as_before. discriminate as_before.
 Qed.

@@ -381,4 +381,14 @@ Definition only_invocations_control : Prop :=
   forall st e o, incl (rules_of st e) message_rules -> steady (objects st !! o) (objects (next_of one_step st e) !! o).
 Definition only_arrangements_take : Prop :=
   forall st e slot, ~ In ByArrangement (rules_of st e) -> lives_on (slots st !! slot) (slots (next_of one_step st e) !! slot).
+
+(** T2d of frames: when a system call sends what makes frames, the memory of each frame of memory to which there is a capability afterwards was cleared in the
+    step, or there was a capability to that frame before: in the same slot, or in any if the call receives then, as it may come with a message. *)
+Definition made_frames_are_cleared : Prop :=
+  forall plan st e next result done t s c m slot base bits r p,
+    roots_are_sound plan -> reachable one_step plan st -> one_step st e = (next, result, done) -> cause e = SystemCall -> current st = Some t ->
+    system_call_of t (enter e st) = Some s -> sent_through t s (enter e st) = Some (c, Some m) ->
+    In m [Method.UntypedRetype; Method.ASIDControlMakePool] -> capability_at slot next = Some (FrameCap base bits false r p) ->
+    In (ClearMemory base (N.shiftl 1 bits) true) done
+    \/ exists slot' r' p', capability_at slot' st = Some (FrameCap base bits false r' p') /\ (slot' = slot \/ receives_then s = true).
 End Fields.

@@ -1780,10 +1780,8 @@ Qed.
 Instance keeps_becomes n t : Touched t -> Keeps (becomes n t). Proof. intros ok. keeping becomes. Qed.
 Instance keeps_refuse_waiting e r : Touched e -> Keeps (refuse_waiting e r).
 Proof.
-  intros ok st w. unfold refuse_waiting.
-  pose proof (units_keep (fun _ : unit => True) (fun _ st => is_some (first_refused e r st)) (fun _ st => (tt, refuse_first e r st)) tt st
-    (fun _ st _ w => conj I (keeps_refuse_first e r ok st w)) I w) as done_.
-  exact done_.
+  intros ok st w. exact (units_keep (fun _ : unit => True) (fun _ st => is_some (first_refused e r st)) (fun _ st => (tt, refuse_first e r st)) tt st
+    (fun _ st _ w => conj I (keeps_refuse_first e r ok st w)) I w).
 Qed.
 Instance keeps_refuse_early t r first_ : Own t -> Keeps (refuse_early t r first_).
 Proof.

@@ -154,3 +154,35 @@ Proof.
   intros claim. pose proof (claim (boot small_plan) retype_endpoint (slot_of 0x2000 18) a_retype_arranges_nothing) as stays_.
   vm_compute in stays_. exact stays_.
 Qed.
+
+(** A frame is cleared, also when it is made in the first phase of a system call of two; a step that tells of no memory that it clears is refuted. *)
+Definition frame_in_slot_40 : list N := [ObjectType.number ObjectType.SmallPage; 0; 0; 0; 40; 1].
+Definition retype_frame : Event := call_event (Method.label Method.UntypedRetype) 18 frame_in_slot_40.
+Definition retype_frame_and_wait : Event := {|
+  cause := SystemCall; time := 9; readable := [(0x6000 + ipc_buffer_caps_or_badges, InitSlot.number InitSlot.CNode)]; preempt_after := None;
+  saved := words_of_call (Method.label Method.UntypedRetype) 41 frame_in_slot_40 1 ++ [(7, Syscall.number Syscall.NBSendWait); (8, 18)];
+  chosen := nothing_chosen |}.
+Example frames_are_made : map (fun e => let '(next, _, done) := step (boot small_plan) e in (capability_at (slot_of 0x2000 40) next, done))
+    [retype_frame; retype_frame_and_wait]
+  = [(Some (FrameCap 0x10000 12 false memory_rights None), [ClearMemory 0x10000 4096 true]);
+     (Some (FrameCap 0x10000 12 false memory_rights None), [ClearMemory 0x10000 4096 true])].
+Proof. vm_compute. reflexivity. Qed.
+Definition is_clearing (x : Effect) : bool := match x with ClearMemory _ _ _ => true | _ => false end.
+Definition silent_step : Stepping := fun st e => let '(next, result, done) := step st e in (next, result, filter (fun x => negb (is_clearing x)) done).
+Example silent_step_is_refuted : ~ made_frames_are_cleared silent_step.
+Proof.
+  intros claim. destruct (step (boot small_plan) retype_frame) as ((next & result) & done) eqn:stepped.
+  destruct (claim small_plan (boot small_plan) retype_frame next result (filter (fun x => negb (is_clearing x)) done) 0x1000 Syscall.Call
+    (UntypedCap 0x10000 16 false 0) Method.UntypedRetype (slot_of 0x2000 40) 0x10000 12 memory_rights None small_roots_are_sound (at_boot _ _))
+    as [told|(slot & r & p & before & [->|then_])].
+  - unfold silent_step. rewrite stepped. reflexivity.
+  - reflexivity.
+  - vm_compute. reflexivity.
+  - vm_compute. reflexivity.
+  - vm_compute. reflexivity.
+  - left. reflexivity.
+  - replace next with (fst (fst (step (boot small_plan) retype_frame))) by (rewrite stepped; reflexivity). vm_compute. reflexivity.
+  - apply filter_In in told. destruct told as (_ & no). discriminate no.
+  - vm_compute in before. discriminate before.
+  - discriminate then_.
+Qed.

@@ -663,10 +663,8 @@ Proof.
 Qed.
 Lemma refused_early_whole t w first st : goes_on_whole t st -> goes_on_whole t (state_of (refuse_early t w first st)).
 Proof.
-  intros ok. unfold refuse_early. destruct (source_of t w st) as [e r g|n|a r]; try exact ok. destruct (_ && _); [|exact ok]. unfold refuse_waiting.
-  assert (goes_on_whole t (state_of (in_units (fun _ st => is_some (first_refused e r st)) (fun _ st => (tt, refuse_first e r st)) tt st))) as after.
-  { refine (@keeps_in_units _ _ _ _ (goes_whole_quietly t) _ _ _ tt _ st ok). intros u before fine. exact (conj I (refused_whole t e r before fine)). }
-  exact after.
+  intros ok. unfold refuse_early. destruct (source_of t w st) as [e r g|n|a r]; try exact ok. destruct (_ && _); [|exact ok].
+  refine (@keeps_in_units _ _ _ _ (goes_whole_quietly t) _ _ _ tt _ st ok). intros u before fine. exact (conj I (refused_whole t e r before fine)).
 Qed.
 Lemma unless_it_stops_whole t p rest : goes_on_whole t (state_of p) -> (forall st, goes_on_whole t st -> parts (snd (rest st)))
   -> parts (snd (unless_preempted t p rest)).

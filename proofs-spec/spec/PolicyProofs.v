@@ -226,7 +226,7 @@ Qed.
 Section Names.
 Variables (p : Policy) (st : State) (subject : N).
 Hypothesis is_closed : closed p.
-Hypothesis holds : slots_within p st.
+Hypothesis holds : forall slot c, capability_at slot st = Some c -> may p subject c \/ exists owner, owner_of p slot = Some owner /\ may p owner c.
 Hypothesis loud : ~ In subject (silent p).
 Hypothesis itself : acting p subject = subject.
 
@@ -235,7 +235,7 @@ Lemma named_in_cnode part cnode radix guard size address low slot c :
   slot = slot_of cnode (bits_of address low radix) -> capability_at slot st = Some c -> may p subject c.
 Proof.
   intros acts_ loud_part [quiet|(h & listed & whose & given)] place_ found; [contradiction|].
-  destruct (holds slot c found) as (owner_ & owned & held). unfold owner_of in owned.
+  destruct (holds slot c found) as [mine|(owner_ & owned & held)]; [exact mine|]. unfold owner_of in owned.
   destruct (List.find _ (regions p)) as [r|] eqn:region; [|discriminate]. injection owned as <-.
   apply find_some in region. destruct region as (region & inside).
   apply (may_passes p (region_owner r)); [|exact held]. rewrite <- acts_, <- whose. apply (containers_pass p is_closed h r).
@@ -266,17 +266,20 @@ Lemma named_by_thread t part address slot rest c :
 Proof.
   intros owned loud_part acts_ walked found. unfold walk_from_thread, walk_from in walked.
   destruct (capability_at (slot_of t cspace_slot) st) as [root|] eqn:there; [|discriminate]. destruct root; try discriminate.
-  destruct (holds _ _ there) as (owner_ & owned' & held). rewrite owned in owned'. injection owned' as <-.
-  exact (named_by_walk _ part _ _ _ _ _ _ _ _ c acts_ loud_part held walked found).
+  destruct (holds _ _ there) as [mine|(owner_ & owned' & held)]; [exact (named_by_walk _ subject _ _ _ _ _ _ _ _ c itself loud mine walked found)|].
+  rewrite owned in owned'. injection owned' as <-. exact (named_by_walk _ part _ _ _ _ _ _ _ _ c acts_ loud_part held walked found).
 Qed.
 End Names.
 
+Lemma slots_known p st subject : slots_within p st -> forall slot c, capability_at slot st = Some c ->
+  may p subject c \/ exists owner, owner_of p slot = Some owner /\ may p owner c.
+Proof. intros holds_ slot c found. right. exact (holds_ slot c found). Qed.
 Theorem threads_name_what_they_may_hold_proved : threads_name_what_they_may_hold.
 Proof.
   intros p st t subject address slot c is_closed holds_ (part & owned & loud_part & acts_ & loud & itself) named. unfold occupied_slot_of_address in named.
   destruct (walk_from_thread t address st) as [slot' rest|report] eqn:walked; [|discriminate].
   destruct (capability_at slot' st) as [c'|] eqn:found; [|discriminate]. injection named as -> ->.
-  exact (named_by_thread p st subject is_closed holds_ loud itself t part address slot rest c owned loud_part acts_ walked found).
+  exact (named_by_thread p st subject is_closed (slots_known p st subject holds_) loud itself t part address slot rest c owned loud_part acts_ walked found).
 Qed.
 Lemma arguments_named p st t subject addresses : closed p -> slots_within p st -> is_of p t subject ->
   forall arguments, cap_arguments_at addresses t st = inl arguments -> forall a c, In a arguments -> argument a = Some c -> may p subject c.
@@ -285,7 +288,8 @@ Proof.
   - injection found as <-. contradiction.
   - cbn [cap_arguments_at] in found. unfold slot_of_address in found. destruct (walk_from_thread t address st) as [slot left_|] eqn:walked; [|discriminate].
     destruct (cap_arguments_at rest t st) as [others|]; [|discriminate]. injection found as <-. destruct listed as [<-|listed].
-    + exact (named_by_thread p st subject is_closed holds_ loud itself t part address slot left_ c owned loud_part acts_ walked is_c).
+    + exact (named_by_thread p st subject is_closed (slots_known p st subject holds_) loud itself t part address slot left_ c owned loud_part acts_ walked
+      is_c).
     + exact (IH others eq_refl a c listed is_c).
 Qed.
 Lemma slots_of_enter e st : slots (enter e st) = slots st.

@@ -678,8 +678,8 @@ Proof.
     (kept_in st1 -> runs t st1 -> ready_for t st1 (register 8 (thread t st1)))
     /\ let told := match pass_on t st1 with (Reported _ l, st) => write_long_words t (fitting_words t l st) st | (_, st) => st end in
        ready_then r (becomes (if r then Syscall.Recv else Syscall.Wait) t told)) as both_.
-  { intros st1 early. rewrite is_s in here. unfold ready_then, all_refused. split; apply here; destruct r; cbn [phases]; cbv zeta; rewrite early; cbn [state_of];
-      first [left; reflexivity | right; left; reflexivity]. }
+  { intros st1 early. rewrite is_s in here. unfold ready_then, all_refused. split; apply here; destruct r; cbn [phases]; cbv zeta; rewrite early;
+      cbn [state_of]; first [left; reflexivity | right; left; reflexivity]. }
   destruct (refuse_early t r (pass_message t) start) as [st1|st1]; cbn [state_of unless_preempted] in *; [|exact (kept_back t st1 ok1)].
   destruct (both_ st1 eq_refl) as (first & second). clear both_ here. destruct (first ok1 on1) as (subject & who & tables & fair).
   pose proof (kept_send_phase t subject st1 _ ok1 on1 who tables fair passing_on) as passed.

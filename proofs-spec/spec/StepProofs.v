@@ -1202,6 +1202,7 @@ Proof.
 Qed.
 Lemma unless_preempted_good t p rest : good p -> Keeps rest -> good (unless_preempted t p rest).
 Proof. intros ok each. unfold unless_preempted. destruct p as [st|st]; [exact (each st ok) | exact (good_both _ _ I (keeps_go_back t st ok))]. Qed.
+
 (** The phase that receives, once all that are refused are. *)
 Definition receive_now (t : N) (with_reply blocking : bool) (st : State) : Result * State :=
   match source_of t with_reply st with

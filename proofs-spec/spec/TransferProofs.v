@@ -294,7 +294,7 @@ Notation seen := (seen p start).
 Hypothesis is_closed : closed p.
 Hypothesis nobodys : owner_of p nowhere = None.
 Lemma q_wake_ t st : fit st -> fit (wake t st). Proof. exact (@keeps_wake _ _ _ _ quietly t eq_refl st). Qed.
-(** Meanwhile what [inv] says stays. *)
+(** What [inv] says stays when the reply object is freed. *)
 Variable inv : State -> Prop.
 Hypothesis inv_freed : forall r, inv start -> inv (free_reply r start).
 Definition may_give (u t : N) : Prop := forall st x b gr c l, inv st -> run_state (thread u st) = BlockedOnSend x b true gr c l -> fault (thread u st) = None ->

@@ -4,7 +4,7 @@
     A small machine whose boot state is well formed, and events after it that meet the premises of the claims: computed, not argued. And
     the indices can be wrong: a removal that forgets the children breaks the tree. *)
 From Coq Require Import Lia.
-From Spec Require Import NeverProofs MemoryProofs InterruptProofs SignalProofs ContainerProofs MappingProofs LinkProofs OrderProofs ReturnProofs FreshProofs
+From Spec Require Import NeverProofs MemoryProofs InterruptProofs SignalProofs ContainerProofs MappingProofs LinkProofs OrderProofs ReturnProofs
   FlushProofs WellProofs AgainProofs WindowProofs.
 Open Scope N_scope.
 
@@ -685,13 +685,6 @@ Proof.
 Qed.
 
 (** The Retype above makes an endpoint in which nobody waits, in memory that it clears; a kernel that leaves somebody in it would break the claim. *)
-Definition retyping : Invocation := {|
-  invoker := 0x1000; invoked_slot := slot_of 0x2000 18; invoked := UntypedCap 0x10000 16 false 0;
-  word_arguments := [ObjectType.number ObjectType.Endpoint; 0; 0; 0; 40; 1]; cap_arguments := cap_arguments revocation |}.
-Example retype_is_invoked : invokes (enter retype_endpoint (boot small_plan)) Method.UntypedRetype retyping.
-Proof.
-  exists 0x1000, Syscall.Call, (slot_of 0x2000 18), (UntypedCap 0x10000 16 false 0), (cap_arguments revocation). repeat split; vm_compute; reflexivity.
-Qed.
 Example endpoint_is_made :
   let '(next, _, done) := step (boot small_plan) retype_endpoint in
   (objects (boot small_plan) !! 0x10000, objects next !! 0x10000, done)
@@ -701,15 +694,26 @@ Definition haunt : State -> State := put_object 0x10000 (EndpointObject {| sende
 Example haunted_endpoint_is_refuted : ~ made_objects_are_fresh (with_mistake haunt).
 Proof.
   intros claim. destruct (step (boot small_plan) retype_endpoint) as ((next & result) & done) eqn:stepped.
-  destruct (claim small_plan (boot small_plan) retype_endpoint retyping (haunt next) result done (at_boot _ _) (conj eq_refl eq_refl) eq_refl
-              (or_introl retype_is_invoked)) as (fresh & _); [unfold with_mistake; rewrite stepped; reflexivity|].
-  assert (objects (boot small_plan) !! 0x10000 = None) as none by (vm_compute; reflexivity).
-  destruct (fresh 0x10000 (EndpointObject {| senders := [0x1000]; receivers := [] |}) none) as (bits & [(type & n & new & _)|(index & new & _)] & _).
+  destruct (claim small_plan (boot small_plan) retype_endpoint (haunt next) result done 0x10000
+              (EndpointObject {| senders := [0x1000]; receivers := [] |}) small_roots_are_sound (at_boot _ _)) as (first & (bits & first_ & _) & same).
+  - unfold with_mistake. rewrite stepped. reflexivity.
+  - vm_compute. reflexivity.
   - unfold haunt. change (set 0x10000 (EndpointObject {| senders := [0x1000]; receivers := [] |}) (objects next) !! 0x10000
                           = Some (EndpointObject {| senders := [0x1000]; receivers := [] |})). rewrite find_set. reflexivity.
-  - destruct type; discriminate new.
-  - discriminate new.
+  - destruct same as [<-|(t & _ & _ & used)]; [|inversion used].
+    destruct first_ as [(type & n & new & _)|(index & new & _)]; [destruct type; discriminate new | discriminate new].
 Qed.
+
+(** In one system call it is made, and its maker waits in it. *)
+Definition retype_and_wait : Event := {|
+  cause := SystemCall; time := 9; readable := [(0x6000 + ipc_buffer_caps_or_badges, InitSlot.number InitSlot.CNode)]; preempt_after := None;
+  saved := words_of_call (Method.label Method.UntypedRetype) 40 [ObjectType.number ObjectType.Endpoint; 0; 0; 0; 40; 1] 1
+             ++ [(7, Syscall.number Syscall.NBSendWait); (8, 18)];
+  chosen := nothing_chosen |}.
+Example endpoint_is_used :
+  let '(next, _, done) := step (boot small_plan) retype_and_wait in
+  (objects next !! 0x10000, done) = (Some (EndpointObject {| senders := []; receivers := [0x1000] |}), [ClearMemory 0x10000 16 false]).
+Proof. vm_compute. reflexivity. Qed.
 
 (** Of the small machine no invariant is broken, be it left open or not; where a count is forgotten one is that is not left open. *)
 Example small_states_are_well_formed : incl (broken_invariants (boot small_plan)) left_open /\ broken_invariants (after [retype_endpoint; mint_badge]) = [].

@@ -1,0 +1,320 @@
+(* SPDX-License-Identifier: BSD-2-Clause *)
+(** * One edge a rule: proofs
+
+    Each role in which something is met comes with an edge of the policy. What the thread that runs can name, before a first phase and behind it, the subject
+      that
+    it acts for may hold, as all that came into slots meanwhile is its own. *)
+From Coq Require Import Lia.
+From Spec Require Export MessageProofs TransferProofs DangleProofs LendProofs LinkProofs.
+Open Scope N_scope.
+
+(** ** What is in slots while a message goes *)
+Section Known.
+Variables (p : Policy) (subject : N).
+Definition all_known (st : State) : Prop := forall slot c, capability_at slot st = Some c -> may p subject c \/ can_lie p slot c.
+Lemma known_of_slots a b : slots b = slots a -> all_known a -> all_known b.
+Proof. intros same ok slot c found. apply (ok slot c). unfold capability_at in *. rewrite <- same. exact found. Qed.
+Lemma known_is_kept_quietly : kept_quietly all_known (fun _ => True) (fun _ => True).
+Proof.
+  constructor; try (intros; exact I).
+  - intros a b same _ _ _ _. exact (known_of_slots a b same).
+  - intros t st. exact (known_of_slots st _ eq_refl).
+  - intros insert t st _. exact (known_of_slots st _ (proj1 (place_by_same insert t st))).
+  - intros t st _. exact (known_of_slots st _ eq_refl).
+  - intros o x y st _ _ _ _. exact (known_of_slots st _ eq_refl).
+Qed.
+Notation quietly := known_is_kept_quietly.
+Definition is_memory (c : Capability) : bool := match c with UntypedCap _ _ _ _ => true | _ => false end.
+Lemma derived_known slot s c st : capability_at s st = Some c -> may p subject c -> all_known st -> all_known (insert_derived slot s false (derived c) st).
+Proof.
+  intros source mine ok. pose proof (may_derived p subject c mine) as derived_. pose proof source as there. unfold capability_at in there.
+  unfold insert_derived. destruct (slots st !! s) as [x|] eqn:is_x; [|discriminate]. injection there as is_c.
+  assert (forall after, (forall j, capability_at j after = if j =? slot then Some (derived c) else capability_at j st) -> all_known after) as each.
+  { intros after caps j d found. rewrite caps in found. destruct (j =? slot); [injection found as <-; left; exact derived_ | exact (ok j d found)]. }
+  assert (all_known (insert_child slot s false (derived c) st)) as child.
+  { destruct (is_empty slot st && negb (is_empty s st)) eqn:can; [|unfold insert_child; rewrite can; exact (known_of_slots st _ eq_refl ok)].
+    apply each. intros j. rewrite !capability_at_in. exact (in_insert_child slot s false (derived c) st j can). }
+  assert (all_known (insert_sibling slot s false (derived c) st)) as sibling.
+  { destruct (is_empty slot st) eqn:vacant; [|unfold insert_sibling; rewrite vacant; exact (known_of_slots st _ eq_refl ok)].
+    apply each. intros j. rewrite !capability_at_in. apply (in_insert_sibling slot s false (derived c) st x j); [apply is_empty_spec; exact vacant |
+      exact is_x]. }
+  rewrite is_c. destruct c; try (destruct (_ || _); [exact (known_of_slots st _ eq_refl ok)|]; destruct (original x); [exact child | exact sibling]).
+  match goal with |- all_known (carve ?u ?a ?z ?x ?k ?d st) => destruct (carve_cases u a z x k d st) as [->|cut] end; [exact (known_of_slots st _ eq_refl ok)|].
+  destruct cut as (e' & base' & bits' & device' & used' & there & is_it & _ & _ & vacant & unused & caps & _ & objs).
+  rewrite is_x in there. injection there as <-. intros j d found. rewrite capability_at_in, caps in found.
+  destruct (j =? slot); [injection found as <-; left; exact mine|]. destruct (j =? s).
+  - injection found as <-. left. rewrite is_it in is_c. injection is_c as -> -> -> ->. exact mine.
+  - rewrite <- capability_at_in in found. exact (ok j d found).
+Qed.
+
+Hypothesis is_closed : closed p.
+Variable t : N.
+Hypothesis whose : is_of p t subject.
+Lemma named_known st address slot c : all_known st -> occupied_slot_of_address t address st = inl (slot, c) -> capability_at slot st = Some c /\ may p subject
+  c.
+Proof.
+  intros ok named. destruct whose as (part & owned & loud_part & acts_ & loud & itself). unfold occupied_slot_of_address in named.
+  destruct (walk_from_thread t address st) as [slot' rest|report] eqn:walked; [|discriminate].
+  destruct (capability_at slot' st) as [c'|] eqn:found; [|discriminate]. injection named as -> ->. split; [exact found|].
+  exact (named_by_thread p st subject is_closed ok loud itself t part address slot rest c owned loud_part acts_ walked found).
+Qed.
+Lemma transfer_known through to addresses : forall position free st, all_known st -> all_known (snd (transfer position addresses through t to free st)).
+Proof.
+  induction addresses as [|address rest IH]; intros position free st ok; cbn [transfer]; [exact ok|]. destruct (receive_buffer to st) as [buffer|]; [|exact ok].
+  destruct (occupied_slot_of_address t address st) as [(s & c)|] eqn:found; [|exact ok]. cbv zeta.
+  destruct (match c with EndpointCap o badge _ => if is_number through o then Some badge else None | _ => None end) as [badge|].
+  - match goal with |- context [write_memory ?a ?v st] => pose proof (IH (position + 1) free _ (known_of_slots st (write_memory a v st) eq_refl ok)) as ok1 end.
+    destruct (transfer _ _ _ _ _ _ _) as ((? & ?) & ?). exact ok1.
+  - destruct free; [|exact ok]. destruct (derivation_error s c st); [exact ok|]. destruct (receive_slot to st) as [slot|]; [|exact ok].
+    destruct (named_known st address s c ok found) as (source & mine).
+    pose proof (IH (position + 1) false _ (derived_known slot s c st source mine ok)) as ok1. destruct (transfer _ _ _ _ _ _ _) as ((? & ?) & ?). exact ok1.
+Qed.
+Lemma long_words_known u l st : all_known st -> all_known (write_long_words u l st). Proof. exact (@keeps_write_long_words _ _ _ _ quietly u l st). Qed.
+Lemma thread_known u f st : all_known st -> all_known (change_thread u f st).
+Proof. apply known_of_slots. unfold change_thread. destruct (objects st !! u) as [[]|]; reflexivity. Qed.
+Lemma context_known c f st : all_known st -> all_known (change_context c f st).
+Proof. apply known_of_slots. unfold change_context. destruct (objects st !! c) as [[]|]; reflexivity. Qed.
+Lemma endpoint_known x f st : all_known st -> all_known (change_endpoint x f st).
+Proof. apply known_of_slots. unfold change_endpoint. destruct (objects st !! x) as [[]|]; reflexivity. Qed.
+Lemma reply_known r x st : all_known st -> all_known (put_reply r x st).
+Proof. apply known_of_slots. unfold put_reply. destruct (objects st !! r) as [[]|]; reflexivity. Qed.
+Lemma give_known c u st : all_known st -> all_known (give_context c u st). Proof. exact (@keeps_give_context _ _ _ _ quietly c u eq_refl st). Qed.
+Lemma wake_known u st : all_known st -> all_known (wake u st). Proof. exact (@keeps_wake _ _ _ _ quietly u eq_refl st). Qed.
+Lemma wake_ahead_known u st : all_known st -> all_known (wake_ahead u st). Proof. exact (@keeps_wake_ahead _ _ _ _ quietly u eq_refl st). Qed.
+Lemma unanswered_known u st : all_known st -> all_known (end_unanswered u st). Proof. exact (@keeps_end_unanswered _ _ _ _ quietly u eq_refl st). Qed.
+Lemma signal_known n b st : all_known st -> all_known (signal n b st). Proof. exact (@keeps_signal _ _ _ _ quietly n b eq_refl st). Qed.
+Lemma deliver_known m through badge grant to st : all_known st -> all_known (deliver m through badge grant t to st).
+Proof.
+  intros ok. unfold deliver. pose proof (transfer_known through to (if grant then cap_addresses m else []) 0 true st ok) as ok1.
+  destruct (transfer _ _ _ _ _ _ _) as ((bits & count) & st1). cbv zeta. apply long_words_known, thread_known. exact ok1.
+Qed.
+Ltac known := repeat (cbv beta iota zeta; match goal with
+  | H : all_known ?a |- all_known ?a => exact H
+  | |- all_known (change_thread _ _ _) => apply thread_known
+  | |- all_known (end_unanswered _ _) => apply unanswered_known
+  | |- all_known (change_context _ _ _) => apply context_known
+  | |- all_known (change_endpoint _ _ _) => apply endpoint_known
+  | |- all_known (put_reply _ _ _) => apply reply_known
+  | |- all_known (unplace _ ?s) => apply (known_of_slots s); [reflexivity|]
+  | |- all_known (emit _ ?s) => apply (known_of_slots s); [reflexivity|]
+  | |- all_known (give_context _ _ _) => apply give_known
+  | |- all_known (wake _ _) => apply wake_known
+  | |- all_known (wake_ahead _ _) => apply wake_ahead_known
+  | |- all_known (match ?a with _ => _ end) => destruct a
+  end).
+Lemma meet_known u x badge r rg g gr c l st : all_known st -> all_known (meet t u x badge r rg g gr c l st).
+Proof.
+  intros ok. unfold meet. cbv zeta. pose proof (deliver_known (message_of t st) (Some x) badge g u st ok) as ok1. revert ok1.
+  generalize (deliver (message_of t st) (Some x) badge g t u st). intros st1 ok1. generalize (lends_now t u (l && (c && answerable r g gr || negb c)) st).
+    intros lends_.
+  match goal with |- all_known (match ?l with Some c => wake_ahead _ (give_context c _ ?s) | None => _ end) => assert (all_known s) as ok2;
+    [|revert ok2; generalize s; intros s2 ok2; known] end.
+  known.
+Qed.
+Lemma send_known x badge g gr c l w st : all_known st -> all_known (snd (send t x badge g gr c l w st)).
+Proof.
+  intros ok. unfold send. destruct (receivers (endpoint x st)) as [|first rest].
+  - destruct w; cbn [snd]; known.
+  - destruct (run_state (thread first st)); cbn [snd]; try (known; fail). cbv zeta. destruct (leaves_without_context _ _ _ _); cbn [snd]; [exact ok|].
+    apply meet_known, endpoint_known. exact ok.
+Qed.
+Lemma answer_known r g st : all_known st -> all_known (answer t r g st).
+Proof.
+  intros ok. unfold answer. destruct (caller (reply r st)) as [c|]; [|exact ok]. cbv zeta.
+  assert (all_known (change_thread c (with_state Running) (put_reply r unused_reply (return_context r c st)))) as ok1
+    by (apply thread_known, reply_known; exact (@keeps_return_context _ _ _ _ quietly r c eq_refl st ok)).
+  revert ok1. generalize (change_thread c (with_state Running) (put_reply r unused_reply (return_context r c st))). intros st1 ok1.
+  assert (all_known match fault (thread c st1) with
+    | Some f => answer_fault c f (message_of_call t st1) st1
+    | None => deliver (message_of_call t st1) None 0 (g && answer_may_grant (run_state (thread c st))) t c st1 end) as ok2.
+  { destruct (fault (thread c st1)); [exact (@keeps_answer_fault _ _ _ _ quietly c _ _ eq_refl st1 ok1) | apply deliver_known; exact ok1]. }
+  known.
+Qed.
+Lemma send_phase_known address m st : through_messages (sent_by t address st) -> all_known st -> all_known (snd (send_phase t address m st)).
+Proof.
+  intros through ok. unfold send_phase, sent_by, named_by in *. destruct (occupied_slot_of_address t address st) as [(slot & c)|]; [|exact ok].
+  cbn [option_map through_messages] in through. destruct c; try discriminate through.
+  - destruct (can_write _); [|exact ok].
+    match goal with |- context [send t ?b ?c ?d ?e ?f ?g ?h st] => pose proof (send_known b c d e f g h st ok) as ok1;
+      destruct (send t b c d e f g h st) as ([| | |] & st1) end; cbn [snd] in *; assumption.
+  - destruct (can_write _); [apply signal_known|]; exact ok.
+  - apply answer_known. exact ok.
+  - exact (known_of_slots st _ eq_refl ok).
+Qed.
+Lemma early_known r first st : all_known st -> all_known (state_of (refuse_early t r first st)).
+Proof. exact (@keeps_refuse_early _ _ _ _ quietly t r first eq_refl st). Qed.
+Lemma stages_known st e at_ : all_known st -> current st = Some t -> only_messages st e -> stage st e at_ -> all_known at_.
+Proof.
+  intros before cur only at_stage. assert (all_known (enter e st)) as ok by (apply (known_of_slots st); [apply slots_of_enter | exact before]).
+  induction at_stage as [|u s at_ why cur' number listed|u with_reply at_ cur' _ IH]; [exact ok| |rewrite cur in cur'; injection cur' as <-; apply early_known;
+    exact IH].
+  rewrite cur in cur'. injection cur' as <-.
+  pose proof (fun c m => only t s c m why cur number) as sent. revert ok sent listed. generalize (enter e st). intros s0 ok sent listed.
+  assert (forall target : option Target, (forall c m, target = Some (c, m) -> conveys c = true) -> through_messages target) as conveyed
+    by (intros [(c & m)|] each; [exact (each c m eq_refl) | exact I]).
+  assert (forall st1, all_known st1 -> through_messages (sent_by t (register 8 (thread t st1)) st1) -> all_known (told t st1)) as told_.
+  { intros st1 ok1 through. pose proof (send_phase_known (register 8 (thread t st1)) passing_on st1 through ok1) as ok2. fold (pass_on t st1) in ok2.
+    unfold told. destruct (pass_on t st1) as ([x l| |a report|] & st3); cbn [snd] in ok2; try exact ok2. apply long_words_known. exact ok2. }
+  destruct s; cbn [later_stages sent_through] in *; cbv zeta in *; try contradiction; unfold passed_on in sent.
+  - pose proof (early_known true (reply_phase t) s0 ok) as ok1. destruct (refuse_early t true (reply_phase t) s0) as [s1|]; [|destruct listed].
+    cbn [state_of] in ok1. destruct listed as [<-|[<-|[]]]; [exact ok1|]. apply thread_known. unfold reply_phase.
+    destruct (occupied_slot_of_address t _ s1) as [(slot & c)|]; [|exact ok1]. destruct c; try exact ok1. apply answer_known. exact ok1.
+  - pose proof (early_known true (pass_message t) s0 ok) as ok1. destruct (refuse_early t true _ s0) as [s1|]; [|destruct listed].
+    cbn [state_of once_done] in *. destruct listed as [<-|[<-|[]]]; [exact ok1|]. apply thread_known, told_; [exact ok1 | apply conveyed; exact sent].
+  - pose proof (early_known false (pass_message t) s0 ok) as ok1. destruct (refuse_early t false _ s0) as [s1|]; [|destruct listed].
+    cbn [state_of once_done] in *. destruct listed as [<-|[<-|[]]]; [exact ok1|]. apply thread_known, told_; [exact ok1 | apply conveyed; exact sent].
+Qed.
+End Known.
+
+(** ** Roles and edges *)
+Section Edges.
+Variables (plan : BootPlan) (p : Policy) (subject : N) (st : State) (e : Event).
+Hypothesis apart : roots_are_apart plan.
+Hypothesis reached_ : reachable step plan st.
+Hypothesis is_closed : closed p.
+Hypothesis within_ : PolicyClaims.within p st.
+Hypothesis does_ : does p st e subject.
+Hypothesis only : only_messages st e.
+Notation next := (next_of step st e).
+Notation met_thread := (met_thread p subject st e).
+Notation met_context := (met_context p subject st e).
+Definition where_waited (o : N) : Prop := where_it_waits p subject st e o.
+Definition in_stack (o : N) : Prop := exists c, met_context c /\ In o (calls (context c st)).
+Definition a_holder (o : N) : Prop :=
+  met_thread o \/ (exists r, may_reply p subject r /\ receiver (reply r st) = Some o) \/ (exists c, met_context c /\ context_thread (context c st) = Some o)
+  \/ current next = Some o /\ yielded_to (thread o st) <> None.
+Definition a_clock (o : N) : Prop :=
+  met_context o \/ current_context st = Some o \/ (exists t, met_thread t /\ yielded_to (thread t st) = Some o)
+  \/ exists t, current next = Some t /\ (context_of t st = Some o \/ yielded_to (thread t st) = Some o).
+Definition with_edge (role : Role) (o : N) : Prop :=
+  match role with
+  | ToSend => may_reach p subject st e o
+  | ToReceive => may_take p subject o
+  | ToSignal => may_signal p subject e o
+  | ToAwait => may_await p subject st o
+  | ToAnswer => may_reply p subject o
+  | Actor => current st = Some o
+  | Partner => met_thread o
+  | AQueue => may_reach p subject st e o \/ may_take p subject o \/ where_waited o
+  | AFlags => may_signal p subject e o \/ may_await p subject st o \/ where_waited o
+  | ACall => may_reply p subject o \/ where_waited o \/ in_stack o
+  | AContext => met_context o
+  | AClock => a_clock o
+  | AHolder => a_holder o
+  | IfReceiving => exists n, may_signal p subject e n /\ bound_thread (notification n st) = Some o
+  | IfFree => exists n, (may_signal p subject e n \/ may_await p subject st n) /\ lent_context (notification n st) = Some o
+  | IfNext => current next = Some o
+  end.
+Lemma acts_for_subject t : (forall irq, cause e <> InterruptArrives irq) -> current st = Some t -> is_of p t subject.
+Proof. intros no_irq cur. unfold does in does_. destruct (cause e) as [|irq| | | |] eqn:why; try exact (does_ t cur). destruct (no_irq irq eq_refl). Qed.
+Lemma stage_known at_ t : (forall irq, cause e <> InterruptArrives irq) -> current st = Some t -> stage st e at_ -> all_known p subject at_.
+Proof.
+  intros no_irq cur. apply (stages_known p subject is_closed t (acts_for_subject t no_irq cur) st e at_); [|exact cur | exact only].
+  intros slot c found. right. exact (holds_within p st within_ slot c found).
+Qed.
+Lemma posts_name s role o : In (role, o) (posts_of s) -> In o (waits_at s) /\ (role = AQueue \/ role = AFlags \/ role = ACall).
+Proof.
+  destruct s as [| |x [r|] q g|x b g gr c l|r g|n]; simpl; intros listed; repeat match goal with H : _ \/ _ |- _ => destruct H end; try contradiction;
+    match goal with H : (_, _) = (_, _) |- _ => injection H as <- <- end; tauto.
+Qed.
+Lemma who_stands t o q (right : Rights -> bool) : stands t q st ->
+  match q with InSenders x => x = o /\ right = can_write | InReceivers x | InWaiters x => x = o /\ right = can_read | _ => False end ->
+  may_wait p st t o right.
+Proof.
+  intros stands_ at_o. pose proof (no_link_dangles_proved plan st apart reached_) as linked. pose proof (threads_wait_where_they_say_proved plan st apart
+    reached_) as waits_.
+  assert (exists x, objects st !! t = Some (ThreadObject x)) as (x & there) by (apply (threads_live st linked); right; right; left; exists q; exact stands_).
+  apply (stands_where_it_says st waits_) in stands_. unfold thread in stands_. rewrite there in stands_.
+  destruct (waits_within p st within_ t x there) as (part & of_t & each). exists x, part.
+  assert (exists c, In c (waits_with (run_state x)) /\ object_of c = Some o /\ right (rights_of c) = true) as (c & listed & names_ & has).
+  { destruct q as [y|y|y|y|y]; try contradiction; destruct at_o as (-> & ->); destruct (run_state x) as [| |z [w|] k g|z b g gr k l|z g|z]; simpl in stands_;
+      try contradiction; subst;
+      eexists; (split; [left; reflexivity | split; reflexivity]). }
+  exists c. repeat split; try assumption. exact (each c listed).
+Qed.
+Lemma role_has_edge role o : met_as step st e role o -> with_edge role o.
+Proof.
+  intros is_role. induction is_role as [t cur|at_ t address slot c role o at_stage why cur listed named opens_|at_ t x badge r at_stage why cur there writes
+    |irq n badge r why there|c use|at_ c t listed use has|at_ c t x badge r listed use has there writes|t cur|role more o _ IH listed|role o more n _ IH
+      listed].
+  - exact cur.
+  - assert (forall irq, cause e <> InterruptArrives irq) as no_irq by (intros irq; congruence).
+    destruct (named_known p subject is_closed t (acts_for_subject t no_irq cur) at_ address slot c (stage_known at_ t no_irq cur at_stage) named) as (_ & mine).
+    destruct c; cbn [meets_by] in opens_; try contradiction; try (apply in_app_iff in opens_; destruct opens_ as [opens_|opens_]);
+      repeat match goal with H : In _ (if ?b then _ else _) |- _ => destruct b eqn:?; [|destruct H] end;
+      match goal with H : In _ [_] |- _ => destruct H as [same|[]]; injection same as <- <- end; cbn [with_edge].
+    + exact (by_send p subject st e _ _ _ mine ltac:(assumption)).
+    + eexists _, _. split; eassumption.
+    + eexists _, _. split; [eassumption | left; assumption].
+    + left. eexists _, _. split; eassumption.
+    + eexists. exact mine.
+  - refine (by_fault p subject st e x t badge r cur _ writes). exact (stage_known at_ t why cur at_stage _ _ there).
+  - destruct (holds_within p st within_ _ _ there) as (owner & whose & held). unfold does in does_. rewrite why in does_. rewrite whose in does_.
+    injection does_ as ->. exists badge, r. split; [exact held | right; exists irq; exact why].
+  - right. left. exact use.
+  - apply (it_has_time p subject st e t at_). split; [exact listed | exists c; split; assumption].
+  - apply (by_budget p subject st e x at_ t badge r); [split; [exact listed | exists c; split; assumption] | exact there | exact writes].
+  - exact cur.
+  - destruct role; simpl in listed; try contradiction; destruct listed as [<-|[]]; cbn [with_edge] in *.
+    + tauto.
+    + tauto.
+    + tauto.
+    + tauto.
+    + tauto.
+    + exact (it_runs p subject st e o IH).
+    + left. exact IH.
+    + left. exact IH.
+  - pose proof (contexts_stay_linked_proved plan st apart reached_) as linked. cbn [with_edge] in *.
+    destruct role; cbn [leads_as with_edge] in *; cbv zeta in listed; rewrite ?in_app_iff, ?in_map_iff in listed;
+      repeat match goal with H : _ \/ _ |- _ => destruct H end; try contradiction;
+      repeat match goal with H : exists x, _ /\ _ |- _ => destruct H as (? & ? & ?) end;
+      repeat match goal with H : (_, _) = (_, _) |- _ => injection H as <- <- end;
+      repeat match goal with H : In _ (the_name ?o) |- _ => destruct o as [?|] eqn:?; [destruct H as [<-|[]]|destruct H] end.
+    + apply (it_receives p subject st e x o IH), (who_stands x o (InReceivers o)); [assumption | split; reflexivity].
+    + apply (it_sends p subject st e x o IH), (who_stands x o (InSenders o)); [assumption | split; reflexivity].
+    + apply (it_waits p subject st e x o IH), (who_stands x o (InWaiters o)); [assumption | split; reflexivity].
+    + exists o. split; assumption.
+    + exists o. split; [left; exact IH | assumption].
+    + exists o. split; [right; exact IH | assumption].
+    + apply (it_calls p subject st e n o IH). assumption.
+    + right. left. exists o. split; assumption.
+    + right. exists o. split; assumption.
+    + match goal with H : In _ (posts_of _) |- _ => destruct (posts_name _ _ _ H) as (waits_ & [->|[->| ->]]) end;
+        cbn [with_edge]; [right; right | right; right | right; left]; exists o; split; assumption.
+    + apply (of_a_thread p subject st e n o IH). assumption.
+    + right. right. left. exists o. split; assumption.
+    + apply (of_a_call p subject st e n o); [left; assumption | assumption].
+    + apply (of_a_call p subject st e n o); [right; assumption | assumption].
+    + match goal with H : in_stack o |- _ => destruct H as (c & of_c & in_c) end. apply (both_along st linked) in in_c.
+      assert (c = n) as -> by congruence. exact of_c.
+    + right. right. left. exists o. split; assumption.
+    + right. right. exists o. split; assumption.
+    + destruct (awaits_a_message (run_state (thread o st))) eqn:receiving; [|contradiction]. destruct listed as [same|[]]. injection same as <- <-.
+      match goal with A : may_signal _ _ _ ?n, B : bound_thread (notification ?n st) = Some o |- _ => exact (it_is_bound p subject st e o n A B receiving) end.
+    + destruct (context_thread (context o st)) eqn:holder; [contradiction|]. destruct listed as [same|[]]. injection same as <- <-.
+      match goal with A : may_signal _ _ _ ?n \/ _, B : lent_context (notification ?n st) = Some o |- _ => exact (of_a_loan p subject st e o n A B holder) end.
+    + right. right. right. exists o. split; [exact IH | left; assumption].
+    + destruct (yielded_to (thread o st)) as [c|] eqn:pending; [|contradiction]. match goal with H : In _ [_; _] |- _ => destruct H as [same|[same|[]]] end;
+        injection same as <- <-.
+      * right. right. right. split; [exact IH | congruence].
+      * right. right. right. exists o. split; [exact IH | right; exact pending].
+Qed.
+Theorem changes_by_edge o : objects next !! o = objects st !! o \/ met_by_edge p subject st e next o.
+Proof.
+  destruct (messages_change_what_is_met st e o only) as [same|(role & is_met_ & is_sort & is_role)]; [left; exact same | right].
+  apply role_has_edge in is_role. unfold met_by_edge. destruct (objects st !! o) as [x|] eqn:there; [|discriminate is_sort].
+  destruct role; try discriminate is_met_; destruct x as [|t| | | | | | |]; try discriminate is_sort; cbn [with_edge] in is_role; try tauto.
+  - left. apply it_runs. exact is_role.
+  - unfold a_holder, thread in is_role. rewrite there in is_role. exact is_role.
+Qed.
+End Edges.
+
+Lemma is_it_messages st e : only_messages st e \/ ~ only_messages st e.
+Proof.
+  unfold only_messages. destruct (cause e) eqn:why; try (left; intros; discriminate). destruct (current st) as [t|]; [|left; intros; discriminate].
+  destruct (system_call_of t (enter e st)) as [s|] eqn:number; [|left; intros u s c m _ same is_s; injection same as <-; congruence].
+  destruct (sent_through t s (enter e st)) as [(c & m)|] eqn:sent; [|left; intros u s' c m _ same is_s is_c; injection same as <-; congruence].
+  destruct (conveys c) eqn:conveyed; [left | right].
+  - intros u s' c' m' _ same is_s is_c. injection same as <-. rewrite number in is_s. injection is_s as <-. congruence.
+  - intros all_. rewrite (all_ t s c m eq_refl eq_refl number sent) in conveyed. discriminate.
+Qed.
