@@ -135,6 +135,7 @@ void measure_refusals_behind(Sweep& sweep) {
     Puppet server{};
     server.start({.passive = true});
     const auto prepare = [&] {
+        must(server.thread().suspend());
         herd.start_all(send_to(endpoint), members);
         revoke(memory);
         retype(memory, abi::ObjectType::SchedContext, abi::min_sched_context_bits, context.address(), 1);
