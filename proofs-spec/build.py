@@ -29,8 +29,8 @@ PROOFS = ("Claims", "LoopProofs", "TableFacts", "TreeProofs", "StepProofs", "Que
           "LiveProofs", "MemoryProofs", "UnitProofs", "InterruptProofs", "SignalProofs", "ContainerProofs", "MappingProofs", "SpaceProofs",
           "PlaceProofs", "FlushProofs", "LinkProofs", "WaitProofs", "MeetProofs", "StandProofs", "BondProofs", "LendProofs", "OrderProofs",
           "ReturnProofs", "YieldProofs", "DangleProofs", "StuckProofs", "FirmProofs", "BufferProofs", "InsideProofs", "NeverProofs",
-          "PieceProofs", "WindowProofs", "AwaitProofs", "FitProofs", "WellProofs", "ResumeProofs", "CountProofs", "AgainProofs", "Witness",
-          "PolicyClaims", "PolicyProofs", "WithinProofs", "ConfinementProofs", "TransferProofs", "HeldProofs", "StayProofs", "BoundProofs",
+          "PieceProofs", "WindowProofs", "AwaitProofs", "FitProofs", "WellProofs", "ResumeProofs", "CountProofs", "AgainProofs", "RefusalProofs",
+          "Witness", "PolicyClaims", "PolicyProofs", "WithinProofs", "ConfinementProofs", "TransferProofs", "HeldProofs", "StayProofs", "BoundProofs",
           "PolicyWitness", "BoundClaims", "AmongProofs", "BoundWitness", "IntegrityClaims", "IntegrityProofs", "FieldProofs", "UnnamedProofs", "FreshProofs",
           "IntegrityWitness", "FlowClaims", "MessageProofs", "EdgeProofs", "FlowProofs", "FlowWitness")
 # Where claims are stated, and the copy of each that changes only on purpose.

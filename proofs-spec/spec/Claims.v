@@ -525,4 +525,10 @@ Definition cancellations_come_to_the_same : Prop := forall p st event call units
   invokes (enter event st) Method.CNodeCancelBadgedSends call -> let t := invoker call in let address := register 0 (thread t (enter event st)) in
   send_phase t address manner (allow units (enter event st)) = (Restarted, stopped) -> thread t stopped = thread t (enter event st)
   /\ send_phase t address manner (allow more stopped) = send_phase t address manner (allow (units + more) (enter event st)).
+
+(** Likewise a system call that begins with refusing senders, as it foresees, for one of three reasons, that its thread will have no context. *)
+Definition refusals_come_to_the_same : Prop := forall p st event t with_reply foreseen units stopped more, roots_are_apart p -> reachable p st ->
+  current st = Some t -> In foreseen [free_own_reply t with_reply; reply_phase t; pass_message t] -> let start := enter event st in
+  refuse_early t with_reply foreseen (allow units start) = Preempted stopped -> thread t stopped = thread t start
+  /\ refuse_early t with_reply foreseen (allow more stopped) = refuse_early t with_reply foreseen (allow (units + more) start).
 End Claims.

@@ -24,7 +24,6 @@ Proof.
   - intros o x y st _ _ _ _. exact (known_of_slots st _ eq_refl).
 Qed.
 Notation quietly := known_is_kept_quietly.
-Definition is_memory (c : Capability) : bool := match c with UntypedCap _ _ _ _ => true | _ => false end.
 Lemma derived_known slot s c st : capability_at s st = Some c -> may p subject c -> all_known st -> all_known (insert_derived slot s false (derived c) st).
 Proof.
   intros source mine ok. pose proof (may_derived p subject c mine) as derived_. pose proof source as there. unfold capability_at in there.
@@ -130,10 +129,35 @@ Proof.
   { destruct (fault (thread c st1)); [exact (@keeps_answer_fault _ _ _ _ quietly c _ _ eq_refl st1 ok1) | apply deliver_known; exact ok1]. }
   known.
 Qed.
-Lemma send_phase_known address m st : through_messages (sent_by t address st) -> all_known st -> all_known (snd (send_phase t address m st)).
+Lemma invoke_known slot c st : conveys c (method_for (label (message_of_call t st)) c) = true ->
+  match c with EndpointCap _ _ _ | NotificationCap _ _ _ | ReplyCap _ _ | SGISignalCap _ _ => False | _ => True end ->
+  all_known st -> all_known (snd (invoke t slot c st)).
+Proof.
+  intros through other ok. assert (forall u st, all_known st -> all_known (suspend u st)) as stops_
+    by (intros u s; exact (@keeps_suspend _ _ _ _ quietly u eq_refl s)).
+  assert (forall u st, all_known st -> all_known (resume u st)) as resumes
+    by (intros u s ok1; unfold resume, suspend_if; destruct (is_running u s); [exact ok1|]; apply wake_known; destruct (is_blocked u s); auto).
+  unfold invoke. cbv zeta. destruct (cap_arguments_at _ t st) as [arguments|(address & report)]; [|exact ok]. unfold decide.
+  destruct (method_for (label (message_of_call t st)) c) as [m|]; [|exact ok]. destruct (Nat.leb _ _ && _); [|exact ok].
+  destruct c; try contradiction; try discriminate through. destruct m; try discriminate through; cbn [decode_method].
+  - unfold tcb_read_registers. cbv zeta. destruct (negb _); [|exact ok]. destruct (_ && _); [|exact ok]. unfold suspend_if.
+    destruct (ThreadMethods.named 0 _); [apply stops_|]; exact ok.
+  - unfold tcb_write_registers. cbv zeta. destruct (_ <=? _); [|exact ok]. destruct (_ <=? _); [|exact ok]. destruct (negb _); [|exact ok].
+    unfold always, resume_if. cbn [snd invoked_thread invoked].
+    match goal with |- context [change_thread ?a ?f (stop_for_writing ?b st)] => assert (all_known (change_thread a f (stop_for_writing b st))) as ok1 end.
+    { apply thread_known. unfold stop_for_writing, forget_yield. cbv zeta.
+      match goal with |- all_known (if is_blocked _ ?s then _ else _) => assert (all_known s) as ok1 by known end.
+      destruct (is_blocked _ _); [apply thread_known, stops_|]; exact ok1. }
+    destruct (ThreadMethods.named 0 _); [apply resumes|]; exact ok1.
+  - apply stops_. exact ok.
+  - apply resumes. exact ok.
+Qed.
+Definition is_conveyed (sent : option Target) : Prop := match sent with Some (c, m) => conveys c m = true | None => True end.
+Lemma send_phase_known address m st : is_conveyed (sent_by t address st) -> all_known st -> all_known (snd (send_phase t address m st)).
 Proof.
   intros through ok. unfold send_phase, sent_by, named_by in *. destruct (occupied_slot_of_address t address st) as [(slot & c)|]; [|exact ok].
-  cbn [option_map through_messages] in through. destruct c; try discriminate through.
+  cbn [option_map is_conveyed] in through.
+  destruct c; try (apply invoke_known; [exact through | exact I | exact ok]).
   - destruct (can_write _); [|exact ok].
     match goal with |- context [send t ?b ?c ?d ?e ?f ?g ?h st] => pose proof (send_known b c d e f g h st ok) as ok1;
       destruct (send t b c d e f g h st) as ([| | |] & st1) end; cbn [snd] in *; assumption.
@@ -150,9 +174,9 @@ Proof.
     exact IH].
   rewrite cur in cur'. injection cur' as <-.
   pose proof (fun c m => only t s c m why cur number) as sent. revert ok sent listed. generalize (enter e st). intros s0 ok sent listed.
-  assert (forall target : option Target, (forall c m, target = Some (c, m) -> conveys c = true) -> through_messages target) as conveyed
+  assert (forall target : option Target, (forall c m, target = Some (c, m) -> conveys c m = true) -> is_conveyed target) as conveyed
     by (intros [(c & m)|] each; [exact (each c m eq_refl) | exact I]).
-  assert (forall st1, all_known st1 -> through_messages (sent_by t (register 8 (thread t st1)) st1) -> all_known (told t st1)) as told_.
+  assert (forall st1, all_known st1 -> is_conveyed (sent_by t (register 8 (thread t st1)) st1) -> all_known (told t st1)) as told_.
   { intros st1 ok1 through. pose proof (send_phase_known (register 8 (thread t st1)) passing_on st1 through ok1) as ok2. fold (pass_on t st1) in ok2.
     unfold told. destruct (pass_on t st1) as ([x l| |a report|] & st3); cbn [snd] in ok2; try exact ok2. apply long_words_known. exact ok2. }
   destruct s; cbn [later_stages sent_through] in *; cbv zeta in *; try contradiction; unfold passed_on in sent.
@@ -234,7 +258,8 @@ Proof.
 Qed.
 Lemma role_has_edge role o : met_as step st e role o -> with_edge role o.
 Proof.
-  intros is_role. induction is_role as [t cur|at_ t address slot c role o at_stage why cur listed named opens_|at_ t x badge r at_stage why cur there writes
+  intros is_role. induction is_role as [t cur|at_ t address slot c role o at_stage why cur listed named opens_|t s u m why cur number sent
+    |at_ t x badge r at_stage why cur there writes
     |irq n badge r why there|c use|at_ c t listed use has|at_ c t x badge r listed use has there writes|t cur|role more o _ IH listed|role o more n _ IH
       listed].
   - exact cur.
@@ -248,6 +273,11 @@ Proof.
     + eexists _, _. split; [eassumption | left; assumption].
     + left. eexists _, _. split; eassumption.
     + eexists. exact mine.
+  - refine (it_is_invoked p subject st e u t s m _ cur number sent). pose proof (proj2 (proj2 (fields_change_by_rule_proved st e)) t s _ m why cur sent) as
+    named.
+    destruct named as (t' & address & slot & cur' & named). rewrite cur in cur'. injection cur' as <-.
+    refine (proj2 (named_known p subject is_closed t (acts_for_subject t _ cur) st address slot _ _ named)); [intros irq; congruence|].
+    intros place d found. right. exact (holds_within p st within_ place d found).
   - refine (by_fault p subject st e x t badge r cur _ writes). exact (stage_known at_ t why cur at_stage _ _ there).
   - destruct (holds_within p st within_ _ _ there) as (owner & whose & held). unfold does in does_. rewrite why in does_. rewrite whose in does_.
     injection does_ as ->. exists badge, r. split; [exact held | right; exists irq; exact why].
@@ -314,7 +344,7 @@ Proof.
   unfold only_messages. destruct (cause e) eqn:why; try (left; intros; discriminate). destruct (current st) as [t|]; [|left; intros; discriminate].
   destruct (system_call_of t (enter e st)) as [s|] eqn:number; [|left; intros u s c m _ same is_s; injection same as <-; congruence].
   destruct (sent_through t s (enter e st)) as [(c & m)|] eqn:sent; [|left; intros u s' c m _ same is_s is_c; injection same as <-; congruence].
-  destruct (conveys c) eqn:conveyed; [left | right].
+  destruct (conveys c m) eqn:conveyed; [left | right].
   - intros u s' c' m' _ same is_s is_c. injection same as <-. rewrite number in is_s. injection is_s as <-. congruence.
   - intros all_. rewrite (all_ t s c m eq_refl eq_refl number sent) in conveyed. discriminate.
 Qed.

@@ -136,21 +136,21 @@ Inductive by_edges (st : State) (e : Event) (allowed : ChangeRule -> option Obje
 
 (** ** Whom a message reaches: one edge a rule
 
-    A step in which no method is invoked changes only what one edge leads to from the subject that acts, or what a field of that names. Of what the policy
-    does not say, who is bound, lent or called, a row asks the state where the step begins. The rules, the edge that each takes, and what changes:
+    A step in which no method is invoked, but one that stops a thread, lets it run or reads or writes its registers, changes only what one edge leads to from
+    the subject that acts, or what a field of that names; who is bound, lent or called no policy says, so the state tells. The rules, and their edges:
     - _Send_, _Call_: an endpoint that the subject may send to; a thread that waits there, as it may, to receive, and the reply object that this named.
-    - _Receive_: an endpoint that the subject may receive from; a thread that waits there, as it may, to send.
-    - _Notify_, _Interrupt_: a notification that the subject may signal, or whose capability lies in its interrupt's slot; a thread that waits for it, as
-      it may, or that is bound to it and receives a message, and where that one waited. _Wait_: a notification that the subject may wait for.
-    - _Reply_, _Reset_: a reply object that the subject may hold, and whoever called or receives with it. _Grant_: slots, and no object.
+    - _Receive_, _Wait_: what the subject may receive from, or wait for; a thread that waits there, as it may, to send. _Grant_: slots, and no object.
+    - _Notify_, _Interrupt_: a notification that the subject may signal; a thread that waits for it, as it may, or is bound to it and receives, and where.
+    - _Reply_, _Reset_: a reply object that the subject may hold, and whoever called or receives with it. _Control_: a thread to which it may hold a capability.
     - _Donate_: the context of such a thread, of such a call, or a free one that such a notification lends; who has it; and the calls in its stack.
-    - _Fault_: the endpoint in a slot of the thread that runs, which the slot's owner may hold, as if that one sent. _Budget_: the context in use; who has
-      it when its time is up, as if it sent to the endpoint in its slot. _Schedule_: no edge; who runs next, when its YieldTo returns. *)
-Definition conveys (c : Capability) : bool :=
-  match c with EndpointCap _ _ _ | NotificationCap _ _ _ | ReplyCap _ _ | SGISignalCap _ _ => true | _ => false end.
+    - _Fault_, _Budget_: as if the thread that runs, or has the time that is up, sent to the endpoint in its slot. _Schedule_: no edge; who runs next. *)
+Definition conveys (c : Capability) (m : option Method.t) : bool :=
+  match c, m with
+  | EndpointCap _ _ _, _ | NotificationCap _ _ _, _ | ReplyCap _ _, _ | SGISignalCap _ _, _ | _, None => true
+  | TCBCap _, Some (Method.TCBReadRegisters | Method.TCBWriteRegisters | Method.TCBSuspend | Method.TCBResume) => true | _, _ => false end.
 Definition only_messages (st : State) (e : Event) : Prop :=
   forall t s c m, cause e = SystemCall -> current st = Some t -> system_call_of t (enter e st) = Some s -> sent_through t s (enter e st) = Some (c, m) ->
-    conveys c = true.
+    conveys c m = true.
 Definition awaits_a_message (s : RunState) : bool := match s with BlockedOnReceive _ _ _ _ => true | _ => false end.
 Definition when_handled (st : State) (e : Event) : State := snd (handle (cause e) (enter e st)).
 Section Rows.
@@ -166,15 +166,15 @@ Inductive may_reach (x : N) : Prop :=
     can_write r = true -> may_reach x
 | by_budget at_ t badge r : has_time at_ t -> capability_at (slot_of t timeout_slot) at_ = Some (EndpointCap x badge r) -> can_write r = true -> may_reach x.
 Definition may_take (x : N) : Prop := exists badge r, may p subject (EndpointCap x badge r) /\ can_read r = true.
-Definition may_signal (n : N) : Prop :=
-  exists badge r, may p subject (NotificationCap n badge r) /\ (can_write r = true \/ exists irq, cause e = InterruptArrives irq).
+Definition may_signal (n : N) : Prop := exists b r, may p subject (NotificationCap n b r) /\ (can_write r = true \/ exists i, cause e = InterruptArrives i).
 Definition may_await (n : N) : Prop :=
-  (exists badge r, may p subject (NotificationCap n badge r) /\ can_read r = true)
-  \/ exists t, current st = Some t /\ bound_notification (thread t st) = Some n.
+  (exists b r, may p subject (NotificationCap n b r) /\ can_read r = true) \/ exists t, current st = Some t /\ bound_notification (thread t st) = Some n.
 Definition may_reply (r : N) : Prop := exists rights, may p subject (ReplyCap r rights).
 Inductive met_thread (t : N) : Prop :=
 | it_runs : current st = Some t -> met_thread t
 | it_has_time at_ : has_time at_ t -> met_thread t
+| it_is_invoked u s m : may p subject (TCBCap t) -> current st = Some u -> system_call_of u (enter e st) = Some s ->
+    sent_through u s (enter e st) = Some (TCBCap t, m) -> met_thread t
 | it_receives x : may_reach x -> may_wait t x can_read -> met_thread t
 | it_sends x : may_take x -> may_wait t x can_write -> met_thread t
 | it_waits n : may_signal n -> may_wait t n can_read -> met_thread t

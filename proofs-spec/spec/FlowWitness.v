@@ -259,10 +259,12 @@ Proof.
   unfold met_by_edge. rewrite there. intros [met_|[(r & _ & named)|[(c & _ & has)|(next_ & _)]]].
   - assert (forall o right, ~ may_wait root_policy scribbled 0x10800 o right) as waits_nowhere.
     { intros o right (y & part & c & same & _ & listed & _). rewrite there in same. injection same as <-. rewrite idle in listed. destruct listed. }
-    destruct met_ as [cur|at_ (listed & c & use & has)|y _ waits_|y _ waits_|n _ waits_|n _ _ receives_|r _ named]; try exact (waits_nowhere _ _ waits_).
+    destruct met_ as [cur|at_ (listed & c & use & has)|u s m _ cur number sent|y _ waits_|y _ waits_|n _ waits_|n _ _ receives_|r _ named];
+      try exact (waits_nowhere _ _ waits_).
     + congruence.
     + assert (current_context scribbled = Some 0x5000) as used by (vm_compute; reflexivity). rewrite used in use. injection use as <-.
       destruct listed as [<-|[<-|[]]]; vm_compute in has; discriminate has.
+    + rewrite runs in cur. injection cur as <-. vm_compute in number. injection number as <-. discriminate sent.
     + unfold thread in receives_. rewrite there, idle in receives_. discriminate receives_.
     + rewrite no_replies in named. discriminate named.
   - rewrite no_replies in named. discriminate named.
@@ -287,4 +289,15 @@ Proof.
     : objects scribbled_again !! 0x10800 = objects scribbled !! 0x10800) as same.
   assert (register 9 (thread 0x10800 scribbled_again) = register 9 (thread 0x10800 scribbled)) as as_before by (unfold thread; rewrite same; reflexivity).
   vm_compute in as_before. discriminate as_before.
+Qed.
+
+(** A thread that is stopped is met by the capability to it, and with it the queue where it waits: the root task stops the guest that waits. *)
+Definition stops_the_guest : Event := call_passing 1 (Method.label Method.TCBSuspend) 40 [].
+Example a_stop_is_met_by_one_edge : only_messages it_waits_there stops_the_guest
+  /\ (receivers (endpoint 0x10900 it_waits_there), receivers (endpoint 0x10900 (next_of step it_waits_there stops_the_guest))) = ([0x10000], []).
+Proof.
+  split; [|vm_compute; reflexivity]. intros t s c m _ cur number sent. assert (current it_waits_there = Some 0x1000) as runs by (vm_compute; reflexivity).
+  rewrite runs in cur. injection cur as <-. assert (system_call_of 0x1000 (enter stops_the_guest it_waits_there) = Some Syscall.Call) as is_call
+    by (vm_compute; reflexivity).
+  rewrite is_call in number. injection number as <-. vm_compute in sent. injection sent as <- <-. reflexivity.
 Qed.

@@ -1,8 +1,8 @@
 (* SPDX-License-Identifier: BSD-2-Clause *)
 (** * What a message reaches: proofs
 
-    What has no role in a step stays, and what is met keeps leading to what is met only. Both are shown together, of every function that a step without a method
-    goes through; the proofs follow the text of the specification. *)
+    What has no role in a step stays, and what is met keeps leading to what is met only. Both are shown together, of every function that a step goes through
+    which sends messages, or stops a thread or lets it run; the proofs follow the text of the specification. *)
 From Coq Require Import Lia.
 From Spec Require Export FlowClaims FieldProofs IntegrityProofs.
 Open Scope N_scope.
@@ -110,6 +110,8 @@ Inductive met_as (one_step : Stepping) (st : State) (e : Event) : Role -> N -> P
 | meets_itself t : current st = Some t -> met_as one_step st e Actor t
 | meets_named at_ t address slot c role o : stage st e at_ -> cause e = SystemCall -> current st = Some t -> In address (addresses_of t at_) ->
     occupied_slot_of_address t address at_ = inl (slot, c) -> In (role, o) (meets_by c) -> met_as one_step st e role o
+| meets_invoked t s u m : cause e = SystemCall -> current st = Some t -> system_call_of t (enter e st) = Some s ->
+    sent_through t s (enter e st) = Some (TCBCap u, m) -> met_as one_step st e Partner u
 | meets_handler at_ t x badge r : stage st e at_ -> (forall irq, cause e <> InterruptArrives irq) -> current st = Some t ->
     capability_at (slot_of t fault_slot) at_ = Some (EndpointCap x badge r) -> can_write r = true -> met_as one_step st e ToSend x
 | meets_handled irq n badge r : cause e = InterruptArrives irq -> capability_at (irq_slot irq) st = Some (NotificationCap n badge r) ->
@@ -977,13 +979,67 @@ Proof.
   destruct (_ && _); [apply receive_phase_kept; assumption|]. cbn [snd]. apply change_thread_kept; [role | apply restart_well|].
   apply forget_yield_kept; [role | assumption].
 Qed.
-Definition through_messages (sent : option Target) : Prop := match sent with Some (c, _) => conveys c = true | None => True end.
+Lemma suspend_kept t st : R Partner t -> framed st -> framed (suspend t st).
+Proof.
+  intros its ok. unfold suspend. cbv zeta.
+  assert (framed (end_yield t st)) as ok1.
+  { apply end_yield_by_kept; [exact report_consumed_kept | | exact ok]. intros c pending. split; [exact (yield_met t c st ok its pending) | role]. }
+  revert ok1. generalize (end_yield t st). intros st1 ok1.
+  assert (framed (change_thread t (fun x => with_state Inactive (x <| fault := None |>)) (unplace t (stop_waiting t st1)))) as ok2
+    by (apply change_thread_kept; [role | thread_well | apply unplace_kept, stop_waiting_kept; assumption]).
+  destruct (is_some (fault (thread t (unplace t (stop_waiting t st1))))); [exact ok2|].
+  destruct (run_state (thread t st1)); try exact ok2; apply change_thread_kept; [role | thread_well | exact ok2 | role | thread_well | exact ok2 | role |
+    thread_well | exact ok2
+    | role | thread_well | exact ok2].
+Qed.
+Lemma resume_kept t st : R Partner t -> framed st -> framed (resume t st).
+Proof.
+  intros its ok. unfold resume, suspend_if. destruct (is_running t st); [exact ok|]. apply wake_kept; [exact its|].
+  destruct (is_blocked t st); [apply suspend_kept; assumption | exact ok].
+Qed.
+Lemma stop_for_writing_kept t st : R Partner t -> framed st -> framed (stop_for_writing t st).
+Proof.
+  intros its ok. unfold stop_for_writing. cbv zeta. pose proof (forget_yield_kept t st its ok) as ok1. destruct (is_blocked t _); [|exact ok1].
+  apply change_thread_kept; [role | thread_well | apply suspend_kept; assumption].
+Qed.
+Lemma invoke_kept t slot c st : conveys c (method_for (label (message_of_call t st)) c) = true ->
+  match c with EndpointCap _ _ _ | NotificationCap _ _ _ | ReplyCap _ _ | SGISignalCap _ _ => False | _ => True end ->
+  (forall u, c = TCBCap u -> R Partner u) -> framed st -> framed (snd (invoke t slot c st)).
+Proof.
+  intros through other its ok. unfold invoke. cbv zeta. destruct (cap_arguments_at _ t st) as [arguments|(address & report)]; [|exact ok]. unfold decide.
+  destruct (method_for (label (message_of_call t st)) c) as [m|]; [|exact ok]. destruct (Nat.leb _ _ && _); [|exact ok].
+  destruct c; try contradiction; try discriminate through. specialize (its _ eq_refl).
+  destruct m; try discriminate through; cbn [decode_method].
+  - unfold tcb_read_registers. cbv zeta. destruct (negb _); [|exact ok]. destruct (_ && _); [|exact ok]. unfold suspend_if.
+    destruct (named 0 _); [apply suspend_kept; assumption | exact ok].
+  - unfold tcb_write_registers. cbv zeta. destruct (_ <=? _); [|exact ok]. destruct (_ <=? _); [|exact ok]. destruct (negb _); [|exact ok].
+    unfold always, resume_if. cbn [snd invoked_thread invoked].
+    match goal with |- context [change_thread ?a ?f (stop_for_writing ?b st)] => assert (framed (change_thread a f (stop_for_writing b st))) as ok1
+      by (apply change_thread_kept; [role | thread_well | apply stop_for_writing_kept; assumption]) end.
+    destruct (named 0 _); [apply resume_kept; assumption | exact ok1].
+  - apply suspend_kept; assumption.
+  - apply resume_kept; assumption.
+Qed.
+Lemma fault_before_sending t a m st x r : fst (send_phase t a m st) = LookupFault x r -> snd (send_phase t a m st) = st.
+Proof.
+  assert (forall slot c, fst (invoke t slot c st) = LookupFault x r -> snd (invoke t slot c st) = st) as invoked_.
+  { intros slot c. unfold invoke. cbv zeta. destruct (cap_arguments_at _ t st) as [arguments|(address & report)]; [|reflexivity].
+    destruct (decide _ t slot c arguments st) as [error l|work]; [discriminate|]. destruct (work st); discriminate. }
+  unfold send_phase. destruct (occupied_slot_of_address t a st) as [(slot & c)|report]; [|reflexivity].
+  destruct c; try apply invoked_; try discriminate; destruct (can_write _); try discriminate.
+  destruct (send _ _ _ _ _ _ _ _ st) as ([| | |] & st1); try discriminate. destruct (calls_back m); discriminate.
+Qed.
+Definition through_messages (sent : option Target) : Prop :=
+  match sent with Some (c, m) => conveys c m = true /\ forall u, c = TCBCap u -> R Partner u |
+  None => True end.
 Lemma send_phase_kept t a m st : R Actor t -> In a (addresses_of t st) -> names_met t st -> through_messages (sent_by t a st) -> framed st ->
   framed (snd (send_phase t a m st)).
 Proof.
   intros its address named sent ok. unfold send_phase, sent_by, named_by in *. destruct (occupied_slot_of_address t a st) as [(slot & c)|] eqn:found;
     [|exact ok].
-  pose proof (fun role o => named a slot c role o address found) as meets_. cbn [option_map through_messages] in sent. destruct c; try discriminate sent;
+  pose proof (fun role o => named a slot c role o address found) as meets_. cbn [option_map through_messages] in sent.
+  destruct sent as (sent & its_thread). destruct c;
+    try (apply invoke_kept; [exact sent | exact I | exact its_thread | exact ok]);
     cbn [meets_by] in meets_.
   - destruct (can_write rights); [|exact ok]. assert (R ToSend endpoint) as of_e by (apply meets_; left; reflexivity).
     match goal with |- context [send ?a ?b ?c ?d ?e ?f ?g ?h st] => pose proof (send_kept a b c d e f g h st (partner_acts t its) of_e ok) as ok1;
@@ -1058,7 +1114,8 @@ Proof.
   pose proof (fun r => receives_at_stage _ t r first_stage why cur) as ready_.
   pose proof (named_at _ t first_stage why cur) as named.
   pose proof (handler_at _ t first_stage no_irq cur) as handler. assert (forall s c m, system_call_of t (enter e st) = Some s ->
-    sent_through t s (enter e st) = Some (c, m) -> conveys c = true) as sent by (intros s c m; exact (only t s c m why cur)).
+    sent_through t s (enter e st) = Some (c, m) -> conveys c m = true /\ forall u, c = TCBCap u -> R Partner u) as sent
+    by (intros s c m number is_c; split; [exact (only t s c m why cur number is_c) | intros u ->; exact (meets_invoked step st e t s u m why cur number is_c)]).
   assert (forall s at_, system_call_of t (enter e st) = Some s -> In at_ (later_stages s t (enter e st)) -> stage st e at_) as staged
     by (intros s at_ number listed; exact (in_phase st e t s at_ why cur number listed)).
   revert ok named handler sent staged ready_. generalize (enter e st). intros s0 ok named handler sent staged ready_.
@@ -1066,15 +1123,14 @@ Proof.
   unfold system_call. fold (system_call_of t s0). cbv zeta. destruct (system_call_of t s0) as [s|] eqn:number; [|exact unknown].
   destruct (is_debug_call s && _); [exact unknown|]. specialize (fun c m => sent s c m eq_refl).
   pose proof (fun at_ => staged s at_ eq_refl) as here.
-  assert (forall target : option Target, (forall c m, target = Some (c, m) -> conveys c = true) -> through_messages target) as conveyed
+  assert (forall target : option Target, (forall c m, target = Some (c, m) -> conveys c m = true /\ forall u, c = TCBCap u -> R Partner u) ->
+    through_messages R target) as conveyed
     by (intros [(c & m)|] each; [exact (each c m eq_refl) | exact I]).
   assert (forall m, sent_through t s s0 = sent_by t (register 0 (thread t s0)) s0 -> its (snd (sends t m s0))) as sends_.
   { intros m same. unfold sends. rewrite same in sent. pose proof (conveyed (sent_by t (register 0 (thread t s0)) s0) sent) as through.
-    pose proof (send_phase_kept st R _ roles_included t (register 0 (thread t s0)) m s0 itself (or_introl eq_refl) named through ok) as ok1.
-    apply finish_send_kept; [exact roles_included | exact itself | | exact ok1]. intros a r found. revert found. unfold send_phase in *.
-    unfold sent_by, named_by in through. destruct (occupied_slot_of_address t (register 0 (thread t s0)) s0) as [(slot & c)|]; [|intros _; exact handler].
-    cbn [option_map through_messages] in through. destruct c; try discriminate through; try (destruct (can_write _)); try discriminate.
-    destruct (send _ _ _ _ _ _ _ _ _) as ([| | |] & s1); try discriminate. destruct (calls_back m); discriminate. }
+    pose proof (send_phase_kept st R _ roles_included use_met t (register 0 (thread t s0)) m s0 itself (or_introl eq_refl) named through ok) as ok1.
+    apply finish_send_kept; [exact roles_included | exact itself | | exact ok1]. intros a r found.
+    rewrite (fault_before_sending _ _ _ _ a r found). exact handler. }
   assert (forall (r b : bool), its (snd (receive_phase t r b s0))) as receives_
     by (intros r b; apply receive_phase_kept; [exact roles_included | exact itself | apply ready_ | exact ok]).
   assert (forall (r : bool) told, its told -> stage st e (becomes (if r then Syscall.Recv else Syscall.Wait) t told) -> its (snd (then_receive t r told)))
@@ -1086,7 +1142,7 @@ Proof.
   assert (forall r : bool, s = (if r then Syscall.NBSendRecv else Syscall.NBSendWait) -> its (snd (send_and_receive t r s0))) as both.
   { intros r is_s. unfold send_and_receive. pose proof (early r (pass_message t)) as ok1.
     assert (forall st1, refuse_early t r (pass_message t) s0 = Done st1 -> stage st e st1
-      /\ stage st e (becomes (if r then Syscall.Recv else Syscall.Wait) t (told t st1)) /\ through_messages (sent_by t (register 8 (thread t st1)) st1)) as
+      /\ stage st e (becomes (if r then Syscall.Recv else Syscall.Wait) t (told t st1)) /\ through_messages R (sent_by t (register 8 (thread t st1)) st1)) as
         facts.
     { intros st1 found. rewrite is_s in here, sent.
       assert (incl [st1; becomes (if r then Syscall.Recv else Syscall.Wait) t (told t st1)]
@@ -1097,7 +1153,7 @@ Proof.
     destruct (refuse_early t r (pass_message t) s0) as [s1|s1]; cbn [state_of unless_preempted] in *;
       [|apply go_back_kept; assumption || exact roles_included].
     destruct (facts s1 eq_refl) as (at_stage & then_stage & through). unfold told in then_stage.
-    pose proof (send_phase_kept st R _ roles_included t (register 8 (thread t s1)) passing_on s1 itself
+    pose proof (send_phase_kept st R _ roles_included use_met t (register 8 (thread t s1)) passing_on s1 itself
       (or_intror (or_intror (or_introl eq_refl))) (named_at _ t at_stage why cur) through ok1) as ok2.
     fold (pass_on t s1) in ok2. destruct (pass_on t s1) as ([x l| |a report|] & s2); cbn [snd] in ok2.
     - apply second; [apply write_long_words_kept; exact ok2 | exact then_stage].

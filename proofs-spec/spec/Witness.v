@@ -5,7 +5,7 @@
     the indices can be wrong: a removal that forgets the children breaks the tree. *)
 From Coq Require Import Lia.
 From Spec Require Import NeverProofs MemoryProofs InterruptProofs SignalProofs ContainerProofs MappingProofs LinkProofs OrderProofs ReturnProofs
-  FlushProofs WellProofs AgainProofs WindowProofs.
+  FlushProofs WellProofs AgainProofs RefusalProofs WindowProofs.
 Open Scope N_scope.
 
 Definition small_machine : Machine := {|
@@ -396,10 +396,11 @@ Qed.
 Definition calls_with (number : Syscall.t) (registers : list (N * N)) : Event := {|
   cause := SystemCall; time := 9; saved := (7, Syscall.number number) :: (pc, 0x104) :: registers; readable := []; preempt_after := None;
   chosen := nothing_chosen |}.
-Definition share_spaces : Event := {|
-  cause := SystemCall; time := 9; saved := words_of_call (Method.label Method.TCBSetSpace) 40 [0; 0] 3;
+Definition space_shared_with (thread_slot : N) : Event := {|
+  cause := SystemCall; time := 9; saved := words_of_call (Method.label Method.TCBSetSpace) thread_slot [0; 0] 3;
   readable := [(0x6000 + ipc_buffer_caps_or_badges + 8, 2); (0x6000 + ipc_buffer_caps_or_badges + 16, 3)]; preempt_after := None;
   chosen := nothing_chosen |}.
+Definition share_spaces : Event := space_shared_with 40.
 Definition call_the_second : list Event := second_thread ++ [
   retype (ObjectType.number ObjectType.Endpoint) 0 42; retype (ObjectType.number ObjectType.Reply) 0 43; share_spaces;
   call_passing 1 (Method.label Method.TCBSetPriority) 40 [255]; calls_with Syscall.Yield []; calls_with Syscall.Recv [(0, 42); (6, 43)];
@@ -886,5 +887,35 @@ Proof.
     change (register 0 (thread (invoker (cancellation 0x1000 41)) (enter (cancel_sends 41) st))) with (register 0 (thread 0x1000 (enter (cancel_sends 41) st))).
     assert (register 0 (thread 0x1000 (enter (cancel_sends 41) st)) = 2) as -> by (vm_compute; reflexivity). cbn [invoker cancellation].
     unfold stopped. rewrite <- stops. apply surjective_pairing.
+  - apply (f_equal run_state) in same. vm_compute in same. discriminate same.
+Qed.
+
+(** A third thread waits to send. The second, which runs on the context of the root task's call, receives there, answers before, or sends its message to the
+    reply object: it would have no context, and refuses the third, before which it can be preempted. A kernel that lists the caller itself would change it. *)
+Definition third_sends : list Event := [
+  retype (ObjectType.number ObjectType.Endpoint) 0 44; retype (ObjectType.number ObjectType.TCB) 0 45; retype (ObjectType.number ObjectType.SchedContext) 8 46;
+  call_passing 46 (Method.label Method.SchedControlConfigureFlags) 17 [1000; 1000; 0; 0; 0]; call_passing 45 (Method.label Method.SchedContextBind) 46 [];
+  space_shared_with 45; call_passing 1 (Method.label Method.TCBSetPriority) 45 [255]; call_passing 45 (Method.label Method.TCBResume) 45 [];
+  calls_with Syscall.Yield []; calls_with Syscall.Send [(0, 44); (1, 0)]].
+Definition receive_with_flag (endpoint_slot : N) : Event :=
+  calls_with Syscall.Recv [(0, endpoint_slot); (6, 43); (7, Syscall.number Syscall.Recv + syscall_flag_require_donation); (8, 43)].
+Example refusals_are_preempted : let before := after (third_sends ++ call_the_second) in let st := enter (receive_with_flag 44) before in
+  (broken_invariants before, match current st with
+    | Some t => map (fun foreseen => map (fun units => is_preempted (refuse_early t true foreseen (allow units st))) [0; 1])
+                  [free_own_reply t true; reply_phase t; pass_message t]
+    | None => [] end)
+  = ([], [[true; false]; [true; false]; [true; false]]).
+Proof. vm_compute. reflexivity. Qed.
+Definition list_who_receives : State -> State := fun st =>
+  change_thread 0x1000 (fun x => x <| sched_context := None |>) (list_the_caller st).
+Example listing_who_receives_is_refuted : ~ refusals_come_to_the_same (with_mistake list_who_receives).
+Proof.
+  intros claim. set (st := after_mistakes list_who_receives [retype_endpoint]).
+  set (early := refuse_early 0x1000 false (free_own_reply 0x1000 false) (allow 1 (enter (receive_with_flag 40) st))).
+  destruct (claim small_plan st (receive_with_flag 40) 0x1000 false (free_own_reply 0x1000 false) 1 (state_of early) 0 small_roots_are_apart
+    (mistakes_reach list_who_receives [retype_endpoint])) as (same & _).
+  - vm_compute. reflexivity.
+  - left. reflexivity.
+  - apply (preempted_is early). vm_compute. reflexivity.
   - apply (f_equal run_state) in same. vm_compute in same. discriminate same.
 Qed.
