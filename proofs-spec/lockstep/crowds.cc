@@ -285,13 +285,14 @@ void Driver::make_swept() {
             bool is_next = world_.object<Tcb>(threads + sweeper).sweep.next == &thread;
             if (thread.state == ThreadState::Running || choices_.one_in(is_next ? 3 : 8)) call({threads + i, Method::TCBSuspend, {}, {}});
             else if (is_next && choices_.one_in(2)) give_priority(i, choices_.below(fuzz::thread_max_priority));
+            else if (choices_.one_in(3)) give_priority(i, fuzz::thread_max_priority);
         }
     };
     bool sweeps = false;
     for (unsigned i = 0; i < other_sweeper; ++i) {
         if (start_of_crowd(i, 0)) perform(Syscall::Send, any_end());
         if (!take_over()) return;
-        if (choices_.one_in(2)) give_priority(i, fuzz::thread_max_priority - choices_.below(3));
+        give_priority(i, fuzz::thread_max_priority - choices_.below(4));
         if (i < 2 || choices_.one_in(2)) continue;
         if (sweeps) {
             give_priority(sweeper, fuzz::thread_max_priority);
@@ -372,6 +373,7 @@ void Driver::make_lent() {
     if (start_of_crowd(waiter, 0)) passes_on ? perform(Syscall::NBSendWait, notification, {}, 0, served) : wait(true);
     call({context_of_crowd(waiter), Method::SchedContextUnbind, {}, {}});
     for (unsigned i = 0; i < 2 && take_over(); ++i) {
+        if (choices_.one_in(6)) remove(context_of_crowd(lent));
         call_to_end(Syscall::Send, notification);
         let_go();
         if (runs(waiter)) wait(!choices_.one_in(4));

@@ -109,6 +109,8 @@ private:
     void make_lent();
     void make_float();
     void clear_gap();
+    void empty_tables();
+    void make_roomy();
     void make_yield();
     void answer_with_source();
     void make_crowd();

@@ -97,6 +97,45 @@ void Driver::make_huge_page() {
     remove(nest_);
 }
 
+// Tables of an address space with something below them are taken out and mapped again, there or elsewhere: they are empty then.
+void Driver::empty_tables() {
+    constexpr Word memory_bits = 15;
+    constexpr unsigned tables = 3;
+    constexpr Word places[] = {0x100'0000, 0x120'0000, 0x4100'0000, 0x80'0100'0000};
+    Word memory = nest_;
+    Word space = nest_ + 1;
+    Word table = nest_ + 2;
+    Word frame = table + tables;
+    make(abi::ObjectType::Untyped, memory_bits, memory, own_memory_);
+    make(abi::ObjectType::VSpace, 0, space, memory);
+    make(abi::ObjectType::PageTable, 0, table, memory, tables);
+    make(abi::ObjectType::SmallPage, 0, frame, memory);
+    call({static_cast<Word>(InitSlot::ASIDPool), Method::ASIDPoolAssign, {}, {space}});
+    auto fill = [&](Word address) {
+        for (unsigned i = 0; i < tables; ++i) call({table + i, Method::PageTableMap, {address, 0}, {space}});
+        call({frame, Method::FrameMap, {address, 3, 0}, {space}});
+    };
+    fill(places[0]);
+    for (unsigned i = 0; i < 2; ++i) {
+        call({table + choices_.below(tables), Method::PageTableUnmap, {}, {}});
+        fill(choices_.one_of(places));
+    }
+    call({cnode, Method::CNodeRevoke, {memory, World::full_depth}, {}});
+    remove(memory);
+}
+
+// The largest context, with as many refills as it has room for, or too many.
+void Driver::make_roomy() {
+    constexpr Word context_bits = 20;
+    constexpr Word most_refills = 65'530;
+    Word context = nest_;
+    make(abi::ObjectType::SchedContext, context_bits, context, own_memory_);
+    for (unsigned i = 0; i < 3; ++i) {
+        call({world_.sched_control(), Method::SchedControlConfigureFlags, {20, 1'000, most_refills - choices_.below(5), 0, choices_.below(2)}, {context}});
+    }
+    remove(context);
+}
+
 // A pool of ASIDs goes in whose address space a thread runs, or ran. When the thread runs again it has none.
 void Driver::lose_pool() {
     Word memory = nest_;
