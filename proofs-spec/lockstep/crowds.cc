@@ -382,6 +382,21 @@ void Driver::make_lent() {
     call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
 }
 
+// A thread with less than all of the processor's time deletes a context: another one than its own, mostly.
+void Driver::drop_context() {
+    raise_crowd(cnode, 0, 2);
+    start_of_crowd(0, 0);
+    call({world_.sched_control(), Method::SchedControlConfigureFlags, {2'000, 10'000, choices_.below(3), 0, choices_.below(2)}, {context_of_crowd(0)}});
+    let_go();
+    for (unsigned turn = 0; turn < 2 && runs(0); ++turn) {
+        pass(choices_.below(100));
+        Word context = context_of_crowd(choices_.one_in(4) ? 0 : 1);
+        if (runs(0)) perform(Syscall::Call, cnode, {static_cast<Word>(Method::CNodeDelete), {context, World::full_depth}, {}});
+    }
+    if (!take_over()) return;
+    call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
+}
+
 // Threads use the floating-point unit and go, while it still holds what is theirs; others come to be in the same memory and use it.
 void Driver::make_float() {
     constexpr unsigned size = 2;

@@ -148,13 +148,14 @@ void Driver::supervise() {
         case 31:
         case 32:
         case 33:
-            switch (choices_.below(14)) {
+            switch (choices_.below(15)) {
                 case 0: lose_pool(); break;
                 case 9: make_float(); break;
                 case 10: clear_gap(); break;
                 case 11: change_space(); break;
                 case 12: empty_tables(); break;
                 case 13: make_roomy(); break;
+                case 14: drop_context(); break;
                 case 6:
                 case 7:
                 case 8: choices_.one_in(4) ? break_stack() : make_stack(); break;

@@ -107,6 +107,7 @@ private:
     void make_swept();
     void make_waiters();
     void make_lent();
+    void drop_context();
     void make_float();
     void clear_gap();
     void empty_tables();
