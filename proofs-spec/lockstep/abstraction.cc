@@ -7,6 +7,7 @@
 #include <charconv>
 #include <functional>
 #include <utility>
+#include <vector>
 
 namespace caprock::lockstep {
 
@@ -407,15 +408,24 @@ void machine_line(Text& text, const Kernel& kernel) {
     text.flag(debug_build) << "\n";
 }
 
+// By the time of the first refill. The kernel's heap has no order of all.
+void sleepers(Text& text, const Inventory& inventory) {
+    std::vector<const Tcb*> threads;
+    for (const Tcb* thread : inventory.threads()) {
+        if (thread->release.linked()) threads.push_back(thread);
+    }
+    auto wakes_before = [](const Tcb* a, const Tcb* b) { return a->sched_context->first().time < b->sched_context->first().time; };
+    std::stable_sort(threads.begin(), threads.end(), wakes_before);
+    Items items(text << " sleeping=");
+    for (const Tcb* thread : threads) items.next() << physical(thread);
+    items.end();
+}
+
 void core_line(Text& text, const Core& core, const Inventory& inventory) {
     (text << "core now=" << hardware.time << " current=").object(core.current) << " sched_context=";
     text.object(core.current_sched_context) << " charged_until=" << core.charged_until.raw << " ready=";
     ready(text, core);
-    Items sleeping(text << " sleeping=");
-    for (const Tcb* thread : inventory.threads()) {
-        if (thread->release.linked()) sleeping.next() << physical(thread);
-    }
-    sleeping.end();
+    sleepers(text, inventory);
     text << " schedule_start=" << Word{core.kernel->domain_start} << " schedule_index=" << Word{core.domain_entry} << " domain=" << Word{core.domain.raw}
          << " turn_end=";
     text.option(core.domain_end.raw, core.domain_end != never) << "\n";
