@@ -29,10 +29,10 @@ PROOFS = ("Claims", "LoopProofs", "TableFacts", "TreeProofs", "StepProofs", "Que
           "LiveProofs", "MemoryProofs", "UnitProofs", "InterruptProofs", "SignalProofs", "ContainerProofs", "MappingProofs", "SpaceProofs",
           "PlaceProofs", "FlushProofs", "LinkProofs", "WaitProofs", "MeetProofs", "StandProofs", "BondProofs", "LendProofs", "OrderProofs",
           "ReturnProofs", "YieldProofs", "DangleProofs", "StuckProofs", "FirmProofs", "BufferProofs", "InsideProofs", "NeverProofs",
-          "PieceProofs", "WindowProofs", "AwaitProofs", "FitProofs", "WellProofs", "ResumeProofs", "CountProofs", "AgainProofs", "RefusalProofs",
-          "Witness", "PolicyClaims", "PolicyProofs", "WithinProofs", "ConfinementProofs", "TransferProofs", "HeldProofs", "StayProofs", "BoundProofs",
-          "PolicyWitness", "BoundClaims", "AmongProofs", "BoundWitness", "IntegrityClaims", "IntegrityProofs", "FieldProofs", "UnnamedProofs", "FreshProofs",
-          "IntegrityWitness", "FlowClaims", "MessageProofs", "EdgeProofs", "FlowProofs", "FlowWitness")
+          "PieceProofs", "HouseProofs", "WindowProofs", "AwaitProofs", "FitProofs", "WellProofs", "ResumeProofs", "CountProofs", "AgainProofs",
+          "RefusalProofs", "Witness", "PolicyClaims", "PolicyProofs", "WithinProofs", "ConfinementProofs", "TransferProofs", "HeldProofs", "StayProofs",
+          "BoundProofs", "PolicyWitness", "BoundClaims", "AmongProofs", "BoundWitness", "IntegrityClaims", "IntegrityProofs", "FieldProofs", "UnnamedProofs",
+          "FreshProofs", "RoomProofs", "IntegrityWitness", "FlowClaims", "MessageProofs", "EdgeProofs", "FlowProofs", "FlowWitness")
 # Where claims are stated, and the copy of each that changes only on purpose.
 CLAIMS = {"Claims": "claims.golden", "PolicyClaims": "policy_claims.golden", "BoundClaims": "bound_claims.golden",
           "IntegrityClaims": "integrity_claims.golden", "FlowClaims": "flow_claims.golden"}

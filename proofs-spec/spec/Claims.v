@@ -393,15 +393,6 @@ Definition interrupts_are_handled (st : State) : Prop :=
   forall irq, (exists i, interrupts st !! irq = Some i) <-> exists slot, capability_at slot st = Some (IRQHandlerCap irq).
 Definition interrupts_stay_handled : Prop := forall p st, roots_are_sound p -> reachable p st -> interrupts_are_handled st.
 
-(** ** S1: what [WellFormed] tests of states
-
-    In every state that can be reached each of the invariants that [WellFormed] tests holds, but for those that are left open; and of the queues of those that
-    can run all that it tests, if those that wait for a refill stand in the order of its time. *)
-Definition left_open : list Invariant := [SlotsInContainers; RunQueues].
-Definition sleepers_by_time (st : State) : bool := ascending (fun a b => wake_time a st <=? wake_time b st) (sleeping st).
-Definition states_stay_well_formed : Prop := forall p st, roots_are_sound p -> root_radix p <= 64 -> reachable p st ->
-    incl (broken_invariants st) left_open /\ (sleepers_by_time st = true -> ~ In RunQueues (broken_invariants st)).
-
 (** T0: no state contradicts itself: the effect that would show it never comes. For system calls the root task's slots must lie in its CNode, and the
     interrupts' below the last of the kernel's own slots. *)
 Record boot_fits (p : BootPlan) : Prop := { fits_sound : roots_are_sound p; fits_interrupts : irq_slot (last_interrupt (boot_machine p)) < nowhere;
@@ -413,6 +404,17 @@ Definition never_stuck : Prop :=
 (** And only system calls move capabilities: whatever the state, after an interrupt, the timer or an exception of the thread that runs each slot
     holds what it held. *)
 Definition only_system_calls_move_capabilities : Prop := forall st e, cause e <> SystemCall -> slots (fst (fst (one_step st e))) = slots st.
+
+(** ** S1: what [WellFormed] tests of states
+
+    In every state that can be reached each of the invariants that [WellFormed] tests holds, but for those that are left open: that each occupied slot is one
+    of a CNode, a thread or an interrupt where the root task's slots are, as for system calls above; and of the queues of those that can run all that it tests,
+    if those that wait for a refill stand in the order of its time. *)
+Definition left_open : list Invariant := [RunQueues].
+Definition sleepers_by_time (st : State) : bool := ascending (fun a b => wake_time a st <=? wake_time b st) (sleeping st).
+Definition states_stay_well_formed : Prop := forall p st, roots_are_sound p -> root_radix p <= 64 -> reachable p st ->
+    incl (broken_invariants st) (SlotsInContainers :: left_open) /\ (boot_fits p -> incl (broken_invariants st) left_open)
+    /\ (sleepers_by_time st = true -> ~ In RunQueues (broken_invariants st)).
 
 (** ** S2, T2b: revocation is complete
 
@@ -467,6 +469,11 @@ Definition made_objects_are_fresh : Prop := forall p st e next result done o x, 
   one_step st e = (next, result, done) -> objects st !! o = None -> objects next !! o = Some x ->
   exists first, is_fresh o first done
     /\ (x = first \/ exists t, current st = Some t /\ sends_and_receives t (enter e st) /\ used_by t first x).
+
+(** And each slot of a CNode or thread that was not there before was empty, if the root task's slots and interrupts are as above: so what is in it after the
+    step the same step put there. *)
+Definition made_containers_were_empty : Prop := forall p st e next result done o slot, boot_fits p -> reachable p st ->
+  one_step st e = (next, result, done) -> objects st !! o = None -> is_within slot o next = true -> capability_at slot st = None.
 
 (** ** S5, T5d: an interrupt signals its notification only
 

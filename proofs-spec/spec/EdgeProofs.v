@@ -129,35 +129,111 @@ Proof.
   { destruct (fault (thread c st1)); [exact (@keeps_answer_fault _ _ _ _ quietly c _ _ eq_refl st1 ok1) | apply deliver_known; exact ok1]. }
   known.
 Qed.
+Lemma arguments_known addresses st arguments : all_known st -> cap_arguments_at addresses t st = inl arguments ->
+  forall a c, In a arguments -> argument a = Some c -> may p subject c.
+Proof.
+  intros ok. revert arguments. induction addresses as [|address rest IH]; intros arguments found a c listed is_c; [injection found as <-; contradiction|].
+  cbn [cap_arguments_at] in found. destruct (slot_of_address t address st) as [slot|] eqn:walked; [|discriminate].
+  destruct (cap_arguments_at rest t st) as [others|]; [|discriminate]. injection found as <-. destruct listed as [<-|listed]; [|exact (IH others eq_refl a c
+    listed is_c)].
+  refine (proj2 (named_known st address slot c ok _)). unfold slot_of_address, occupied_slot_of_address in *. cbn [argument] in is_c.
+  destruct (walk_from_thread t address st); [|discriminate]. injection walked as ->. rewrite is_c. reflexivity.
+Qed.
+Lemma changed_known slot old c st : may p subject old -> yields old c -> all_known st -> all_known (change_capability slot c st).
+Proof.
+  intros mine made ok j d found. destruct (at_change j slot c st) as [same|(-> & is_c)]; [apply (ok j d); congruence|].
+  rewrite is_c in found. injection found as <-. left. exact (may_yields p subject old c made mine).
+Qed.
+Lemma resume_known u st : all_known st -> all_known (resume u st). Proof. exact (@keeps_resume _ _ _ _ quietly u eq_refl st). Qed.
+Lemma suspend_known u st : all_known st -> all_known (suspend u st). Proof. exact (@keeps_suspend _ _ _ _ quietly u eq_refl st). Qed.
+Lemma stop_known u st : all_known st -> all_known (stop_for_writing u st). Proof. exact (@keeps_stop_for_writing _ _ _ _ quietly u eq_refl st). Qed.
+Lemma rank_known u n st : all_known st -> all_known (set_priority u n st).
+Proof. exact (@set_priority_freely _ _ _ _ quietly u n eq_refl eq_refl st). Qed.
+Lemma placed_known u st : all_known st -> all_known (place_anew u st). Proof. exact (@keeps_place_anew _ _ _ _ quietly u st). Qed.
+Lemma place_known u st : all_known st -> all_known (place u st). Proof. exact (@keeps_place _ _ _ _ quietly u st). Qed.
+Lemma turn_known st : all_known st -> all_known (book_turn st). Proof. exact (@keeps_book_turn _ _ _ _ quietly st). Qed.
+Lemma consumed_known c st : all_known st -> all_known (snd (report_consumed c st)).
+Proof. intros ok. exact (proj2 (@keeps_report_consumed _ _ _ _ quietly c st ok)). Qed.
+Lemma table_known o f st : all_known st -> all_known (change_table o f st).
+Proof. apply known_of_slots. unfold change_table. destruct (objects st !! o) as [[]|]; reflexivity. Qed.
+Lemma unmapped_known q level one effect st : all_known st -> all_known (unmap q level one effect st).
+Proof.
+  intros ok. unfold unmap. destruct (vspace_of_asid _ st); [|exact ok]. destruct (table_of_level _ _ _ st) as [table|]; [|exact ok]. cbv zeta.
+  destruct (table_entries table st !! _) as [x|]; [|exact ok]. destruct (one x); [|exact ok].
+  apply (known_of_slots (clear_page_entry table (entry_index level (place_address q)) st)); [reflexivity|].
+  apply table_known. exact ok.
+Qed.
+Lemma maintained_known op a z call st : all_known st -> all_known (done_by (frame_maintain op a z call st) st) /\ all_known (done_by (vspace_maintain op a z
+  call st) st).
+Proof.
+  intros ok. pose proof (@keeps_frame_maintain _ _ _ _ quietly op a z call st ok) as one.
+  pose proof (@keeps_vspace_maintain _ _ _ _ quietly op a z call st ok) as two. split.
+  - destruct (frame_maintain op a z call st) as [x l|work]; [exact ok|]. pose proof (one st ok) as after. cbn [done_by]. destruct (work st); exact after.
+  - destruct (vspace_maintain op a z call st) as [x l|work]; [exact ok|]. pose proof (two st ok) as after. cbn [done_by]. destruct (work st); exact after.
+Qed.
+Lemma decode_known m call st : is_direct m = true -> StepProofs.fits m (invoked call) -> may p subject (invoked call) -> all_known st ->
+  all_known (done_by (decode_method m call st) st).
+Proof.
+  intros direct type mine ok. pose proof (fun op a z => proj1 (maintained_known op a z call st ok)) as of_frame.
+  pose proof (fun op a z => proj2 (maintained_known op a z call st ok)) as of_space.
+  destruct m; try discriminate direct; cbn [decode_method]; try apply of_frame; try apply of_space;
+    try (unfold inspect_read_cnode, inspect_read_tcb, inspect_read_vspace, inspect_read_sched_context, inspect_read_untyped, inspect_read_reply,
+           inspect_read_irq_handler, inspect_read_tcb_slot, frame_get_address, tcb_get_breakpoint; checks ok; fail);
+    try (unfold tcb_set_breakpoint, tcb_unset_breakpoint, tcb_configure_single_stepping, tcb_set_tls_base, tcb_set_affinity, tcb_set_mc_priority;
+      checks ok; apply thread_known; exact ok; fail).
+  - unfold tcb_read_registers, suspend_if. checks ok. cbn [done_by state_after]. destruct (named 0 _); [apply suspend_known|]; exact ok.
+  - unfold tcb_write_registers, resume_if. checks ok. cbn [done_by state_after].
+    match goal with |- context [change_thread ?a ?f (stop_for_writing ?b st)] => pose proof (thread_known a f _ (stop_known b st ok)) as ok1 end.
+    destruct (named 0 _); [apply resume_known|]; exact ok1.
+  - unfold tcb_copy_registers, resume_if, suspend_if, copy_registers. checks ok. cbn [done_by state_after]. cbv zeta.
+    match goal with |- context [stop_for_writing ?a ?s] => assert (all_known s) as ok1 by (destruct (named 0 _); [apply suspend_known|]; exact ok);
+      revert ok1; generalize s end. intros s ok1.
+    match goal with |- context [change_thread ?a ?f (stop_for_writing ?b s)] => pose proof (thread_known a f _ (stop_known b s ok1)) as ok2 end.
+    destruct (named 1 _); [apply resume_known|]; exact ok2.
+  - unfold tcb_set_priority. checks ok. apply rank_known. exact ok.
+  - apply suspend_known. exact ok.
+  - apply resume_known. exact ok.
+  - unfold tcb_set_flags, change_flags. checks ok. apply thread_known. exact ok.
+  - unfold sched_control_configure_flags. checks ok. cbn [done_by state_after].
+    match goal with |- context [change_context ?c ?f ?s] => assert (all_known (change_context c f s)) as ok1;
+      [apply context_known; destruct (is_number _ _); [apply turn_known|]; exact ok|]; revert ok1; generalize (change_context c f s) end.
+    intros s ok1. destruct (thread_that_uses _ s); [destruct (_ && _); [exact (known_of_slots s _ eq_refl ok1) | apply placed_known; exact ok1]|].
+    destruct (context_thread _); [apply place_known|]; exact ok1.
+  - unfold sched_context_consumed. cbn [done_by]. pose proof (consumed_known (invoked_context call) st ok) as ok1.
+    destruct (report_consumed _ st) as (n & s). exact ok1.
+  - destruct (invoked call) as [| | | | | | | | |u q| | | | | | | | |] eqn:is_t; try discriminate type. unfold page_table_map. rewrite is_t.
+    destruct q; [checks ok|]. checks ok. cbn [done_by state_after]. apply (changed_known _ _ _ _ mine); [constructor | apply table_known; exact ok].
+  - destruct (invoked call) as [| | | | | | | | |u q| | | | | | | | |] eqn:is_t; try discriminate type. unfold page_table_unmap. rewrite is_t. checks ok.
+    cbn [done_by state_after]. apply (changed_known _ _ _ _ mine); [constructor|]. unfold unmap_table. destruct q; [|exact ok].
+    apply table_known, unmapped_known. exact ok.
+  - destruct (invoked call) as [| | | | | | | | | |base bits device r q| | | | | | | |] eqn:is_f; try discriminate type. unfold frame_map. rewrite is_f.
+    checks ok; cbn [done_by state_after]; (apply (changed_known _ _ _ _ mine); [constructor|]; apply table_known);
+      match goal with |- all_known (if ?b then _ else _) => destruct b; [exact (known_of_slots st _ eq_refl ok) | exact ok] | |- _ => exact ok end.
+  - destruct (invoked call) as [| | | | | | | | | |base bits device r q| | | | | | | |] eqn:is_f; try discriminate type. unfold frame_unmap. rewrite is_f.
+    checks ok. cbn [done_by state_after]. apply (changed_known _ _ _ _ mine); [constructor|]. unfold unmap_frame. destruct q; [|exact ok].
+    apply unmapped_known. exact ok.
+  - exact (@keeps_deactivate _ _ _ _ quietly _ st ok).
+  - unfold domain_set. checks ok. cbn [done_by state_after].
+    match goal with |- context [change_thread ?a ?f st] => pose proof (thread_known a f st ok) as ok1 end. destruct (member _ _); [apply placed_known|];
+      exact ok1.
+  - unfold domain_schedule_configure. checks ok. exact (known_of_slots st _ eq_refl ok).
+  - unfold domain_schedule_set_start. checks ok. exact (known_of_slots st _ eq_refl ok).
+  - unfold sched_control_set_thread_access, change_flags. checks ok. apply thread_known. exact ok.
+Qed.
 Lemma invoke_known slot c st : conveys c (method_for (label (message_of_call t st)) c) = true ->
   match c with EndpointCap _ _ _ | NotificationCap _ _ _ | ReplyCap _ _ | SGISignalCap _ _ => False | _ => True end ->
-  all_known st -> all_known (snd (invoke t slot c st)).
+  may p subject c -> all_known st -> all_known (snd (invoke t slot c st)).
 Proof.
-  intros through other ok. assert (forall u st, all_known st -> all_known (suspend u st)) as stops_
-    by (intros u s; exact (@keeps_suspend _ _ _ _ quietly u eq_refl s)).
-  assert (forall u st, all_known st -> all_known (resume u st)) as resumes
-    by (intros u s ok1; unfold resume, suspend_if; destruct (is_running u s); [exact ok1|]; apply wake_known; destruct (is_blocked u s); auto).
-  unfold invoke. cbv zeta. destruct (cap_arguments_at _ t st) as [arguments|(address & report)]; [|exact ok]. unfold decide.
-  destruct (method_for (label (message_of_call t st)) c) as [m|]; [|exact ok]. destruct (Nat.leb _ _ && _); [|exact ok].
-  destruct c; try contradiction; try discriminate through. destruct m; try discriminate through; cbn [decode_method].
-  - unfold tcb_read_registers. cbv zeta. destruct (negb _); [|exact ok]. destruct (_ && _); [|exact ok]. unfold suspend_if.
-    destruct (ThreadMethods.named 0 _); [apply stops_|]; exact ok.
-  - unfold tcb_write_registers. cbv zeta. destruct (_ <=? _); [|exact ok]. destruct (_ <=? _); [|exact ok]. destruct (negb _); [|exact ok].
-    unfold always, resume_if. cbn [snd invoked_thread invoked].
-    match goal with |- context [change_thread ?a ?f (stop_for_writing ?b st)] => assert (all_known (change_thread a f (stop_for_writing b st))) as ok1 end.
-    { apply thread_known. unfold stop_for_writing, forget_yield. cbv zeta.
-      match goal with |- all_known (if is_blocked _ ?s then _ else _) => assert (all_known s) as ok1 by known end.
-      destruct (is_blocked _ _); [apply thread_known, stops_|]; exact ok1. }
-    destruct (ThreadMethods.named 0 _); [apply resumes|]; exact ok1.
-  - apply stops_. exact ok.
-  - apply resumes. exact ok.
+  intros through other mine ok. rewrite invoke_is. destruct (cap_arguments_at _ t st) as [l|]; [|exact ok].
+  destruct (method_for _ c) as [method|] eqn:is_m; [|exact ok]. cbv zeta. destruct (_ && _); [|exact ok].
+  apply decode_known; cbn [invoked]; [destruct c; try contradiction; exact through | exact (method_is_fit _ c method is_m) | exact mine | exact ok].
 Qed.
 Definition is_conveyed (sent : option Target) : Prop := match sent with Some (c, m) => conveys c m = true | None => True end.
 Lemma send_phase_known address m st : is_conveyed (sent_by t address st) -> all_known st -> all_known (snd (send_phase t address m st)).
 Proof.
-  intros through ok. unfold send_phase, sent_by, named_by in *. destruct (occupied_slot_of_address t address st) as [(slot & c)|]; [|exact ok].
-  cbn [option_map is_conveyed] in through.
-  destruct c; try (apply invoke_known; [exact through | exact I | exact ok]).
+  intros through ok. unfold send_phase, sent_by, named_by in *. destruct (occupied_slot_of_address t address st) as [(slot & c)|] eqn:found;
+    [|exact ok]. cbn [option_map is_conveyed] in through. pose proof (proj2 (named_known st address slot c ok found)) as mine.
+  destruct c; try (apply invoke_known; [exact through | exact I | exact mine | exact ok]).
   - destruct (can_write _); [|exact ok].
     match goal with |- context [send t ?b ?c ?d ?e ?f ?g ?h st] => pose proof (send_known b c d e f g h st ok) as ok1;
       destruct (send t b c d e f g h st) as ([| | |] & st1) end; cbn [snd] in *; assumption.
@@ -209,7 +285,8 @@ Definition a_holder (o : N) : Prop :=
   \/ current next = Some o /\ yielded_to (thread o st) <> None.
 Definition a_clock (o : N) : Prop :=
   met_context o \/ current_context st = Some o \/ (exists t, met_thread t /\ yielded_to (thread t st) = Some o)
-  \/ exists t, current next = Some t /\ (context_of t st = Some o \/ yielded_to (thread t st) = Some o).
+  \/ (exists t, current next = Some t /\ (context_of t st = Some o \/ yielded_to (thread t st) = Some o))
+  \/ exists bits, named_in_call p subject st e (SchedContextCap o bits).
 Definition with_edge (role : Role) (o : N) : Prop :=
   match role with
   | ToSend => may_reach p subject st e o
@@ -225,6 +302,8 @@ Definition with_edge (role : Role) (o : N) : Prop :=
   | AContext => met_context o
   | AClock => a_clock o
   | AHolder => a_holder o
+  | ATable => met_table p subject st e o
+  | ASpace => in_space p subject st e o
   | IfReceiving => exists n, may_signal p subject e n /\ bound_thread (notification n st) = Some o
   | IfFree => exists n, (may_signal p subject e n \/ may_await p subject st n) /\ lent_context (notification n st) = Some o
   | IfNext => current next = Some o
@@ -235,6 +314,15 @@ Lemma stage_known at_ t : (forall irq, cause e <> InterruptArrives irq) -> curre
 Proof.
   intros no_irq cur. apply (stages_known p subject is_closed t (acts_for_subject t no_irq cur) st e at_); [|exact cur | exact only].
   intros slot c found. right. exact (holds_within p st within_ slot c found).
+Qed.
+Lemma sent_in_call t s c m : cause e = SystemCall -> current st = Some t -> system_call_of t (enter e st) = Some s ->
+  sent_through t s (enter e st) = Some (c, m) -> named_in_call p subject st e c.
+Proof.
+  intros why cur number sent. split; [|exists t, s, c, m; repeat split; try assumption; left; reflexivity].
+  destruct (proj2 (proj2 (fields_change_by_rule_proved st e)) t s c m why cur sent) as (t' & address & slot & cur' & named).
+  rewrite cur in cur'. injection cur' as <-. refine (proj2 (named_known p subject is_closed t (acts_for_subject t _ cur) st address slot _ _ named)).
+  - intros irq. congruence.
+  - intros place d found. right. exact (holds_within p st within_ place d found).
 Qed.
 Lemma posts_name s role o : In (role, o) (posts_of s) -> In o (waits_at s) /\ (role = AQueue \/ role = AFlags \/ role = ACall).
 Proof.
@@ -258,7 +346,8 @@ Proof.
 Qed.
 Lemma role_has_edge role o : met_as step st e role o -> with_edge role o.
 Proof.
-  intros is_role. induction is_role as [t cur|at_ t address slot c role o at_stage why cur listed named opens_|t s u m why cur number sent
+  intros is_role. induction is_role as [t cur|at_ t address slot c role o at_stage why cur listed named opens_
+    |at_ t s c m d role o at_stage why cur number sent of_call opens_|t s c m o i x why cur number sent there is_x
     |at_ t x badge r at_stage why cur there writes
     |irq n badge r why there|c use|at_ c t listed use has|at_ c t x badge r listed use has there writes|t cur|role more o _ IH listed|role o more n _ IH
       listed].
@@ -273,11 +362,18 @@ Proof.
     + eexists _, _. split; [eassumption | left; assumption].
     + left. eexists _, _. split; eassumption.
     + eexists. exact mine.
-  - refine (it_is_invoked p subject st e u t s m _ cur number sent). pose proof (proj2 (proj2 (fields_change_by_rule_proved st e)) t s _ m why cur sent) as
-    named.
-    destruct named as (t' & address & slot & cur' & named). rewrite cur in cur'. injection cur' as <-.
-    refine (proj2 (named_known p subject is_closed t (acts_for_subject t _ cur) st address slot _ _ named)); [intros irq; congruence|].
-    intros place d found. right. exact (holds_within p st within_ place d found).
+  - assert (forall irq, cause e <> InterruptArrives irq) as no_irq by (intros irq; congruence). pose proof (stage_known at_ t no_irq cur at_stage) as known_.
+    assert (named_in_call p subject st e d) as in_call.
+    { destruct of_call as [->|(takes_ & a & listed & is_d)]; [exact (sent_in_call t s c m why cur number sent)|].
+      split; [|exists t, s, c, m; repeat split; try assumption; right; exact takes_]. unfold arguments_of in listed.
+      destruct (cap_arguments_at _ t at_) as [l|] eqn:args; [|destruct listed].
+      exact (arguments_known p subject is_closed t (acts_for_subject t no_irq cur) _ at_ l known_ args a d listed is_d). }
+    destruct d; cbn [handled_as] in opens_; try contradiction; destruct opens_ as [same|[]]; injection same as <- <-; cbn [with_edge].
+    + apply it_is_named. exact in_call.
+    + right. right. right. right. exists size_bits. exact in_call.
+    + apply (its_root p subject st e vspace asid). exact in_call.
+    + apply (the_table p subject st e table place). exact in_call.
+  - right. exists c, i, x. split; [exact (sent_in_call t s c m why cur number sent) | split; assumption].
   - refine (by_fault p subject st e x t badge r cur _ writes). exact (stage_known at_ t why cur at_stage _ _ there).
   - destruct (holds_within p st within_ _ _ there) as (owner & whose & held). unfold does in does_. rewrite why in does_. rewrite whose in does_.
     injection does_ as ->. exists badge, r. split; [exact held | right; exists irq; exact why].
@@ -292,6 +388,7 @@ Proof.
     + tauto.
     + tauto.
     + exact (it_runs p subject st e o IH).
+    + left. exact IH.
     + left. exact IH.
     + left. exact IH.
   - pose proof (contexts_stay_linked_proved plan st apart reached_) as linked. cbn [with_edge] in *.
@@ -319,21 +416,23 @@ Proof.
       assert (c = n) as -> by congruence. exact of_c.
     + right. right. left. exists o. split; assumption.
     + right. right. exists o. split; assumption.
+    + apply in_tables in listed. destruct listed as (-> & i & there). exact (named_in_table p subject st e n o i IH there).
     + destruct (awaits_a_message (run_state (thread o st))) eqn:receiving; [|contradiction]. destruct listed as [same|[]]. injection same as <- <-.
       match goal with A : may_signal _ _ _ ?n, B : bound_thread (notification ?n st) = Some o |- _ => exact (it_is_bound p subject st e o n A B receiving) end.
     + destruct (context_thread (context o st)) eqn:holder; [contradiction|]. destruct listed as [same|[]]. injection same as <- <-.
       match goal with A : may_signal _ _ _ ?n \/ _, B : lent_context (notification ?n st) = Some o |- _ => exact (of_a_loan p subject st e o n A B holder) end.
-    + right. right. right. exists o. split; [exact IH | left; assumption].
+    + right. right. right. left. exists o. split; [exact IH | left; assumption].
     + destruct (yielded_to (thread o st)) as [c|] eqn:pending; [|contradiction]. match goal with H : In _ [_; _] |- _ => destruct H as [same|[same|[]]] end;
         injection same as <- <-.
       * right. right. right. split; [exact IH | congruence].
-      * right. right. right. exists o. split; [exact IH | right; exact pending].
+      * right. right. right. left. exists o. split; [exact IH | right; exact pending].
 Qed.
 Theorem changes_by_edge o : objects next !! o = objects st !! o \/ met_by_edge p subject st e next o.
 Proof.
   destruct (messages_change_what_is_met st e o only) as [same|(role & is_met_ & is_sort & is_role)]; [left; exact same | right].
   apply role_has_edge in is_role. unfold met_by_edge. destruct (objects st !! o) as [x|] eqn:there; [|discriminate is_sort].
-  destruct role; try discriminate is_met_; destruct x as [|t| | | | | | |]; try discriminate is_sort; cbn [with_edge] in is_role; try tauto.
+  destruct role; try discriminate is_met_; destruct x as [|t| | | | | | |]; try discriminate is_sort; cbn [with_edge] in is_role; try tauto; try (left; exact
+    is_role).
   - left. apply it_runs. exact is_role.
   - unfold a_holder, thread in is_role. rewrite there in is_role. exact is_role.
 Qed.

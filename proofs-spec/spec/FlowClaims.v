@@ -136,18 +136,36 @@ Inductive by_edges (st : State) (e : Event) (allowed : ChangeRule -> option Obje
 
 (** ** Whom a message reaches: one edge a rule
 
-    A step in which no method is invoked, but one that stops a thread, lets it run or reads or writes its registers, changes only what one edge leads to from
-    the subject that acts, or what a field of that names; who is bound, lent or called no policy says, so the state tells. The rules, and their edges:
+    A step in which no method is invoked, but one of those below, changes only what one edge leads to from the subject that acts, or what a field of that
+    names; who is bound, lent or called no policy says, so the state tells. The rules, and their edges:
     - _Send_, _Call_: an endpoint that the subject may send to; a thread that waits there, as it may, to receive, and the reply object that this named.
     - _Receive_, _Wait_: what the subject may receive from, or wait for; a thread that waits there, as it may, to send. _Grant_: slots, and no object.
     - _Notify_, _Interrupt_: a notification that the subject may signal; a thread that waits for it, as it may, or is bound to it and receives, and where.
-    - _Reply_, _Reset_: a reply object that the subject may hold, and whoever called or receives with it. _Control_: a thread to which it may hold a capability.
+    - _Reply_, _Reset_: a reply object that the subject may hold, and whoever called or receives with it.
+    - _Control_: a thread or context to which the subject may hold a capability, if the call is sent to it, or takes it; and where that thread waits in line.
+    - _Map_: a table in an address space, through a chain of tables, as these name each other, of a VSpaceCap that the call takes and the subject may hold, or
+      of the page table that the call is sent to. _Unmap_: a table that has the frame or page table that the call is sent to. _Read_: no object.
     - _Donate_: the context of such a thread, of such a call, or a free one that such a notification lends; who has it; and the calls in its stack.
     - _Fault_, _Budget_: as if the thread that runs, or has the time that is up, sent to the endpoint in its slot. _Schedule_: no edge; who runs next. *)
+Definition is_direct (m : Method.t) : bool :=
+  match m with
+  | Method.TCBReadRegisters | Method.TCBWriteRegisters | Method.TCBCopyRegisters | Method.TCBSuspend | Method.TCBResume | Method.TCBSetPriority
+  | Method.TCBSetMCPriority | Method.TCBSetTLSBase | Method.TCBSetFlags | Method.TCBSetAffinity | Method.TCBSetBreakpoint | Method.TCBGetBreakpoint
+  | Method.TCBUnsetBreakpoint | Method.TCBConfigureSingleStepping | Method.DomainSet | Method.DomainScheduleConfigure | Method.DomainScheduleSetStart
+  | Method.SchedControlSetThreadAccess | Method.SchedControlConfigureFlags | Method.SchedContextConsumed | Method.IRQHandlerAck | Method.PageTableMap
+  | Method.PageTableUnmap | Method.FrameMap | Method.FrameUnmap | Method.FrameGetAddress | Method.FrameCleanData | Method.FrameInvalidateData
+  | Method.FrameCleanInvalidateData | Method.FrameUnifyInstruction | Method.VSpaceCleanData | Method.VSpaceInvalidateData
+  | Method.VSpaceCleanInvalidateData | Method.VSpaceUnifyInstruction | Method.InspectReadCNode | Method.InspectReadTCB | Method.InspectReadTCBSlot
+  | Method.InspectReadVSpace | Method.InspectReadSchedContext | Method.InspectReadUntyped | Method.InspectReadReply | Method.InspectReadIRQHandler => true
+  | _ => false end.
+Definition takes (m : Method.t) (k : CapType.t) : bool :=
+  match m, k with
+  | (Method.TCBCopyRegisters | Method.DomainSet | Method.SchedControlSetThreadAccess), CapType.TCB
+  | Method.SchedControlConfigureFlags, CapType.SchedContext | (Method.PageTableMap | Method.FrameMap), CapType.VSpace => true | _, _ => false end.
+Definition takes_it (m : option Method.t) (c : Capability) : bool := match m with Some m => takes m (cap_type c) | None => false end.
 Definition conveys (c : Capability) (m : option Method.t) : bool :=
   match c, m with
-  | EndpointCap _ _ _, _ | NotificationCap _ _ _, _ | ReplyCap _ _, _ | SGISignalCap _ _, _ | _, None => true
-  | TCBCap _, Some (Method.TCBReadRegisters | Method.TCBWriteRegisters | Method.TCBSuspend | Method.TCBResume) => true | _, _ => false end.
+  | EndpointCap _ _ _, _ | NotificationCap _ _ _, _ | ReplyCap _ _, _ | SGISignalCap _ _, _ | _, None => true | _, Some m => is_direct m end.
 Definition only_messages (st : State) (e : Event) : Prop :=
   forall t s c m, cause e = SystemCall -> current st = Some t -> system_call_of t (enter e st) = Some s -> sent_through t s (enter e st) = Some (c, m) ->
     conveys c m = true.
@@ -170,11 +188,13 @@ Definition may_signal (n : N) : Prop := exists b r, may p subject (NotificationC
 Definition may_await (n : N) : Prop :=
   (exists b r, may p subject (NotificationCap n b r) /\ can_read r = true) \/ exists t, current st = Some t /\ bound_notification (thread t st) = Some n.
 Definition may_reply (r : N) : Prop := exists rights, may p subject (ReplyCap r rights).
+Definition named_in_call (c : Capability) : Prop :=
+  may p subject c /\ exists t s d m, current st = Some t /\ system_call_of t (enter e st) = Some s /\ sent_through t s (enter e st) = Some (d, m)
+    /\ (d = c \/ takes_it m c = true).
 Inductive met_thread (t : N) : Prop :=
 | it_runs : current st = Some t -> met_thread t
 | it_has_time at_ : has_time at_ t -> met_thread t
-| it_is_invoked u s m : may p subject (TCBCap t) -> current st = Some u -> system_call_of u (enter e st) = Some s ->
-    sent_through u s (enter e st) = Some (TCBCap t, m) -> met_thread t
+| it_is_named : named_in_call (TCBCap t) -> met_thread t
 | it_receives x : may_reach x -> may_wait t x can_read -> met_thread t
 | it_sends x : may_take x -> may_wait t x can_write -> met_thread t
 | it_waits n : may_signal n -> may_wait t n can_read -> met_thread t
@@ -185,6 +205,14 @@ Inductive met_context (c : N) : Prop :=
 | of_a_thread t : met_thread t -> context_of t st = Some c -> met_context c
 | of_a_call r : may_reply r \/ where_it_waits r -> along (reply r st) = Some c -> met_context c
 | of_a_loan n : may_signal n \/ may_await n -> lent_context (notification n st) = Some c -> context_thread (context c st) = None -> met_context c.
+Definition is_mapped_by (c : Capability) (x : PageEntry) : bool :=
+  match c, x with FrameCap base _ _ _ _, Page base' _ _ _ _ => base =? base' | PageTableCap t _, NextTable t' => t =? t' | _, _ => false end.
+Inductive in_space (o : N) : Prop :=
+| its_root asid : named_in_call (VSpaceCap o asid) -> in_space o
+| the_table place : named_in_call (PageTableCap o place) -> in_space o
+| named_in_table table i : in_space table -> table_entries table st !! i = Some (NextTable o) -> in_space o.
+Definition met_table (o : N) : Prop :=
+  in_space o \/ exists c i x, named_in_call c /\ table_entries o st !! i = Some x /\ is_mapped_by c x = true.
 Definition met_by_edge (next : State) (o : N) : Prop :=
   match objects st !! o with
   | Some (ThreadObject t) =>
@@ -195,7 +223,9 @@ Definition met_by_edge (next : State) (o : N) : Prop :=
   | Some (ReplyObject _) => may_reply o \/ where_it_waits o \/ exists c, met_context c /\ In o (calls (context c st))
   | Some (SchedContextObject _) =>
       met_context o \/ current_context st = Some o \/ (exists t, met_thread t /\ yielded_to (thread t st) = Some o)
-      \/ exists t, current next = Some t /\ (context_of t st = Some o \/ yielded_to (thread t st) = Some o)
+      \/ (exists t, current next = Some t /\ (context_of t st = Some o \/ yielded_to (thread t st) = Some o))
+      \/ exists bits, named_in_call (SchedContextCap o bits)
+  | Some (VSpaceObject _) | Some (PageTableObject _) => met_table o
   | _ => False
   end.
 End Rows.

@@ -259,7 +259,8 @@ Proof.
   unfold met_by_edge. rewrite there. intros [met_|[(r & _ & named)|[(c & _ & has)|(next_ & _)]]].
   - assert (forall o right, ~ may_wait root_policy scribbled 0x10800 o right) as waits_nowhere.
     { intros o right (y & part & c & same & _ & listed & _). rewrite there in same. injection same as <-. rewrite idle in listed. destruct listed. }
-    destruct met_ as [cur|at_ (listed & c & use & has)|u s m _ cur number sent|y _ waits_|y _ waits_|n _ waits_|n _ _ receives_|r _ named];
+    destruct met_ as [cur|at_ (listed & c & use & has)|(_ & u & s & d & m & cur & number & sent & _)|y _ waits_|y _ waits_|n _ waits_|n _ _ receives_|r _
+      named];
       try exact (waits_nowhere _ _ waits_).
     + congruence.
     + assert (current_context scribbled = Some 0x5000) as used by (vm_compute; reflexivity). rewrite used in use. injection use as <-.
@@ -300,4 +301,67 @@ Proof.
   rewrite runs in cur. injection cur as <-. assert (system_call_of 0x1000 (enter stops_the_guest it_waits_there) = Some Syscall.Call) as is_call
     by (vm_compute; reflexivity).
   rewrite is_call in number. injection number as <-. vm_compute in sent. injection sent as <- <-. reflexivity.
+Qed.
+
+(** A page that is mapped is met through the VSpaceCap that is an argument, by the chain of tables that it begins; one that is unmapped by its frame's
+  capability.
+    The last table is the guest's. *)
+Definition mapping_policy : Policy :=
+  policy_of [{| region_start := 0x12000; region_size := 0x1000; region_owner := guest |}; all_of_it]
+            (root_untyped :: root_permits ++ map of_guest (root_untyped :: root_permits)).
+Lemma one_call_is_direct st e d m : current st = Some 0x1000 -> system_call_of 0x1000 (enter e st) = Some Syscall.Call ->
+  sent_through 0x1000 Syscall.Call (enter e st) = Some (d, Some m) -> is_direct m = true -> only_messages st e.
+Proof.
+  intros runs is_call is_sent direct t s c m' _ cur number sent. rewrite runs in cur. injection cur as <-. rewrite is_call in number. injection number as <-.
+  rewrite is_sent in sent. injection sent as <- <-. destruct d; exact direct || reflexivity.
+Qed.
+Example a_mapping_is_met_by_one_edge :
+  met_by_edge mapping_policy root before_mapping map_the_frame (next_of step before_mapping map_the_frame) 0x12000
+  /\ met_by_edge mapping_policy root (after map_a_frame) unmap_the_frame (next_of step (after map_a_frame) unmap_the_frame) 0x12000.
+Proof.
+  assert (forall st e d m, pol_check mapping_policy st = true -> reachable step small_plan st -> current st = Some 0x1000 ->
+    system_call_of 0x1000 (enter e st) = Some Syscall.Call -> sent_through 0x1000 Syscall.Call (enter e st) = Some (d, Some m) -> is_direct m = true ->
+    cause e = SystemCall -> is_some (table_entries 0x12000 (next_of step st e) !! 0) = negb (is_some (table_entries 0x12000 st !! 0)) ->
+    met_by_edge mapping_policy root st e (next_of step st e) 0x12000) as each.
+  { intros st e d m checked reached_ runs is_call sent direct why differs.
+    destruct (pol_check_is_sound_proved _ _ checked) as (closed_ & within_).
+    destruct (changes_by_edge small_plan mapping_policy root st e small_roots_are_apart reached_ closed_ within_) with (o := 0x12000)
+      as [same|met_]; [| exact (one_call_is_direct st e d m runs is_call sent direct) | | exact met_].
+    - unfold does. rewrite why. intros t is_cur. rewrite runs in is_cur. injection is_cur as <-.
+      exists root. repeat split; try (vm_compute; reflexivity); vm_compute; tauto.
+    - unfold table_entries in differs. rewrite same in differs. destruct (is_some _) in differs; discriminate differs. }
+  split; [refine (each _ _ _ _ _ (reached_after _) _ _ _ _ _ _) | refine (each _ _ _ _ _ (reached_after _) _ _ _ _ _ _)]; vm_compute; reflexivity.
+Qed.
+
+(** A step that fills or empties a page table each time, which no call names. *)
+Definition smear : State -> State :=
+  change_table 0x10000 (fun t => if is_some (t !! 0) then remove 0 t else set 0 (Page 0x13000 12 false no_rights 0) t).
+Definition smeared : State := after_mistakes smear (firstn 1 map_a_frame).
+Definition smeared_again : State := next_of (with_mistake smear) smeared yields_time.
+Lemma nobody_smears : ~ met_by_edge root_policy root smeared yields_time smeared_again 0x10000.
+Proof.
+  assert (current smeared = Some 0x1000) as runs by (vm_compute; reflexivity).
+  assert (exists x, objects smeared !! 0x10000 = Some (PageTableObject x)) as (x & there) by (eexists; vm_compute; reflexivity).
+  assert (forall c, ~ named_in_call root_policy root smeared yields_time c) as none.
+  { intros c (_ & u & s & d & m & cur & number & sent & _). rewrite runs in cur. injection cur as <-. vm_compute in number. injection number as <-.
+    discriminate sent. }
+  unfold met_by_edge. rewrite there. clear x there. intros [space|(c & i & y & in_call & _)]; [|exact (none c in_call)].
+  induction space as [o a in_call|o a in_call|o table i _ IH _]; [exact (none _ in_call) | exact (none _ in_call) | exact IH].
+Qed.
+Example smearing_is_refuted : ~ changes_follow_the_policy (with_mistake smear).
+Proof.
+  intros claim. assert (pol_check root_policy smeared = true) as checked by (vm_compute; reflexivity).
+  assert (links_stay root_policy [root] smeared = true) as links_ by (vm_compute; reflexivity).
+  assert (current smeared = Some 0x1000) as runs by (vm_compute; reflexivity).
+  assert (only_messages smeared yields_time) as only.
+  { intros t s c m _ cur number sent. rewrite runs in cur. injection cur as <-. vm_compute in number. injection number as <-. discriminate sent. }
+  assert (does root_policy smeared yields_time root) as acts_
+    by (intros t is_cur; rewrite runs in is_cur; injection is_cur as <-; exact root_thread_is_roots).
+  pose proof (proj1 (claim small_plan root_policy [root] smeared yields_time root small_roots_are_apart (mistakes_reach smear _) checked
+    (proj1 roots_flows) links_ (conj (fun x _ => all_is_roots smeared x) (fun t _ => all_is_roots smeared (AnObject t))) acts_) 0x10000) as changed.
+  pose proof (no_edge_changes _ _ _ _ _ _ (fun rule z ok => nobody_smears (proj2 (proj2 (proj2 ok)) only)) changed
+    : objects smeared_again !! 0x10000 = objects smeared !! 0x10000) as same.
+  assert (is_some (table_entries 0x10000 smeared_again !! 0) = is_some (table_entries 0x10000 smeared !! 0)) as as_before
+    by (unfold table_entries; rewrite same; reflexivity).
+  vm_compute in as_before. discriminate as_before.
 Qed.

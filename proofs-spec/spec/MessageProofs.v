@@ -15,7 +15,8 @@ Open Scope N_scope.
     roles are none by themselves: of the thread that a notification is bound to, unless it receives; of the context that one lends, unless it is free; and
     of the thread that runs next, unless its YieldTo returns. *)
 Inductive Role :=
-| ToSend | ToReceive | ToSignal | ToAwait | ToAnswer | Actor | Partner | AQueue | AFlags | ACall | AContext | AClock | AHolder | IfReceiving | IfFree | IfNext.
+| ToSend | ToReceive | ToSignal | ToAwait | ToAnswer | Actor | Partner | AQueue | AFlags | ACall | AContext | AClock | AHolder | ATable | ASpace
+| IfReceiving | IfFree | IfNext.
 Definition is_met (role : Role) : bool := match role with IfReceiving | IfFree | IfNext => false | _ => true end.
 Definition sort_of_role (role : Role) : CapType.t :=
   match role with
@@ -24,6 +25,7 @@ Definition sort_of_role (role : Role) : CapType.t :=
   | ToAnswer | ACall => CapType.Reply
   | AContext | AClock | IfFree => CapType.SchedContext
   | Actor | Partner | AHolder | IfReceiving | IfNext => CapType.TCB
+  | ATable | ASpace => CapType.VSpace
   end.
 Definition sort (x : option Object) : option CapType.t :=
   match x with
@@ -32,6 +34,7 @@ Definition sort (x : option Object) : option CapType.t :=
   | Some (NotificationObject _) => Some CapType.Notification
   | Some (ReplyObject _) => Some CapType.Reply
   | Some (SchedContextObject _) => Some CapType.SchedContext
+  | Some (VSpaceObject _) | Some (PageTableObject _) => Some CapType.VSpace
   | _ => None
   end.
 Definition includes (role : Role) : list Role :=
@@ -42,6 +45,7 @@ Definition includes (role : Role) : list Role :=
   | Actor => [Partner]
   | Partner => [AHolder]
   | AContext => [AClock]
+  | ASpace => [ATable]
   | _ => []
   end.
 Definition posts_of (s : RunState) : list (Role * N) :=
@@ -52,6 +56,8 @@ Definition posts_of (s : RunState) : list (Role * N) :=
   | BlockedOnNotification n => [(AFlags, n)]
   | Inactive | Running => []
   end.
+Definition tables_in (t : Table PageEntry) : list (Role * N) :=
+  flat_map (fun e => match snd e with NextTable n => [(ASpace, n)] | Page _ _ _ _ _ => [] end) (entries t).
 Definition leads_as (role : Role) (o : N) (st : State) : list (Role * N) :=
   match role with
   | ToSend => map (pair Partner) (receivers (endpoint o st))
@@ -72,7 +78,8 @@ Definition leads_as (role : Role) (o : N) (st : State) : list (Role * N) :=
   | IfNext =>
       let t := thread o st in
       map (pair AClock) (the_name (sched_context t)) ++ match yielded_to t with Some c => [(AHolder, o); (AClock, c)] | None => [] end
-  | AQueue | AFlags | AClock | AHolder => []
+  | ASpace => tables_in (table_entries o st)
+  | AQueue | AFlags | AClock | AHolder | ATable => []
   end.
 
 (** As what a capability lets one meet what it is to; the states in which a step names things: at its start, and where a phase begins; and what it meets first:
@@ -85,6 +92,19 @@ Definition meets_by (c : Capability) : list (Role * N) :=
   | ReplyCap r _ => [(ToAnswer, r)]
   | _ => []
   end.
+(** What a call is sent to, and what its method takes as an argument, is met as itself; an address space with the tables below. *)
+Definition handled_as (c : Capability) : list (Role * N) :=
+  match c with
+  | TCBCap t => [(Partner, t)]
+  | SchedContextCap c _ => [(AClock, c)]
+  | VSpaceCap v _ => [(ASpace, v)]
+  | PageTableCap t _ => [(ASpace, t)]
+  | _ => []
+  end.
+Definition arguments_of (t : N) (st : State) : list Argument :=
+  match cap_arguments_at (cap_addresses (message_of_call t st)) t st with inl l => l | inr _ => [] end.
+Definition is_of_call (t : N) (st : State) (c : Capability) (m : option Method.t) (d : Capability) : Prop :=
+  d = c \/ takes_it m d = true /\ exists a, In a (arguments_of t st) /\ argument a = Some d.
 Definition told (t : N) (st : State) : State :=
   match pass_on t st with (Reported _ l, st) => write_long_words t (fitting_words t l st) st | (_, st) => st end.
 Definition later_stages (s : Syscall.t) (t : N) (st : State) : list State :=
@@ -110,8 +130,10 @@ Inductive met_as (one_step : Stepping) (st : State) (e : Event) : Role -> N -> P
 | meets_itself t : current st = Some t -> met_as one_step st e Actor t
 | meets_named at_ t address slot c role o : stage st e at_ -> cause e = SystemCall -> current st = Some t -> In address (addresses_of t at_) ->
     occupied_slot_of_address t address at_ = inl (slot, c) -> In (role, o) (meets_by c) -> met_as one_step st e role o
-| meets_invoked t s u m : cause e = SystemCall -> current st = Some t -> system_call_of t (enter e st) = Some s ->
-    sent_through t s (enter e st) = Some (TCBCap u, m) -> met_as one_step st e Partner u
+| meets_called at_ t s c m d role o : stage st e at_ -> cause e = SystemCall -> current st = Some t -> system_call_of t (enter e st) = Some s ->
+    sent_through t s (enter e st) = Some (c, m) -> is_of_call t at_ c m d -> In (role, o) (handled_as d) -> met_as one_step st e role o
+| meets_mapped t s c m o i x : cause e = SystemCall -> current st = Some t -> system_call_of t (enter e st) = Some s ->
+    sent_through t s (enter e st) = Some (c, m) -> table_entries o st !! i = Some x -> is_mapped_by c x = true -> met_as one_step st e ATable o
 | meets_handler at_ t x badge r : stage st e at_ -> (forall irq, cause e <> InterruptArrives irq) -> current st = Some t ->
     capability_at (slot_of t fault_slot) at_ = Some (EndpointCap x badge r) -> can_write r = true -> met_as one_step st e ToSend x
 | meets_handled irq n badge r : cause e = InterruptArrives irq -> capability_at (irq_slot irq) st = Some (NotificationCap n badge r) ->
@@ -124,6 +146,17 @@ Inductive met_as (one_step : Stepping) (st : State) (e : Event) : Role -> N -> P
 | meets_next t : current (next_of one_step st e) = Some t -> met_as one_step st e IfNext t
 | meets_too role more o : met_as one_step st e role o -> In more (includes role) -> met_as one_step st e more o
 | meets_from role o more n : met_as one_step st e role o -> In (more, n) (leads_as role o st) -> met_as one_step st e more n.
+
+(** What a method leaves: its checks are gone through one by one. *)
+Definition done_by (d : Decision) (st : State) : State := match d with Perform work => state_after (work st) | Refuse _ _ => st end.
+Ltac checks ok := unfold thread_argument, vspace_argument; unfold range_error, invalid_argument, invalid_capability, illegal_operation, alignment_error,
+  truncated_message, delete_first, revoke_first,
+  failed_lookup, reports, always; cbv zeta; repeat (cbv beta; match goal with
+  | |- _ (done_by (Refuse _ _) _) => exact ok
+  | |- _ (done_by (Perform (fun st => Returns _ st)) _) => exact ok
+  | |- _ (done_by (if ?b then _ else _) _) => destruct b
+  | |- _ (done_by (match ?x with _ => _ end) _) => destruct x eqn:?
+  end).
 
 Section Roles.
 Variable start : State.
@@ -149,11 +182,12 @@ Definition led (role : Role) (o : N) (x : option Object) : list (Role * N) :=
   | IfFree, _ => [(AContext, o)]
   | IfNext, Some (ThreadObject t) =>
       map (pair AClock) (the_name (sched_context t)) ++ match yielded_to t with Some c => [(AHolder, o); (AClock, c)] | None => [] end
+  | ASpace, Some (VSpaceObject t) | ASpace, Some (PageTableObject t) => tables_in t
   | _, _ => []
   end.
 Lemma leads_by_object role o st : leads_as role o st = led role o (objects st !! o).
 Proof.
-  destruct role; unfold leads_as, led, thread, endpoint, notification, reply, context; destruct (objects st !! o) as [[]|]; reflexivity.
+  destruct role; unfold leads_as, led, thread, endpoint, notification, reply, context, table_entries; destruct (objects st !! o) as [[]|]; reflexivity.
 Qed.
 Definition leads_well (o : N) (x : option Object) : Prop := forall role more n, R role o -> In (more, n) (led role o x) -> R more n.
 Record framed (st : State) : Prop := {
@@ -1002,23 +1036,259 @@ Proof.
   intros its ok. unfold stop_for_writing. cbv zeta. pose proof (forget_yield_kept t st its ok) as ok1. destruct (is_blocked t _); [|exact ok1].
   apply change_thread_kept; [role | thread_well | apply suspend_kept; assumption].
 Qed.
-Lemma invoke_kept t slot c st : conveys c (method_for (label (message_of_call t st)) c) = true ->
-  match c with EndpointCap _ _ _ | NotificationCap _ _ _ | ReplyCap _ _ | SGISignalCap _ _ => False | _ => True end ->
-  (forall u, c = TCBCap u -> R Partner u) -> framed st -> framed (snd (invoke t slot c st)).
+(** ** Tables *)
+Lemma in_tables role n t : In (role, n) (tables_in t) <-> role = ASpace /\ exists i, t !! i = Some (NextTable n).
 Proof.
-  intros through other its ok. unfold invoke. cbv zeta. destruct (cap_arguments_at _ t st) as [arguments|(address & report)]; [|exact ok]. unfold decide.
-  destruct (method_for (label (message_of_call t st)) c) as [m|]; [|exact ok]. destruct (Nat.leb _ _ && _); [|exact ok].
-  destruct c; try contradiction; try discriminate through. specialize (its _ eq_refl).
-  destruct m; try discriminate through; cbn [decode_method].
-  - unfold tcb_read_registers. cbv zeta. destruct (negb _); [|exact ok]. destruct (_ && _); [|exact ok]. unfold suspend_if.
+  unfold tables_in. rewrite in_flat_map. split.
+  - intros ((i & x) & listed & is_n). apply in_entries in listed. cbn [snd] in is_n. destruct x as [m|]; [|destruct is_n].
+    destruct is_n as [same|[]]. injection same as <- <-. split; [reflexivity | exists i; exact listed].
+  - intros (-> & i & there). exists (i, NextTable n). split; [apply in_entries; exact there | left; reflexivity].
+Qed.
+Lemma in_its_space o st table i n : framed st -> R ASpace table -> table_entries table st !! i = Some (NextTable n) -> o = n -> R ASpace o.
+Proof. intros ok its there ->. apply (leads_on_met ASpace table st ASpace n ok its). apply in_tables. split; [reflexivity | exists i; exact there]. Qed.
+Lemma table_of_space o : R ASpace o -> R ATable o. Proof. intros ok. apply (included _ _ _ ok). left. reflexivity. Qed.
+Lemma met_as_table o : R ATable o -> touched CapType.VSpace o. Proof. intros ok. exists ATable. repeat split. exact ok. Qed.
+Lemma touched_table o : touched CapType.VSpace o -> R ATable o.
+Proof. intros (role & _ & is_table & ok). destruct role; try discriminate is_table; [exact ok | apply table_of_space; exact ok]. Qed.
+Lemma change_table_kept o f st : R ATable o -> (R ASpace o -> forall t i n, f t !! i = Some (NextTable n) -> (exists j, t !! j = Some (NextTable n)) \/ R
+  ASpace n) ->
+  framed st -> framed (change_table o f st).
+Proof.
+  intros its follows ok. pose proof (met_as_table o its) as is_met_.
+  assert (forall x y t, led ASpace o (Some x) = tables_in t -> (forall role, role <> ASpace -> led role o (Some y) = led role o (Some x)) ->
+    led ASpace o (Some y) = tables_in (f t) -> leads_well o (Some x) -> leads_well o (Some y)) as well.
+  { intros x y t is_x others is_y before role more n is_role listed. pose proof (before role more n is_role) as leads_.
+    assert (role = ASpace \/ role <> ASpace) as [->|other] by (destruct role; (left; reflexivity) || (right; discriminate)).
+    - rewrite is_y in listed. apply in_tables in listed. destruct listed as (-> & i & there).
+      destruct (follows is_role t i n there) as [(j & was)|new]; [|exact new]. apply leads_. rewrite is_x. apply in_tables.
+      split; [reflexivity | exists j; exact was].
+    - rewrite others in listed by exact other. exact (leads_ listed). }
+  unfold change_table. destruct (objects st !! o) as [[| | | | | |t|t|]|] eqn:found; try exact (emit_kept Stuck st ok);
+    (refine (put_kept CapType.VSpace o _ _ st found eq_refl _ is_met_ _ ok); [reflexivity|]; apply (well _ _ t); try reflexivity;
+     intros role other; destruct role; try reflexivity; destruct (other eq_refl)).
+Qed.
+Lemma set_page_entry_kept o i x st : R ATable o -> (forall n, x = NextTable n -> R ASpace n) -> framed st -> framed (set_page_entry o i x st).
+Proof.
+  intros its of_x. apply change_table_kept; [exact its|]. intros _ t j n. rewrite find_set. destruct (j =? i).
+  - intros same. injection same as ->. right. exact (of_x n eq_refl).
+  - intros there. left. exists j. exact there.
+Qed.
+Lemma clear_page_entry_kept o i st : R ATable o -> framed st -> framed (clear_page_entry o i st).
+Proof.
+  intros its. apply change_table_kept; [exact its|]. intros _ t j n. rewrite find_remove. destruct (j =? i); [discriminate|].
+  intros there. left. exists j. exact there.
+Qed.
+Lemma walk_met address st steps : forall table level above reached_ x, framed st -> R ASpace table ->
+  walk_tables steps table level address st = (above, reached_, x) -> R ASpace above.
+Proof.
+  induction steps as [|steps IH]; intros table level above reached_ x ok its; cbn [walk_tables];
+    destruct (table_entries table st !! entry_index level address) as [[n|]|] eqn:there; try (intros same; injection same as <- <- <-; exact its).
+  apply IH; [exact ok | exact (in_its_space n st table _ n ok its there eq_refl)].
+Qed.
+Lemma table_of_level_met v level address st table : framed st -> R ASpace v -> table_of_level v level address st = inl table -> R ASpace table.
+Proof.
+  intros ok its. unfold table_of_level. destruct (walk_tables _ v 0 address st) as ((above & reached_) & x) eqn:walked.
+  destruct (_ =? _); [|discriminate]. intros same. injection same as <-. exact (walk_met address st _ v 0 above reached_ x ok its walked).
+Qed.
+Definition mapped_met (c : Capability) : Prop := forall o i x, table_entries o start !! i = Some x -> is_mapped_by c x = true -> R ATable o.
+Lemma holds_mapped c o i x st : mapped_met c -> framed st -> table_entries o st !! i = Some x -> is_mapped_by c x = true -> R ATable o.
+Proof.
+  intros met_ ok there is_x. destruct (rest_same st ok o) as [same|(k & is_k & is_touched)].
+  - apply (met_ o i x); [|exact is_x]. unfold table_entries in *. rewrite <- same. exact there.
+  - rewrite <- (sort_same st ok o) in is_k. apply touched_table. unfold table_entries in there. destruct (objects st !! o) as [[]|];
+      try (rewrite find_empty in there; discriminate there); injection is_k as <-; exact is_touched.
+Qed.
+Lemma unmap_kept c q level one effect st : mapped_met c -> (forall x, one x = true -> is_mapped_by c x = true) -> framed st ->
+  framed (unmap q level one effect st).
+Proof.
+  intros met_ names_ ok. unfold unmap. destruct (vspace_of_asid _ st); [|exact ok]. destruct (table_of_level _ _ _ st) as [table|]; [|exact ok]. cbv zeta.
+  destruct (table_entries table st !! _) as [x|] eqn:there; [|exact ok]. destruct (one x) eqn:is_it; [|exact ok].
+  apply emit_kept, clear_page_entry_kept; [|exact ok]. exact (holds_mapped c table _ x st met_ ok there (names_ x is_it)).
+Qed.
+Lemma unmap_frame_kept base bits device r p q st : mapped_met (FrameCap base bits device r p) -> framed st -> framed (unmap_frame base bits q st).
+Proof.
+  intros met_ ok. unfold unmap_frame. destruct q as [q|]; [|exact ok]. apply (unmap_kept (FrameCap base bits device r p)); [exact met_ | | exact ok].
+  intros [n|b n d m a]; [discriminate|]. cbn [is_mapped_by]. rewrite N.eqb_sym. exact id.
+Qed.
+Lemma unmap_table_kept t p q st : R ASpace t -> mapped_met (PageTableCap t p) -> framed st -> framed (unmap_table t q st).
+Proof.
+  intros its met_ ok. unfold unmap_table. destruct q as [q|]; [|exact ok].
+  apply change_table_kept; [apply table_of_space; exact its | intros _ table i n; rewrite find_empty; discriminate|].
+  apply (unmap_kept (PageTableCap t p)); [exact met_ | | exact ok]. intros [n|b n d m a]; [|discriminate]. cbn [is_mapped_by]. rewrite N.eqb_sym. exact id.
+Qed.
+Lemma change_capability_kept slot c st : framed st -> framed (change_capability slot c st).
+Proof. exact (slots_kept _ _ (change_capability_same slot c st)). Qed.
+
+(** ** Methods *)
+Lemma invoke_is t slot c st : snd (invoke t slot c st) =
+  match cap_arguments_at (cap_addresses (message_of_call t st)) t st, method_for (label (message_of_call t st)) c with
+  | inl l, Some m => let call := {| invoker := t; invoked_slot := slot; invoked := c; word_arguments := words (message_of_call t st); cap_arguments := l |} in
+      if Nat.leb (Method.words m) (length (words (message_of_call t st))) && Nat.leb (Method.caps m) (length l)
+      then done_by (decode_method m call st) st else st
+  | _, _ => st
+  end.
+Proof.
+  unfold invoke. cbv zeta. destruct (cap_arguments_at _ t st) as [l|(a & r)]; [|reflexivity]. unfold decide.
+  destruct (method_for _ c) as [m|]; [|reflexivity]. destruct (_ && _); [|reflexivity].
+  destruct (decode_method m _ st) as [x l'|work]; [reflexivity|]. cbn [done_by]. destruct (work st); reflexivity.
+Qed.
+Lemma set_word_kept i v t st : R Partner t -> framed st -> framed (set_word_argument i v t st).
+Proof. intros its ok. unfold set_word_argument. apply change_thread_kept; [role | intros x; apply (registers_well t [(_, v)] x) | exact ok]. Qed.
+Lemma in_units_kept {A} remains (work : A -> State -> A * State) a st : (forall a st, framed st -> framed (snd (work a st))) -> framed st ->
+  framed (state_of (in_units remains work a st)).
+Proof.
+  intros each ok. unfold in_units.
+  pose proof (repeat_keeps (unit_turn remains work) (fun x => framed (snd x)) (fun p => framed (state_of p))) as kept.
+  assert (forall x : A * N * State, framed (snd x) -> match unit_turn remains work x with Again y => framed (snd y) | Finished b => framed (state_of b) end)
+    as turn.
+  { intros ((b & units) & s) ok1. cbn [snd] in ok1. unfold unit_turn. destruct (negb _); [apply allow_kept; exact ok1|].
+    destruct (units =? 0); [apply allow_kept; exact ok1|]. pose proof (each b s ok1). destruct (work b s). assumption. }
+  specialize (kept turn (allowance st) (a, allowance st, st) ok). destruct (repeat_after _ _ _) as [((b & units) & s)|p]; exact kept.
+Qed.
+Lemma maintain_kept t piece a z st : R Partner t -> (forall x st, framed st -> framed (snd (piece x st))) -> framed st ->
+  framed (state_after (maintain t piece a z st)).
+Proof.
+  intros its each ok. unfold maintain. cbv zeta.
+  match goal with |- context [in_units ?r ?w a st] => pose proof (in_units_kept r w a st) as kept; destruct (in_units r w a st) as [s|s] end;
+    (assert (framed s) as ok1; [apply kept; [|exact ok]|]); cbn [state_of state_after] in *; try exact ok1; try (apply set_word_kept; assumption).
+  all: intros x s1 ok1; pose proof (each x s1 ok1) as ok2; destruct (piece x s1) as (n & s2); apply set_word_kept; assumption.
+Qed.
+Lemma frame_maintain_kept op a z call st : R Partner (invoker call) -> framed st -> framed (done_by (frame_maintain op a z call st) st).
+Proof.
+  intros its ok. unfold frame_maintain. destruct (invoked call); try exact ok. cbv zeta. destruct (_ && _); [|exact ok]. destruct (negb _); [|exact ok].
+  cbn [done_by]. apply maintain_kept; [exact its | | exact ok]. intros x s ok1. apply emit_kept. exact ok1.
+Qed.
+Lemma vspace_maintain_kept op a z call st : R Partner (invoker call) -> framed st -> framed (done_by (vspace_maintain op a z call st) st).
+Proof.
+  intros its ok. unfold vspace_maintain. destruct (invoked call) as [| | | | | | | |v [asid|]| | | | | | | | | |]; try exact ok.
+  destruct (owns_asid _ _ _); [|exact ok]. destruct (_ <? _); [|exact ok]. destruct (_ <=? _); [|exact ok].
+  cbn [done_by]. apply maintain_kept; [exact its | | exact ok]. intros x s ok1. unfold piece_of_space.
+  destruct (translate v x s) as ([[|base bits [] r at_]|] & level); try exact ok1. apply emit_kept. exact ok1.
+Qed.
+Lemma place_anew_kept t st : framed st -> framed (place_anew t st).
+Proof. intros ok. unfold place_anew. destruct (is_number _ _); [apply place_ahead_kept | apply place_kept]; exact ok. Qed.
+Lemma set_priority_kept t p st : R Partner t -> framed st -> framed (set_priority t p st).
+Proof.
+  intros its ok. unfold set_priority. cbv zeta.
+  assert (framed (change_thread t (fun x => x <| priority := p |>) st)) as ok1
+    by (apply change_thread_kept; [role | intros x; apply thread_alike; reflexivity | exact ok]).
+  revert ok1. generalize (change_thread t (fun x => x <| priority := p |>) st). intros s ok1. pose proof (fun role n => post_met t s role n ok1 its) as posts.
+  assert (forall l z u, In u (insert_behind t (without t l) z) -> In u l \/ R Partner u) as moved.
+  { intros l z u listed. destruct (in_insert _ _ _ _ listed) as [->|other]; [right; exact its | left; exact (without_incl t _ u other)]. }
+  destruct (run_state (thread t s)) as [| |e r q g|e b g gr c l|r g|n]; try exact ok1; cbn [posts_of] in posts.
+  - destruct (member t (sleeping s)); [same_objects; exact ok1 | apply place_anew_kept; exact ok1].
+  - apply change_endpoint_kept; [apply posts; left; reflexivity | | | exact ok1]; intros x u _ listed; [exact (moved _ _ u listed) | left; exact listed].
+  - apply change_endpoint_kept; [apply posts; left; reflexivity | | | exact ok1]; intros x u _ listed; [left; exact listed | exact (moved _ _ u listed)].
+  - apply change_notification_kept; [apply posts; left; reflexivity | | | exact ok1]; [intros x u listed; exact (moved _ _ u listed) | intros x; split;
+    reflexivity].
+Qed.
+Lemma change_flags_kept t a b st : R Partner t -> framed st -> framed (state_after (change_flags t a b st)).
+Proof. intros its ok. unfold change_flags. cbn [state_after]. apply change_thread_kept; [role | intros x; apply thread_alike; reflexivity | exact ok]. Qed.
+Lemma deactivate_kept i st : framed st -> framed (deactivate i st).
+Proof.
+  intros ok. unfold deactivate. destruct (interrupts st !! i) as [x|]; [|exact ok]. destruct (active x); [|exact ok].
+  apply (framed_same st); [reflexivity | reflexivity | exact ok].
+Qed.
+Definition handled_well (c : Capability) : Prop := forall role o, In (role, o) (handled_as c) -> R role o.
+Definition call_well (m : Method.t) (call : Invocation) : Prop :=
+  handled_well (invoked call) /\ forall a c, In a (cap_arguments call) -> argument a = Some c -> takes m (cap_type c) = true -> handled_well c.
+Lemma argument_listed i call c : argument (cap i call) = Some c -> In (cap i call) (cap_arguments call).
+Proof.
+  unfold cap. intros is_c. destruct (Compare_dec.le_lt_dec (length (cap_arguments call)) i) as [above|below]; [|apply nth_In; exact below].
+  rewrite nth_overflow in is_c by exact above. discriminate is_c.
+Qed.
+Ltac its_thread := match goal with type : StepProofs.fits _ (invoked ?call), of_thread : forall t, invoked ?call = TCBCap t -> _ |- _ =>
+  destruct (invoked call) as [| | | | |?t| | | | | | | | | | | | |] eqn:is_t; try discriminate type; specialize (of_thread _ eq_refl) end.
+Lemma decode_kept m call st : is_direct m = true -> StepProofs.fits m (invoked call) -> R Partner (invoker call) -> call_well m call -> mapped_met (invoked
+  call) ->
+  framed st -> framed (done_by (decode_method m call st) st).
+Proof.
+  intros direct type invoker_ (own & taken) met_ ok.
+  assert (forall i c, argument (cap i call) = Some c -> takes m (cap_type c) = true -> handled_well c) as arguments
+    by (intros i c is_c; exact (taken _ c (argument_listed i call c is_c) is_c)). clear taken.
+  assert (forall c, invoked call = SchedContextCap c (match invoked call with SchedContextCap _ b => b | _ => 0 end) -> R AClock c) as of_context
+    by (intros c is_c; apply own; rewrite is_c; left; reflexivity).
+  assert (forall t, invoked call = TCBCap t -> R Partner t) as of_thread by (intros t is_c; apply own; rewrite is_c; left; reflexivity).
+  assert (forall i t, argument (cap i call) = Some (TCBCap t) -> takes m CapType.TCB = true -> R Partner t) as thread_
+    by (intros i t is_c takes_; apply (arguments i _ is_c takes_); left; reflexivity).
+  assert (forall t f, R Partner t -> (forall x, run_state (f x) = run_state x) -> (forall x, sched_context (f x) = sched_context x) ->
+    (forall x, bound_notification (f x) = bound_notification x) -> (forall x, yielded_to (f x) = yielded_to x) -> framed (change_thread t f st)) as alike_
+    by (intros t f its same1 same2 same3 same4; apply change_thread_kept; [role | intros x; apply thread_alike; auto | exact ok]).
+  destruct m; try discriminate direct; cbn [decode_method];
+    try (apply frame_maintain_kept; assumption); try (apply vspace_maintain_kept; assumption);
+    try (unfold inspect_read_cnode, inspect_read_tcb, inspect_read_vspace, inspect_read_sched_context, inspect_read_untyped, inspect_read_reply,
+           inspect_read_irq_handler, inspect_read_tcb_slot, frame_get_address, tcb_get_breakpoint; checks ok; fail);
+    try (its_thread; unfold tcb_set_breakpoint, tcb_unset_breakpoint, tcb_configure_single_stepping, tcb_set_tls_base, tcb_set_affinity, tcb_set_mc_priority,
+      invoked_thread;
+      rewrite ?is_t; checks ok; apply alike_; [exact of_thread | reflexivity | reflexivity | reflexivity | reflexivity]; fail).
+  - its_thread. unfold tcb_read_registers, invoked_thread, suspend_if. rewrite is_t. checks ok. cbn [done_by state_after].
     destruct (named 0 _); [apply suspend_kept; assumption | exact ok].
-  - unfold tcb_write_registers. cbv zeta. destruct (_ <=? _); [|exact ok]. destruct (_ <=? _); [|exact ok]. destruct (negb _); [|exact ok].
-    unfold always, resume_if. cbn [snd invoked_thread invoked].
+  - its_thread. unfold tcb_write_registers, invoked_thread, resume_if. rewrite is_t. checks ok. cbn [done_by state_after].
     match goal with |- context [change_thread ?a ?f (stop_for_writing ?b st)] => assert (framed (change_thread a f (stop_for_writing b st))) as ok1
       by (apply change_thread_kept; [role | thread_well | apply stop_for_writing_kept; assumption]) end.
     destruct (named 0 _); [apply resume_kept; assumption | exact ok1].
-  - apply suspend_kept; assumption.
-  - apply resume_kept; assumption.
+  - its_thread. unfold tcb_copy_registers, invoked_thread, resume_if, suspend_if, copy_registers. rewrite is_t. checks ok. cbn [done_by state_after].
+    match goal with H : argument (cap 0 call) = Some (TCBCap ?u) |- _ => pose proof (thread_ 0%nat u H eq_refl) as from_ end. cbv zeta.
+    match goal with |- context [stop_for_writing ?a ?s] => assert (framed s) as ok1 by (destruct (named 0 _); [apply suspend_kept; assumption | exact ok]) end.
+    match goal with |- context [stop_for_writing ?a ?s] => pose proof (stop_for_writing_kept a s of_thread ok1) as ok2; revert ok2;
+      generalize (stop_for_writing a s) end.
+    intros s2 ok2. match goal with |- context [change_thread ?a ?f s2] => assert (framed (change_thread a f s2)) as ok3
+      by (apply change_thread_kept; [role | thread_well | exact ok2]) end.
+    destruct (named 1 _); [apply resume_kept; assumption | exact ok3].
+  - its_thread. unfold tcb_set_priority, invoked_thread. rewrite is_t. checks ok. apply set_priority_kept; assumption.
+  - its_thread. unfold tcb_suspend, invoked_thread. rewrite is_t. apply suspend_kept; assumption.
+  - its_thread. unfold tcb_resume, invoked_thread. rewrite is_t. apply resume_kept; assumption.
+  - its_thread. unfold tcb_set_flags, invoked_thread. rewrite is_t. checks ok. apply change_flags_kept; assumption.
+  - unfold sched_control_configure_flags. checks ok. cbn [done_by state_after].
+    match goal with H : argument (cap 0 call) = Some ?c |- _ => pose proof (arguments 0%nat c H eq_refl AClock _ (or_introl eq_refl)) as of_c end.
+    match goal with |- context [change_context ?c ?f ?s] => assert (framed (change_context c f s)) as ok1;
+      [apply change_context_kept; [role | intros x; apply context_alike; reflexivity | destruct (is_number _ _); [apply book_turn_kept|]; exact ok]|];
+      revert ok1; generalize (change_context c f s) end.
+    intros s ok1. destruct (thread_that_uses _ s); [destruct (_ && _); [apply will_book_kept | apply place_anew_kept]; exact ok1|].
+    destruct (context_thread _); [apply place_kept|]; exact ok1.
+  - destruct (invoked call) as [| | | | | |c bits| | | | | | | | | | | |] eqn:is_c; try discriminate type. unfold sched_context_consumed, invoked_context.
+    rewrite is_c. cbn [done_by]. pose proof (report_consumed_kept c st (own AClock c (or_introl eq_refl)) ok) as ok1.
+    destruct (report_consumed c st) as (n & s). exact ok1.
+  - destruct (invoked call) as [| | | | | | | | |t p| | | | | | | | |] eqn:is_t; try discriminate type. unfold page_table_map. rewrite is_t.
+    destruct p; [checks ok|]. checks ok. cbn [done_by state_after].
+    match goal with H : argument (cap 0 call) = Some ?c |- _ => pose proof (arguments 0%nat c H eq_refl ASpace _ (or_introl eq_refl)) as of_v end.
+    match goal with H : walk_tables 3 _ 0 _ st = _ |- _ => pose proof (walk_met _ st _ _ _ _ _ _ ok of_v H) as above_ end.
+    apply change_capability_kept, set_page_entry_kept; [apply table_of_space; exact above_ | | exact ok].
+    intros ? same. injection same as <-. apply own. left. reflexivity.
+  - destruct (invoked call) as [| | | | | | | | |t p| | | | | | | | |] eqn:is_t; try discriminate type. unfold page_table_unmap. rewrite is_t. checks ok.
+    cbn [done_by state_after]. apply change_capability_kept, (unmap_table_kept t p); [apply own; left; reflexivity | exact met_ | exact ok].
+  - destruct (invoked call) as [| | | | | | | | | |base bits device r p| | | | | | | |] eqn:is_f; try discriminate type. unfold frame_map. rewrite is_f.
+    checks ok; cbn [done_by state_after];
+      match goal with H : argument (cap 0 call) = Some ?c |- _ => pose proof (arguments 0%nat c H eq_refl ASpace _ (or_introl eq_refl)) as of_v end;
+      match goal with H : table_of_level _ _ _ st = inl _ |- _ => pose proof (table_of_level_met _ _ _ st _ ok of_v H) as above_ end;
+      (apply change_capability_kept, set_page_entry_kept; [apply table_of_space; exact above_ | discriminate|]);
+      match goal with |- framed (if ?b then _ else _) => destruct b; [apply emit_kept|]; exact ok | |- _ => exact ok end.
+  - destruct (invoked call) as [| | | | | | | | | |base bits device r p| | | | | | | |] eqn:is_f; try discriminate type. unfold frame_unmap. rewrite is_f.
+    checks ok. cbn [done_by state_after]. apply change_capability_kept, (unmap_frame_kept base bits device r p); [exact met_ | exact ok].
+  - apply deactivate_kept. exact ok.
+  - unfold domain_set. checks ok. cbn [done_by state_after].
+    match goal with H : argument (cap 0 call) = Some (TCBCap ?u) |- _ => pose proof (thread_ 0%nat u H eq_refl) as of_u end.
+    match goal with |- context [change_thread ?a ?f st] => assert (framed (change_thread a f st)) as ok1 by (apply alike_; reflexivity || exact of_u) end.
+    destruct (member _ _); [apply place_anew_kept|]; exact ok1.
+  - unfold domain_schedule_configure. checks ok. cbn [done_by state_after]. same_objects. exact ok.
+  - unfold domain_schedule_set_start, begin_turn. checks ok. cbn [done_by state_after]. repeat same_objects. exact ok.
+  - unfold sched_control_set_thread_access. checks ok. apply change_flags_kept; [|exact ok].
+    match goal with H : argument (cap 0 call) = Some (TCBCap ?u) |- _ => exact (thread_ 0%nat u H eq_refl) end.
+Qed.
+Lemma invoke_kept t slot c st : let m := method_for (label (message_of_call t st)) c in conveys c m = true ->
+  match c with EndpointCap _ _ _ | NotificationCap _ _ _ | ReplyCap _ _ | SGISignalCap _ _ => False | _ => True end ->
+  R Partner t -> (forall d, is_of_call t st c m d -> handled_well d) -> mapped_met c -> framed st -> framed (snd (invoke t slot c st)).
+Proof.
+  intros m through other its own met_ ok. rewrite invoke_is. unfold m in *. destruct (cap_arguments_at _ t st) as [l|] eqn:args; [|exact ok].
+  destruct (method_for _ c) as [method|] eqn:is_m; [|exact ok]. cbv zeta. destruct (_ && _); [|exact ok].
+  apply decode_kept; cbn [invoked invoker cap_arguments].
+  - destruct c; try contradiction; exact through.
+  - exact (method_is_fit _ c method is_m).
+  - exact its.
+  - split; [apply own; left; reflexivity|]. intros a d listed is_d takes_. apply own. right. split; [exact takes_|].
+    exists a. unfold arguments_of. rewrite args. split; assumption.
+  - exact met_.
+  - exact ok.
 Qed.
 Lemma fault_before_sending t a m st x r : fst (send_phase t a m st) = LookupFault x r -> snd (send_phase t a m st) = st.
 Proof.
@@ -1029,17 +1299,16 @@ Proof.
   destruct c; try apply invoked_; try discriminate; destruct (can_write _); try discriminate.
   destruct (send _ _ _ _ _ _ _ _ st) as ([| | |] & st1); try discriminate. destruct (calls_back m); discriminate.
 Qed.
-Definition through_messages (sent : option Target) : Prop :=
-  match sent with Some (c, m) => conveys c m = true /\ forall u, c = TCBCap u -> R Partner u |
-  None => True end.
-Lemma send_phase_kept t a m st : R Actor t -> In a (addresses_of t st) -> names_met t st -> through_messages (sent_by t a st) -> framed st ->
+Definition through_messages (t : N) (st : State) (sent : option Target) : Prop :=
+  match sent with Some (c, m) => conveys c m = true /\ (forall d, is_of_call t st c m d -> handled_well d) /\ mapped_met c | None => True end.
+Lemma send_phase_kept t a m st : R Actor t -> In a (addresses_of t st) -> names_met t st -> through_messages t st (sent_by t a st) -> framed st ->
   framed (snd (send_phase t a m st)).
 Proof.
   intros its address named sent ok. unfold send_phase, sent_by, named_by in *. destruct (occupied_slot_of_address t a st) as [(slot & c)|] eqn:found;
     [|exact ok].
   pose proof (fun role o => named a slot c role o address found) as meets_. cbn [option_map through_messages] in sent.
-  destruct sent as (sent & its_thread). destruct c;
-    try (apply invoke_kept; [exact sent | exact I | exact its_thread | exact ok]);
+  destruct sent as (sent & own & met_). destruct c;
+    try (apply invoke_kept; [exact sent | exact I | apply partner_acts; exact its | exact own | exact met_ | exact ok]);
     cbn [meets_by] in meets_.
   - destruct (can_write rights); [|exact ok]. assert (R ToSend endpoint) as of_e by (apply meets_; left; reflexivity).
     match goal with |- context [send ?a ?b ?c ?d ?e ?f ?g ?h st] => pose proof (send_kept a b c d e f g h st (partner_acts t its) of_e ok) as ok1;
@@ -1114,20 +1383,24 @@ Proof.
   pose proof (fun r => receives_at_stage _ t r first_stage why cur) as ready_.
   pose proof (named_at _ t first_stage why cur) as named.
   pose proof (handler_at _ t first_stage no_irq cur) as handler. assert (forall s c m, system_call_of t (enter e st) = Some s ->
-    sent_through t s (enter e st) = Some (c, m) -> conveys c m = true /\ forall u, c = TCBCap u -> R Partner u) as sent
-    by (intros s c m number is_c; split; [exact (only t s c m why cur number is_c) | intros u ->; exact (meets_invoked step st e t s u m why cur number is_c)]).
+    sent_through t s (enter e st) = Some (c, m) -> conveys c m = true
+      /\ (forall at_ d, stage st e at_ -> is_of_call t at_ c m d -> handled_well R d) /\ mapped_met st R c) as sent.
+  { intros s c m number is_c. split; [exact (only t s c m why cur number is_c)|]. split.
+    - intros at_ d at_stage of_call role o listed. exact (meets_called step st e at_ t s c m d role o at_stage why cur number is_c of_call listed).
+    - intros o i x there is_x. exact (meets_mapped step st e t s c m o i x why cur number is_c there is_x). }
   assert (forall s at_, system_call_of t (enter e st) = Some s -> In at_ (later_stages s t (enter e st)) -> stage st e at_) as staged
     by (intros s at_ number listed; exact (in_phase st e t s at_ why cur number listed)).
-  revert ok named handler sent staged ready_. generalize (enter e st). intros s0 ok named handler sent staged ready_.
+  revert ok first_stage named handler sent staged ready_. generalize (enter e st). intros s0 ok first_stage named handler sent staged ready_.
   pose proof (unknown_kept st R _ roles_included t s0 itself handler ok) as unknown.
   unfold system_call. fold (system_call_of t s0). cbv zeta. destruct (system_call_of t s0) as [s|] eqn:number; [|exact unknown].
   destruct (is_debug_call s && _); [exact unknown|]. specialize (fun c m => sent s c m eq_refl).
   pose proof (fun at_ => staged s at_ eq_refl) as here.
-  assert (forall target : option Target, (forall c m, target = Some (c, m) -> conveys c m = true /\ forall u, c = TCBCap u -> R Partner u) ->
-    through_messages R target) as conveyed
-    by (intros [(c & m)|] each; [exact (each c m eq_refl) | exact I]).
+  assert (forall at_ (target : option Target), stage st e at_ -> (forall c m, target = Some (c, m) -> conveys c m = true
+      /\ (forall at_ d, stage st e at_ -> is_of_call t at_ c m d -> handled_well R d) /\ mapped_met st R c) -> through_messages st R t at_ target) as conveyed
+    by (intros at_ [(c & m)|] at_stage each; [destruct (each c m eq_refl) as (ok1 & ok2 & ok3); repeat split; auto; intros d; exact (ok2 at_ d at_stage) |
+      exact I]).
   assert (forall m, sent_through t s s0 = sent_by t (register 0 (thread t s0)) s0 -> its (snd (sends t m s0))) as sends_.
-  { intros m same. unfold sends. rewrite same in sent. pose proof (conveyed (sent_by t (register 0 (thread t s0)) s0) sent) as through.
+  { intros m same. unfold sends. rewrite same in sent. pose proof (conveyed s0 (sent_by t (register 0 (thread t s0)) s0) first_stage sent) as through.
     pose proof (send_phase_kept st R _ roles_included use_met t (register 0 (thread t s0)) m s0 itself (or_introl eq_refl) named through ok) as ok1.
     apply finish_send_kept; [exact roles_included | exact itself | | exact ok1]. intros a r found.
     rewrite (fault_before_sending _ _ _ _ a r found). exact handler. }
@@ -1142,14 +1415,16 @@ Proof.
   assert (forall r : bool, s = (if r then Syscall.NBSendRecv else Syscall.NBSendWait) -> its (snd (send_and_receive t r s0))) as both.
   { intros r is_s. unfold send_and_receive. pose proof (early r (pass_message t)) as ok1.
     assert (forall st1, refuse_early t r (pass_message t) s0 = Done st1 -> stage st e st1
-      /\ stage st e (becomes (if r then Syscall.Recv else Syscall.Wait) t (told t st1)) /\ through_messages R (sent_by t (register 8 (thread t st1)) st1)) as
+      /\ stage st e (becomes (if r then Syscall.Recv else Syscall.Wait) t (told t st1)) /\ through_messages st R t st1 (sent_by t (register 8 (thread t st1))
+        st1)) as
         facts.
     { intros st1 found. rewrite is_s in here, sent.
       assert (incl [st1; becomes (if r then Syscall.Recv else Syscall.Wait) t (told t st1)]
         (later_stages (if r then Syscall.NBSendRecv else Syscall.NBSendWait) t s0)) as both.
       { destruct r; cbn [later_stages]; cbv zeta; rewrite found; apply incl_refl. }
       split; [apply here, both; left; reflexivity | split; [apply here, both; right; left; reflexivity|]].
-      apply conveyed. intros c m is_c. apply (sent c m). destruct r; cbn [sent_through]; unfold passed_on; rewrite found; exact is_c. }
+      apply conveyed; [apply here, both; left; reflexivity|]. intros c m is_c. apply (sent c m). destruct r; cbn [sent_through]; unfold passed_on; rewrite
+        found; exact is_c. }
     destruct (refuse_early t r (pass_message t) s0) as [s1|s1]; cbn [state_of unless_preempted] in *;
       [|apply go_back_kept; assumption || exact roles_included].
     destruct (facts s1 eq_refl) as (at_stage & then_stage & through). unfold told in then_stage.

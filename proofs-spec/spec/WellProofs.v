@@ -4,6 +4,7 @@
     What [WellFormed] tests of a state is what the claims say of it: here the one follows from the other, invariant by invariant. *)
 From Coq Require Import Lia.
 From Spec Require Export PlaceProofs DangleProofs PieceProofs FitProofs.
+From Spec Require HouseProofs.
 Open Scope N_scope.
 
 (** ** Lists and tables that are tested *)
@@ -362,9 +363,11 @@ Proof.
     (refills_tested _ st (reachable_measured p st reached)),
     (queues_tested st waits_ (proj2 (reachable_fit p st apart_ reached))), (spaces_tested st (pools_are st (proj2 placed_))),
     (current_tested st (states_are_settled_proved p st reached)).
-  - cbn [app]. rewrite app_nil_r. split.
+  - cbn [app]. rewrite app_nil_r. split; [|split].
     + intros i listed. apply in_app_iff in listed. unfold left_open. cbn [In].
       destruct (slots_in_containers st), (run_queues st); cbn [In] in listed; tauto.
+    + intros fits_. rewrite (HouseProofs.rooms_tested st (proj1 placed_) (HouseProofs.reachable_housed p st fits_ reached)).
+      intros i listed. unfold left_open. destruct (run_queues st); cbn [app In] in *; tauto.
     + intros by_time listed. rewrite (queues_ by_time), app_nil_r in listed. destruct (slots_in_containers st); [exact listed|].
       destruct listed as [no|[]]. discriminate no.
   - intros t listed no. destruct (proj1 (who_can_run_is_queued_proved p st t apart_ reached)) as (_ & c & has & _); [apply in_app_iff; left; exact listed|].

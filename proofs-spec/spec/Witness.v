@@ -705,6 +705,26 @@ Proof.
     destruct first_ as [(type & n & new & _)|(index & new & _)]; [destruct type; discriminate new | discriminate new].
 Qed.
 
+(** A Retype makes a CNode in whose slots nothing was; a kernel that makes one over slots that are occupied would break the claim. *)
+Definition retype_cnode : Event := call_event (Method.label Method.UntypedRetype) 18 [ObjectType.number ObjectType.CNode; 4; 0; 0; 40; 1].
+Example cnode_is_made :
+  let next := fst (fst (step (boot small_plan) retype_cnode)) in
+  (objects (boot small_plan) !! 0x10000, objects next !! 0x10000, is_within (slot_of 0x10000 15) 0x10000 next, capability_at (slot_of 0x10000 15) next)
+  = (None, Some (CNodeObject 4), true, None).
+Proof. vm_compute. reflexivity. Qed.
+Definition cover_slots (st : State) : State := put_object (slot_of 0x2000 1) (CNodeObject 1) st.
+Example covered_slots_are_refuted : ~ made_containers_were_empty (with_mistake cover_slots).
+Proof.
+  intros claim. destruct (step (boot small_plan) wrong_call) as ((next & result) & done) eqn:stepped.
+  assert (cover_slots next = mistaken cover_slots wrong_call) as is_next by (unfold mistaken; rewrite stepped; reflexivity).
+  assert (capability_at (slot_of 0x2000 1) (boot small_plan) = None) as empty_.
+  { apply (claim small_plan (boot small_plan) wrong_call (cover_slots next) result done (slot_of 0x2000 1) (slot_of 0x2000 1) small_plan_fits (at_boot _ _)).
+    - unfold with_mistake. rewrite stepped. reflexivity.
+    - vm_compute. reflexivity.
+    - rewrite is_next. vm_compute. reflexivity. }
+  vm_compute in empty_. discriminate empty_.
+Qed.
+
 (** In one system call it is made, and its maker waits in it. *)
 Definition retype_and_wait : Event := {|
   cause := SystemCall; time := 9; readable := [(0x6000 + ipc_buffer_caps_or_badges, InitSlot.number InitSlot.CNode)]; preempt_after := None;
@@ -716,10 +736,12 @@ Example endpoint_is_used :
   (objects next !! 0x10000, done) = (Some (EndpointObject {| senders := []; receivers := [0x1000] |}), [ClearMemory 0x10000 16 false]).
 Proof. vm_compute. reflexivity. Qed.
 
-(** Of the small machine no invariant is broken, be it left open or not; where a count is forgotten one is that is not left open. *)
+(** Of the small machine no invariant is broken, be it left open or not; where a count is forgotten one is that is not left open, and so it is where a
+    capability is left in memory that is nobody's. *)
 Example small_states_are_well_formed : incl (broken_invariants (boot small_plan)) left_open /\ broken_invariants (after [retype_endpoint; mint_badge]) = [].
 Proof.
-  split; [|vm_compute; reflexivity]. refine (proj1 (states_stay_well_formed_proved small_plan _ small_roots_are_sound _ (at_boot _ _))). discriminate.
+  split; [|vm_compute; reflexivity]. refine (proj1 (proj2 (states_stay_well_formed_proved small_plan _ small_roots_are_sound _ (at_boot _ _))) small_plan_fits).
+  discriminate.
 Qed.
 Definition forget_counts (st : State) : State := st <| references := empty |>.
 Example forgotten_counts_are_refuted : ~ states_stay_well_formed (with_mistake forget_counts).
@@ -727,6 +749,14 @@ Proof.
   intros claim. assert (In ReferenceCounts (broken_invariants (mistaken forget_counts wrong_call))) as broken by (vm_compute; tauto).
   assert (root_radix small_plan <= 64) as short by discriminate.
   pose proof (proj1 (claim small_plan _ small_roots_are_sound short (mistaken_reached forget_counts wrong_call)) _ broken) as listed.
+  unfold left_open in listed. cbn [In] in listed. intuition discriminate.
+Qed.
+Definition leave_astray (st : State) : State := put_entry 0x18000 {| capability := DomainCap; original := true; parent := None; children := [] |} st.
+Example stray_capability_is_refuted : ~ states_stay_well_formed (with_mistake leave_astray).
+Proof.
+  intros claim. assert (In SlotsInContainers (broken_invariants (mistaken leave_astray wrong_call))) as broken by (vm_compute; tauto).
+  assert (root_radix small_plan <= 64) as short by discriminate.
+  pose proof (proj1 (proj2 (claim small_plan _ small_roots_are_sound short (mistaken_reached leave_astray wrong_call))) small_plan_fits _ broken) as listed.
   unfold left_open in listed. cbn [In] in listed. intuition discriminate.
 Qed.
 
