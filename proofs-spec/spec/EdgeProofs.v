@@ -24,18 +24,19 @@ Proof.
   - intros o x y st _ _ _ _. exact (known_of_slots st _ eq_refl).
 Qed.
 Notation quietly := known_is_kept_quietly.
-Lemma derived_known slot s c st : capability_at s st = Some c -> may p subject c -> all_known st -> all_known (insert_derived slot s false (derived c) st).
+Lemma inserted_known slot s o made c st : capability_at s st = Some c -> may p subject c -> may p subject made -> all_known st ->
+  all_known (insert_derived slot s o made st).
 Proof.
-  intros source mine ok. pose proof (may_derived p subject c mine) as derived_. pose proof source as there. unfold capability_at in there.
+  intros source mine derived_ ok. pose proof source as there. unfold capability_at in there.
   unfold insert_derived. destruct (slots st !! s) as [x|] eqn:is_x; [|discriminate]. injection there as is_c.
-  assert (forall after, (forall j, capability_at j after = if j =? slot then Some (derived c) else capability_at j st) -> all_known after) as each.
+  assert (forall after, (forall j, capability_at j after = if j =? slot then Some made else capability_at j st) -> all_known after) as each.
   { intros after caps j d found. rewrite caps in found. destruct (j =? slot); [injection found as <-; left; exact derived_ | exact (ok j d found)]. }
-  assert (all_known (insert_child slot s false (derived c) st)) as child.
+  assert (all_known (insert_child slot s o made st)) as child.
   { destruct (is_empty slot st && negb (is_empty s st)) eqn:can; [|unfold insert_child; rewrite can; exact (known_of_slots st _ eq_refl ok)].
-    apply each. intros j. rewrite !capability_at_in. exact (in_insert_child slot s false (derived c) st j can). }
-  assert (all_known (insert_sibling slot s false (derived c) st)) as sibling.
+    apply each. intros j. rewrite !capability_at_in. exact (in_insert_child slot s o made st j can). }
+  assert (all_known (insert_sibling slot s o made st)) as sibling.
   { destruct (is_empty slot st) eqn:vacant; [|unfold insert_sibling; rewrite vacant; exact (known_of_slots st _ eq_refl ok)].
-    apply each. intros j. rewrite !capability_at_in. apply (in_insert_sibling slot s false (derived c) st x j); [apply is_empty_spec; exact vacant |
+    apply each. intros j. rewrite !capability_at_in. apply (in_insert_sibling slot s o made st x j); [apply is_empty_spec; exact vacant |
       exact is_x]. }
   rewrite is_c. destruct c; try (destruct (_ || _); [exact (known_of_slots st _ eq_refl ok)|]; destruct (original x); [exact child | exact sibling]).
   match goal with |- all_known (carve ?u ?a ?z ?x ?k ?d st) => destruct (carve_cases u a z x k d st) as [->|cut] end; [exact (known_of_slots st _ eq_refl ok)|].
@@ -44,6 +45,14 @@ Proof.
   destruct (j =? slot); [injection found as <-; left; exact mine|]. destruct (j =? s).
   - injection found as <-. left. rewrite is_it in is_c. injection is_c as -> -> -> ->. exact mine.
   - rewrite <- capability_at_in in found. exact (ok j d found).
+Qed.
+Lemma derived_known slot s c st : capability_at s st = Some c -> may p subject c -> all_known st -> all_known (insert_derived slot s false (derived c) st).
+Proof. intros there mine. exact (inserted_known slot s false (derived c) c st there mine (may_derived p subject c mine)). Qed.
+Lemma moved_known from to st : (forall c, capability_at from st = Some c -> may p subject c) -> all_known st -> all_known (move_capability from to st).
+Proof.
+  intros mine ok. destruct (WithinProofs.move_cases from to st) as [->|(c & there & vacant)]; [exact (known_of_slots st _ eq_refl ok)|].
+  intros j d found. rewrite (proj2 (proj2 (WithinProofs.move_in from to st c there vacant))) in found.
+  destruct (j =? to); [injection found as <-; left; exact (mine c there)|]. destruct (j =? from); [discriminate | exact (ok j d found)].
 Qed.
 
 Hypothesis is_closed : closed p.
@@ -139,10 +148,34 @@ Proof.
   refine (proj2 (named_known st address slot c ok _)). unfold slot_of_address, occupied_slot_of_address in *. cbn [argument] in is_c.
   destruct (walk_from_thread t address st); [|discriminate]. injection walked as ->. rewrite is_c. reflexivity.
 Qed.
-Lemma changed_known slot old c st : may p subject old -> yields old c -> all_known st -> all_known (change_capability slot c st).
+Lemma under_known root index depth st slot c : all_known st -> (forall d, root = Some d -> may p subject d) -> slot_under root index depth st = inl slot ->
+  capability_at slot st = Some c -> may p subject c.
 Proof.
-  intros mine made ok j d found. destruct (at_change j slot c st) as [same|(-> & is_c)]; [apply (ok j d); congruence|].
-  rewrite is_c in found. injection found as <-. left. exact (may_yields p subject old c made mine).
+  intros ok mine under_ found. destruct whose as (part & owned & loud_part & acts_ & loud & itself). unfold slot_under, walk_from in under_.
+  destruct root as [[]|]; try discriminate under_. destruct (walk _ _ _ _ _ _ _ st) as [s [|rest]|report] eqn:walked; try discriminate under_.
+  injection under_ as ->. exact (named_by_walk p st subject is_closed ok loud itself _ subject _ _ _ _ _ _ _ _ c itself loud (mine _ eq_refl) walked found).
+Qed.
+Lemma changed_known slot c st : may p subject c -> all_known st -> all_known (change_capability slot c st).
+Proof.
+  intros mine ok j d found. destruct (at_change j slot c st) as [same|(-> & is_c)]; [apply (ok j d); congruence|].
+  rewrite is_c in found. injection found as <-. left. exact mine.
+Qed.
+Lemma derive_known a b c d x root make o call st : makes make -> may p subject (invoked call) -> (forall z, argument root = Some z -> may p subject z) ->
+  all_known st -> all_known (done_by (derive_into a b c d x root make o call st) st).
+Proof.
+  intros making mine roots_mine ok. checks ok. cbn [always done_by state_after].
+  match goal with H : capability_at ?s st = Some ?old, U : slot_under _ _ _ st = inl ?s, M : make _ = Some ?new |- _ =>
+    pose proof (under_known _ _ _ _ s old ok roots_mine U H) as of_old; apply (inserted_known _ s _ _ old); [exact H | exact of_old | | exact ok];
+    apply may_derived, (proj1 (made_held p make _ new making M)), (may_yields p subject old _ (fewer_rights old _)); exact of_old end.
+Qed.
+Lemma move_into_known a b c d root make call st : makes make -> may p subject (invoked call) -> (forall z, argument root = Some z -> may p subject z) ->
+  all_known st -> all_known (done_by (move_into a b c d root make call st) st).
+Proof.
+  intros making mine roots_mine ok. checks ok. cbn [always done_by state_after].
+  match goal with H : capability_at ?s st = Some ?old, U : slot_under _ _ _ st = inl ?s, M : make _ = Some ?new |- _ =>
+    pose proof (under_known _ _ _ _ s old ok roots_mine U H) as of_old;
+    pose proof (proj1 (made_held p make _ new making M) subject of_old) as of_new; apply moved_known; [|apply changed_known; assumption];
+    intros z found; destruct (at_change s s new st) as [same|(_ & same)]; congruence end.
 Qed.
 Lemma resume_known u st : all_known st -> all_known (resume u st). Proof. exact (@keeps_resume _ _ _ _ quietly u eq_refl st). Qed.
 Lemma suspend_known u st : all_known st -> all_known (suspend u st). Proof. exact (@keeps_suspend _ _ _ _ quietly u eq_refl st). Qed.
@@ -171,10 +204,13 @@ Proof.
   - destruct (frame_maintain op a z call st) as [x l|work]; [exact ok|]. pose proof (one st ok) as after. cbn [done_by]. destruct (work st); exact after.
   - destruct (vspace_maintain op a z call st) as [x l|work]; [exact ok|]. pose proof (two st ok) as after. cbn [done_by]. destruct (work st); exact after.
 Qed.
-Lemma decode_known m call st : is_direct m = true -> StepProofs.fits m (invoked call) -> may p subject (invoked call) -> all_known st ->
-  all_known (done_by (decode_method m call st) st).
+Lemma decode_known m call st : is_direct m = true -> StepProofs.fits m (invoked call) -> may p subject (invoked call) ->
+  capability_at (invoked_slot call) st = Some (invoked call) ->
+  (forall a c, In a (cap_arguments call) -> argument a = Some c -> may p subject c) -> all_known st -> all_known (done_by (decode_method m call st) st).
 Proof.
-  intros direct type mine ok. pose proof (fun op a z => proj1 (maintained_known op a z call st ok)) as of_frame.
+  intros direct type mine there arguments ok. pose proof (fun i c is_c => arguments _ c (argument_listed i call c is_c) is_c) as roots_mine. pose proof (fun
+    op a z
+    => proj1 (maintained_known op a z call st ok)) as of_frame.
   pose proof (fun op a z => proj2 (maintained_known op a z call st ok)) as of_space.
   destruct m; try discriminate direct; cbn [decode_method]; try apply of_frame; try apply of_space;
     try (unfold inspect_read_cnode, inspect_read_tcb, inspect_read_vspace, inspect_read_sched_context, inspect_read_untyped, inspect_read_reply,
@@ -194,6 +230,10 @@ Proof.
   - apply suspend_known. exact ok.
   - apply resume_known. exact ok.
   - unfold tcb_set_flags, change_flags. checks ok. apply thread_known. exact ok.
+  - apply derive_known; [exact makes_some | exact mine | apply roots_mine | exact ok].
+  - apply derive_known; [apply makes_badge | exact mine | apply roots_mine | exact ok].
+  - apply move_into_known; [exact makes_some | exact mine | apply roots_mine | exact ok].
+  - apply move_into_known; [apply makes_mutated | exact mine | apply roots_mine | exact ok].
   - unfold sched_control_configure_flags. checks ok. cbn [done_by state_after].
     match goal with |- context [change_context ?c ?f ?s] => assert (all_known (change_context c f s)) as ok1;
       [apply context_known; destruct (is_number _ _); [apply turn_known|]; exact ok|]; revert ok1; generalize (change_context c f s) end.
@@ -202,38 +242,48 @@ Proof.
   - unfold sched_context_consumed. cbn [done_by]. pose proof (consumed_known (invoked_context call) st ok) as ok1.
     destruct (report_consumed _ st) as (n & s). exact ok1.
   - destruct (invoked call) as [| | | | | | | | |u q| | | | | | | | |] eqn:is_t; try discriminate type. unfold page_table_map. rewrite is_t.
-    destruct q; [checks ok|]. checks ok. cbn [done_by state_after]. apply (changed_known _ _ _ _ mine); [constructor | apply table_known; exact ok].
+    destruct q; [checks ok|]. checks ok. cbn [done_by state_after]. apply changed_known; [refine (may_yields p subject _ _ _ mine); constructor | apply
+      table_known; exact ok].
   - destruct (invoked call) as [| | | | | | | | |u q| | | | | | | | |] eqn:is_t; try discriminate type. unfold page_table_unmap. rewrite is_t. checks ok.
-    cbn [done_by state_after]. apply (changed_known _ _ _ _ mine); [constructor|]. unfold unmap_table. destruct q; [|exact ok].
+    cbn [done_by state_after]. apply changed_known; [refine (may_yields p subject _ _ _ mine); constructor|]. unfold unmap_table. destruct q; [|exact ok].
     apply table_known, unmapped_known. exact ok.
   - destruct (invoked call) as [| | | | | | | | | |base bits device r q| | | | | | | |] eqn:is_f; try discriminate type. unfold frame_map. rewrite is_f.
-    checks ok; cbn [done_by state_after]; (apply (changed_known _ _ _ _ mine); [constructor|]; apply table_known);
+    checks ok; cbn [done_by state_after]; (apply changed_known; [refine (may_yields p subject _ _ _ mine); constructor|]; apply table_known);
       match goal with |- all_known (if ?b then _ else _) => destruct b; [exact (known_of_slots st _ eq_refl ok) | exact ok] | |- _ => exact ok end.
   - destruct (invoked call) as [| | | | | | | | | |base bits device r q| | | | | | | |] eqn:is_f; try discriminate type. unfold frame_unmap. rewrite is_f.
-    checks ok. cbn [done_by state_after]. apply (changed_known _ _ _ _ mine); [constructor|]. unfold unmap_frame. destruct q; [|exact ok].
+    checks ok. cbn [done_by state_after]. apply changed_known; [refine (may_yields p subject _ _ _ mine); constructor|]. unfold unmap_frame. destruct q;
+      [|exact ok].
     apply unmapped_known. exact ok.
+  - destruct (invoked call) eqn:is_c; try discriminate type. unfold irq_control_get. checks ok. cbn [done_by state_after].
+    apply (inserted_known _ _ _ _ IRQControlCap); [destruct (is_held_back _); exact there | exact mine | |].
+    + exact (may_yields p subject _ _ (interrupt_claimed _) mine).
+    + apply (known_of_slots st); [destruct (is_held_back _); reflexivity | exact ok].
   - exact (@keeps_deactivate _ _ _ _ quietly _ st ok).
   - unfold domain_set. checks ok. cbn [done_by state_after].
     match goal with |- context [change_thread ?a ?f st] => pose proof (thread_known a f st ok) as ok1 end. destruct (member _ _); [apply placed_known|];
       exact ok1.
+  - destruct (invoked call) eqn:is_c; try discriminate type. unfold irq_control_issue_sgisignal. checks ok. cbn [done_by state_after].
+    apply (inserted_known _ _ _ _ IRQControlCap); [exact there | exact mine | exact (may_yields p subject _ _ (sender_made _ _) mine) | exact ok].
   - unfold domain_schedule_configure. checks ok. exact (known_of_slots st _ eq_refl ok).
   - unfold domain_schedule_set_start. checks ok. exact (known_of_slots st _ eq_refl ok).
   - unfold sched_control_set_thread_access, change_flags. checks ok. apply thread_known. exact ok.
 Qed.
 Lemma invoke_known slot c st : conveys c (method_for (label (message_of_call t st)) c) = true ->
   match c with EndpointCap _ _ _ | NotificationCap _ _ _ | ReplyCap _ _ | SGISignalCap _ _ => False | _ => True end ->
-  may p subject c -> all_known st -> all_known (snd (invoke t slot c st)).
+  may p subject c -> capability_at slot st = Some c -> all_known st -> all_known (snd (invoke t slot c st)).
 Proof.
-  intros through other mine ok. rewrite invoke_is. destruct (cap_arguments_at _ t st) as [l|]; [|exact ok].
+  intros through other mine there ok. rewrite invoke_is. destruct (cap_arguments_at _ t st) as [l|] eqn:args; [|exact ok].
   destruct (method_for _ c) as [method|] eqn:is_m; [|exact ok]. cbv zeta. destruct (_ && _); [|exact ok].
-  apply decode_known; cbn [invoked]; [destruct c; try contradiction; exact through | exact (method_is_fit _ c method is_m) | exact mine | exact ok].
+  apply decode_known; cbn [invoked invoked_slot]; [destruct c; try contradiction; exact through | exact (method_is_fit _ c method is_m) | exact mine | exact
+    there | | exact ok].
+  exact (arguments_known _ st l ok args).
 Qed.
 Definition is_conveyed (sent : option Target) : Prop := match sent with Some (c, m) => conveys c m = true | None => True end.
 Lemma send_phase_known address m st : is_conveyed (sent_by t address st) -> all_known st -> all_known (snd (send_phase t address m st)).
 Proof.
   intros through ok. unfold send_phase, sent_by, named_by in *. destruct (occupied_slot_of_address t address st) as [(slot & c)|] eqn:found;
-    [|exact ok]. cbn [option_map is_conveyed] in through. pose proof (proj2 (named_known st address slot c ok found)) as mine.
-  destruct c; try (apply invoke_known; [exact through | exact I | exact mine | exact ok]).
+    [|exact ok]. cbn [option_map is_conveyed] in through. destruct (named_known st address slot c ok found) as (there & mine).
+  destruct c; try (apply invoke_known; [exact through | exact I | exact mine | exact there | exact ok]).
   - destruct (can_write _); [|exact ok].
     match goal with |- context [send t ?b ?c ?d ?e ?f ?g ?h st] => pose proof (send_known b c d e f g h st ok) as ok1;
       destruct (send t b c d e f g h st) as ([| | |] & st1) end; cbn [snd] in *; assumption.

@@ -144,19 +144,20 @@ Inductive by_edges (st : State) (e : Event) (allowed : ChangeRule -> option Obje
     - _Reply_, _Reset_: a reply object that the subject may hold, and whoever called or receives with it.
     - _Control_: a thread or context to which the subject may hold a capability, if the call is sent to it, or takes it; and where that thread waits in line.
     - _Map_: a table in an address space, through a chain of tables, as these name each other, of a VSpaceCap that the call takes and the subject may hold, or
-      of the page table that the call is sent to. _Unmap_: a table that has the frame or page table that the call is sent to. _Read_: no object.
+      of the page table that the call is sent to. _Unmap_: a table that has the frame or page table that it is sent to. _Read_, _Arrange_: no object.
     - _Donate_: the context of such a thread, of such a call, or a free one that such a notification lends; who has it; and the calls in its stack.
     - _Fault_, _Budget_: as if the thread that runs, or has the time that is up, sent to the endpoint in its slot. _Schedule_: no edge; who runs next. *)
 Definition is_direct (m : Method.t) : bool :=
   match m with
   | Method.TCBReadRegisters | Method.TCBWriteRegisters | Method.TCBCopyRegisters | Method.TCBSuspend | Method.TCBResume | Method.TCBSetPriority
   | Method.TCBSetMCPriority | Method.TCBSetTLSBase | Method.TCBSetFlags | Method.TCBSetAffinity | Method.TCBSetBreakpoint | Method.TCBGetBreakpoint
-  | Method.TCBUnsetBreakpoint | Method.TCBConfigureSingleStepping | Method.DomainSet | Method.DomainScheduleConfigure | Method.DomainScheduleSetStart
-  | Method.SchedControlSetThreadAccess | Method.SchedControlConfigureFlags | Method.SchedContextConsumed | Method.IRQHandlerAck | Method.PageTableMap
-  | Method.PageTableUnmap | Method.FrameMap | Method.FrameUnmap | Method.FrameGetAddress | Method.FrameCleanData | Method.FrameInvalidateData
-  | Method.FrameCleanInvalidateData | Method.FrameUnifyInstruction | Method.VSpaceCleanData | Method.VSpaceInvalidateData
-  | Method.VSpaceCleanInvalidateData | Method.VSpaceUnifyInstruction | Method.InspectReadCNode | Method.InspectReadTCB | Method.InspectReadTCBSlot
-  | Method.InspectReadVSpace | Method.InspectReadSchedContext | Method.InspectReadUntyped | Method.InspectReadReply | Method.InspectReadIRQHandler => true
+  | Method.TCBUnsetBreakpoint | Method.TCBConfigureSingleStepping | Method.CNodeCopy | Method.CNodeMint | Method.CNodeMove | Method.CNodeMutate
+  | Method.DomainSet | Method.DomainScheduleConfigure | Method.DomainScheduleSetStart | Method.SchedControlSetThreadAccess | Method.SchedControlConfigureFlags
+  | Method.SchedContextConsumed | Method.IRQHandlerAck | Method.PageTableMap | Method.PageTableUnmap | Method.FrameMap | Method.FrameUnmap
+  | Method.FrameGetAddress | Method.FrameCleanData | Method.FrameInvalidateData | Method.FrameCleanInvalidateData | Method.FrameUnifyInstruction
+  | Method.VSpaceCleanData | Method.VSpaceInvalidateData | Method.VSpaceCleanInvalidateData | Method.VSpaceUnifyInstruction | Method.InspectReadCNode
+  | Method.InspectReadTCB | Method.InspectReadTCBSlot | Method.InspectReadVSpace | Method.InspectReadSchedContext | Method.InspectReadUntyped
+  | Method.InspectReadReply | Method.InspectReadIRQHandler | Method.IRQControlGet | Method.IRQControlIssueSGISignal => true
   | _ => false end.
 Definition takes (m : Method.t) (k : CapType.t) : bool :=
   match m, k with
@@ -208,8 +209,7 @@ Inductive met_context (c : N) : Prop :=
 Definition is_mapped_by (c : Capability) (x : PageEntry) : bool :=
   match c, x with FrameCap base _ _ _ _, Page base' _ _ _ _ => base =? base' | PageTableCap t _, NextTable t' => t =? t' | _, _ => false end.
 Inductive in_space (o : N) : Prop :=
-| its_root asid : named_in_call (VSpaceCap o asid) -> in_space o
-| the_table place : named_in_call (PageTableCap o place) -> in_space o
+| its_root asid : named_in_call (VSpaceCap o asid) -> in_space o | the_table place : named_in_call (PageTableCap o place) -> in_space o
 | named_in_table table i : in_space table -> table_entries table st !! i = Some (NextTable o) -> in_space o.
 Definition met_table (o : N) : Prop :=
   in_space o \/ exists c i x, named_in_call c /\ table_entries o st !! i = Some x /\ is_mapped_by c x = true.

@@ -365,3 +365,9 @@ Proof.
     by (unfold table_entries; rewrite same; reflexivity).
   vm_compute in as_before. discriminate as_before.
 Qed.
+
+(** A capability that is copied: what changes is a slot. *)
+Definition copies_the_buffer : Event := call_event (Method.label Method.CNodeCopy) 2 [50; 64; InitSlot.number InitSlot.IPCBuffer; 64; 15].
+Example a_copy_is_direct_too : only_messages (boot small_plan) copies_the_buffer
+  /\ map (fun st => is_some (slots st !! slot_of 0x2000 50)) [boot small_plan; next_of step (boot small_plan) copies_the_buffer] = [false; true].
+Proof. split; [refine (one_call_is_direct _ _ _ _ _ _ _ _)|]; vm_compute; reflexivity. Qed.

@@ -149,7 +149,8 @@ Inductive met_as (one_step : Stepping) (st : State) (e : Event) : Role -> N -> P
 
 (** What a method leaves: its checks are gone through one by one. *)
 Definition done_by (d : Decision) (st : State) : State := match d with Perform work => state_after (work st) | Refuse _ _ => st end.
-Ltac checks ok := unfold thread_argument, vspace_argument; unfold range_error, invalid_argument, invalid_capability, illegal_operation, alignment_error,
+Ltac checks ok := unfold thread_argument, vspace_argument, derive_into, move_into, empty_slot_in, slot_in, occupant, missing_capability; unfold range_error,
+  invalid_argument, invalid_capability, illegal_operation, alignment_error,
   truncated_message, delete_first, revoke_first,
   failed_lookup, reports, always; cbv zeta; repeat (cbv beta; match goal with
   | |- _ (done_by (Refuse _ _) _) => exact ok
@@ -1239,6 +1240,10 @@ Proof.
   - its_thread. unfold tcb_suspend, invoked_thread. rewrite is_t. apply suspend_kept; assumption.
   - its_thread. unfold tcb_resume, invoked_thread. rewrite is_t. apply resume_kept; assumption.
   - its_thread. unfold tcb_set_flags, invoked_thread. rewrite is_t. checks ok. apply change_flags_kept; assumption.
+  - unfold cnode_copy. checks ok. exact (slots_kept _ _ (insert_derived_same _ _ _ _ _) ok).
+  - unfold cnode_mint. checks ok. exact (slots_kept _ _ (insert_derived_same _ _ _ _ _) ok).
+  - unfold cnode_move. checks ok. apply (slots_kept _ _ (move_capability_same _ _ _)), change_capability_kept. exact ok.
+  - unfold cnode_mutate. checks ok. apply (slots_kept _ _ (move_capability_same _ _ _)), change_capability_kept. exact ok.
   - unfold sched_control_configure_flags. checks ok. cbn [done_by state_after].
     match goal with H : argument (cap 0 call) = Some ?c |- _ => pose proof (arguments 0%nat c H eq_refl AClock _ (or_introl eq_refl)) as of_c end.
     match goal with |- context [change_context ?c ?f ?s] => assert (framed (change_context c f s)) as ok1;
@@ -1265,11 +1270,14 @@ Proof.
       match goal with |- framed (if ?b then _ else _) => destruct b; [apply emit_kept|]; exact ok | |- _ => exact ok end.
   - destruct (invoked call) as [| | | | | | | | | |base bits device r p| | | | | | | |] eqn:is_f; try discriminate type. unfold frame_unmap. rewrite is_f.
     checks ok. cbn [done_by state_after]. apply change_capability_kept, (unmap_frame_kept base bits device r p); [exact met_ | exact ok].
+  - unfold irq_control_get. checks ok. cbn [done_by state_after]. apply (slots_kept _ _ (insert_derived_same _ _ _ _ _)). same_objects.
+    destruct (is_held_back _); [apply emit_kept|]; exact ok.
   - apply deactivate_kept. exact ok.
   - unfold domain_set. checks ok. cbn [done_by state_after].
     match goal with H : argument (cap 0 call) = Some (TCBCap ?u) |- _ => pose proof (thread_ 0%nat u H eq_refl) as of_u end.
     match goal with |- context [change_thread ?a ?f st] => assert (framed (change_thread a f st)) as ok1 by (apply alike_; reflexivity || exact of_u) end.
     destruct (member _ _); [apply place_anew_kept|]; exact ok1.
+  - unfold irq_control_issue_sgisignal. checks ok. exact (slots_kept _ _ (insert_derived_same _ _ _ _ _) ok).
   - unfold domain_schedule_configure. checks ok. cbn [done_by state_after]. same_objects. exact ok.
   - unfold domain_schedule_set_start, begin_turn. checks ok. cbn [done_by state_after]. repeat same_objects. exact ok.
   - unfold sched_control_set_thread_access. checks ok. apply change_flags_kept; [|exact ok].
