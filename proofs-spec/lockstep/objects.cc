@@ -203,11 +203,8 @@ void Driver::clear_gap() {
         Word first = choices_.one_in(2) ? 0 : 1 + choices_.below(threads);
         if (first != 0) make_kept(choices_.one_in(3) ? abi::ObjectType::Endpoint : abi::ObjectType::TCB, 1, first);
         make_kept(abi::ObjectType::TCB, 1 + first, threads);
-        // What is made next finds memory that is not clear.
-        call({kept, Method::CNodeCopy, {0, radix, control_, World::full_depth, all_rights}, {cnode}});
+        // What is made next finds memory in which threads were.
         call({cnode, Method::CNodeRevoke, {memory, World::full_depth}, {}});
-        call({cnode, Method::CNodeDelete, {kept, World::full_depth}, {}});
-        make(abi::ObjectType::CNode, radix, kept, own_memory_);
     }
     remove(kept);
     remove(memory);

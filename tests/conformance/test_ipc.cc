@@ -456,7 +456,9 @@ TEST(refused_in_queue, "senders that were there first are refused too, and the n
     CHECK_EQUAL(results[1], Error::NoDonation);
 }
 
-TEST(refused_many, "however many senders were there first, all of them are refused before the context goes back") {
+// A passive server is called, and while it serves 20 threads send to it. `go_on` lets it receive again, so that its context goes back: what the call returned.
+template <class GoOn>
+sys::ShortMessage besiege(GoOn go_on) {
     constexpr unsigned count = 20;
     const Channel channel;
     Crowd crowd(count);
@@ -467,7 +469,7 @@ TEST(refused_many, "however many senders were there first, all of them are refus
         for (Cap<TCB>& sender : senders) sender = crowd.add(abi::Syscall::Send, channel.endpoint, 120);
         for (const Cap<TCB> sender : senders) CHECK_EQUAL(CHECK_OK(inspect.read_tcb(sender)).state, 3);
         message.info = MessageInfo{0};
-        sys::reply_recv(channel.endpoint.address(), channel.reply.address(), message, abi::syscall_flag_require_donation);
+        go_on(channel, message);
     };
     const Thread& server = spawn(serving);
     CHECK_OK(server.context.unbind());
@@ -475,26 +477,20 @@ TEST(refused_many, "however many senders were there first, all of them are refus
     sys::call(channel.endpoint.address(), message);
     for (const Cap<TCB> sender : senders) CHECK_EQUAL(CHECK_OK(inspect.read_tcb(sender)).state, 1);
     CHECK_EQUAL(CHECK_OK(inspect.read_tcb(server.tcb)).state, 2);
+    return message;
+}
+
+TEST(refused_many, "however many senders were there first, all of them are refused before the context goes back") {
+    const sys::ShortMessage answer = besiege([](const Channel& channel, sys::Message& message) {
+        sys::reply_recv(channel.endpoint.address(), channel.reply.address(), message, abi::syscall_flag_require_donation);
+    });
+    CHECK_EQUAL(answer.info.label(), 0);
 }
 
 TEST(refused_dropped, "senders are refused as well when the context goes back because the server receives again without an answer") {
-    constexpr unsigned count = 20;
-    const Channel channel;
-    Crowd crowd(count);
-    Cap<TCB> senders[count];
-    auto serving = [&] {
-        sys::Message message;
-        receive(channel, message, abi::syscall_flag_require_donation);
-        for (Cap<TCB>& sender : senders) sender = crowd.add(abi::Syscall::Send, channel.endpoint, 120);
-        receive(channel, message, abi::syscall_flag_require_donation);
-    };
-    const Thread& server = spawn(serving);
-    CHECK_OK(server.context.unbind());
-    sys::ShortMessage message{MessageInfo{0}, 0, {}};
-    sys::call(channel.endpoint.address(), message);
-    CHECK_EQUAL(message.info.label(), Error::CallCancelled);
-    for (const Cap<TCB> sender : senders) CHECK_EQUAL(CHECK_OK(inspect.read_tcb(sender)).state, 1);
-    CHECK_EQUAL(CHECK_OK(inspect.read_tcb(server.tcb)).state, 2);
+    const sys::ShortMessage answer =
+        besiege([](const Channel& channel, sys::Message& message) { receive(channel, message, abi::syscall_flag_require_donation); });
+    CHECK_EQUAL(answer.info.label(), Error::CallCancelled);
 }
 
 TEST(refused_late, "senders to an endpoint that comes with the server's own reply into the slot where it receives are refused too") {
