@@ -34,9 +34,11 @@ void finalise_sched_context(Core& core, SchedContext& context) {
 }
 
 Progress finalise_irq_handler(Core& core, Irq irq) {
-    if (has_line(irq)) arch::irq_mask(irq);
     if (clear_irq_notification(core, irq) == Progress::Preempted) return Progress::Preempted;
-    if (has_line(irq)) arch::irq_deactivate(irq);
+    if (has_line(irq)) {
+        arch::irq_mask(irq);
+        arch::irq_deactivate(irq);
+    }
     core.kernel->irq_issued[irq.raw] = false;
     return Progress::Complete;
 }

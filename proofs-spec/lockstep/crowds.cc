@@ -19,6 +19,7 @@ constexpr Word cnode = static_cast<Word>(InitSlot::CNode);
 constexpr Word all_rights = 15;
 constexpr Word write_right = 1;
 constexpr Word no_address = ~Word{0};
+constexpr Word free_line = 250;          // an interrupt that nobody else has
 constexpr Word most_pause = 20'000;      // ticks
 
 }  // namespace
@@ -292,7 +293,7 @@ void Driver::make_swept() {
     for (unsigned i = 0; i < other_sweeper; ++i) {
         if (start_of_crowd(i, 0)) perform(Syscall::Send, any_end());
         if (!take_over()) return;
-        give_priority(i, fuzz::thread_max_priority - choices_.below(4));
+        if (!choices_.one_in(3)) give_priority(i, fuzz::thread_max_priority - choices_.below(4));
         if (i < 2 || choices_.one_in(2)) continue;
         if (sweeps) {
             give_priority(sweeper, fuzz::thread_max_priority);
@@ -311,6 +312,43 @@ void Driver::make_swept() {
         call({threads + other_sweeper, Method::TCBSuspend, {}, {}});
         thin_out(i + 1);
     }
+    call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
+}
+
+// A sweep stops in between, and somebody comes to wait in front of where it stopped. It goes on there, unless its thread has left the system call, as
+// whose registers are written has: then it begins anew.
+void Driver::resume_sweep() {
+    constexpr unsigned newcomer = 3;
+    constexpr unsigned sweeper = 4;
+    Word threads = crowd_ + 1;
+    Word endpoint = nest_;
+    Word badged = nest_ + 1;
+    raise_crowd(cnode, 0, sweeper + 1);
+    make(abi::ObjectType::Endpoint, 0, endpoint, crowd_);
+    call({cnode, Method::CNodeMint, {badged, World::full_depth, endpoint, World::full_depth, all_rights, 1}, {cnode}});
+    auto give_priority = [&](unsigned member, Word priority) {
+        call({threads + member, Method::TCBSetPriority, {priority}, {static_cast<Word>(InitSlot::TCB)}});
+    };
+    auto sweep = [&](unsigned point) {
+        if (!runs(sweeper)) return;
+        world_.prepare(Syscall::Call, cnode, {static_cast<Word>(Method::CNodeCancelBadgedSends), {badged, World::full_depth}, {}});
+        hardware.pending_at = manner_.preempts ? point : 0;
+        lockstep_->system_call();
+    };
+    for (unsigned i = 0; i < newcomer; ++i) {
+        if (start_of_crowd(i, 0)) perform(Syscall::Send, badged);
+        give_priority(i, fuzz::thread_max_priority - 1 - choices_.below(2));
+    }
+    start_of_crowd(sweeper, 0);
+    sweep(1);
+    give_priority(sweeper, 0);
+    for (unsigned i = 0; i < newcomer; ++i) give_priority(i, 0);
+    if (start_of_crowd(newcomer, 0)) perform(Syscall::Send, badged);
+    if (choices_.one_in(2)) call({threads + sweeper, Method::TCBWriteRegisters, {0, 1, 2 * fuzz::code_address}, {}});
+    give_priority(sweeper, fuzz::thread_max_priority);
+    let_go();
+    sweep(0);
+    if (!take_over()) return;
     call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
 }
 
@@ -334,10 +372,17 @@ void Driver::make_waiters() {
             default: call_to_end(Syscall::Send, notification);
         }
     }
-    // With whoever still waits it goes as what is in a CNode does.
+    // With whoever still waits it goes as what is in a CNode does, or as what an interrupt signals.
     Word node = nest_ + 1;
-    make(abi::ObjectType::CNode, 1, node, crowd_);
-    call({node, Method::CNodeMove, {choices_.below(2), 1, notification, World::full_depth}, {cnode}});
+    if (choices_.one_in(2)) {
+        make(abi::ObjectType::CNode, 1, node, crowd_);
+        call({node, Method::CNodeMove, {choices_.below(2), 1, notification, World::full_depth}, {cnode}});
+    } else {
+        call({static_cast<Word>(InitSlot::IRQControl), Method::IRQControlGet, {free_line, 1, node, World::full_depth}, {cnode}});
+        call({node, Method::IRQHandlerSetNotification, {}, {notification}});
+        remove(notification);
+        if (choices_.one_in(2)) call({node, Method::IRQHandlerClear, {}, {}});
+    }
     remove(node);
     call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
 }

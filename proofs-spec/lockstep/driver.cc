@@ -142,7 +142,7 @@ void Driver::supervise() {
         case 16: leave_unwanted(); break;
         case 17:
         case 18: choices_.one_in(3) ? make_refused_behind() : make_refused(); break;
-        case 27: make_swept(); break;
+        case 27: choices_.one_in(3) ? resume_sweep() : make_swept(); break;
         case 29:
         case 30:
         case 31:
@@ -152,8 +152,9 @@ void Driver::supervise() {
                 case 0: lose_pool(); break;
                 case 9: make_float(); break;
                 case 10: clear_gap(); break;
-                case 11: change_space(); break;
-                case 12: empty_tables(); break;
+                case 5: change_slots(); break;
+                case 11: choices_.one_in(3) ? change_space() : change_slots(); break;
+                case 12: choices_.one_in(2) ? empty_tables() : reuse_asid(); break;
                 case 13: make_roomy(); break;
                 case 14: drop_context(); break;
                 case 6:
@@ -171,7 +172,10 @@ void Driver::supervise() {
             if (choices_.one_in(10)) make_huge_page();
             change_plans();
             break;
-        case 19: choices_.one_in(4) ? look_far() : look_for_parents(); break;
+        case 19:
+            if (choices_.one_in(3)) make_deep();
+            else choices_.one_in(4) ? look_far() : look_for_parents();
+            break;
         case 20:
         case 21:
         case 22: use_fresh(); break;
@@ -356,7 +360,9 @@ void Driver::interfere() {
         case 0: return lockstep_->timer();
         case 1: return lockstep_->interrupt(first_line + choices_.below(fuzz::fuzz_lines));
         case 2: return lockstep_->interrupt(2 + choices_.below(14));
-        case 3: return choices_.one_in(2) ? lockstep_->system_error() : debug();
+        case 3:
+            if (choices_.one_in(8)) return lockstep_->spurious_interrupt();
+            return choices_.one_in(2) ? lockstep_->system_error() : debug();
         default:
             if (manner_.time_passes) hardware.time = std::max(hardware.time, std::min(hardware.deadline, hardware.time + most_ticks));
             return lockstep_->timer();
@@ -368,7 +374,7 @@ void Driver::debug() {
     using abi::BreakpointType;
     Tcb& thread = *world_.current();
     const DebugState& state = thread.debug;
-    if (state.steps != 0) return lockstep_->debug(BreakpointType::SingleStep, choices_.word());
+    if (state.steps != 0 && !choices_.one_in(3)) return lockstep_->debug(BreakpointType::SingleStep, choices_.word());
     unsigned i = static_cast<unsigned>(choices_.below(arch::breakpoint_count()));
     if (state.watchpoints[i].enabled) {
         Word beside = choices_.below(state.watchpoints[i].size + 1u);

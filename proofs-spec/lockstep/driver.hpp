@@ -80,9 +80,11 @@ private:
     void make_nest();
     void make_wide();
     void make_chain();
+    void make_deep();
     void delete_itself();
     void revoke_itself();
     void change_space();
+    void change_slots();
     void make_family();
     void change_family();
     void look_for_parents();
@@ -105,12 +107,14 @@ private:
     void make_stack();
     void break_stack();
     void make_swept();
+    void resume_sweep();
     void make_waiters();
     void make_lent();
     void drop_context();
     void make_float();
     void clear_gap();
     void empty_tables();
+    void reuse_asid();
     void make_roomy();
     void make_yield();
     void answer_with_source();

@@ -18,7 +18,6 @@ using host::hardware;
 namespace {
 
 constexpr Word condition_flags = 0xf000'0000;
-constexpr unsigned most_units = 5'000;
 constexpr unsigned most_units_at_once = 4;           // between two preemption points
 constexpr Word most_cleared = 4 * page_size;         // the same
 constexpr std::string_view before = "before";   // the specification's state before the event
@@ -126,6 +125,18 @@ void Lockstep::interrupt(Word irq) {
         hardware.incoming.push_back(irq);
         handle_interrupt(world_.core());
     });
+}
+
+// Nobody takes notice.
+void Lockstep::spurious_interrupt() {
+    std::string earlier;
+    std::string now;
+    look();
+    write_state(earlier, world_.core(), *inventory_, ours_);
+    hardware.effects.clear();
+    handle_interrupt(world_.core());
+    write_state(now, world_.core(), *inventory_, ours_);
+    if (now != earlier || !hardware.effects.empty()) throw Mismatch("an interrupt that is none changes something");
 }
 
 void Lockstep::timer() {
@@ -271,6 +282,21 @@ std::vector<Word> Lockstep::overtaken() {
     return passed;
 }
 
+std::map<Word, Context> Lockstep::contexts_of_sweepers() const {
+    std::map<Word, Context> found;
+    for (const Tcb* thread : inventory_->threads()) {
+        if (thread != world_.current() && swept_.contains(physical(thread))) found.emplace(physical(thread), thread->context);
+    }
+    return found;
+}
+
+// Whose registers somebody else has written is not in a system call any more.
+void Lockstep::forget_sweeps(const std::map<Word, Context>& before) {
+    for (const auto& [thread, context] : before) {
+        if (std::memcmp(&context, &arch::pointer<Tcb>(arch::to_kernel(PhysAddr(thread)))->context, sizeof context) != 0) swept_.erase(thread);
+    }
+}
+
 void Lockstep::remember_buffers() {
     buffers_.clear();
     for (const Tcb* thread : inventory_->threads()) {
@@ -307,8 +333,11 @@ void Lockstep::happen(std::string_view kind, std::string_view arguments, const s
     const Core& core = world_.core();
     auto turn = std::pair(core.domain_entry, core.domain_end);
     Turn own = own_turn();
+    std::vector<Placed> placed = placed_threads();
+    auto sweepers = contexts_of_sweepers();
     entry();
-    went_behind_ = ends(own) && stands_ahead_of_any(*own.thread, own.equals) ? hex(physical(own.thread)) : "";
+    forget_sweeps(sweepers);
+    went_behind_ = goes_behind(own) && stands_ahead_of_any(*own.thread, own.equals) ? hex(physical(own.thread)) : "";
     // So is when a turn that is over ends, if it is not at the timer.
     if (std::pair(core.domain_entry, core.domain_end) != turn && kind != "timer") event_ += " /";
     // When time is booked is for the kernel to choose.
@@ -333,15 +362,23 @@ void Lockstep::happen(std::string_view kind, std::string_view arguments, const s
     our_effects_.ready = ready_memory_;
     our_effects_.ready_clean = clean_memory_;
     look();
+    note_overtaking(placed, own);
     oracle_.save(before);
-    if (std::string found = saved.difference(*inventory_) + forgotten_in_use(); !found.empty()) return fail(found);
+    if (std::string found = saved.difference(*inventory_) + forgotten_in_use() + wrong_context(); !found.empty()) return fail(found);
     if (armed_at != 0 && our_effects_.cleared.bytes() > armed_at * most_cleared + page_size) {
         return fail("  kernel: clears " + our_effects_.cleared.text() + " with fewer than " + std::to_string(armed_at) + " preemption points\n");
     }
-    if (preempted_) return agree_on_preemption(event_);
+    if (preempted_) return agree_on_preemption(event_, armed_at * most_units_at_once);
     // With points between its units the kernel would have been preempted, had there been more of them.
     if (armed_at != 0) event_ += " !" + std::to_string(armed_at * most_units_at_once);
     agree(event_);
+}
+
+// What the way back to user level restores.
+std::string Lockstep::wrong_context() const {
+    const Core& core = world_.core();
+    const Context* expected = core.current == nullptr ? &core.idle : &core.current->context;
+    return core.current_context == expected ? "" : "  kernel: what goes on is not the thread that runs\n";
 }
 
 // The ASIDs that belong to nobody any more and of which the TLB could learn again, as the processor was in their space when it forgot them.
@@ -397,12 +434,14 @@ Lockstep::Turn Lockstep::own_turn() const {
     return turn;
 }
 
-// A configuration takes threads out of their places itself.
-bool Lockstep::ends(const Turn& turn) const {
-    if (turn.thread == nullptr || operation_ == "SchedControl::ConfigureFlags") return false;
+bool Lockstep::is_over(const Turn& turn) const {
+    if (turn.thread == nullptr) return false;
     Ticks used = world_.core().charged_until - turn.start.raw;
     return operation_ == "Yield" || turn.left < used + min_budget().raw;
 }
+
+// A configuration takes threads out of their places itself.
+bool Lockstep::goes_behind(const Turn& turn) const { return is_over(turn) && operation_ != "SchedControl::ConfigureFlags"; }
 
 bool Lockstep::stands_ahead_of_any(const Tcb& thread, const std::vector<const Tcb*>& others) const {
     auto is_behind = [&](const Tcb* other) {
@@ -417,8 +456,33 @@ bool Lockstep::stands_ahead_of_any(const Tcb& thread, const std::vector<const Tc
     return std::any_of(others.begin(), others.end(), is_behind);
 }
 
-// Who stands where among threads of the same priority that became ready in this event is not said: the specification is told of one of them. But whose
-// turn is over goes behind those that were ready before.
+std::vector<Lockstep::Placed> Lockstep::placed_threads() const {
+    std::vector<Placed> found;
+    for (const Tcb* thread : inventory_->threads()) {
+        if (thread->ready.linked() || thread == world_.core().current) found.push_back({thread, thread->priority, thread->domain});
+    }
+    return found;
+}
+
+// The threads that became ready and stand ahead of one that was, although the thread that ran neither stopped, nor was its turn over.
+void Lockstep::note_overtaking(const std::vector<Placed>& placed, const Turn& own) {
+    overtaking_.clear();
+    bool goes_on = own.thread == nullptr || own.thread == world_.core().current || own.thread->ready.linked();
+    if (!goes_on || is_over(own)) return;
+    std::vector<const Tcb*> others;
+    std::vector<const Tcb*> came;
+    for (const Tcb* thread : inventory_->threads()) {
+        auto was = std::find_if(placed.begin(), placed.end(), [&](const Placed& one) { return one.thread == thread; });
+        if (was == placed.end()) came.push_back(thread);
+        else if (thread->priority == was->priority && thread->domain == was->domain) others.push_back(thread);
+    }
+    for (const Tcb* thread : came) {
+        if (stands_ahead_of_any(*thread, others)) overtaking_.insert(hex(physical(thread)));
+    }
+}
+
+// Who stands where among threads of the same priority that became ready in this event is not said: the specification is told of one of them. But those
+// that were ready before stay ahead of them, and whose turn is over goes behind these.
 bool Lockstep::agree_on_order(const std::string& event) {
     constexpr const char* ahead = " ^";
     constexpr const char* behind = " _";
@@ -426,7 +490,7 @@ bool Lockstep::agree_on_order(const std::string& event) {
     if (core == our_lines_.end()) return false;
     for (std::string_view thread : parts(field(core->value, "ready"))) {
         for (const char* place : {ahead, behind}) {
-            if (place == ahead && thread == went_behind_) continue;
+            if (place == ahead && (thread == went_behind_ || overtaking_.contains(std::string(thread)))) continue;
             oracle_.restore(before);
             if (!compare(event + place + std::string(thread)).empty()) continue;
             ++tally_.orders;
@@ -436,12 +500,12 @@ bool Lockstep::agree_on_order(const std::string& event) {
     return false;
 }
 
-// The kernel may stop wherever it has a preemption point: the specification must have a state like that after some number of units.
-void Lockstep::agree_on_preemption(const std::string& event) {
+// The kernel may stop wherever it has a preemption point: the specification must have a state like that after some number of units, not too many.
+void Lockstep::agree_on_preemption(const std::string& event, unsigned most_units) {
     ++tally_.preemptions;
     std::string nearest;
     unsigned least = 0;
-    for (unsigned units = 0; units < most_units; ++units) {
+    for (unsigned units = 0; units <= most_units; ++units) {
         if (units != 0) oracle_.restore(before);
         std::string found = compare(after_units(event, units));
         if (found.empty()) return;
@@ -453,7 +517,8 @@ void Lockstep::agree_on_preemption(const std::string& event) {
         if (ended) break;
     }
     if (agree_on_order(after_units(event, least))) return;
-    fail("  preempted, and the specification has no such state on the way\n  the nearest is that after " + std::to_string(least) + " units:\n" + nearest);
+    fail("  preempted, and the specification has no such state on the way, to where the kernel may come\n  the nearest is that after " +
+         std::to_string(least) + " units:\n" + nearest);
 }
 
 // Inspect tells objects apart by numbers that are the kernel's own; the specification has their addresses there.

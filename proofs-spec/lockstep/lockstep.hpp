@@ -12,6 +12,7 @@
 
 #include <functional>
 #include <optional>
+#include <set>
 
 namespace caprock::lockstep {
 
@@ -39,6 +40,8 @@ public:
 
     void system_call();
     void interrupt(Word irq);
+    /// The controller tells of one, and has none when it is asked.
+    void spurious_interrupt();
     void timer();
     void memory_fault(Word syndrome, Word address, bool fetch);
     void exception(Word syndrome);
@@ -89,8 +92,17 @@ private:
         std::vector<const Tcb*> equals;   // ready, with its priority
     };
 
+    struct Placed {
+        const Tcb* thread;
+        Prio priority;
+        DomainId domain;
+    };
+
     Turn own_turn() const;
-    bool ends(const Turn& turn) const;
+    std::vector<Placed> placed_threads() const;
+    void note_overtaking(const std::vector<Placed>& placed, const Turn& own);
+    bool is_over(const Turn& turn) const;
+    bool goes_behind(const Turn& turn) const;
     bool stands_ahead_of_any(const Tcb& thread, const std::vector<const Tcb*>& others) const;
     void happen(std::string_view kind, std::string_view arguments, const std::function<void()>& entry);
     void write_changed_registers();
@@ -98,7 +110,7 @@ private:
     void remember_buffers();
     void agree(const std::string& event);
     bool agree_on_order(const std::string& event);
-    void agree_on_preemption(const std::string& event);
+    void agree_on_preemption(const std::string& event, unsigned most_units);
     static std::string after_units(const std::string& event, unsigned units);
     std::string compare(const std::string& event);
     std::string compare_memory(const Effects& theirs) const;
@@ -107,7 +119,10 @@ private:
     void fail(const std::string& what);
     void take_over_state();
     void look();
+    std::map<Word, Context> contexts_of_sweepers() const;
+    void forget_sweeps(const std::map<Word, Context>& before);
     std::vector<Word> overtaken();
+    std::string wrong_context() const;
     std::string forgotten_in_use() const;
     void write_all_registers();
 
@@ -132,6 +147,7 @@ private:
     Ranges clean_memory_;
     std::vector<Line> our_lines_;   // of `text_`
     std::string went_behind_;    // the thread whose turn the event ended, if it stands ahead of others nevertheless
+    std::set<std::string> overtaking_;
     bool preempted_ = false;
     bool goes_back_ = false;     // `lines_` are not those of the state before the event
 };

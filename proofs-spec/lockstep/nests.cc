@@ -96,6 +96,33 @@ void Driver::make_chain() {
     remove(memory);
 }
 
+// An address leads through as many CNodes as it may, or one more or less, or some of them.
+void Driver::make_deep() {
+    constexpr Word memory_bits = 12;
+    Word memory = nest_;
+    Word first = nest_ + 1;
+    Word found = nest_ + 4;
+    Word levels = abi::cspace_levels + choices_.below(3) - 1;
+    make(abi::ObjectType::Untyped, memory_bits, memory, own_memory_);
+    make(abi::ObjectType::CNode, 1, first, memory);
+    Word last = first;
+    auto enter = [&](Word what) { call({last, Method::CNodeCopy, {0, 1, what, World::full_depth, all_rights}, {cnode}}); };
+    for (Word i = 1; i < levels; ++i) {
+        Word next = nest_ + 2 + i % 2;
+        make(abi::ObjectType::CNode, 1, next, memory);
+        enter(next);
+        if (last != first) remove(last);
+        last = next;
+    }
+    enter(control_);
+    for (Word depth : {levels, 1 + choices_.below(levels + 1)}) {
+        call({cnode, Method::CNodeCopy, {found, World::full_depth, 0, depth, all_rights}, {first}});
+        remove(found);
+    }
+    call({cnode, Method::CNodeRevoke, {memory, World::full_depth}, {}});
+    remove(memory);
+}
+
 // A thread deletes the CNode `outer` in a slot of its own CSpace `inner`. The last capability to the thread lies in `outer`, and so does another one to
 // `inner`: the thread goes, and with it the last way to the slot that is being deleted.
 void Driver::delete_itself() {
@@ -149,6 +176,49 @@ void Driver::change_space() {
     call({thread, Method::TCBSetIPCBuffer, {universe_->buffer_of(0)}, {universe_->buffer(0)}});
     remove(space);
     if (start_of_crowd(0, 0)) perform(Syscall::Call, thread, {static_cast<Word>(Method::TCBSetSpace), {0, 0}, {0, cnode, universe_->vspace(0)}});
+    if (!take_over()) return;
+    call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
+}
+
+// The slots of a thread are replaced that have the last capabilities to an endpoint with senders and to a CNode: these go in steps before new ones come.
+// What is to come may go with the CNode, if the thread changes its own slots.
+void Driver::change_slots() {
+    constexpr unsigned senders = 2;
+    constexpr unsigned member = senders;
+    constexpr Word radix = 3;
+    constexpr Word self = 1;
+    constexpr Word root = 2;
+    constexpr Word space = 3;
+    Word crowded = nest_;
+    Word own = nest_ + 1;
+    Word thread = crowd_ + 1 + member;
+    Word vspace = universe_->vspace(0);
+    Word guard = abi::CNodeCapData::make(World::full_depth - radix, 0).raw;
+    raise_crowd(cnode, 0, member + 1);
+    make(abi::ObjectType::Endpoint, 0, crowded, crowd_);
+    make(abi::ObjectType::CNode, radix, own, crowd_);
+    auto enter = [&](Word index, Word what) { call({own, Method::CNodeCopy, {index, radix, what, World::full_depth, all_rights}, {cnode}}); };
+    enter(self, thread);
+    bool stays = choices_.one_in(4);
+    enter(root, stays ? own : cnode);
+    enter(space, vspace);
+    for (unsigned i = 0; i < senders; ++i) {
+        if (start_of_crowd(i, 0)) perform(Syscall::Send, crowded);
+        if (!take_over()) return;
+    }
+    call({thread, Method::TCBConfigure, {guard, 0, universe_->buffer_of(0)}, {own, vspace, universe_->buffer(0)}});
+    bool starts = start_of_crowd(member, crowded);
+    remove(crowded);
+    remove(own);
+    if (!choices_.one_in(3)) {
+        let_go();
+        test::Message message{static_cast<Word>(Method::TCBSetSpace), {stays ? guard : 0, 0}, {0, root, space}};
+        if (starts && runs(member)) call_to_end(Syscall::Call, self, message);
+    } else if (choices_.one_in(2)) {
+        call({thread, Method::TCBConfigure, {0, 0, 0}, {cnode, vspace, 0}});
+    } else {
+        call({thread, Method::TCBSetSpace, {0, 0}, {0, cnode, vspace}});
+    }
     if (!take_over()) return;
     call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
 }

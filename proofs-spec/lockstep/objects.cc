@@ -124,6 +124,38 @@ void Driver::empty_tables() {
     remove(memory);
 }
 
+// A frame says that it is mapped under an ASID that another address space got since, in which something else is mapped there.
+void Driver::reuse_asid() {
+    constexpr Word memory_bits = 16;
+    constexpr unsigned tables = 3;
+    constexpr Word address = 0x100'0000;
+    Word memory = nest_;
+    Word space = nest_ + 1;
+    Word table = nest_ + 2;
+    Word stale = extra_ + 2;
+    Word fresh = extra_ + 3;
+    make(abi::ObjectType::Untyped, memory_bits, memory, own_memory_);
+    make(abi::ObjectType::PageTable, 0, table, memory, tables);
+    make(abi::ObjectType::SmallPage, 0, stale, memory);
+    make(abi::ObjectType::SmallPage, 0, fresh, memory);
+    auto map = [&](Word frame) { call({frame, Method::FrameMap, {address, 3, 0}, {space}}); };
+    for (Word frame : {stale, fresh}) {
+        make(abi::ObjectType::VSpace, 0, space, memory);
+        call({static_cast<Word>(InitSlot::ASIDPool), Method::ASIDPoolAssign, {}, {space}});
+        for (unsigned i = 0; i < tables; ++i) {
+            call({table + i, Method::PageTableUnmap, {}, {}});
+            call({table + i, Method::PageTableMap, {address, 0}, {space}});
+        }
+        map(frame);
+        if (frame == stale) remove(space);
+    }
+    map(stale);
+    if (choices_.one_in(2)) call({stale, Method::FrameUnmap, {}, {}});
+    if (choices_.one_in(2)) map(fresh);
+    call({cnode, Method::CNodeRevoke, {memory, World::full_depth}, {}});
+    remove(memory);
+}
+
 // The largest context, with as many refills as it has room for, or too many.
 void Driver::make_roomy() {
     constexpr Word context_bits = 20;
@@ -136,23 +168,24 @@ void Driver::make_roomy() {
     remove(context);
 }
 
-// A pool of ASIDs goes in whose address space a thread runs, or ran. When the thread runs again it has none.
+// A pool of ASIDs goes in one of whose address spaces a thread runs, or ran. When the thread runs again it has none.
 void Driver::lose_pool() {
+    constexpr Word spaces = 3;
     Word memory = nest_;
     Word pool = nest_ + 1;
     Word space = nest_ + 2;
     raise_crowd(cnode, 0, 1);
     make(abi::ObjectType::Untyped, page_bits, memory, own_memory_);
-    make(abi::ObjectType::VSpace, 0, space, own_memory_);
+    make(abi::ObjectType::VSpace, 0, space, own_memory_, spaces);
     call({static_cast<Word>(InitSlot::ASIDControl), Method::ASIDControlMakePool, {pool, World::full_depth}, {memory, cnode}});
-    call({pool, Method::ASIDPoolAssign, {}, {space}});
-    call({crowd_ + 1, Method::TCBConfigure, {0, 0, 0}, {cnode, space, 0}});
+    for (Word i = 0; i < spaces; ++i) call({pool, Method::ASIDPoolAssign, {}, {space + i}});
+    call({crowd_ + 1, Method::TCBConfigure, {0, 0, 0}, {cnode, space + choices_.below(spaces), 0}});
     bool runs_there = start_of_crowd(0, 0);
     if (runs_there && choices_.one_in(2)) perform(Syscall::Call, cnode, {static_cast<Word>(Method::CNodeDelete), {pool, World::full_depth}, {}});
     remove(pool);
     let_go();
     if (runs(0)) perform(Syscall::Yield, 0);
-    for (Word slot : {space, pool, memory}) remove(slot);
+    for (Word slot : {pool, memory, space, space + 1, space + 2}) remove(slot);
     call({cnode, Method::CNodeRevoke, {crowd_, World::full_depth}, {}});
 }
 

@@ -129,6 +129,33 @@ TEST_CASE("an interrupt's notification that is replaced wakes its waiters when i
     CHECK(w.kernel().irq_notifications[60].cap.object() == w.slot(other).cap.object());
 }
 
+TEST_CASE("an interrupt keeps coming while the deletion of its handler is not over", "[irq]") {
+    Interrupting w;
+    REQUIRE_OK(w.invoke(w.handler, Method::IRQHandlerSetNotification, {}, {w.badged}));
+    Thread second = w.start_thread(11);
+    Thread third = w.start_thread(12);
+    for (const Thread* thread : {&w.driver, &second, &third}) {
+        w.run(*thread);
+        w.syscall(Syscall::Wait, w.notification);
+    }
+    REQUIRE_OK(w.remove(w.badged));
+    REQUIRE_OK(w.remove(w.notification));
+    w.take_over();
+    hardware.pending_at = 1;
+    w.prepare(Syscall::Call, root_cnode, {static_cast<Word>(Method::CNodeDelete), {w.handler, World::full_depth}, {}});
+    w.execute();
+    // Whoever was to delete it may never go on.
+    CHECK(third->state == ThreadState::Running);
+    CHECK(second->state == ThreadState::BlockedOnNotification);
+    CHECK(hardware.masked.at(60) == false);
+    w.root()->context.pc += svc_bytes;
+    w.interrupt(60);
+    CHECK(w.answer(second).badge == 9);
+    REQUIRE_OK(w.remove(w.handler));
+    CHECK(hardware.masked.at(60));
+    CHECK(w.driver->state == ThreadState::Running);
+}
+
 TEST_CASE("spurious interrupts do nothing", "[irq]") {
     Interrupting w;
     hardware.effects.clear();
