@@ -1446,7 +1446,7 @@ def test_what_is_claimed_of_integrity_is_short_too():
 def test_what_is_claimed_of_flows_is_short_too():
     """To whom a policy's edges lead, and what is claimed of it. It defines nothing of a step, and is counted apart."""
     lines = (FOLDER / "spec" / "FlowClaims.v").read_text().splitlines()
-    assert len(lines) <= 270 and max(map(len, lines)) <= 160
+    assert len(lines) <= 330 and max(map(len, lines)) <= 160
 
 
 def test_claims_are_those_that_were_agreed():

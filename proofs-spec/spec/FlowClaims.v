@@ -136,32 +136,30 @@ Inductive by_edges (st : State) (e : Event) (allowed : ChangeRule -> option Obje
 
 (** ** Whom a message reaches: one edge a rule
 
-    A step in which no method is invoked, but one of those below, changes only what one edge leads to from the subject that acts, or what a field of that
-    names; who is bound, lent or called no policy says, so the state tells. The rules, and their edges:
+    A step in which no method is invoked that deletes, or replaces what is in a slot of a thread or interrupt ([is_direct]), changes only what one edge leads
+    to from the subject that acts, or what a field of that names; who is bound, lent or called no policy says, so the state tells. The rules, and their edges:
     - _Send_, _Call_: an endpoint that the subject may send to; a thread that waits there, as it may, to receive, and the reply object that this named.
     - _Receive_, _Wait_: what the subject may receive from, or wait for; a thread that waits there, as it may, to send. _Grant_: slots, and no object.
     - _Notify_, _Interrupt_: a notification that the subject may signal; a thread that waits for it, as it may, or is bound to it and receives, and where.
     - _Reply_, _Reset_: a reply object that the subject may hold, and whoever called or receives with it.
     - _Control_: a thread or context to which the subject may hold a capability, if the call is sent to it, or takes it; and where that thread waits in line.
+    - _Bind_: a thread or context to which the call is sent, as of _Control_, and a thread or notification that it takes. _Unbind_: what the thread or context
+      to which the call is sent is bound to, or has its thread in. _Yield_: the context to which the call is sent, and whoever yielded to it before.
+    - _Cancel_: the threads that wait, as they may, to send to an endpoint that the subject may receive from. _Assign_: the pool that the call is sent to.
+      _Make_: a place where nothing is, in the memory of an untyped that the call is sent to or takes, as the subject may hold that.
     - _Map_: a table in an address space, through a chain of tables, as these name each other, of a VSpaceCap that the call takes and the subject may hold, or
       of the page table that the call is sent to. _Unmap_: a table that has the frame or page table that it is sent to. _Read_, _Arrange_: no object.
     - _Donate_: the context of such a thread, of such a call, or a free one that such a notification lends; who has it; and the calls in its stack.
     - _Fault_, _Budget_: as if the thread that runs, or has the time that is up, sent to the endpoint in its slot. _Schedule_: no edge; who runs next. *)
 Definition is_direct (m : Method.t) : bool :=
   match m with
-  | Method.TCBReadRegisters | Method.TCBWriteRegisters | Method.TCBCopyRegisters | Method.TCBSuspend | Method.TCBResume | Method.TCBSetPriority
-  | Method.TCBSetMCPriority | Method.TCBSetTLSBase | Method.TCBSetFlags | Method.TCBSetAffinity | Method.TCBSetBreakpoint | Method.TCBGetBreakpoint
-  | Method.TCBUnsetBreakpoint | Method.TCBConfigureSingleStepping | Method.CNodeCopy | Method.CNodeMint | Method.CNodeMove | Method.CNodeMutate
-  | Method.DomainSet | Method.DomainScheduleConfigure | Method.DomainScheduleSetStart | Method.SchedControlSetThreadAccess | Method.SchedControlConfigureFlags
-  | Method.SchedContextConsumed | Method.IRQHandlerAck | Method.PageTableMap | Method.PageTableUnmap | Method.FrameMap | Method.FrameUnmap
-  | Method.FrameGetAddress | Method.FrameCleanData | Method.FrameInvalidateData | Method.FrameCleanInvalidateData | Method.FrameUnifyInstruction
-  | Method.VSpaceCleanData | Method.VSpaceInvalidateData | Method.VSpaceCleanInvalidateData | Method.VSpaceUnifyInstruction | Method.InspectReadCNode
-  | Method.InspectReadTCB | Method.InspectReadTCBSlot | Method.InspectReadVSpace | Method.InspectReadSchedContext | Method.InspectReadUntyped
-  | Method.InspectReadReply | Method.InspectReadIRQHandler | Method.IRQControlGet | Method.IRQControlIssueSGISignal => true
-  | _ => false end.
+  | Method.CNodeRevoke | Method.CNodeDelete | Method.TCBConfigure | Method.TCBSetSpace | Method.TCBSetSchedParams | Method.TCBSetIPCBuffer
+  | Method.TCBSetTimeoutEndpoint | Method.IRQHandlerSetNotification | Method.IRQHandlerClear => false
+  | _ => true end.
 Definition takes (m : Method.t) (k : CapType.t) : bool :=
   match m, k with
-  | (Method.TCBCopyRegisters | Method.DomainSet | Method.SchedControlSetThreadAccess), CapType.TCB
+  | (Method.TCBCopyRegisters | Method.DomainSet | Method.SchedControlSetThreadAccess | Method.SchedContextBind), CapType.TCB
+  | (Method.TCBBindNotification | Method.SchedContextBind), CapType.Notification | Method.ASIDControlMakePool, CapType.Untyped
   | Method.SchedControlConfigureFlags, CapType.SchedContext | (Method.PageTableMap | Method.FrameMap), CapType.VSpace => true | _, _ => false end.
 Definition takes_it (m : option Method.t) (c : Capability) : bool := match m with Some m => takes m (cap_type c) | None => false end.
 Definition conveys (c : Capability) (m : option Method.t) : bool :=
@@ -170,6 +168,11 @@ Definition conveys (c : Capability) (m : option Method.t) : bool :=
 Definition only_messages (st : State) (e : Event) : Prop :=
   forall t s c m, cause e = SystemCall -> current st = Some t -> system_call_of t (enter e st) = Some s -> sent_through t s (enter e st) = Some (c, m) ->
     conveys c m = true.
+Definition binds_thread (m : option Method.t) : bool :=
+  match m with Some (Method.TCBBindNotification | Method.TCBUnbindNotification) => true | _ => false end.
+Definition binds_context (m : option Method.t) : bool :=
+  match m with Some (Method.SchedContextBind | Method.SchedContextUnbind | Method.SchedContextUnbindObject) => true | _ => false end.
+Definition yields_to_it (m : option Method.t) : bool := match m with Some Method.SchedContextYieldTo => true | _ => false end.
 Definition awaits_a_message (s : RunState) : bool := match s with BlockedOnReceive _ _ _ _ => true | _ => false end.
 Definition when_handled (st : State) (e : Event) : State := snd (handle (cause e) (enter e st)).
 Section Rows.
@@ -189,9 +192,11 @@ Definition may_signal (n : N) : Prop := exists b r, may p subject (NotificationC
 Definition may_await (n : N) : Prop :=
   (exists b r, may p subject (NotificationCap n b r) /\ can_read r = true) \/ exists t, current st = Some t /\ bound_notification (thread t st) = Some n.
 Definition may_reply (r : N) : Prop := exists rights, may p subject (ReplyCap r rights).
-Definition named_in_call (c : Capability) : Prop :=
-  may p subject c /\ exists t s d m, current st = Some t /\ system_call_of t (enter e st) = Some s /\ sent_through t s (enter e st) = Some (d, m)
-    /\ (d = c \/ takes_it m c = true).
+Definition in_call (is_so : Capability -> option Method.t -> Prop) (c : Capability) : Prop :=
+  may p subject c /\ exists t s d m, current st = Some t /\ system_call_of t (enter e st) = Some s /\ sent_through t s (enter e st) = Some (d, m) /\ is_so d m.
+Definition named_in_call (c : Capability) : Prop := in_call (fun d m => d = c \/ takes_it m c = true) c.
+Definition taken_in_call (c : Capability) : Prop := in_call (fun _ m => takes_it m c = true) c.
+Definition sent_to (does_so : option Method.t -> bool) (c : Capability) : Prop := in_call (fun d m => d = c /\ does_so m = true) c.
 Inductive met_thread (t : N) : Prop :=
 | it_runs : current st = Some t -> met_thread t
 | it_has_time at_ : has_time at_ t -> met_thread t
@@ -204,8 +209,12 @@ Inductive met_thread (t : N) : Prop :=
 Definition where_it_waits (o : N) : Prop := exists t, met_thread t /\ In o (waits_at (run_state (thread t st))).
 Inductive met_context (c : N) : Prop :=
 | of_a_thread t : met_thread t -> context_of t st = Some c -> met_context c
+| it_is_bound_by bits : sent_to binds_context (SchedContextCap c bits) -> met_context c
 | of_a_call r : may_reply r \/ where_it_waits r -> along (reply r st) = Some c -> met_context c
 | of_a_loan n : may_signal n \/ may_await n -> lent_context (notification n st) = Some c -> context_thread (context c st) = None -> met_context c.
+Definition is_bound_in_call (n : N) : Prop :=
+  (exists b r, taken_in_call (NotificationCap n b r)) \/ (exists t, sent_to binds_thread (TCBCap t) /\ bound_notification (thread t st) = Some n)
+  \/ exists c bits, sent_to binds_context (SchedContextCap c bits) /\ context_notification (context c st) = Some n.
 Definition is_mapped_by (c : Capability) (x : PageEntry) : bool :=
   match c, x with FrameCap base _ _ _ _, Page base' _ _ _ _ => base =? base' | PageTableCap t _, NextTable t' => t =? t' | _, _ => false end.
 Inductive in_space (o : N) : Prop :=
@@ -217,16 +226,18 @@ Definition met_by_edge (next : State) (o : N) : Prop :=
   match objects st !! o with
   | Some (ThreadObject t) =>
       met_thread o \/ (exists r, may_reply r /\ receiver (reply r st) = Some o) \/ (exists c, met_context c /\ context_thread (context c st) = Some o)
-      \/ current next = Some o /\ yielded_to t <> None
+      \/ (exists c bits, sent_to yields_to_it (SchedContextCap c bits) /\ yielder (context c st) = Some o) \/ current next = Some o /\ yielded_to t <> None
   | Some (EndpointObject _) => may_reach o \/ may_take o \/ where_it_waits o
-  | Some (NotificationObject _) => may_signal o \/ may_await o \/ where_it_waits o
+  | Some (NotificationObject _) => may_signal o \/ may_await o \/ where_it_waits o \/ is_bound_in_call o
   | Some (ReplyObject _) => may_reply o \/ where_it_waits o \/ exists c, met_context c /\ In o (calls (context c st))
   | Some (SchedContextObject _) =>
       met_context o \/ current_context st = Some o \/ (exists t, met_thread t /\ yielded_to (thread t st) = Some o)
       \/ (exists t, current next = Some t /\ (context_of t st = Some o \/ yielded_to (thread t st) = Some o))
       \/ exists bits, named_in_call (SchedContextCap o bits)
   | Some (VSpaceObject _) | Some (PageTableObject _) => met_table o
-  | _ => False
+  | Some (ASIDPoolObject _) => named_in_call (ASIDPoolCap o)
+  | Some (CNodeObject _) => False
+  | None => exists base bits device used, named_in_call (UntypedCap base bits device used) /\ base <= o /\ o < base + N.shiftl 1 bits
   end.
 End Rows.
 

@@ -256,7 +256,7 @@ Proof.
       try (intros same; discriminate same).
     apply (of_all_objects scribbled (fun x => match x with SchedContextObject c => negb (is_number (context_thread c) 0x10800) | _ => true end)) in found;
       [|vm_compute; reflexivity]. intros same. rewrite same in found. discriminate found. }
-  unfold met_by_edge. rewrite there. intros [met_|[(r & _ & named)|[(c & _ & has)|(next_ & _)]]].
+  unfold met_by_edge. rewrite there. intros [met_|[(r & _ & named)|[(c & _ & has)|[(c & bits & sent & _)|(next_ & _)]]]].
   - assert (forall o right, ~ may_wait root_policy scribbled 0x10800 o right) as waits_nowhere.
     { intros o right (y & part & c & same & _ & listed & _). rewrite there in same. injection same as <-. rewrite idle in listed. destruct listed. }
     destruct met_ as [cur|at_ (listed & c & use & has)|(_ & u & s & d & m & cur & number & sent & _)|y _ waits_|y _ waits_|n _ waits_|n _ _ receives_|r _
@@ -270,6 +270,8 @@ Proof.
     + rewrite no_replies in named. discriminate named.
   - rewrite no_replies in named. discriminate named.
   - exact (no_context c has).
+  - destruct sent as (_ & u & s & d & m & cur & number & sent & _). rewrite runs in cur. injection cur as <-. vm_compute in number.
+    injection number as <-. discriminate sent.
   - assert (current scribbled_again = Some 0x1000) as runs_again by (vm_compute; reflexivity). congruence.
 Qed.
 Lemma no_edge_changes st e (allowed : ChangeRule -> option Object -> Prop) o x y : (forall rule z, ~ allowed rule z) -> by_edges st e allowed o x y -> y = x.
@@ -371,3 +373,129 @@ Definition copies_the_buffer : Event := call_event (Method.label Method.CNodeCop
 Example a_copy_is_direct_too : only_messages (boot small_plan) copies_the_buffer
   /\ map (fun st => is_some (slots st !! slot_of 0x2000 50)) [boot small_plan; next_of step (boot small_plan) copies_the_buffer] = [false; true].
 Proof. split; [refine (one_call_is_direct _ _ _ _ _ _ _ _)|]; vm_compute; reflexivity. Qed.
+
+(** What a call changes of the guest's is met in it, whatever it does: the root task binds the guest's thread to a notification, takes its context away, yields
+    to that, and makes it restart a send, as it waits with a badge at an endpoint whose senders the root task cancels. *)
+Lemma a_call_is_met p st e d m o (seen : option Object -> N) : pol_check p st = true -> reachable step small_plan st -> is_of p 0x1000 root ->
+  current st = Some 0x1000 -> system_call_of 0x1000 (enter e st) = Some Syscall.Call -> sent_through 0x1000 Syscall.Call (enter e st) = Some (d, Some m) ->
+  is_direct m = true -> cause e = SystemCall -> (seen (objects st !! o) =? seen (objects (next_of step st e) !! o)) = false ->
+  met_by_edge p root st e (next_of step st e) o.
+Proof.
+  intros checked reached_ is_root runs is_call sent direct why differs. destruct (pol_check_is_sound_proved _ _ checked) as (closed_ & within_).
+  destruct (changes_by_edge small_plan p root st e small_roots_are_apart reached_ closed_ within_) with (o := o) as [same|met_];
+    [| exact (one_call_is_direct st e d m runs is_call sent direct) | | exact met_].
+  - unfold does. rewrite why. intros t is_cur. rewrite runs in is_cur. injection is_cur as <-. exact is_root.
+  - rewrite same, N.eqb_refl in differs. discriminate differs.
+Qed.
+Definition seen_of_thread (x : option Object) : N :=
+  match x with
+  | Some (ThreadObject t) =>
+      1 + 2 * bit (is_some (bound_notification t)) + 4 * bit (is_some (sched_context t)) + 8 * bit (match run_state t with Running => true | _ => false end)
+  | _ => 0
+  end.
+Definition seen_of_context (x : option Object) : N := match x with Some (SchedContextObject c) => 1 + bit (is_some (yielder c)) | _ => 0 end.
+Definition seen_of_pool (x : option Object) : N := match x with Some (ASIDPoolObject a) => 1 + N.of_nat (length (entries (assigned a))) | _ => 0 end.
+Definition guest_has_its_own : State :=
+  after (second_thread ++ [retype (ObjectType.number ObjectType.Notification) 0 44; retype (ObjectType.number ObjectType.VSpace) 0 45;
+                           call_passing 1 (Method.label Method.TCBSetPriority) 40 [255]]).
+Definition guest_waits_to_send : State :=
+  after (second_thread ++ [retype (ObjectType.number ObjectType.Endpoint) 0 42; call_event (Method.label Method.CNodeMint) 2 [44; 64; 42; 64; 15; 7];
+    share_spaces; call_passing 1 (Method.label Method.TCBSetPriority) 40 [255]; calls_with Syscall.Yield []; calls_with Syscall.Send [(0, 44); (1, 0)]]).
+Definition binds_the_guest : Event := call_passing 44 (Method.label Method.TCBBindNotification) 40 [].
+Definition takes_its_context : Event := call_passing 41 (Method.label Method.SchedContextUnbind) 41 [].
+Definition yields_to_the_guest : Event := call_passing 41 (Method.label Method.SchedContextYieldTo) 41 [].
+Definition assigns_an_asid : Event := call_passing 45 (Method.label Method.ASIDPoolAssign) (InitSlot.number InitSlot.ASIDPool) [].
+Definition cancels_its_send : Event := call_event (Method.label Method.CNodeCancelBadgedSends) 2 [44; 64].
+Definition the_pool : N :=
+  match capability_at (slot_of 0x2000 (InitSlot.number InitSlot.ASIDPool)) (boot small_plan) with Some (ASIDPoolCap o) => o | _ => 0 end.
+Lemma root_is_in_calling_policy : is_of calling_policy 0x1000 root.
+Proof. exists root. repeat split; try (vm_compute; reflexivity); vm_compute; tauto. Qed.
+Ltac is_met_in_call seen := eapply (fun st e d m o => a_call_is_met calling_policy st e d m o seen);
+  [vm_compute; reflexivity | apply reached_after | exact root_is_in_calling_policy | vm_compute; reflexivity ..].
+Example bindings_are_met_by_one_edge :
+  (let st := guest_has_its_own in
+    met_by_edge calling_policy root st binds_the_guest (next_of step st binds_the_guest) 0x10000
+    /\ met_by_edge calling_policy root st takes_its_context (next_of step st takes_its_context) 0x10000
+    /\ met_by_edge calling_policy root st yields_to_the_guest (next_of step st yields_to_the_guest) 0x10800
+    /\ met_by_edge calling_policy root st assigns_an_asid (next_of step st assigns_an_asid) the_pool)
+  /\ met_by_edge calling_policy root guest_waits_to_send cancels_its_send (next_of step guest_waits_to_send cancels_its_send) 0x10000.
+Proof.
+  split; [split; [|split; [|split]]|].
+  - is_met_in_call seen_of_thread.
+  - is_met_in_call seen_of_thread.
+  - is_met_in_call seen_of_context.
+  - is_met_in_call seen_of_pool.
+  - is_met_in_call seen_of_thread.
+Qed.
+
+(** A step that fills or empties an entry of the pool each time, to which no call is sent. *)
+Definition pour : State -> State :=
+  change_pool the_pool (fun x => {| pool_index := pool_index x;
+    assigned := if is_some (assigned x !! 9) then remove 9 (assigned x) else set 9 0x3000 (assigned x) |}).
+Definition poured : State := next_of (with_mistake pour) (boot small_plan) yields_time.
+Lemma nobody_pours : ~ met_by_edge root_policy root (boot small_plan) yields_time poured the_pool.
+Proof.
+  assert (current (boot small_plan) = Some 0x1000) as runs by (vm_compute; reflexivity).
+  assert (exists x, objects (boot small_plan) !! the_pool = Some (ASIDPoolObject x)) as (x & there) by (eexists; vm_compute; reflexivity).
+  unfold met_by_edge. rewrite there. intros (_ & u & s & d & m & cur & number & sent & _). rewrite runs in cur. injection cur as <-.
+  vm_compute in number. injection number as <-. discriminate sent.
+Qed.
+Example pouring_is_refuted : ~ changes_follow_the_policy (with_mistake pour).
+Proof.
+  intros claim. assert (current (boot small_plan) = Some 0x1000) as runs by (vm_compute; reflexivity).
+  assert (only_messages (boot small_plan) yields_time) as only.
+  { intros t s c m _ cur number sent. rewrite runs in cur. injection cur as <-. vm_compute in number. injection number as <-. discriminate sent. }
+  pose proof (proj1 (claim small_plan root_policy [root] (boot small_plan) yields_time root small_roots_are_apart (at_boot _ _) the_root_task_is_within
+    (proj1 roots_flows) (proj2 roots_flows) (conj (fun x _ => all_is_roots _ x) (fun t _ => all_is_roots _ (AnObject t))) (root_does yields_time eq_refl))
+    the_pool) as changed.
+  pose proof (no_edge_changes _ _ _ _ _ _ (fun rule z ok => nobody_pours (proj2 (proj2 (proj2 ok)) only)) changed
+    : objects poured !! the_pool = objects (boot small_plan) !! the_pool) as same.
+  assert (seen_of_pool (objects poured !! the_pool) = seen_of_pool (objects (boot small_plan) !! the_pool)) as as_before by (rewrite same; reflexivity).
+  vm_compute in as_before. discriminate as_before.
+Qed.
+
+(** What is made lies in the memory of the untyped that the call names; and what is rotated changes no object. *)
+Definition seen_at_all (x : option Object) : N := bit (is_some x).
+Definition before_a_pool : State := after [retype (ObjectType.number ObjectType.Untyped) 12 40].
+Definition makes_a_pool : Event := {|
+  cause := SystemCall; time := 9;
+  saved := words_of_call (Method.label Method.ASIDControlMakePool) (InitSlot.number InitSlot.ASIDControl) [41; 64] 2;
+  readable := [(0x6000 + ipc_buffer_caps_or_badges, 40); (0x6000 + ipc_buffer_caps_or_badges + 8, 2)]; preempt_after := None; chosen := nothing_chosen |}.
+Example what_is_made_is_met_by_one_edge :
+  met_by_edge calling_policy root (boot small_plan) retype_endpoint (next_of step (boot small_plan) retype_endpoint) 0x10000
+  /\ met_by_edge calling_policy root before_a_pool makes_a_pool (next_of step before_a_pool makes_a_pool) 0x10000.
+Proof.
+  split; [change (boot small_plan) with (after [])|]; is_met_in_call seen_at_all.
+Qed.
+Definition has_two : State := after [retype (ObjectType.number ObjectType.TCB) 0 40; retype (ObjectType.number ObjectType.Reply) 0 41].
+Definition rotates_them : Event := {|
+  cause := SystemCall; time := 9;
+  saved := words_of_call (Method.label Method.CNodeRotate) (InitSlot.number InitSlot.CNode) [40; 64; 0; 41; 64; 0; 40; 64] 2;
+  readable := [(0x6000 + ipc_buffer_caps_or_badges, 2); (0x6000 + ipc_buffer_caps_or_badges + 8, 2)]; preempt_after := None; chosen := nothing_chosen |}.
+Example a_rotation_is_direct_too : only_messages has_two rotates_them
+  /\ map (fun st => map (fun i => option_map cap_type (capability_at (slot_of 0x2000 i) st)) [40; 41]) [has_two; next_of step has_two rotates_them]
+     = [[Some CapType.TCB; Some CapType.Reply]; [Some CapType.Reply; Some CapType.TCB]].
+Proof. split; [refine (one_call_is_direct _ _ _ _ _ _ _ _)|]; vm_compute; reflexivity. Qed.
+
+(** A step that makes an object out of nothing each time, as no call names memory. *)
+Definition conjure : State -> State := put_object 0x90000 (EndpointObject {| senders := []; receivers := [] |}).
+Definition conjured : State := next_of (with_mistake conjure) (boot small_plan) yields_time.
+Lemma nobody_conjures : ~ met_by_edge root_policy root (boot small_plan) yields_time conjured 0x90000.
+Proof.
+  assert (current (boot small_plan) = Some 0x1000) as runs by (vm_compute; reflexivity).
+  assert (objects (boot small_plan) !! 0x90000 = None) as none by (vm_compute; reflexivity).
+  unfold met_by_edge. rewrite none. intros (base & bits & device & used & (_ & u & s & d & m & cur & number & sent & _) & _). rewrite runs in cur.
+  injection cur as <-. vm_compute in number. injection number as <-. discriminate sent.
+Qed.
+Example conjuring_is_refuted : ~ changes_follow_the_policy (with_mistake conjure).
+Proof.
+  intros claim. assert (current (boot small_plan) = Some 0x1000) as runs by (vm_compute; reflexivity).
+  assert (only_messages (boot small_plan) yields_time) as only.
+  { intros t s c m _ cur number sent. rewrite runs in cur. injection cur as <-. vm_compute in number. injection number as <-. discriminate sent. }
+  pose proof (proj1 (claim small_plan root_policy [root] (boot small_plan) yields_time root small_roots_are_apart (at_boot _ _) the_root_task_is_within
+    (proj1 roots_flows) (proj2 roots_flows) (conj (fun x _ => all_is_roots _ x) (fun t _ => all_is_roots _ (AnObject t))) (root_does yields_time eq_refl))
+    0x90000) as changed.
+  pose proof (no_edge_changes _ _ _ _ _ _ (fun rule z ok => nobody_conjures (proj2 (proj2 (proj2 ok)) only)) changed
+    : objects conjured !! 0x90000 = objects (boot small_plan) !! 0x90000) as same.
+  vm_compute in same. discriminate same.
+Qed.

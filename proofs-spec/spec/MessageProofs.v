@@ -11,21 +11,24 @@ Open Scope N_scope.
 
     What is sent, received, answered and signalled changes only what is met on the way, and each in a _role_: from an object that is met leads on only what
     its role uses, so the ways are short. An endpoint or a notification that is used leads to those who wait there, a reply object to its caller; one who is
-    met leads to the queue and the reply object where it waits and to its context; and a context to the thread that has it and to the calls in its stack. Three
-    roles are none by themselves: of the thread that a notification is bound to, unless it receives; of the context that one lends, unless it is free; and
-    of the thread that runs next, unless its YieldTo returns. *)
+    met leads to the queue and the reply object where it waits and to its context; and a context to the thread that has it and to the calls in its stack. A
+    thread or context that is bound or unbound leads to its notification, and a context that is yielded to leads to whoever did so before. Four roles are
+    none by themselves: of the thread that a notification is bound to, unless it receives; of the context that one lends, unless it is free; of the thread
+    that runs next, unless its YieldTo returns; and of a place in memory where nothing is. *)
 Inductive Role :=
 | ToSend | ToReceive | ToSignal | ToAwait | ToAnswer | Actor | Partner | AQueue | AFlags | ACall | AContext | AClock | AHolder | ATable | ASpace
-| IfReceiving | IfFree | IfNext.
-Definition is_met (role : Role) : bool := match role with IfReceiving | IfFree | IfNext => false | _ => true end.
+| ToBind | ToLend | ToYield | AYielder | APool | IfReceiving | IfFree | IfNext | AMade.
+Definition is_met (role : Role) : bool := match role with IfReceiving | IfFree | IfNext | AMade => false | _ => true end.
 Definition sort_of_role (role : Role) : CapType.t :=
   match role with
   | ToSend | ToReceive | AQueue => CapType.Endpoint
   | ToSignal | ToAwait | AFlags => CapType.Notification
   | ToAnswer | ACall => CapType.Reply
-  | AContext | AClock | IfFree => CapType.SchedContext
-  | Actor | Partner | AHolder | IfReceiving | IfNext => CapType.TCB
+  | AContext | AClock | IfFree | ToLend | ToYield => CapType.SchedContext
+  | Actor | Partner | AHolder | IfReceiving | IfNext | ToBind | AYielder => CapType.TCB
   | ATable | ASpace => CapType.VSpace
+  | APool => CapType.ASIDPool
+  | AMade => CapType.Untyped
   end.
 Definition sort (x : option Object) : option CapType.t :=
   match x with
@@ -35,6 +38,7 @@ Definition sort (x : option Object) : option CapType.t :=
   | Some (ReplyObject _) => Some CapType.Reply
   | Some (SchedContextObject _) => Some CapType.SchedContext
   | Some (VSpaceObject _) | Some (PageTableObject _) => Some CapType.VSpace
+  | Some (ASIDPoolObject _) => Some CapType.ASIDPool
   | _ => None
   end.
 Definition includes (role : Role) : list Role :=
@@ -43,9 +47,14 @@ Definition includes (role : Role) : list Role :=
   | ToSignal | ToAwait => [AFlags]
   | ToAnswer => [ACall]
   | Actor => [Partner]
-  | Partner => [AHolder]
-  | AContext => [AClock]
+  | Partner => [AHolder; AYielder; IfReceiving]
+  | AContext => [AClock; IfFree]
   | ASpace => [ATable]
+  | ToBind => [Partner]
+  | ToLend => [AContext]
+  | ToYield => [AClock]
+  | AYielder => [AHolder]
+  | AMade => [ATable]
   | _ => []
   end.
 Definition posts_of (s : RunState) : list (Role * N) :=
@@ -79,7 +88,11 @@ Definition leads_as (role : Role) (o : N) (st : State) : list (Role * N) :=
       let t := thread o st in
       map (pair AClock) (the_name (sched_context t)) ++ match yielded_to t with Some c => [(AHolder, o); (AClock, c)] | None => [] end
   | ASpace => tables_in (table_entries o st)
-  | AQueue | AFlags | AClock | AHolder | ATable => []
+  | ToBind => map (pair AFlags) (the_name (bound_notification (thread o st)))
+  | ToLend => map (pair AFlags) (the_name (context_notification (context o st)))
+  | ToYield => map (pair AYielder) (the_name (yielder (context o st)))
+  | AYielder => map (pair AClock) (the_name (yielded_to (thread o st)))
+  | AQueue | AFlags | AClock | AHolder | ATable | APool | AMade => []
   end.
 
 (** As what a capability lets one meet what it is to; the states in which a step names things: at its start, and where a phase begins; and what it meets first:
@@ -92,11 +105,14 @@ Definition meets_by (c : Capability) : list (Role * N) :=
   | ReplyCap r _ => [(ToAnswer, r)]
   | _ => []
   end.
-(** What a call is sent to, and what its method takes as an argument, is met as itself; an address space with the tables below. *)
-Definition handled_as (c : Capability) : list (Role * N) :=
+(** What a call is sent to, and what its method takes as an argument, is met as itself; an address space with the tables below; and what is bound, unbound
+    or yielded to with what its link names. *)
+Definition handled_as (m : option Method.t) (c : Capability) : list (Role * N) :=
   match c with
-  | TCBCap t => [(Partner, t)]
-  | SchedContextCap c _ => [(AClock, c)]
+  | TCBCap t => [(if binds_thread m then ToBind else Partner, t)]
+  | SchedContextCap c _ => [(if binds_context m then ToLend else if yields_to_it m then ToYield else AClock, c)]
+  | NotificationCap n _ r => if takes_it m c then [(if can_read r then ToAwait else AFlags, n)] else []
+  | ASIDPoolCap p => [(APool, p)]
   | VSpaceCap v _ => [(ASpace, v)]
   | PageTableCap t _ => [(ASpace, t)]
   | _ => []
@@ -131,7 +147,13 @@ Inductive met_as (one_step : Stepping) (st : State) (e : Event) : Role -> N -> P
 | meets_named at_ t address slot c role o : stage st e at_ -> cause e = SystemCall -> current st = Some t -> In address (addresses_of t at_) ->
     occupied_slot_of_address t address at_ = inl (slot, c) -> In (role, o) (meets_by c) -> met_as one_step st e role o
 | meets_called at_ t s c m d role o : stage st e at_ -> cause e = SystemCall -> current st = Some t -> system_call_of t (enter e st) = Some s ->
-    sent_through t s (enter e st) = Some (c, m) -> is_of_call t at_ c m d -> In (role, o) (handled_as d) -> met_as one_step st e role o
+    sent_through t s (enter e st) = Some (c, m) -> is_of_call t at_ c m d -> In (role, o) (handled_as m d) -> met_as one_step st e role o
+| meets_inside at_ t s c m index depth slot d role o : stage st e at_ -> cause e = SystemCall -> current st = Some t ->
+    system_call_of t (enter e st) = Some s -> sent_through t s (enter e st) = Some (c, m) -> slot_under (Some c) index depth at_ = inl slot ->
+    capability_at slot at_ = Some d -> In (role, o) (meets_by d) -> met_as one_step st e role o
+| meets_memory at_ t s c m base bits device used o : stage st e at_ -> cause e = SystemCall -> current st = Some t ->
+    system_call_of t (enter e st) = Some s -> sent_through t s (enter e st) = Some (c, m) -> is_of_call t at_ c m (UntypedCap base bits device used) ->
+    base <= o -> o < base + N.shiftl 1 bits -> objects st !! o = None -> met_as one_step st e AMade o
 | meets_mapped t s c m o i x : cause e = SystemCall -> current st = Some t -> system_call_of t (enter e st) = Some s ->
     sent_through t s (enter e st) = Some (c, m) -> table_entries o st !! i = Some x -> is_mapped_by c x = true -> met_as one_step st e ATable o
 | meets_handler at_ t x badge r : stage st e at_ -> (forall irq, cause e <> InterruptArrives irq) -> current st = Some t ->
@@ -184,6 +206,10 @@ Definition led (role : Role) (o : N) (x : option Object) : list (Role * N) :=
   | IfNext, Some (ThreadObject t) =>
       map (pair AClock) (the_name (sched_context t)) ++ match yielded_to t with Some c => [(AHolder, o); (AClock, c)] | None => [] end
   | ASpace, Some (VSpaceObject t) | ASpace, Some (PageTableObject t) => tables_in t
+  | ToBind, Some (ThreadObject t) => map (pair AFlags) (the_name (bound_notification t))
+  | ToLend, Some (SchedContextObject c) => map (pair AFlags) (the_name (context_notification c))
+  | ToYield, Some (SchedContextObject c) => map (pair AYielder) (the_name (yielder c))
+  | AYielder, Some (ThreadObject t) => map (pair AClock) (the_name (yielded_to t))
   | _, _ => []
   end.
 Lemma leads_by_object role o st : leads_as role o st = led role o (objects st !! o).
@@ -191,9 +217,10 @@ Proof.
   destruct role; unfold leads_as, led, thread, endpoint, notification, reply, context, table_entries; destruct (objects st !! o) as [[]|]; reflexivity.
 Qed.
 Definition leads_well (o : N) (x : option Object) : Prop := forall role more n, R role o -> In (more, n) (led role o x) -> R more n.
+Definition is_made_at (o : N) : Prop := objects start !! o = None /\ R AMade o.
 Record framed (st : State) : Prop := {
-  rest_same : forall o, objects st !! o = objects start !! o \/ exists k, sort (objects start !! o) = Some k /\ touched k o;
-  sort_same : forall o, sort (objects st !! o) = sort (objects start !! o);
+  rest_same : forall o, objects st !! o = objects start !! o \/ (exists k, sort (objects start !! o) = Some k /\ touched k o) \/ is_made_at o;
+  sort_same : forall o, sort (objects st !! o) = sort (objects start !! o) \/ is_made_at o;
   all_lead_well : forall o, leads_well o (objects st !! o);
   use_same : current_context st = used
 }.
@@ -205,8 +232,8 @@ Proof.
   intros there sort_y sort_x is_met_ follows [f1 f2 f3 f4]. pose proof (f2 o) as was. rewrite there, sort_y in was.
   constructor; try assumption; intros p; change (objects (put_object o x st)) with (set o x (objects st)); rewrite find_set;
     destruct (N.eqb_spec p o) as [->|]; auto.
-  - right. exists k. split; [congruence | exact is_met_].
-  - congruence.
+  - right. destruct was as [was|made]; [left; exists k; split; [congruence | exact is_met_] | right; exact made].
+  - destruct was as [was|made]; [left; congruence | right; exact made].
   - apply follows. rewrite <- there. apply f3.
 Qed.
 
@@ -219,6 +246,14 @@ Lemma queue_signalled n : R ToSignal n -> R AFlags n. Proof. intros ok. apply (i
 Lemma queue_awaited n : R ToAwait n -> R AFlags n. Proof. intros ok. apply (included _ _ _ ok). left. reflexivity. Qed.
 Lemma call_answered r : R ToAnswer r -> R ACall r. Proof. intros ok. apply (included _ _ _ ok). left. reflexivity. Qed.
 Lemma clock_met c : R AContext c -> R AClock c. Proof. intros ok. apply (included _ _ _ ok). left. reflexivity. Qed.
+Lemma yielder_met t : R Partner t -> R AYielder t. Proof. intros ok. apply (included _ _ _ ok). right. left. reflexivity. Qed.
+Lemma receiving_met t : R Partner t -> R IfReceiving t. Proof. intros ok. apply (included _ _ _ ok). right. right. left. reflexivity. Qed.
+Lemma free_met c : R AContext c -> R IfFree c. Proof. intros ok. apply (included _ _ _ ok). right. left. reflexivity. Qed.
+Lemma partner_bound t : R ToBind t -> R Partner t. Proof. intros ok. apply (included _ _ _ ok). left. reflexivity. Qed.
+Lemma context_lent c : R ToLend c -> R AContext c. Proof. intros ok. apply (included _ _ _ ok). left. reflexivity. Qed.
+Lemma clock_yielded c : R ToYield c -> R AClock c. Proof. intros ok. apply (included _ _ _ ok). left. reflexivity. Qed.
+Lemma holder_yields t : R AYielder t -> R AHolder t. Proof. intros ok. apply (included _ _ _ ok). left. reflexivity. Qed.
+Lemma met_as_pool o : R APool o -> touched CapType.ASIDPool o. Proof. intros ok. exists APool. repeat split. exact ok. Qed.
 Lemma met_as_queue o : R AQueue o -> touched CapType.Endpoint o. Proof. intros ok. exists AQueue. repeat split. exact ok. Qed.
 Lemma met_as_flags o : R AFlags o -> touched CapType.Notification o. Proof. intros ok. exists AFlags. repeat split. exact ok. Qed.
 Lemma met_as_call o : R ACall o -> touched CapType.Reply o. Proof. intros ok. exists ACall. repeat split. exact ok. Qed.
@@ -226,7 +261,7 @@ Lemma met_as_clock o : R AClock o -> touched CapType.SchedContext o. Proof. intr
 Lemma met_as_holder o : R AHolder o -> touched CapType.TCB o. Proof. intros ok. exists AHolder. repeat split. exact ok. Qed.
 Hint Resolve partner_acts holder_met queue_sent queue_received queue_signalled queue_awaited call_answered clock_met met_as_queue met_as_flags met_as_call
   met_as_clock
-  met_as_holder : roles.
+  met_as_holder yielder_met receiving_met free_met partner_bound context_lent clock_yielded holder_yields met_as_pool : roles.
 Ltac role := solve [eauto 8 with roles nocore].
 
 (** ** Changes of an object *)
@@ -269,7 +304,7 @@ Qed.
 Lemma yield_well o x : leads_well o (Some (ThreadObject x)) -> leads_well o (Some (ThreadObject (x <| yielded_to := None |>))).
 Proof.
   intros ok role more n is_role listed. pose proof (ok role more n is_role) as before.
-  destruct role; cbn [led] in *; try (exact (before listed));
+  destruct role; cbn [led] in *; try (exact (before listed)); try (destruct listed; fail);
     change (sched_context (x <| yielded_to := None |>)) with (sched_context x) in listed;
     change (run_state (x <| yielded_to := None |>)) with (run_state x) in listed;
     change (yielded_to (x <| yielded_to := None |>)) with (@None N) in listed; cbn [the_name map] in listed; rewrite !in_app_iff in *; simpl in listed; tauto.
@@ -293,12 +328,16 @@ Ltac thread_well := intros ? ?; cbv beta; open_thread; repeat (thread_row || mat
 
 Definition ContextWell (o : N) (f : SchedContext -> SchedContext) : Prop :=
   forall x, leads_well o (Some (SchedContextObject x)) -> leads_well o (Some (SchedContextObject (f x))).
-Lemma context_alike o x y : context_thread y = context_thread x -> calls y = calls x -> leads_well o (Some (SchedContextObject x)) ->
-  leads_well o (Some (SchedContextObject y)).
+Definition fades (after before : option N) : Prop := after = before \/ after = None.
+Lemma context_alike o x y : context_thread y = context_thread x -> calls y = calls x -> fades (yielder y) (yielder x) ->
+  fades (context_notification y) (context_notification x) -> leads_well o (Some (SchedContextObject x)) -> leads_well o (Some (SchedContextObject y)).
 Proof.
-  intros same1 same2 ok role more n is_role listed. apply (ok role more n is_role).
-  destruct role; cbn [led] in *; rewrite ?same1, ?same2 in listed; exact listed.
+  intros same1 same2 fewer1 fewer2 ok role more n is_role listed. apply (ok role more n is_role).
+  destruct role; cbn [led] in *; rewrite ?same1, ?same2 in listed; try exact listed.
+  - destruct fewer2 as [same|none]; [rewrite same in listed; exact listed | rewrite none in listed; destruct listed].
+  - destruct fewer1 as [same|none]; [rewrite same in listed; exact listed | rewrite none in listed; destruct listed].
 Qed.
+Ltac alike := apply context_alike; first [reflexivity | left; reflexivity | right; reflexivity].
 Lemma held_well o t : (R AContext o -> R AHolder t) -> ContextWell o (fun x => x <| context_thread := Some t |>).
 Proof.
   intros its x ok role more n is_role listed. pose proof (ok role more n is_role) as before. destruct role; cbn [led] in *; try (exact (before listed)).
@@ -345,17 +384,31 @@ Proof.
     [destruct (of_receivers x t is_role listed) as [there|own] | destruct (of_senders x t is_role listed) as [there|own]]; try exact own;
     apply (leads_ t is_role), in_map_iff; exists t; split; assumption || reflexivity.
 Qed.
+Lemma change_notification_anew o f st : R AFlags o -> (forall x t, In t (waiters (f x)) -> In t (waiters x) \/ R Partner t) ->
+  (forall x t, bound_thread (f x) = Some t -> bound_thread x = Some t \/ R IfReceiving t) ->
+  (forall x c, lent_context (f x) = Some c -> lent_context x = Some c \/ R IfFree c) -> framed st -> framed (change_notification o f st).
+Proof.
+  intros is_met_ of_waiters of_bound of_lent ok. unfold change_notification. destruct (objects st !! o) as [[| | |x| | | | |]|] eqn:found;
+    try exact (emit_kept Stuck st ok).
+  refine (put_kept _ o _ _ st found eq_refl _ (met_as_flags o is_met_) _ ok); [reflexivity|]. intros before role more n is_role listed.
+  pose proof (before role more) as leads_.
+  assert (forall r : Role, In (more, n) (map (pair r) (the_name (lent_context (f x)))) -> r = IfFree -> In (more, n) (map (pair r) (the_name (lent_context x)))
+    \/ R more n) as lent_.
+  { intros r in_l ->. specialize (of_lent x). destruct (lent_context (f x)) as [c|]; [|destruct in_l]. destruct in_l as [same|[]]. injection same as <- <-.
+    destruct (of_lent c eq_refl) as [->|own]; [left; left; reflexivity | right; exact own]. }
+  destruct role; cbn [led] in *; try contradiction; try exact (leads_ n is_role listed).
+  - rewrite !in_app_iff in *. destruct listed as [listed|[listed|listed]].
+    + apply in_map_iff in listed. destruct listed as (t & is_pair & listed). injection is_pair as <- <-.
+      destruct (of_waiters x t listed) as [there|own]; [|exact own]. apply (leads_ t is_role). rewrite !in_app_iff. left. exact (in_map _ _ _ there).
+    + specialize (of_bound x). destruct (bound_thread (f x)) as [t|]; [|destruct listed]. destruct listed as [same|[]]. injection same as <- <-.
+      destruct (of_bound t eq_refl) as [was|own]; [|exact own]. apply (leads_ t is_role). rewrite was, !in_app_iff. right. left. left. reflexivity.
+    + destruct (lent_ _ listed eq_refl) as [there|own]; [|exact own]. apply (leads_ n is_role). rewrite !in_app_iff. right. right. exact there.
+  - destruct (lent_ _ listed eq_refl) as [there|own]; [exact (leads_ n is_role there) | exact own].
+Qed.
 Lemma change_notification_kept o f st : R AFlags o -> (forall x t, In t (waiters (f x)) -> In t (waiters x) \/ R Partner t) ->
   (forall x, bound_thread (f x) = bound_thread x /\ lent_context (f x) = lent_context x) -> framed st -> framed (change_notification o f st).
 Proof.
-  intros is_met_ of_waiters same ok. unfold change_notification. destruct (objects st !! o) as [[| | |x| | | | |]|] eqn:found;
-    try exact (emit_kept Stuck st ok).
-  refine (put_kept _ o _ _ st found eq_refl _ (met_as_flags o is_met_) _ ok); [reflexivity|]. intros before role more n is_role listed.
-  pose proof (before role more n is_role) as leads_. destruct (same x) as (same1 & same2).
-  destruct role; cbn [led] in *; try contradiction; rewrite ?same1, ?same2 in listed; [|exact (leads_ listed)..].
-  rewrite in_app_iff in listed, leads_. destruct listed as [listed|listed]; [|apply leads_; right; exact listed].
-  apply in_map_iff in listed. destruct listed as (t & is_pair & listed). injection is_pair as <- <-.
-  destruct (of_waiters x t listed) as [there|own]; [|exact own]. apply leads_. left. apply in_map_iff. exists t. split; [reflexivity | exact there].
+  intros is_met_ of_waiters same. apply change_notification_anew; [exact is_met_ | exact of_waiters | |]; intros x y named; left; destruct (same x); congruence.
 Qed.
 Lemma put_reply_kept r y st : R ACall r -> (forall x, objects st !! r = Some (ReplyObject x) -> leads_well r (Some (ReplyObject x)) ->
   leads_well r (Some (ReplyObject y))) ->
@@ -447,7 +500,7 @@ Qed.
 Lemma place_kept t st : framed st -> framed (place t st). Proof. apply place_by_kept. Qed.
 Lemma place_ahead_kept t st : framed st -> framed (place_ahead t st). Proof. apply place_by_kept. Qed.
 Lemma begin_use_well c time : ContextWell c (begin_use time).
-Proof. intros x. rewrite begin_use_only. apply context_alike; reflexivity. Qed.
+Proof. intros x. rewrite begin_use_only. alike. Qed.
 Lemma begin_sporadic_kept t st : R Partner t -> framed st -> framed (begin_sporadic t st).
 Proof.
   intros is_met_ ok. unfold begin_sporadic. destruct (context_of t st) as [c|] eqn:has; [|exact ok]. destruct (_ && _); [|exact ok].
@@ -470,16 +523,17 @@ Proof.
   pose proof (holder_of_met c from st ok its has). apply change_thread_kept; [role | thread_well | apply unplace_kept; exact ok].
 Qed.
 Hypothesis used_met : forall c, used = Some c -> R AClock c.
-Lemma charge_alike n smallest x : context_thread (charge n smallest x) = context_thread x /\ calls (charge n smallest x) = calls x.
-Proof. rewrite charge_only. split; reflexivity. Qed.
+Lemma charge_alike n smallest x : context_thread (charge n smallest x) = context_thread x /\ calls (charge n smallest x) = calls x
+  /\ yielder (charge n smallest x) = yielder x /\ context_notification (charge n smallest x) = context_notification x.
+Proof. rewrite charge_only. repeat split. Qed.
 Lemma book_kept st : framed st -> framed (book st).
 Proof.
   intros ok. unfold book. cbv zeta. assert (framed (st <| charged_until := now st |>)) as ok1 by (same_objects; exact ok). revert ok1.
   generalize (now st - charged_until st) (st <| charged_until := now st |>). intros n st1 ok1.
   destruct (current_context st1) as [c|] eqn:use; [|exact ok1]. destruct (objects st1 !! c) as [[]|]; try exact ok1.
   assert (R AClock c) by (apply used_met; rewrite <- (use_same st1 ok1); exact use).
-  apply change_context_kept; [role | | exact ok1]. intros x. destruct (charge_alike n (smallest_budget st1) x) as (same1 & same2).
-  apply context_alike; assumption.
+  apply change_context_kept; [role | | exact ok1]. intros x. destruct (charge_alike n (smallest_budget st1) x) as (same1 & same2 & same3 & same4).
+  apply context_alike; [assumption | assumption | left; assumption | left; assumption].
 Qed.
 Lemma will_book_kept st : framed st -> framed (will_book st). Proof. intros ok. unfold will_book. same_objects. exact ok. Qed.
 Lemma book_turn_kept st : framed st -> framed (book_turn st).
@@ -489,7 +543,7 @@ Proof.
   destruct (is_used_up _ _); [apply will_book_kept|]; exact ok1.
 Qed.
 Lemma report_booked_kept c st : R AClock c -> framed st -> framed (snd (report_booked c st)).
-Proof. intros its ok. unfold report_booked. cbn [snd]. apply change_context_kept; [role | intros x; apply context_alike; reflexivity | exact ok]. Qed.
+Proof. intros its ok. unfold report_booked. cbn [snd]. apply change_context_kept; [role | intros x; alike | exact ok]. Qed.
 Lemma report_consumed_kept c st : R AClock c -> framed st -> framed (snd (report_consumed c st)).
 Proof.
   intros its ok. unfold report_consumed. apply report_booked_kept; [exact its|]. destruct (is_number _ _); [apply book_turn_kept|]; exact ok.
@@ -499,12 +553,12 @@ Lemma end_yield_by_kept report t st : (forall c st, R AClock c -> framed st -> f
 Proof.
   intros each its ok. unfold end_yield_by. destruct (yielded_to (thread t st)) as [c|]; [|exact ok]. destruct (its c eq_refl) as (clock & holder).
   pose proof (each c st clock ok) as ok1. destruct (report c st) as (n & st1). cbn [snd] in ok1.
-  apply change_thread_kept; [role | thread_well |]. apply change_context_kept; [role | intros x; apply context_alike; reflexivity | exact ok1].
+  apply change_thread_kept; [role | thread_well |]. apply change_context_kept; [role | intros x; alike | exact ok1].
 Qed.
 Lemma forget_yield_kept t st : R Partner t -> framed st -> framed (forget_yield t st).
 Proof.
   intros is_met_ ok. unfold forget_yield. destruct (yielded_to (thread t st)) as [c|] eqn:has; [|exact ok]. pose proof (yield_met t c st ok is_met_ has).
-  apply change_thread_kept; [role | thread_well |]. apply change_context_kept; [role | intros x; apply context_alike; reflexivity | exact ok].
+  apply change_thread_kept; [role | thread_well |]. apply change_context_kept; [role | intros x; alike | exact ok].
 Qed.
 
 (** ** Messages *)
@@ -1094,10 +1148,12 @@ Qed.
 Definition mapped_met (c : Capability) : Prop := forall o i x, table_entries o start !! i = Some x -> is_mapped_by c x = true -> R ATable o.
 Lemma holds_mapped c o i x st : mapped_met c -> framed st -> table_entries o st !! i = Some x -> is_mapped_by c x = true -> R ATable o.
 Proof.
-  intros met_ ok there is_x. destruct (rest_same st ok o) as [same|(k & is_k & is_touched)].
+  intros met_ ok there is_x. destruct (rest_same st ok o) as [same|[(k & is_k & is_touched)|(_ & made)]].
   - apply (met_ o i x); [|exact is_x]. unfold table_entries in *. rewrite <- same. exact there.
-  - rewrite <- (sort_same st ok o) in is_k. apply touched_table. unfold table_entries in there. destruct (objects st !! o) as [[]|];
-      try (rewrite find_empty in there; discriminate there); injection is_k as <-; exact is_touched.
+  - destruct (sort_same st ok o) as [same|(_ & made)]; [|apply (included _ _ _ made); left; reflexivity]. rewrite <- same in is_k. apply touched_table.
+    unfold table_entries in there. destruct (objects st !! o) as [[]|];
+      try (rewrite find_empty in there; discriminate there); try discriminate is_k; injection is_k as <-; exact is_touched.
+  - apply (included _ _ _ made). left. reflexivity.
 Qed.
 Lemma unmap_kept c q level one effect st : mapped_met c -> (forall x, one x = true -> is_mapped_by c x = true) -> framed st ->
   framed (unmap q level one effect st).
@@ -1119,6 +1175,107 @@ Proof.
 Qed.
 Lemma change_capability_kept slot c st : framed st -> framed (change_capability slot c st).
 Proof. exact (slots_kept _ _ (change_capability_same slot c st)). Qed.
+
+(** ** What is bound, yielded to or stopped *)
+Lemma bound_well t n : (forall a, n = Some a -> R ToAwait a) -> ThreadWell t (fun x => x <| bound_notification := n |>).
+Proof.
+  intros its x ok role more m is_role listed. pose proof (ok role more m is_role) as before.
+  destruct role; cbn [led] in *; try (exact (before listed)); change (bound_notification (x <| bound_notification := n |>)) with n in listed;
+    (destruct n as [a|]; [|destruct listed]); destruct listed as [same|[]]; injection same as <- <-; pose proof (its a eq_refl); role.
+Qed.
+Lemma bind_kept t n st : R Partner t -> R ToAwait n -> framed st ->
+  framed (change_notification n (fun x => x <| bound_thread := Some t |>) (change_thread t (fun x => x <| bound_notification := Some n |>) st)).
+Proof.
+  intros its of_n ok. apply change_notification_anew; [role | intros x u listed; left; exact listed | | intros x c same; left; exact same |].
+  - intros x u same. injection same as <-. right. role.
+  - apply change_thread_kept; [role | apply bound_well; intros a same; injection same as <-; exact of_n | exact ok].
+Qed.
+Lemma unbind_kept t n st : R AHolder t -> R AFlags n -> framed st -> framed (unbind_notification t n st).
+Proof.
+  intros its of_n ok. unfold unbind_notification.
+  apply change_notification_anew; [exact of_n | intros x u listed; left; exact listed | discriminate | intros x c same; left; exact same |].
+  apply change_thread_kept; [role | apply bound_well; discriminate | exact ok].
+Qed.
+Lemma bound_flags t n st : framed st -> R ToBind t -> bound_notification (thread t st) = Some n -> R AFlags n.
+Proof. intros ok its has. apply (leads_on_met ToBind t st AFlags n ok its). exact (named_in _ _ n has). Qed.
+Lemma bind_context_kept c t st : R AContext c -> R Partner t -> framed st -> framed (bind_context c t st).
+Proof.
+  intros its of_t ok. unfold bind_context. cbv zeta. pose proof (give_context_kept c t st its of_t ok) as ok1. apply place_kept.
+  destruct (is_running _ _); [apply begin_sporadic_kept; assumption | exact ok1].
+Qed.
+Lemma lent_well c n : (forall a, n = Some a -> R AFlags a) -> ContextWell c (fun x => x <| context_notification := n |>).
+Proof.
+  intros its x ok role more m is_role listed. pose proof (ok role more m is_role) as before. destruct role; cbn [led] in *; try (exact (before listed)).
+  change (context_notification (x <| context_notification := n |>)) with n in listed. destruct n as [a|]; [|destruct listed].
+  destruct listed as [same|[]]. injection same as <- <-. exact (its a eq_refl).
+Qed.
+Lemma lend_kept c n st : R AContext c -> R AFlags n -> framed st ->
+  framed (change_context c (fun x => x <| context_notification := Some n |>) (change_notification n (fun x => x <| lent_context := Some c |>) st)).
+Proof.
+  intros its of_n ok. apply change_context_kept; [role | apply lent_well; intros a same; injection same as <-; exact of_n|].
+  apply change_notification_anew; [exact of_n | intros x u listed; left; exact listed | intros x u same; left; exact same | | exact ok].
+  intros x a same. injection same as <-. right. role.
+Qed.
+Lemma unbind_thread_kept c st : R AContext c -> framed st -> framed (unbind_thread_of_context c st).
+Proof.
+  intros its ok. unfold unbind_thread_of_context. destruct (context_thread (context c st)) as [t|] eqn:has; [|exact ok].
+  pose proof (holder_of_met c t st ok its has). cbv zeta. apply change_context_kept; [role | apply freed_well; exact its|].
+  apply change_thread_kept; [role | thread_well|]. apply unplace_kept. destruct (is_number _ _); [apply book_turn_kept|]; exact ok.
+Qed.
+Lemma unbind_loan_kept c st : (forall n, context_notification (context c st) = Some n -> R AFlags n) -> R AContext c -> framed st ->
+  framed (unbind_notification_of_context c st).
+Proof.
+  intros lent its ok. unfold unbind_notification_of_context. destruct (context_notification (context c st)) as [n|] eqn:has; [|exact ok].
+  apply change_context_kept; [role | apply lent_well; discriminate|].
+  apply change_notification_anew; [exact (lent n eq_refl) | intros x u listed; left; exact listed | intros x u same; left; exact same | discriminate |].
+  exact ok.
+Qed.
+Lemma lent_flags c n st : framed st -> R ToLend c -> context_notification (context c st) = Some n -> R AFlags n.
+Proof. intros ok its has. apply (leads_on_met ToLend c st AFlags n ok its). exact (named_in _ _ n has). Qed.
+Lemma other_yielder_kept c st : R ToYield c -> framed st -> framed match yielder (context c st) with Some other => end_yield other st | None => st end.
+Proof.
+  intros its ok. destruct (yielder (context c st)) as [t|] eqn:has; [|exact ok].
+  assert (R AYielder t) as of_t by (apply (leads_on_met ToYield c st AYielder t ok its); exact (named_in _ _ t has)).
+  apply end_yield_by_kept; [exact report_consumed_kept | | exact ok]. intros d pending. split; [|role].
+  apply (leads_on_met AYielder t st AClock d ok of_t). exact (named_in _ _ d pending).
+Qed.
+Lemma yields_to_kept c t st : R AClock c -> R Partner t -> framed st ->
+  framed (change_thread t (fun x => x <| yielded_to := Some c |>) (change_context c (fun x => x <| yielder := Some t |>) st)).
+Proof.
+  intros its of_t ok. apply change_thread_kept; [role | |].
+  - intros x before role more n is_role listed. pose proof (before role more n is_role) as leads_.
+    destruct role; cbn [led] in *; try (exact (leads_ listed)); change (yielded_to (x <| yielded_to := Some c |>)) with (Some c) in listed;
+      rewrite ?in_app_iff in *.
+    + destruct listed as [listed|[listed|[same|[]]]]; [apply leads_; left; exact listed | apply leads_; right; left; exact listed|].
+      injection same as <- <-. exact its.
+    + destruct listed as [same|[]]. injection same as <- <-. exact its.
+    + destruct listed as [listed|[same|[same|[]]]]; [apply leads_; left; exact listed | injection same as <- <-; role | injection same as <- <-; exact its].
+  - apply change_context_kept; [role | | exact ok]. intros x before role more n is_role listed. pose proof (before role more n is_role) as leads_.
+    destruct role; cbn [led] in *; try (exact (leads_ listed)). destruct listed as [same|[]]. injection same as <- <-. role.
+Qed.
+Lemma yield_to_kept call st : R Partner (invoker call) -> R ToYield (invoked_context call) -> framed st ->
+  framed (done_by (sched_context_yield_to call st) st).
+Proof.
+  intros of_self its ok. unfold sched_context_yield_to. cbv zeta. destruct (context_thread _) as [t|]; [|exact ok]. destruct (negb _); [|exact ok].
+  destruct (_ <=? _); [|exact ok]. cbn [done_by]. pose proof (other_yielder_kept _ st its ok) as ok1. revert ok1.
+  generalize (match yielder (context (invoked_context call) st) with Some other => end_yield other st | None => st end). intros s ok1.
+  match goal with |- framed (state_after (if ?b then _ else _)) => destruct b end.
+  - cbn [state_after]. apply yields_to_kept; [role | exact of_self|]. apply place_ahead_kept, place_ahead_kept. exact ok1.
+  - match goal with |- context [report_consumed ?c ?s'] => assert (framed (snd (report_consumed c s'))) as ok2 end.
+    { apply report_consumed_kept; [role|]. destruct (member t (ready s)); [apply place_ahead_kept|]; exact ok1. }
+    destruct (report_consumed _ _) as (n & s'). exact ok2.
+Qed.
+Lemma restart_kept t st : R Partner t -> framed st -> framed (restart t st).
+Proof.
+  intros its ok. unfold restart. destruct (fault (thread t st)); [apply make_inactive_kept; [role | apply stop_waiting_kept; assumption]|].
+  apply wake_kept; [exact its | apply suspend_kept; assumption].
+Qed.
+Lemma change_pool_kept o f st : R APool o -> framed st -> framed (change_pool o f st).
+Proof.
+  intros its ok. unfold change_pool. destruct (objects st !! o) as [[]|] eqn:found; try exact (emit_kept Stuck st ok).
+  refine (put_kept CapType.ASIDPool o _ _ st found eq_refl _ (met_as_pool o its) _ ok); [reflexivity|]. intros before role more n is_role listed.
+  apply (before role more n is_role). destruct role; exact listed.
+Qed.
 
 (** ** Methods *)
 Lemma invoke_is t slot c st : snd (invoke t slot c st) =
@@ -1145,6 +1302,17 @@ Proof.
   { intros ((b & units) & s) ok1. cbn [snd] in ok1. unfold unit_turn. destruct (negb _); [apply allow_kept; exact ok1|].
     destruct (units =? 0); [apply allow_kept; exact ok1|]. pose proof (each b s ok1). destruct (work b s). assumption. }
   specialize (kept turn (allowance st) (a, allowance st, st) ok). destruct (repeat_after _ _ _) as [((b & units) & s)|p]; exact kept.
+Qed.
+Lemma cancel_kept e b st : R ToReceive e -> framed st -> framed (state_of (cancel_badged_sends e b st)).
+Proof.
+  intros its ok. unfold cancel_badged_sends.
+  pose proof (in_units_kept (has_sender_with_badge e b) (cancel_unit e b) tt st) as kept. destruct (in_units _ _ tt st) as [s|s]; cbn [and_then state_of] in *;
+    (assert (framed s) as ok1; [apply kept; [|exact ok]|]).
+  2: destruct (_ && _); exact ok1.
+  3: exact ok1.
+  all: intros u s1 ok1; unfold cancel_unit; cbn [snd]; destruct (sender_with_badge e b s1) as [t|] eqn:found; [|exact ok1];
+    apply restart_kept; [|exact ok1]; apply (senders_met e t s1 ok1 its); apply List.find_some in found; destruct found as (listed & _);
+    apply filter_In in listed; exact (proj1 listed).
 Qed.
 Lemma maintain_kept t piece a z st : R Partner t -> (forall x st, framed st -> framed (snd (piece x st))) -> framed st ->
   framed (state_after (maintain t piece a z st)).
@@ -1190,9 +1358,80 @@ Proof.
   intros ok. unfold deactivate. destruct (interrupts st !! i) as [x|]; [|exact ok]. destruct (active x); [|exact ok].
   apply (framed_same st); [reflexivity | reflexivity | exact ok].
 Qed.
-Definition handled_well (c : Capability) : Prop := forall role o, In (role, o) (handled_as c) -> R role o.
-Definition call_well (m : Method.t) (call : Invocation) : Prop :=
-  handled_well (invoked call) /\ forall a c, In a (cap_arguments call) -> argument a = Some c -> takes m (cap_type c) = true -> handled_well c.
+(** What a call hands over is met: by itself, through the slots below it, or where its memory is free. *)
+Definition made_well (c : Capability) : Prop := forall base bits device used o,
+  c = UntypedCap base bits device used -> base <= o -> o < base + N.shiftl 1 bits -> objects start !! o = None -> R AMade o.
+Definition handled_well (m : option Method.t) (c : Capability) : Prop := (forall role o, In (role, o) (handled_as m c) -> R role o) /\ made_well c.
+Definition inner_well (c : Capability) (st : State) : Prop := forall index depth slot d role o,
+  slot_under (Some c) index depth st = inl slot -> capability_at slot st = Some d -> In (role, o) (meets_by d) -> R role o.
+Definition call_well (m : Method.t) (call : Invocation) (st : State) : Prop :=
+  handled_well (Some m) (invoked call) /\ inner_well (invoked call) st
+  /\ forall a c, In a (cap_arguments call) -> argument a = Some c -> takes m (cap_type c) = true -> handled_well (Some m) c.
+(** What is made comes where nothing is, and names nothing. *)
+Lemma exchange_same a b st : same_but_slots st (exchange_capabilities a b st).
+Proof. unfold exchange_capabilities. eapply same_slots_trans; [eapply same_slots_trans|]; apply move_capability_same. Qed.
+Definition names_nothing (o : N) (x : Object) : Prop := forall role, incl (led role o (Some x)) (led role o None).
+Lemma put_new_kept o x st : objects st !! o = None -> (objects start !! o = None -> R AMade o) -> names_nothing o x -> framed st -> framed (put_object o x st).
+Proof.
+  intros none its plain ok. pose proof ok as [f1 f2 f3 f4]. assert (is_made_at o) as made.
+  { destruct (f1 o) as [same|[(k & is_k & _)|made]]; [rewrite none in same; split; auto | | exact made].
+    destruct (f2 o) as [same|made]; [|exact made]. rewrite none in same. simpl in same. congruence. }
+  constructor; try assumption; intros n; change (objects (put_object o x st)) with (set o x (objects st)); rewrite find_set;
+    destruct (N.eqb_spec n o) as [->|]; auto.
+  intros role more n is_role listed. apply (f3 o role more n is_role). rewrite none. apply plain. exact listed.
+Qed.
+Lemma carve_kept u at_ size x slot c st : (forall y, x = Some y -> names_nothing at_ y /\ (objects start !! at_ = None -> R AMade at_)) -> framed st ->
+  framed (carve u at_ size x slot c st).
+Proof.
+  intros new_ ok. pose proof (emit_kept Stuck st ok) as stuck. unfold carve. destruct (slots st !! u) as [e|]; [|exact stuck].
+  destruct (capability_at u st) as [[base bits device spent| | | | | | | | | | | | | | | | | |]|]; try exact stuck. cbv zeta.
+  destruct (_ && _) eqn:can; [|exact stuck]. apply andb_prop in can. destruct can as (_ & free). apply (slots_kept _ _ (insert_child_same _ _ _ _ _)).
+  pose proof (replace_capability_same u e (UntypedCap base bits device (at_ + size - base)) st) as same. pose proof (slots_kept _ _ same ok) as ok1.
+  destruct x as [y|]; [|exact ok1]. cbn [put_if_some]. destruct (new_ y eq_refl) as (plain & its). apply put_new_kept; [|exact its | exact plain | exact ok1].
+  unfold same_but_slots in same. rewrite same. change (objects st !! at_ = None). destruct (objects st !! at_); [discriminate free | reflexivity].
+Qed.
+Lemma new_names_nothing type n o x : new_object type n = Some x -> names_nothing o x.
+Proof.
+  intros made role. destruct type; try discriminate made; injection made as <-; destruct role; intros y listed; exact listed || destruct listed.
+Qed.
+Lemma objects_kept count type at_ n d slot offset u t base size st : base <= at_ ->
+  at_ + N.of_nat count * N.shiftl 1 (object_bits type n) <= base + size ->
+  (forall o, base <= o -> o < base + size -> objects start !! o = None -> R AMade o) -> R Partner t -> framed st ->
+  framed (state_after (make_objects count type at_ n d slot offset u t st)).
+Proof.
+  intros above below room its. revert at_ slot offset st above below.
+  induction count as [|rest IH]; intros at_ slot offset st above below ok; cbn [make_objects]; [exact ok|].
+  destruct (must_stop st); [cbn [state_after]; apply set_word_kept, set_word_kept; assumption|]. cbv zeta.
+  assert (0 < N.shiftl 1 (object_bits type n)) by (rewrite N.shiftl_1_l; pose proof (N.pow_nonzero 2 (object_bits type n) ltac:(discriminate)); lia).
+  apply IH; [lia | lia|]. apply allow_kept. unfold make_object. cbv zeta. apply carve_kept; [|destruct (_ || _); [apply emit_kept|]; exact ok].
+  intros y made. split; [exact (new_names_nothing type n at_ y made) | apply room; lia].
+Qed.
+Lemma retype_kept a b c d e f r call st : R Partner (invoker call) -> made_well (invoked call) -> framed st ->
+  framed (done_by (untyped_retype a b c d e f r call st) st).
+Proof.
+  intros its memory ok. unfold untyped_retype, missing_capability, failed_lookup, not_enough_memory, range_error, invalid_argument, delete_first.
+  destruct (invoked call) as [base bits device spent| | | | | | | | | | | | | | | | | |] eqn:is_u; try exact ok.
+  destruct (ObjectType.of_number a) as [type|]; [|exact ok].
+  repeat (cbv beta zeta; match goal with
+    | |- framed (done_by (Refuse _ _) _) => exact ok
+    | |- framed (done_by (if ?x then _ else _) _) => destruct x eqn:?
+    | |- framed (done_by (match ?x with _ => _ end) _) => destruct x eqn:?
+  end);
+  match goal with H : (align_up ?x ?y + _ <=? _) = true |- _ => pose proof (align_up_above x y); apply N.leb_le in H; rewrite N.shiftl_mul_pow2 in H;
+    cbn [done_by]; apply (objects_kept _ _ _ _ _ _ _ _ _ base (N.shiftl 1 bits)); [lia | rewrite N2Nat.id, N.shiftl_1_l; exact H | | exact its | exact ok];
+    intros o; exact (memory base bits device spent o eq_refl) end.
+Qed.
+Lemma pool_kept a b u r call st : (forall c, argument u = Some c -> cap_type c = CapType.Untyped -> made_well c) -> framed st ->
+  framed (done_by (asid_control_make_pool a b u r call st) st).
+Proof.
+  intros memory ok. unfold asid_control_make_pool, delete_first, revoke_first, invalid_capability. destruct (free_pool_index st) as [number|]; [|exact ok].
+  destruct (argument u) as [g|] eqn:given; [|exact ok]. destruct g as [base bits device spent| | | | | | | | | | | | | | | | | |]; try exact ok.
+  destruct (N.eq_dec bits 12) as [->|other].
+  2: { repeat match goal with |- framed (done_by (match ?x with _ => _ end) _) => is_var x; destruct x; try exact ok; try contradiction end. }
+  destruct device; [exact ok|]. checks ok. cbn [done_by state_after]. apply carve_kept; [|same_objects; apply emit_kept; exact ok].
+  intros y same. injection same as <-. split; [intros role; destruct role; intros z listed; exact listed || destruct listed|].
+  apply (memory _ eq_refl eq_refl base 12 false spent base eq_refl); [lia|]. change (N.shiftl 1 12) with 4096. lia.
+Qed.
 Lemma argument_listed i call c : argument (cap i call) = Some c -> In (cap i call) (cap_arguments call).
 Proof.
   unfold cap. intros is_c. destruct (Compare_dec.le_lt_dec (length (cap_arguments call)) i) as [above|below]; [|apply nth_In; exact below].
@@ -1200,18 +1439,17 @@ Proof.
 Qed.
 Ltac its_thread := match goal with type : StepProofs.fits _ (invoked ?call), of_thread : forall t, invoked ?call = TCBCap t -> _ |- _ =>
   destruct (invoked call) as [| | | | |?t| | | | | | | | | | | | |] eqn:is_t; try discriminate type; specialize (of_thread _ eq_refl) end.
-Lemma decode_kept m call st : is_direct m = true -> StepProofs.fits m (invoked call) -> R Partner (invoker call) -> call_well m call -> mapped_met (invoked
+Lemma decode_kept m call st : is_direct m = true -> StepProofs.fits m (invoked call) -> R Partner (invoker call) -> call_well m call st -> mapped_met (invoked
   call) ->
   framed st -> framed (done_by (decode_method m call st) st).
 Proof.
-  intros direct type invoker_ (own & taken) met_ ok.
-  assert (forall i c, argument (cap i call) = Some c -> takes m (cap_type c) = true -> handled_well c) as arguments
-    by (intros i c is_c; exact (taken _ c (argument_listed i call c is_c) is_c)). clear taken.
-  assert (forall c, invoked call = SchedContextCap c (match invoked call with SchedContextCap _ b => b | _ => 0 end) -> R AClock c) as of_context
-    by (intros c is_c; apply own; rewrite is_c; left; reflexivity).
-  assert (forall t, invoked call = TCBCap t -> R Partner t) as of_thread by (intros t is_c; apply own; rewrite is_c; left; reflexivity).
+  intros direct type invoker_ ((own & own_memory) & inner & taken) met_ ok.
+  assert (forall i c, argument (cap i call) = Some c -> takes m (cap_type c) = true -> forall role o, In (role, o) (handled_as (Some m) c) -> R role o)
+    as arguments by (intros i c is_c takes_; exact (proj1 (taken _ c (argument_listed i call c is_c) is_c takes_))).
+  assert (forall t, R (if binds_thread (Some m) then ToBind else Partner) t -> R Partner t) as as_partner by (intros t; destruct (binds_thread (Some m)); role).
+  assert (forall t, invoked call = TCBCap t -> R Partner t) as of_thread by (intros t is_c; apply as_partner, own; rewrite is_c; left; reflexivity).
   assert (forall i t, argument (cap i call) = Some (TCBCap t) -> takes m CapType.TCB = true -> R Partner t) as thread_
-    by (intros i t is_c takes_; apply (arguments i _ is_c takes_); left; reflexivity).
+    by (intros i t is_c takes_; apply as_partner, (arguments i _ is_c takes_); left; reflexivity).
   assert (forall t f, R Partner t -> (forall x, run_state (f x) = run_state x) -> (forall x, sched_context (f x) = sched_context x) ->
     (forall x, bound_notification (f x) = bound_notification x) -> (forall x, yielded_to (f x) = yielded_to x) -> framed (change_thread t f st)) as alike_
     by (intros t f its same1 same2 same3 same4; apply change_thread_kept; [role | intros x; apply thread_alike; auto | exact ok]).
@@ -1222,6 +1460,7 @@ Proof.
     try (its_thread; unfold tcb_set_breakpoint, tcb_unset_breakpoint, tcb_configure_single_stepping, tcb_set_tls_base, tcb_set_affinity, tcb_set_mc_priority,
       invoked_thread;
       rewrite ?is_t; checks ok; apply alike_; [exact of_thread | reflexivity | reflexivity | reflexivity | reflexivity]; fail).
+  - apply retype_kept; [exact invoker_ | exact own_memory | exact ok].
   - its_thread. unfold tcb_read_registers, invoked_thread, suspend_if. rewrite is_t. checks ok. cbn [done_by state_after].
     destruct (named 0 _); [apply suspend_kept; assumption | exact ok].
   - its_thread. unfold tcb_write_registers, invoked_thread, resume_if. rewrite is_t. checks ok. cbn [done_by state_after].
@@ -1239,21 +1478,60 @@ Proof.
   - its_thread. unfold tcb_set_priority, invoked_thread. rewrite is_t. checks ok. apply set_priority_kept; assumption.
   - its_thread. unfold tcb_suspend, invoked_thread. rewrite is_t. apply suspend_kept; assumption.
   - its_thread. unfold tcb_resume, invoked_thread. rewrite is_t. apply resume_kept; assumption.
+  - its_thread. unfold tcb_bind_notification, invoked_thread. rewrite is_t. cbv zeta.
+    destruct (argument (cap 0 call)) as [[| |n badge r| | | | | | | | | | | | | | | |]|] eqn:is_n; try exact ok. destruct (negb _); [|exact ok].
+    destruct (can_read r) eqn:reads; [|exact ok]. destruct (_ && _); [|exact ok]. cbn [done_by always state_after].
+    pose proof (arguments 0%nat _ is_n eq_refl ToAwait n) as of_n. cbn [handled_as takes_it takes cap_type] in of_n. rewrite reads in of_n.
+    apply bind_kept; [exact of_thread | apply of_n; left; reflexivity | exact ok].
+  - destruct (invoked call) as [| | | | |t| | | | | | | | | | | | |] eqn:is_t; try discriminate type. unfold tcb_unbind_notification, invoked_thread.
+    rewrite is_t. cbv zeta. destruct (bound_notification (thread t st)) as [n|] eqn:has; [|exact ok]. cbn [done_by always state_after].
+    pose proof (own ToBind t (or_introl eq_refl)) as its. apply unbind_kept; [role | exact (bound_flags t n st ok its has) | exact ok].
   - its_thread. unfold tcb_set_flags, invoked_thread. rewrite is_t. checks ok. apply change_flags_kept; assumption.
+  - unfold cnode_cancel_badged_sends, slot_in. destruct (_ && _); [|exact ok]. destruct (slot_under _ _ _ st) as [slot|] eqn:under_; [|exact ok].
+    destruct (capability_at slot st) as [[|e b r| | | | | | | | | | | | | | | | |]|] eqn:found; try exact ok.
+    destruct (has_all_rights r) eqn:all_; [|exact ok]. destruct (b =? 0); [exact ok|]. unfold in_progress. cbn [done_by].
+    assert (R ToReceive e) as of_e.
+    { apply (inner _ _ slot _ ToReceive e under_ found). cbn [meets_by]. unfold has_all_rights in all_. rewrite !andb_true_iff in all_.
+      rewrite (proj2 (proj1 (proj1 all_))). apply in_app_iff. right. left. reflexivity. }
+    pose proof (cancel_kept e b st of_e ok) as ok1. destruct (cancel_badged_sends e b st); exact ok1.
   - unfold cnode_copy. checks ok. exact (slots_kept _ _ (insert_derived_same _ _ _ _ _) ok).
   - unfold cnode_mint. checks ok. exact (slots_kept _ _ (insert_derived_same _ _ _ _ _) ok).
   - unfold cnode_move. checks ok. apply (slots_kept _ _ (move_capability_same _ _ _)), change_capability_kept. exact ok.
   - unfold cnode_mutate. checks ok. apply (slots_kept _ _ (move_capability_same _ _ _)), change_capability_kept. exact ok.
+  - unfold cnode_rotate. checks ok. cbn [done_by state_after]. cbv zeta.
+    match goal with |- framed (if ?x then _ else _) => destruct x end;
+      [apply (slots_kept _ _ (exchange_same _ _ _)) | apply (slots_kept _ _ (move_capability_same _ _ _)), (slots_kept _ _ (move_capability_same _ _ _))];
+      apply change_capability_kept, change_capability_kept; exact ok.
   - unfold sched_control_configure_flags. checks ok. cbn [done_by state_after].
     match goal with H : argument (cap 0 call) = Some ?c |- _ => pose proof (arguments 0%nat c H eq_refl AClock _ (or_introl eq_refl)) as of_c end.
     match goal with |- context [change_context ?c ?f ?s] => assert (framed (change_context c f s)) as ok1;
-      [apply change_context_kept; [role | intros x; apply context_alike; reflexivity | destruct (is_number _ _); [apply book_turn_kept|]; exact ok]|];
+      [apply change_context_kept; [role | intros x; alike | destruct (is_number _ _); [apply book_turn_kept|]; exact ok]|];
       revert ok1; generalize (change_context c f s) end.
     intros s ok1. destruct (thread_that_uses _ s); [destruct (_ && _); [apply will_book_kept | apply place_anew_kept]; exact ok1|].
     destruct (context_thread _); [apply place_kept|]; exact ok1.
+  - destruct (invoked call) as [| | | | | |c bits| | | | | | | | | | | |] eqn:is_c; try discriminate type. unfold sched_context_bind, invoked_context.
+    rewrite is_c. pose proof (own ToLend c (or_introl eq_refl)) as its. checks ok; cbn [done_by always state_after].
+    + match goal with H : argument (cap 0 call) = Some (NotificationCap ?n ?b ?r) |- _ => assert (R AFlags n) as of_n end.
+      { match goal with H : argument (cap 0 call) = Some (NotificationCap ?n ?b ?r) |- _ =>
+          pose proof (fun role => arguments 0%nat _ H eq_refl role n) as of_n; cbn [handled_as takes_it takes cap_type] in of_n; destruct (can_read r) end;
+          [specialize (of_n ToAwait (or_introl eq_refl)) | specialize (of_n AFlags (or_introl eq_refl))]; role. }
+      apply lend_kept; [role | exact of_n | exact ok].
+    + match goal with H : argument (cap 0 call) = Some (TCBCap ?u) |- _ => pose proof (thread_ 0%nat u H eq_refl) as of_u end.
+      apply bind_context_kept; [role | exact of_u | exact ok].
+  - destruct (invoked call) as [| | | | | |c bits| | | | | | | | | | | |] eqn:is_c; try discriminate type. unfold sched_context_unbind, invoked_context.
+    rewrite is_c. pose proof (own ToLend c (or_introl eq_refl)) as its. checks ok. cbn [done_by always state_after].
+    assert (R AContext c) as of_c by role. pose proof (unbind_thread_kept c st of_c ok) as ok1.
+    apply unbind_loan_kept; [intros n; exact (lent_flags c n _ ok1 its) | exact of_c | exact ok1].
+  - destruct (invoked call) as [| | | | | |c bits| | | | | | | | | | | |] eqn:is_c; try discriminate type. unfold sched_context_unbind_object,
+      invoked_context.
+    rewrite is_c. pose proof (own ToLend c (or_introl eq_refl)) as its. assert (R AContext c) as of_c by role.
+    checks ok; cbn [done_by always state_after];
+      [apply unbind_loan_kept; [intros n; exact (lent_flags c n _ ok its) | exact of_c | exact ok] | apply unbind_thread_kept; [exact of_c | exact ok]].
   - destruct (invoked call) as [| | | | | |c bits| | | | | | | | | | | |] eqn:is_c; try discriminate type. unfold sched_context_consumed, invoked_context.
     rewrite is_c. cbn [done_by]. pose proof (report_consumed_kept c st (own AClock c (or_introl eq_refl)) ok) as ok1.
     destruct (report_consumed c st) as (n & s). exact ok1.
+  - destruct (invoked call) as [| | | | | |c bits| | | | | | | | | | | |] eqn:is_c; try discriminate type.
+    apply yield_to_kept; [exact invoker_ | unfold invoked_context; rewrite is_c; apply own; left; reflexivity | exact ok].
   - destruct (invoked call) as [| | | | | | | | |t p| | | | | | | | |] eqn:is_t; try discriminate type. unfold page_table_map. rewrite is_t.
     destruct p; [checks ok|]. checks ok. cbn [done_by state_after].
     match goal with H : argument (cap 0 call) = Some ?c |- _ => pose proof (arguments 0%nat c H eq_refl ASpace _ (or_introl eq_refl)) as of_v end.
@@ -1270,6 +1548,10 @@ Proof.
       match goal with |- framed (if ?b then _ else _) => destruct b; [apply emit_kept|]; exact ok | |- _ => exact ok end.
   - destruct (invoked call) as [| | | | | | | | | |base bits device r p| | | | | | | |] eqn:is_f; try discriminate type. unfold frame_unmap. rewrite is_f.
     checks ok. cbn [done_by state_after]. apply change_capability_kept, (unmap_frame_kept base bits device r p); [exact met_ | exact ok].
+  - apply pool_kept; [|exact ok]. intros c is_c is_untyped.
+    exact (proj2 (taken _ c (argument_listed 0%nat call c is_c) is_c ltac:(rewrite is_untyped; reflexivity))).
+  - destruct (invoked call) eqn:is_p; try discriminate type. unfold asid_pool_assign. rewrite is_p. checks ok. cbn [done_by state_after].
+    apply change_capability_kept, change_pool_kept; [apply own; left; reflexivity | exact ok].
   - unfold irq_control_get. checks ok. cbn [done_by state_after]. apply (slots_kept _ _ (insert_derived_same _ _ _ _ _)). same_objects.
     destruct (is_held_back _); [apply emit_kept|]; exact ok.
   - apply deactivate_kept. exact ok.
@@ -1285,15 +1567,15 @@ Proof.
 Qed.
 Lemma invoke_kept t slot c st : let m := method_for (label (message_of_call t st)) c in conveys c m = true ->
   match c with EndpointCap _ _ _ | NotificationCap _ _ _ | ReplyCap _ _ | SGISignalCap _ _ => False | _ => True end ->
-  R Partner t -> (forall d, is_of_call t st c m d -> handled_well d) -> mapped_met c -> framed st -> framed (snd (invoke t slot c st)).
+  R Partner t -> (forall d, is_of_call t st c m d -> handled_well m d) -> mapped_met c -> inner_well c st -> framed st -> framed (snd (invoke t slot c st)).
 Proof.
-  intros m through other its own met_ ok. rewrite invoke_is. unfold m in *. destruct (cap_arguments_at _ t st) as [l|] eqn:args; [|exact ok].
+  intros m through other its own met_ inner ok. rewrite invoke_is. unfold m in *. destruct (cap_arguments_at _ t st) as [l|] eqn:args; [|exact ok].
   destruct (method_for _ c) as [method|] eqn:is_m; [|exact ok]. cbv zeta. destruct (_ && _); [|exact ok].
   apply decode_kept; cbn [invoked invoker cap_arguments].
   - destruct c; try contradiction; exact through.
   - exact (method_is_fit _ c method is_m).
   - exact its.
-  - split; [apply own; left; reflexivity|]. intros a d listed is_d takes_. apply own. right. split; [exact takes_|].
+  - split; [apply own; left; reflexivity | split; [exact inner|]]. intros a d listed is_d takes_. apply own. right. split; [exact takes_|].
     exists a. unfold arguments_of. rewrite args. split; assumption.
   - exact met_.
   - exact ok.
@@ -1308,15 +1590,18 @@ Proof.
   destruct (send _ _ _ _ _ _ _ _ st) as ([| | |] & st1); try discriminate. destruct (calls_back m); discriminate.
 Qed.
 Definition through_messages (t : N) (st : State) (sent : option Target) : Prop :=
-  match sent with Some (c, m) => conveys c m = true /\ (forall d, is_of_call t st c m d -> handled_well d) /\ mapped_met c | None => True end.
+  match sent with
+  | Some (c, m) => conveys c m = true /\ (forall d, is_of_call t st c m d -> handled_well m d) /\ mapped_met c /\ inner_well c st
+  | None => True
+  end.
 Lemma send_phase_kept t a m st : R Actor t -> In a (addresses_of t st) -> names_met t st -> through_messages t st (sent_by t a st) -> framed st ->
   framed (snd (send_phase t a m st)).
 Proof.
   intros its address named sent ok. unfold send_phase, sent_by, named_by in *. destruct (occupied_slot_of_address t a st) as [(slot & c)|] eqn:found;
     [|exact ok].
   pose proof (fun role o => named a slot c role o address found) as meets_. cbn [option_map through_messages] in sent.
-  destruct sent as (sent & own & met_). destruct c;
-    try (apply invoke_kept; [exact sent | exact I | apply partner_acts; exact its | exact own | exact met_ | exact ok]);
+  destruct sent as (sent & own & met_ & inner). destruct c;
+    try (apply invoke_kept; [exact sent | exact I | apply partner_acts; exact its | exact own | exact met_ | exact inner | exact ok]);
     cbn [meets_by] in meets_.
   - destruct (can_write rights); [|exact ok]. assert (R ToSend endpoint) as of_e by (apply meets_; left; reflexivity).
     match goal with |- context [send ?a ?b ?c ?d ?e ?f ?g ?h st] => pose proof (send_kept a b c d e f g h st (partner_acts t its) of_e ok) as ok1;
@@ -1343,7 +1628,8 @@ Lemma yield_kept t st : R Actor t -> framed st -> framed (yield t st).
 Proof.
   intros its ok. unfold yield. destruct (context_of t st) as [c|] eqn:has; [|exact ok]. pose proof (context_met t c st ok (partner_acts t its) has). cbv zeta.
   apply place_kept. apply change_context_kept; [role | | apply book_kept; exact ok]. intros x.
-  match goal with |- context [charge ?n ?s x] => destruct (charge_alike n s x) as (same1 & same2) end. apply context_alike; assumption.
+  match goal with |- context [charge ?n ?s x] => destruct (charge_alike n s x) as (same1 & same2 & same3 & same4) end.
+  apply context_alike; [assumption | assumption | left; assumption | left; assumption].
 Qed.
 End Roles.
 
@@ -1356,7 +1642,7 @@ Lemma roles_included role more o : R role o -> In more (includes role) -> R more
 Lemma use_met c : current_context st = Some c -> R AClock c. Proof. apply meets_used. Qed.
 Lemma begins_framed : its st.
 Proof.
-  constructor; [left; reflexivity | reflexivity | | reflexivity]. intros o role more n is_role listed. apply (meets_from step st e role o more n is_role).
+  constructor; [left; reflexivity | left; reflexivity | | reflexivity]. intros o role more n is_role listed. apply (meets_from step st e role o more n is_role).
     rewrite leads_by_object.
   exact listed.
 Qed.
@@ -1392,9 +1678,14 @@ Proof.
   pose proof (named_at _ t first_stage why cur) as named.
   pose proof (handler_at _ t first_stage no_irq cur) as handler. assert (forall s c m, system_call_of t (enter e st) = Some s ->
     sent_through t s (enter e st) = Some (c, m) -> conveys c m = true
-      /\ (forall at_ d, stage st e at_ -> is_of_call t at_ c m d -> handled_well R d) /\ mapped_met st R c) as sent.
+      /\ (forall at_, stage st e at_ -> (forall d, is_of_call t at_ c m d -> handled_well st R m d) /\ inner_well R c at_) /\ mapped_met st R c) as sent.
   { intros s c m number is_c. split; [exact (only t s c m why cur number is_c)|]. split.
-    - intros at_ d at_stage of_call role o listed. exact (meets_called step st e at_ t s c m d role o at_stage why cur number is_c of_call listed).
+    - intros at_ at_stage. split; [intros d of_call; split|].
+      + intros role o listed. exact (meets_called step st e at_ t s c m d role o at_stage why cur number is_c of_call listed).
+      + intros base bits device used o -> above below none.
+        exact (meets_memory step st e at_ t s c m base bits device used o at_stage why cur number is_c of_call above below none).
+      + intros index depth slot d role o under_ found listed.
+        exact (meets_inside step st e at_ t s c m index depth slot d role o at_stage why cur number is_c under_ found listed).
     - intros o i x there is_x. exact (meets_mapped step st e t s c m o i x why cur number is_c there is_x). }
   assert (forall s at_, system_call_of t (enter e st) = Some s -> In at_ (later_stages s t (enter e st)) -> stage st e at_) as staged
     by (intros s at_ number listed; exact (in_phase st e t s at_ why cur number listed)).
@@ -1404,9 +1695,10 @@ Proof.
   destruct (is_debug_call s && _); [exact unknown|]. specialize (fun c m => sent s c m eq_refl).
   pose proof (fun at_ => staged s at_ eq_refl) as here.
   assert (forall at_ (target : option Target), stage st e at_ -> (forall c m, target = Some (c, m) -> conveys c m = true
-      /\ (forall at_ d, stage st e at_ -> is_of_call t at_ c m d -> handled_well R d) /\ mapped_met st R c) -> through_messages st R t at_ target) as conveyed
-    by (intros at_ [(c & m)|] at_stage each; [destruct (each c m eq_refl) as (ok1 & ok2 & ok3); repeat split; auto; intros d; exact (ok2 at_ d at_stage) |
-      exact I]).
+      /\ (forall at_, stage st e at_ -> (forall d, is_of_call t at_ c m d -> handled_well st R m d) /\ inner_well R c at_) /\ mapped_met st R c) ->
+      through_messages st R t at_ target) as conveyed
+    by (intros at_ [(c & m)|] at_stage each; [|exact I]; destruct (each c m eq_refl) as (ok1 & ok2 & ok3); destruct (ok2 at_ at_stage) as (ok4 & ok5);
+      exact (conj ok1 (conj ok4 (conj ok3 ok5)))).
   assert (forall m, sent_through t s s0 = sent_by t (register 0 (thread t s0)) s0 -> its (snd (sends t m s0))) as sends_.
   { intros m same. unfold sends. rewrite same in sent. pose proof (conveyed s0 (sent_by t (register 0 (thread t s0)) s0) first_stage sent) as through.
     pose proof (send_phase_kept st R _ roles_included use_met t (register 0 (thread t s0)) m s0 itself (or_introl eq_refl) named through ok) as ok1.
@@ -1514,9 +1806,11 @@ Proof.
 Qed.
 End Step.
 Theorem messages_change_what_is_met st e o : only_messages st e ->
-  objects (next_of step st e) !! o = objects st !! o \/ exists role, is_met role = true /\
-    sort (objects st !! o) = Some (sort_of_role role) /\ met_as step st e role o.
+  objects (next_of step st e) !! o = objects st !! o
+  \/ (exists role, is_met role = true /\ sort (objects st !! o) = Some (sort_of_role role) /\ met_as step st e role o)
+  \/ objects st !! o = None /\ met_as step st e AMade o.
 Proof.
   intros only. rewrite objects_are_chosen. destruct (choice_framed st e only) as (used & [same _ _ _]).
-  destruct (same o) as [stays_|(k & is_k & role & is_met_ & <- & is_role)]; [left; exact stays_ | right; exists role; repeat split; assumption].
+  destruct (same o) as [stays_|[(k & is_k & role & is_met_ & <- & is_role)|made]]; [left; exact stays_ | right; left; exists role; repeat split; assumption|].
+  right. right. exact made.
 Qed.
